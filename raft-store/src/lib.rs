@@ -7,3 +7,13 @@
 pub mod machine;
 
 // The typed half: commands, apply, stored formats.
+pub mod command;
+pub mod effect;
+pub mod format;
+pub mod handle;
+pub mod limits;
+pub mod records;
+pub mod reply;
+
+mod key_space;
+mod state;
