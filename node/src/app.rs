@@ -1,8 +1,9 @@
 //! What the whole process shares. It begins without a store: a node that belongs to no cluster yet serves only what can
 //! make it belong to one.
 
-use crate::{clock::Clock, config::Config, gate::NodeGate, identify::Identify, shutdown::Shutdown};
+use crate::{clock::Clock, cluster::{Bootstrap, ClusterKey, Membership}, config::Config, gate::NodeGate, identify::Identify, shutdown::Shutdown};
 use countersign_core::id::NodeId;
+use countersign_raft_store::handle::Store;
 use std::sync::{Arc, OnceLock};
 
 /// The process.
@@ -14,6 +15,8 @@ pub struct App {
     pub clock: Clock,
     /// The signals of a shutdown.
     pub shutdown: Shutdown,
+    /// Where `POST /v1/cluster/init` and the start of the node meet.
+    pub bootstrap: Bootstrap,
     node: OnceLock<Arc<Node>>,
 }
 
@@ -26,12 +29,18 @@ pub struct Node {
     pub identify: Arc<Identify>,
     /// The gate.
     pub gate: Arc<NodeGate>,
+    /// The replicated state.
+    pub store: Store,
+    /// Who belongs to the cluster, and changing that.
+    pub membership: Arc<dyn Membership>,
+    /// The key that seals the authority's key and is given to joining nodes.
+    pub cluster_key: Arc<ClusterKey>,
 }
 
 impl App {
     /// A process that belongs to no cluster yet.
     pub fn new(config: Config, clock: Clock) -> Self {
-        Self { config, clock, shutdown: Shutdown::new(), node: OnceLock::new() }
+        Self { config, clock, shutdown: Shutdown::new(), bootstrap: Bootstrap::default(), node: OnceLock::new() }
     }
 
     /// The node, once it belongs to a cluster.

@@ -1,5 +1,81 @@
 //! Belonging to a cluster: initialising one, joining one, coming back to one.
 //!
-//! Agreed with [`crate::serve`]: after the API listener is up, `cluster::start(&Arc<App>) -> Result<Member, ClusterError>`
-//! opens the data directory of a member, or joins, or waits until `POST /v1/cluster/init` has made a cluster; its
-//! `Member` is the node's id and the started `Arc<Store>`. `serve` then makes the gate and calls [`App::became`](crate::app::App::became).
+//! Agreed with [`crate::serve`]: after the API listener is up, [`start`] opens the data directory of a member, or joins, or
+//! waits until `POST /v1/cluster/init` has made a cluster. Its [`Member`] is what `serve` makes the gate and the node of.
+//! How entries get from node to node is not decided here but in `raft-store`; the authority made here signs certificates of
+//! the peer plane and nothing else.
+
+mod authority;
+mod bootstrap;
+mod certificates;
+mod directory;
+mod error;
+mod founding;
+mod join;
+mod join_token;
+mod keeper;
+mod key;
+mod membership;
+
+pub use bootstrap::{Bootstrap, InitOrder};
+pub use certificates::Made;
+pub use directory::MemberFile;
+pub use error::ClusterError;
+pub use join_token::{JOIN_PREFIX, JoinTokenText};
+pub use key::ClusterKey;
+pub use membership::{EnginePlan, Figures, MemberStatus, Membership, MembershipError, StartEngine, Started};
+
+pub(crate) use authority::Authority;
+pub(crate) use bootstrap::NotTaken;
+
+use crate::app::App;
+use countersign_core::id::NodeId;
+use countersign_raft_store::handle::Store;
+use directory::Directory;
+use std::sync::Arc;
+
+/// What the bootstrap administrator's token begins with.
+pub const BOOTSTRAP_PREFIX: &str = "cs-bootstrap.";
+
+/// A node that belongs to a cluster.
+#[derive(Debug)]
+pub struct Member {
+    /// Its id.
+    pub id: NodeId,
+    /// The replicated state.
+    pub store: Store,
+    /// Who belongs to the cluster, and changing that.
+    pub membership: Arc<dyn Membership>,
+    /// The cluster's key.
+    pub cluster_key: Arc<ClusterKey>,
+}
+
+/// Belongs to a cluster when it returns, however long that takes.
+pub async fn start_with(app: &Arc<App>, engine: &dyn StartEngine) -> Result<Member, ClusterError> {
+    let directory = Directory::open(&app.config.data_dir).await?;
+    let member = match directory.member().await? {
+        Some(known) => come_back(app, &directory, engine, known).await?,
+        None if app.config.cluster.join.is_empty() => founding::wait(app, &directory, engine).await?,
+        None => join::join(app, &directory, engine).await?,
+    };
+    if let Some(wanted) = app.config.node_id.filter(|wanted| *wanted != member.id.0) {
+        return Err(ClusterError::OtherNode { wanted, found: member.id.0 });
+    }
+    keeper::start(Arc::clone(app), &member);
+    Ok(member)
+}
+
+async fn come_back(
+    app: &App,
+    directory: &Directory,
+    engine: &dyn StartEngine,
+    known: MemberFile,
+) -> Result<Member, ClusterError> {
+    let cluster_key = Arc::new(directory.cluster_key().await?);
+    let plan = directory.engine_plan(app, &known).await?;
+    let Started { store, membership } = engine.start(plan).await.map_err(ClusterError::Engine)?;
+    Ok(Member { id: NodeId(known.node), store, membership, cluster_key })
+}
+
+#[cfg(test)]
+mod tests;

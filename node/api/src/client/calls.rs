@@ -169,11 +169,6 @@ impl Client {
         self.send(Call::new(Method::POST, &["v1", "cluster", "drain"], Repeat::OnlyUnsent)).await
     }
 
-    /// Lets the asked node take agents again.
-    pub async fn undrain(&self) -> Result<DrainAnswer> {
-        self.send(Call::new(Method::POST, &["v1", "cluster", "undrain"], Repeat::OnlyUnsent)).await
-    }
-
     /// Revokes an identity or a session.
     pub async fn revoke(&self, request: &RevocationRequest) -> Result<Revocation> {
         self.post(&["v1", "revocations"], request, Repeat::Safe).await
