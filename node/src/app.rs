@@ -3,6 +3,7 @@
 
 use crate::{clock::Clock, config::Config, gate::NodeGate, identify::Identify, shutdown::Shutdown};
 use countersign_core::id::NodeId;
+use countersign_raft_store::handle::Store;
 use std::sync::{Arc, OnceLock};
 
 /// The process.
@@ -22,6 +23,8 @@ pub struct App {
 pub struct Node {
     /// Its id.
     pub id: NodeId,
+    /// The replicated state.
+    pub store: Store,
     /// Checks tokens of agents and reviewers.
     pub identify: Arc<Identify>,
     /// The gate.
