@@ -29,6 +29,9 @@ use super::{
 /// A guess for the cache's tables: how many texts of ordinary length fit into its bytes.
 const TYPICAL_ENTRY_BYTES: u64 = 4 * 1024;
 
+/// How many bytes of memory one byte of an encoded meaning takes, with the tables and strings around it.
+const MEMORY_PER_ENCODED_BYTE: usize = 4;
+
 /// The program that becomes the worker, and its arguments.
 #[derive(Clone, Debug)]
 pub struct GrammarCommand {
@@ -142,7 +145,8 @@ impl Grammar {
         match self.ask(text).await {
             Ok((classified, answer_bytes)) => {
                 let classified = Arc::new(classified);
-                let bytes = u64::try_from(answer_bytes.saturating_add(text.len())).unwrap_or(u64::MAX);
+                let bytes = answer_bytes.saturating_mul(MEMORY_PER_ENCODED_BYTE).saturating_add(text.len());
+                let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
                 self.cache.insert(text.into(), Arc::new(Remembered { classified: Arc::clone(&classified), bytes }));
                 classified
             }

@@ -12,7 +12,7 @@ use pg_query::{
 
 use super::{
     Action, Name, functions,
-    name::{self, string},
+    name::string,
     walk::Walk,
 };
 
@@ -112,6 +112,9 @@ impl Walk {
             self.expression(function);
             if let Some(NodeEnum::FuncCall(call)) = &function.node {
                 called = Name::from_nodes(&call.funcname);
+            } else if alias.is_none() {
+                // CURRENT_USER, CAST and the like stand under a name of the server's choice.
+                self.opaque("an expression in FROM without an alias is not understood");
             }
             for definition in definitions {
                 match &definition.node {
@@ -220,7 +223,7 @@ impl Walk {
         for node in nodes {
             if let Some(NodeEnum::RangeVar(relation)) = &node.node {
                 self.relation(action, relation);
-            } else if let Some(name) = name::string(node) {
+            } else if let Some(name) = string(node) {
                 self.named_relation(action, Name::bare(name));
             } else {
                 self.unknown("a list of relations", node);

@@ -10,6 +10,12 @@ use super::{Action, Classified, Demand, Fence, Statement, StatementKind, Transac
 /// How many relations a summary names before it only counts.
 const SUMMARY_TABLES: usize = 8;
 
+/// The most statements one text may have; more make it opaque.
+const MAX_STATEMENTS: usize = 1000;
+
+/// The most demands one statement may have, because each is judged by the policy; more make it opaque.
+const MAX_DEMANDS: usize = 500;
+
 /// Classifies a text in this process. The grammar is C code that can end the process it runs in: outside the worker
 /// process and tests, ask [`super::Grammar`].
 pub fn classify(text: &str) -> Classified {
@@ -21,6 +27,9 @@ pub fn classify(text: &str) -> Classified {
         Err(pg_query::Error::Decode(_)) => return Classified::opaque(text, "the statement is nested too deeply"),
         Err(_) => return Classified::opaque(text, "PostgreSQL's grammar does not accept the text"),
     };
+    if parsed.stmts.len() > MAX_STATEMENTS {
+        return Classified::opaque(text, "the text has too many statements");
+    }
     let mut statements: Vec<Statement> = parsed.stmts.iter().map(|raw| one(text, raw)).collect();
     if statements.len() > 1 {
         statements.iter_mut().for_each(mark_in_batch);
@@ -46,6 +55,9 @@ fn one(text: &str, raw: &RawStmt) -> Statement {
     let mut walk = Walk::default();
     let kind = walk.statement(node);
     walk.settle_attributes();
+    if walk.demands.len() > MAX_DEMANDS {
+        return Statement::opaque(span, "the statement asks for too many things");
+    }
     if walk.demands.is_empty() {
         // SELECT 1: it reads, but no relation.
         walk.demand(if matches!(kind, StatementKind::Select | StatementKind::Explain) { Action::Read } else { Action::Opaque });

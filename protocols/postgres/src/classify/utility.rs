@@ -56,8 +56,10 @@ const PINNED_SETTINGS: &[&str] = &[
     "session_authorization",
     "session_preload_libraries",
     "session_replication_role",
+    "session characteristics",
     "standard_conforming_strings",
     "transaction_read_only",
+    "transaction snapshot",
     "local_preload_libraries",
     "dynamic_library_path",
     "default_table_access_method",
@@ -93,8 +95,11 @@ impl Walk {
 
     /// SET and RESET.
     pub(super) fn set(&mut self, set: &VariableSetStmt) -> StatementKind {
-        let VariableSetStmt { kind: _, name, args: _, jumble_args: _, is_local: _, location: _ } = set;
+        let VariableSetStmt { kind: _, name, args, jumble_args: _, is_local: _, location: _ } = set;
         self.demand(Action::Session);
+        if name == "TRANSACTION" && !args.iter().all(narrows) {
+            self.opaque("it lifts the read-only fence");
+        }
         if name.is_empty() || is_pinned_setting(name) {
             self.opaque("it changes a setting on which the reading of later statements rests");
         }
@@ -228,6 +233,14 @@ impl Walk {
         self.relations(Action::Lock, relations);
         StatementKind::Lock
     }
+}
+
+/// Whether a transaction mode leaves the fence as it is.
+fn narrows(mode: &Node) -> bool {
+    let Some(NodeEnum::DefElem(mode)) = &mode.node else { return false };
+    let value = mode.arg.as_deref().and_then(|arg| arg.node.as_ref());
+    matches!(mode.defname.as_str(), "transaction_isolation" | "transaction_deferrable")
+        || (mode.defname == "transaction_read_only" && is_one(value))
 }
 
 /// Whether a constant is the integer 1, which stands for READ ONLY.
