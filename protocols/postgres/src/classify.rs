@@ -86,7 +86,7 @@ pub struct Statement {
     pub notes: BTreeSet<String>,
     /// The text with constants replaced, for display and grants; never for binding an approval.
     pub normalised: Option<String>,
-    /// libpg_query's fingerprint with schema and full relation names counted in, for display and grants only.
+    /// The fingerprint of `libpg_query` with schema and full relation names counted in, for display and grants only.
     pub fingerprint: Option<String>,
 }
 

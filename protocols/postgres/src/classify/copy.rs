@@ -1,4 +1,4 @@
-//! COPY in all its forms. None of them is a plain read: the rows do not travel as DataRow messages.
+//! COPY in all its forms. None of them is a plain read: the rows do not travel as `DataRow` messages.
 
 use pg_query::{
     Node, NodeEnum,

@@ -102,7 +102,7 @@ impl Walk {
     fn create_table_as(&mut self, create: &CreateTableAsStmt) {
         let CreateTableAsStmt { query, into, objtype: _, is_select_into: _, if_not_exists: _ } = create;
         match into {
-            Some(into) => self.into_table(into),
+            Some(into) => self.new_table(into),
             None => self.opaque("CREATE TABLE AS without a table"),
         }
         match query {
@@ -226,7 +226,6 @@ impl Walk {
         }
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "a foreign enum of 271 nodes: what is not named here is opaque")]
     fn definition(&mut self, node: &Node) {
         match &node.node {
             Some(NodeEnum::ColumnDef(column)) => self.column_definition(column),
@@ -239,8 +238,14 @@ impl Walk {
                     self.partition_bound(bound);
                 }
             }
-            Some(NodeEnum::AtalterConstraint(_) | NodeEnum::ReplicaIdentityStmt(_)) => {}
-            Some(NodeEnum::String(_) | NodeEnum::Integer(_) | NodeEnum::Boolean(_) | NodeEnum::Float(_)) => {}
+            Some(
+                NodeEnum::AtalterConstraint(_)
+                | NodeEnum::ReplicaIdentityStmt(_)
+                | NodeEnum::String(_)
+                | NodeEnum::Integer(_)
+                | NodeEnum::Boolean(_)
+                | NodeEnum::Float(_),
+            ) => {}
             _ => self.expression(node),
         }
     }

@@ -33,7 +33,7 @@ impl Walk {
         match inner {
             NodeEnum::AConst(constant) => constant_is_known(constant),
             NodeEnum::ColumnRef(reference) => self.column(reference),
-            NodeEnum::ParamRef(parameter) => self.parameter(parameter),
+            NodeEnum::ParamRef(parameter) => self.parameter(*parameter),
             NodeEnum::AExpr(expression) => self.operation(expression),
             NodeEnum::BoolExpr(expression) => self.boolean(expression),
             NodeEnum::FuncCall(call) => self.function(call),
@@ -76,9 +76,9 @@ impl Walk {
         }
     }
 
-    fn parameter(&mut self, parameter: &ParamRef) {
+    fn parameter(&mut self, parameter: ParamRef) {
         let ParamRef { number, location: _ } = parameter;
-        match u16::try_from(*number) {
+        match u16::try_from(number) {
             Ok(number) => self.parameters = self.parameters.max(number),
             Err(_) => self.opaque("a parameter's number is out of range"),
         }

@@ -15,7 +15,6 @@ use super::{Action, Name, walk::Walk};
 
 impl Walk {
     /// Walks a constructor; any other node is opaque.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "a foreign enum of 271 nodes: what is not named here is opaque")]
     pub(super) fn constructor(&mut self, node: &Node) {
         match &node.node {
             // The column's own default; what it runs is part of writing the table.
@@ -53,7 +52,6 @@ impl Walk {
         }
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "a foreign enum of 271 nodes: what is not named here is opaque")]
     fn json_constructor(&mut self, node: &Node) {
         match &node.node {
             Some(NodeEnum::JsonObjectConstructor(object)) => {
@@ -179,7 +177,7 @@ impl Walk {
         self.json_behaviour(on_error.as_deref());
     }
 
-    /// JSON_TABLE in FROM.
+    /// `JSON_TABLE` in FROM.
     pub(super) fn json_table(&mut self, table: &JsonTable) {
         let JsonTable { context_item, pathspec, passing, columns, on_error, alias, lateral: _, location: _ } = table;
         self.json_call("json_table", None);

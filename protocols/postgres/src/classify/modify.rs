@@ -42,7 +42,7 @@ impl Walk {
         let target = self.changed(relation.as_ref());
         self.also_reads(target.as_ref());
         self.assignments(target_list);
-        self.from_items(from_clause);
+        self.sources(from_clause);
         self.optional(where_clause.as_deref());
         self.returning(returning_clause.as_ref(), target.as_ref());
         self.ctes.truncate(scope);
@@ -56,7 +56,7 @@ impl Walk {
         if where_clause.is_some() || !using_clause.is_empty() {
             self.also_reads(target.as_ref());
         }
-        self.from_items(using_clause);
+        self.sources(using_clause);
         self.optional(where_clause.as_deref());
         self.returning(returning_clause.as_ref(), target.as_ref());
         self.ctes.truncate(scope);
@@ -69,7 +69,7 @@ impl Walk {
         let target = self.changed(relation.as_ref());
         self.also_reads(target.as_ref());
         match source_relation {
-            Some(source) => self.from_item(source),
+            Some(source) => self.source(source),
             None => self.opaque("MERGE without a source"),
         }
         self.optional(join_condition.as_deref());

@@ -12,7 +12,6 @@ use super::{Action, Demand, name, walk::Walk};
 
 impl Walk {
     /// A statement that may stand where a query may: SELECT, or a data-modifying statement in WITH.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "a foreign enum of 271 nodes: what is not named here is opaque")]
     pub(super) fn query(&mut self, node: &Node) {
         match &node.node {
             Some(NodeEnum::SelectStmt(select)) => self.select(select),
@@ -53,11 +52,11 @@ impl Walk {
         let locks_before = self.enter_locking(locking_clause);
 
         if let Some(into) = into_clause {
-            self.into_table(into);
+            self.new_table(into);
         }
         self.distinct(distinct_clause);
         self.targets(target_list);
-        self.from_items(from_clause);
+        self.sources(from_clause);
         self.optional(where_clause.as_deref());
         self.grouping(group_clause);
         self.optional(having_clause.as_deref());
@@ -146,7 +145,7 @@ impl Walk {
     }
 
     /// `SELECT ... INTO` and `CREATE TABLE ... AS` make a table.
-    pub(super) fn into_table(&mut self, into: &IntoClause) {
+    pub(super) fn new_table(&mut self, into: &IntoClause) {
         let IntoClause {
             rel,
             col_names,

@@ -1,4 +1,4 @@
-//! The relations of `pg_catalog`. PostgreSQL looks there first whatever the search_path is, so their unqualified names are
+//! The relations of `pg_catalog`. PostgreSQL looks there first whatever the `search_path` is, so their unqualified names are
 //! never a user's table.
 
 /// The relations of `pg_catalog`; all of PostgreSQL's begin with `pg_`.

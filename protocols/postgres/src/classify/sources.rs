@@ -1,4 +1,4 @@
-//! The walk over FROM items: relations, sub-queries, functions, XMLTABLE, JSON_TABLE, samples and joins.
+//! The walk over FROM items: relations, sub-queries, functions, XMLTABLE, `JSON_TABLE`, samples and joins.
 
 use std::collections::BTreeSet;
 
@@ -18,15 +18,14 @@ use super::{
 
 impl Walk {
     /// Walks a FROM list.
-    pub(super) fn from_items(&mut self, items: &[Node]) {
+    pub(super) fn sources(&mut self, items: &[Node]) {
         for item in items {
-            self.from_item(item);
+            self.source(item);
         }
     }
 
     /// Walks one FROM item.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "a foreign enum of 271 nodes: what is not named here is opaque")]
-    pub(super) fn from_item(&mut self, item: &Node) {
+    pub(super) fn source(&mut self, item: &Node) {
         match &item.node {
             Some(NodeEnum::RangeVar(relation)) => self.range_var(relation),
             Some(NodeEnum::RangeSubselect(subselect)) => {
@@ -65,7 +64,7 @@ impl Walk {
         let JoinExpr { jointype: _, is_natural: _, larg, rarg, using_clause, join_using_alias, quals, alias, rtindex: _ } = join;
         for side in [larg, rarg] {
             match side {
-                Some(side) => self.from_item(side),
+                Some(side) => self.source(side),
                 None => self.opaque("a join lacks a side"),
             }
         }
@@ -78,7 +77,7 @@ impl Walk {
     fn sample(&mut self, sample: &RangeTableSample) {
         let RangeTableSample { relation, method, args, repeatable, location: _ } = sample;
         match relation {
-            Some(relation) => self.from_item(relation),
+            Some(relation) => self.source(relation),
             None => self.opaque("a sample without a relation"),
         }
         match Name::from_nodes(method) {
@@ -203,19 +202,13 @@ impl Walk {
 
     /// The relation that a data-modifying statement changes; a table expression of that name does not hide it.
     pub(super) fn changed(&mut self, relation: Option<&RangeVar>) -> Option<RangeVar> {
-        match relation {
-            Some(relation) => {
-                self.relation(Action::Write, relation);
-                if let Some(alias) = &relation.alias {
-                    self.alias(alias);
-                }
-                Some(relation.clone())
-            }
-            None => {
-                self.opaque("a statement changes no named relation");
-                None
-            }
-        }
+        let Some(relation) = relation else {
+            self.opaque("a statement changes no named relation");
+            return None;
+        };
+        self.relation(Action::Write, relation);
+        self.optional_alias(relation.alias.as_ref());
+        Some(relation.clone())
     }
 
     /// A list of relations, each with the same action.

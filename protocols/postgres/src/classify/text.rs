@@ -45,7 +45,7 @@ pub(super) fn objection(text: &str) -> Option<&'static str> {
     None
 }
 
-/// A cheap over-approximation of "holds a number such as 0x1F or 1_000", in one pass over the bytes.
+/// A cheap over-approximation of "holds a number such as `0x1F` or `1_000`", in one pass over the bytes.
 fn has_modern_number(text: &str) -> bool {
     let mut inside_word = false;
     let mut after_digit = false;

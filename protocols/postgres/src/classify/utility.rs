@@ -245,9 +245,6 @@ fn narrows(mode: &Node) -> bool {
 
 /// Whether a constant is the integer 1, which stands for READ ONLY.
 fn is_one(value: Option<&NodeEnum>) -> bool {
-    match value {
-        Some(NodeEnum::AConst(AConst { val: Some(Val::Ival(number)), isnull: false, .. })) => number.ival == 1,
-        Some(NodeEnum::Integer(number)) => number.ival == 1,
-        Some(_) | None => false,
-    }
+    let Some(NodeEnum::AConst(AConst { val: Some(Val::Ival(number)), isnull: false, .. })) = value else { return false };
+    number.ival == 1
 }

@@ -159,16 +159,12 @@ pub(super) fn label(node: &NodeEnum) -> String {
     struct Head(String);
     impl fmt::Write for Head {
         fn write_str(&mut self, text: &str) -> fmt::Result {
-            match text.split_once(['(', '{', ' ']) {
-                Some((head, _)) => {
-                    self.0.push_str(head);
-                    Err(fmt::Error)
-                }
-                None => {
-                    self.0.push_str(text);
-                    Ok(())
-                }
+            if let Some((head, _)) = text.split_once(['(', '{', ' ']) {
+                self.0.push_str(head);
+                return Err(fmt::Error);
             }
+            self.0.push_str(text);
+            Ok(())
         }
     }
     let mut head = Head(String::new());

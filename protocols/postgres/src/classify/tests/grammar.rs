@@ -24,7 +24,7 @@ fn limits() -> GrammarLimits {
     GrammarLimits { deadline: Duration::from_secs(30), ..GrammarLimits::default() }
 }
 
-fn is_opaque(classified: &Classified) -> bool {
+fn is_opaque(classified: &Arc<Classified>) -> bool {
     classified.demands().iter().any(|demand| demand.action == Action::Opaque)
 }
 

@@ -67,7 +67,7 @@ proptest! {
         steps in prop::collection::vec((any::<usize>(), any::<usize>(), any::<u8>()), 1..6),
     ) {
         let reads: Vec<String> = reads().collect();
-        check(&changed(start.get(&reads), &steps))?;
+        check(&changed(start.get::<String>(&reads), &steps))?;
     }
 
     #[test]
@@ -76,7 +76,7 @@ proptest! {
         steps in prop::collection::vec((any::<usize>(), any::<usize>(), any::<u8>()), 1..4),
     ) {
         let held: Vec<String> = held().collect();
-        check(&changed(start.get(&held), &steps))?;
+        check(&changed(start.get::<String>(&held), &steps))?;
     }
 
     #[test]
