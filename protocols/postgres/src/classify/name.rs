@@ -81,7 +81,10 @@ impl fmt::Display for Name {
 /// Writes one identifier, quoted unless it is of plain characters, so that `"a.b"` is never mistaken for `a.b`.
 fn part(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let plain = |c: char| c == '_' || c.is_ascii_lowercase() || c.is_ascii_digit();
-    if !text.is_empty() && text.chars().all(plain) && !text.starts_with(|c: char| c.is_ascii_digit()) {
+    if !text.is_empty()
+        && text.chars().all(plain)
+        && !text.starts_with(|c: char| c.is_ascii_digit())
+    {
         f.write_str(text)
     } else {
         write!(f, "\"{}\"", text.replace('"', "\"\""))

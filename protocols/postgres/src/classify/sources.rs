@@ -5,16 +5,12 @@ use std::collections::BTreeSet;
 use pg_query::{
     Node, NodeEnum,
     protobuf::{
-        Alias, ColumnDef, JoinExpr, RangeFunction, RangeSubselect, RangeTableFunc, RangeTableFuncCol, RangeTableSample, RangeVar,
-        ResTarget,
+        Alias, ColumnDef, JoinExpr, RangeFunction, RangeSubselect, RangeTableFunc,
+        RangeTableFuncCol, RangeTableSample, RangeVar, ResTarget,
     },
 };
 
-use super::{
-    Action, Name, functions,
-    name::string,
-    walk::Walk,
-};
+use super::{Action, Name, functions, name::string, walk::Walk};
 
 impl Walk {
     /// Walks a FROM list.
@@ -61,7 +57,17 @@ impl Walk {
     }
 
     fn join(&mut self, join: &JoinExpr) {
-        let JoinExpr { jointype: _, is_natural: _, larg, rarg, using_clause, join_using_alias, quals, alias, rtindex: _ } = join;
+        let JoinExpr {
+            jointype: _,
+            is_natural: _,
+            larg,
+            rarg,
+            using_clause,
+            join_using_alias,
+            quals,
+            alias,
+            rtindex: _,
+        } = join;
         for side in [larg, rarg] {
             match side {
                 Some(side) => self.source(side),
@@ -92,7 +98,8 @@ impl Walk {
     /// A function in FROM, or several by ROWS FROM. Where its rows are plain values, `alias.name` is a call with that
     /// value unless it is one of the columns collected here.
     fn range_function(&mut self, item: &RangeFunction) {
-        let RangeFunction { lateral: _, ordinality, is_rowsfrom: _, functions, alias, coldeflist } = item;
+        let RangeFunction { lateral: _, ordinality, is_rowsfrom: _, functions, alias, coldeflist } =
+            item;
         let mut columns = BTreeSet::new();
         let mut called = None;
         if *ordinality {
@@ -118,19 +125,27 @@ impl Walk {
             for definition in definitions {
                 match &definition.node {
                     None => {}
-                    Some(NodeEnum::List(list)) => self.column_definitions(&list.items, &mut columns),
+                    Some(NodeEnum::List(list)) => {
+                        self.column_definitions(&list.items, &mut columns)
+                    }
                     Some(_) => self.unknown("a column definition list", definition),
                 }
             }
         }
         if let Some(called) = &called {
-            columns.extend(functions::output_columns(called).iter().map(|&column| column.to_owned()));
+            columns
+                .extend(functions::output_columns(called).iter().map(|&column| column.to_owned()));
         }
         self.optional_alias(alias.as_ref());
         self.value_alias(alias.as_ref(), called.map(|called| called.name), columns);
     }
 
-    fn value_alias(&mut self, alias: Option<&Alias>, function: Option<String>, mut columns: BTreeSet<String>) {
+    fn value_alias(
+        &mut self,
+        alias: Option<&Alias>,
+        function: Option<String>,
+        mut columns: BTreeSet<String>,
+    ) {
         let qualifier = match alias {
             Some(alias) => {
                 columns.extend(alias.colnames.iter().filter_map(string).map(ToOwned::to_owned));
@@ -158,7 +173,8 @@ impl Walk {
                 self.unknown("a column definition list", node);
                 continue;
             };
-            let ColumnDef { colname, type_name, coll_clause, constraints, raw_default, .. } = &**definition;
+            let ColumnDef { colname, type_name, coll_clause, constraints, raw_default, .. } =
+                &**definition;
             columns.insert(colname.clone());
             self.type_name(type_name.as_ref());
             if let Some(collation) = coll_clause {
@@ -172,7 +188,15 @@ impl Walk {
 
     /// XMLTABLE.
     fn xml_table(&mut self, table: &RangeTableFunc) {
-        let RangeTableFunc { lateral: _, docexpr, rowexpr, namespaces, columns, alias, location: _ } = table;
+        let RangeTableFunc {
+            lateral: _,
+            docexpr,
+            rowexpr,
+            namespaces,
+            columns,
+            alias,
+            location: _,
+        } = table;
         self.optional(docexpr.as_deref());
         self.optional(rowexpr.as_deref());
         for namespace in namespaces {
@@ -185,8 +209,15 @@ impl Walk {
         }
         for column in columns {
             if let Some(NodeEnum::RangeTableFuncCol(column)) = &column.node {
-                let RangeTableFuncCol { colname, type_name, for_ordinality, is_not_null: _, colexpr, coldefexpr, location: _ } =
-                    &**column;
+                let RangeTableFuncCol {
+                    colname,
+                    type_name,
+                    for_ordinality,
+                    is_not_null: _,
+                    colexpr,
+                    coldefexpr,
+                    location: _,
+                } = &**column;
                 self.identifier(colname);
                 if !*for_ordinality {
                     self.type_name(type_name.as_ref());

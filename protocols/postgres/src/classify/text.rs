@@ -35,7 +35,9 @@ pub(super) fn objection(text: &str) -> Option<&'static str> {
             return Some("a vertical tab is a blank for some versions of PostgreSQL only");
         }
         if is_modern_number(token.token, body) {
-            return Some("a number is written in a way that older versions of PostgreSQL read as two words");
+            return Some(
+                "a number is written in a way that older versions of PostgreSQL read as two words",
+            );
         }
         end = stop;
     }
@@ -65,5 +67,7 @@ fn has_modern_number(text: &str) -> bool {
 /// Whether a number token uses the spellings that came with PostgreSQL 16.
 fn is_modern_number(token: i32, body: &str) -> bool {
     let number = token == Token::Iconst as i32 || token == Token::Fconst as i32;
-    number && (body.contains('_') || body.bytes().any(|byte| byte.is_ascii_alphabetic() && !matches!(byte, b'e' | b'E')))
+    number
+        && (body.contains('_')
+            || body.bytes().any(|byte| byte.is_ascii_alphabetic() && !matches!(byte, b'e' | b'E')))
 }

@@ -3,8 +3,8 @@
 use pg_query::{
     Node, NodeEnum,
     protobuf::{
-        AConst, DeclareCursorStmt, DefElem, DiscardMode, ExplainStmt, LockStmt, PrepareStmt, TransactionStmt, TransactionStmtKind,
-        VariableSetStmt, a_const::Val,
+        AConst, DeclareCursorStmt, DefElem, DiscardMode, ExplainStmt, LockStmt, PrepareStmt,
+        TransactionStmt, TransactionStmtKind, VariableSetStmt, a_const::Val,
     },
 };
 
@@ -70,7 +70,17 @@ const PINNED_SETTINGS: &[&str] = &[
 ];
 
 /// Options of EXPLAIN that only shape its output.
-const PLAIN_EXPLAIN_OPTIONS: &[&str] = &["verbose", "costs", "buffers", "format", "summary", "timing", "wal", "generic_plan", "memory"];
+const PLAIN_EXPLAIN_OPTIONS: &[&str] = &[
+    "verbose",
+    "costs",
+    "buffers",
+    "format",
+    "summary",
+    "timing",
+    "wal",
+    "generic_plan",
+    "memory",
+];
 
 /// Whether a setting's value may be shown to anybody.
 pub(super) fn is_harmless_setting(name: &str) -> bool {
@@ -109,7 +119,10 @@ impl Walk {
     /// DISCARD.
     pub(super) fn discard(&mut self, target: i32) -> StatementKind {
         self.demand(Action::Session);
-        if !matches!(DiscardMode::try_from(target), Ok(DiscardMode::DiscardPlans | DiscardMode::DiscardSequences)) {
+        if !matches!(
+            DiscardMode::try_from(target),
+            Ok(DiscardMode::DiscardPlans | DiscardMode::DiscardSequences)
+        ) {
             self.opaque("it resets settings or drops objects on which later statements rest");
         }
         StatementKind::Set(None)
@@ -117,7 +130,8 @@ impl Walk {
 
     /// Transaction control.
     pub(super) fn transaction(&mut self, statement: &TransactionStmt) -> StatementKind {
-        let TransactionStmt { kind, options, savepoint_name, gid: _, chain, location: _ } = statement;
+        let TransactionStmt { kind, options, savepoint_name, gid: _, chain, location: _ } =
+            statement;
         self.identifier(savepoint_name);
         self.demand(Action::Transaction);
         if *chain {
@@ -157,7 +171,14 @@ impl Walk {
                 self.unknown("BEGIN", option);
                 continue;
             };
-            let DefElem { defnamespace: _, defname, arg, defaction: _, location: _, arg_location: _ } = &**option;
+            let DefElem {
+                defnamespace: _,
+                defname,
+                arg,
+                defaction: _,
+                location: _,
+                arg_location: _,
+            } = &**option;
             let value = arg.as_deref().and_then(|arg| arg.node.as_ref());
             match defname.as_str() {
                 "transaction_isolation" | "transaction_deferrable" => {}
@@ -245,6 +266,9 @@ fn narrows(mode: &Node) -> bool {
 
 /// Whether a constant is the integer 1, which stands for READ ONLY.
 fn is_one(value: Option<&NodeEnum>) -> bool {
-    let Some(NodeEnum::AConst(AConst { val: Some(Val::Ival(number)), isnull: false, .. })) = value else { return false };
+    let Some(NodeEnum::AConst(AConst { val: Some(Val::Ival(number)), isnull: false, .. })) = value
+    else {
+        return false;
+    };
     number.ival == 1
 }

@@ -37,7 +37,11 @@ pub(super) fn reads() -> impl Iterator<Item = String> {
 }
 
 fn unescape(text: &str) -> String {
-    text.replace('␋', "\u{b}").replace('␌', "\u{c}").replace('␍', "\r").replace('␉', "\t").replace('␀', "\0")
+    text.replace('␋', "\u{b}")
+        .replace('␌', "\u{c}")
+        .replace('␍', "\r")
+        .replace('␉', "\t")
+        .replace('␀', "\0")
 }
 
 /// The demands of each statement, as the corpus writes them.
@@ -54,27 +58,37 @@ fn failures(name: &str, file: &str) -> Vec<String> {
         .into_iter()
         .filter_map(|(text, expected)| {
             let found = written(&classify(&text));
-            (found != expected).then(|| format!("{name}: {text}\n  expected {expected}\n  found    {found}"))
+            (found != expected)
+                .then(|| format!("{name}: {text}\n  expected {expected}\n  found    {found}"))
         })
         .collect()
 }
 
 #[test]
 fn every_statement_of_the_corpus_demands_what_it_should() {
-    let all: Vec<String> =
-        HELD.iter().chain(&[("reads.txt", READS)]).flat_map(|(name, file)| failures(name, file)).collect();
+    let all: Vec<String> = HELD
+        .iter()
+        .chain(&[("reads.txt", READS)])
+        .flat_map(|(name, file)| failures(name, file))
+        .collect();
     assert!(all.is_empty(), "{} cases differ:\n{}", all.len(), all.join("\n"));
 }
 
 #[test]
 fn the_reads_of_the_corpus_are_plain_and_nothing_else_of_it_is() {
     for text in reads() {
-        assert!(classify(&text).statements.iter().all(super::super::Statement::is_plain), "should be plain: {text}");
+        assert!(
+            classify(&text).statements.iter().all(super::super::Statement::is_plain),
+            "should be plain: {text}"
+        );
     }
     for text in held() {
         let classified = classify(&text);
         assert!(!classified.statements.is_empty(), "should be a statement: {text}");
-        assert!(classified.statements.iter().any(|statement| !statement.is_plain()), "must not be plain: {text}");
+        assert!(
+            classified.statements.iter().any(|statement| !statement.is_plain()),
+            "must not be plain: {text}"
+        );
     }
 }
 

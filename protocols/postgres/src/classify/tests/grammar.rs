@@ -17,7 +17,10 @@ fn worker_program() -> PathBuf {
 }
 
 fn program(program: impl Into<PathBuf>, arguments: &[&str]) -> GrammarCommand {
-    GrammarCommand { program: program.into(), arguments: arguments.iter().map(Into::into).collect() }
+    GrammarCommand {
+        program: program.into(),
+        arguments: arguments.iter().map(Into::into).collect(),
+    }
 }
 
 fn limits() -> GrammarLimits {
@@ -31,7 +34,9 @@ fn is_opaque(classified: &Arc<Classified>) -> bool {
 #[tokio::test]
 async fn a_worker_process_says_what_this_process_would_say() {
     let grammar = Grammar::new(program(worker_program(), &[]), limits());
-    for text in ["SELECT * FROM t", "DELETE FROM t; SELECT pg_sleep(1)", "", "nonsense", "SELECT 'ü\u{b}'"] {
+    for text in
+        ["SELECT * FROM t", "DELETE FROM t; SELECT pg_sleep(1)", "", "nonsense", "SELECT 'ü\u{b}'"]
+    {
         assert_eq!(*grammar.classify(text).await, classify(text), "{text}");
     }
 }
@@ -73,7 +78,10 @@ async fn a_worker_that_cannot_be_started_makes_texts_opaque() {
 async fn a_worker_that_ends_at_once_makes_texts_opaque() {
     let grammar = Grammar::new(program("/bin/false", &[]), limits());
     assert!(is_opaque(&grammar.classify("SELECT 1").await));
-    assert!(is_opaque(&grammar.classify("SELECT 1").await), "failures are not remembered as meanings");
+    assert!(
+        is_opaque(&grammar.classify("SELECT 1").await),
+        "failures are not remembered as meanings"
+    );
 }
 
 #[tokio::test]
@@ -95,7 +103,8 @@ async fn a_worker_that_never_answers_is_given_up_at_the_deadline() {
 
 #[tokio::test]
 async fn a_full_queue_makes_texts_opaque() {
-    let grammar = Grammar::new(program(worker_program(), &[]), GrammarLimits { waiting: 0, ..limits() });
+    let grammar =
+        Grammar::new(program(worker_program(), &[]), GrammarLimits { waiting: 0, ..limits() });
     assert!(is_opaque(&grammar.classify("SELECT 1").await));
 }
 
@@ -104,7 +113,11 @@ async fn a_worker_that_dies_is_replaced() {
     // The shell answers nothing to the first text and becomes a true worker from the second start on.
     let folder = tempfile::tempdir().unwrap();
     let mark = folder.path().join("started");
-    let script = format!("test -e {0} || {{ : > {0}; exit 1; }}; exec {1}", mark.display(), worker_program().display());
+    let script = format!(
+        "test -e {0} || {{ : > {0}; exit 1; }}; exec {1}",
+        mark.display(),
+        worker_program().display()
+    );
     let grammar = Grammar::new(program("/bin/sh", &["-c", &script]), limits());
     assert!(is_opaque(&grammar.classify("SELECT 1").await));
     assert!(!is_opaque(&grammar.classify("SELECT 1").await));
@@ -122,7 +135,9 @@ fn the_worker_answers_in_order_and_ends_with_its_input() {
     let texts = ["SELECT 1", "DELETE FROM t"];
     let mut input = Vec::new();
     for (number, text) in (7..).zip(texts) {
-        input.extend(wire::frame(&Request { number, text: text.to_owned() }, MAX_REQUEST_BYTES).unwrap());
+        input.extend(
+            wire::frame(&Request { number, text: text.to_owned() }, MAX_REQUEST_BYTES).unwrap(),
+        );
     }
     let mut output = Vec::new();
     worker::serve(&mut Cursor::new(input), &mut output).unwrap();
@@ -139,7 +154,9 @@ fn the_worker_answers_in_order_and_ends_with_its_input() {
 
 #[test]
 fn the_worker_gives_up_on_a_broken_frame() {
-    for input in [u32::MAX.to_le_bytes().to_vec(), vec![3, 0, 0, 0, 255, 255, 255], vec![9, 0, 0, 0, 1]] {
+    for input in
+        [u32::MAX.to_le_bytes().to_vec(), vec![3, 0, 0, 0, 255, 255, 255], vec![9, 0, 0, 0, 1]]
+    {
         assert!(worker::serve(&mut Cursor::new(input), &mut Vec::new()).is_err());
     }
 }

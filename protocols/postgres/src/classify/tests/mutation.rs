@@ -10,8 +10,37 @@ use super::{
 
 /// Pieces that turn a read into something else when they land in the right place.
 const SPLINTERS: &[&str] = &[
-    "'", "\"", "$$", "--", "/*", "*/", ";", "\\", "(", ")", "\n", "\r", "\u{b}", ".", "::", " f()", "pg_sleep(1)", " FOR UPDATE",
-    " INTO n", "DELETE FROM t", "; COMMIT", ".pg_read_file", "x", "E'", "U&\"", "::mytype", "WITH ", " UNION ", ", ", "=", "===",
+    "'",
+    "\"",
+    "$$",
+    "--",
+    "/*",
+    "*/",
+    ";",
+    "\\",
+    "(",
+    ")",
+    "\n",
+    "\r",
+    "\u{b}",
+    ".",
+    "::",
+    " f()",
+    "pg_sleep(1)",
+    " FOR UPDATE",
+    " INTO n",
+    "DELETE FROM t",
+    "; COMMIT",
+    ".pg_read_file",
+    "x",
+    "E'",
+    "U&\"",
+    "::mytype",
+    "WITH ",
+    " UNION ",
+    ", ",
+    "=",
+    "===",
 ];
 
 fn changed(text: &str, steps: &[(usize, usize, u8)]) -> String {
@@ -42,7 +71,10 @@ fn check(text: &str) -> Result<(), TestCaseError> {
         prop_assert!(!statement.demands.is_empty(), "no demand: {text}");
         prop_assert!(text.get(statement.span.clone()).is_some(), "no such span: {text}");
         let opaque = statement.demands.iter().any(|demand| demand.action == Action::Opaque);
-        prop_assert!(opaque || statement.kind != StatementKind::Opaque, "opaque without the demand: {text}");
+        prop_assert!(
+            opaque || statement.kind != StatementKind::Opaque,
+            "opaque without the demand: {text}"
+        );
         if statement.is_plain() {
             for name in &statement.functions {
                 let setting = name.name == "current_setting";
@@ -50,7 +82,10 @@ fn check(text: &str) -> Result<(), TestCaseError> {
             }
             let kind = matches!(
                 statement.kind,
-                StatementKind::Select | StatementKind::Explain | StatementKind::Show | StatementKind::Transaction(_)
+                StatementKind::Select
+                    | StatementKind::Explain
+                    | StatementKind::Show
+                    | StatementKind::Transaction(_)
             );
             prop_assert!(kind, "plain {:?}: {text}", statement.kind);
         }

@@ -1,7 +1,8 @@
 //! Spans, kinds, parameters, fences, notes and the limits of size and depth.
 
 use super::super::{
-    Action, Demand, Fence, MAX_TEXT_BYTES, Name, Statement, StatementKind, TransactionStep, classify, is_pinned_setting,
+    Action, Demand, Fence, MAX_TEXT_BYTES, Name, Statement, StatementKind, TransactionStep,
+    classify, is_pinned_setting,
 };
 
 fn only(text: &str) -> Statement {
@@ -18,10 +19,15 @@ fn is_opaque(text: &str) -> bool {
 fn spans_cut_the_text_into_its_statements() {
     let text = "SELECT 'ü'; DELETE FROM t ;\n UPDATE t SET a = 1";
     let classified = classify(text);
-    let parts: Vec<&str> = classified.statements.iter().map(|statement| text[statement.span.clone()].trim()).collect();
+    let parts: Vec<&str> =
+        classified.statements.iter().map(|statement| text[statement.span.clone()].trim()).collect();
     assert_eq!(parts, ["SELECT 'ü'", "DELETE FROM t", "UPDATE t SET a = 1"]);
     assert!(classified.is_batch());
-    assert!(classified.demands().contains(&Demand { action: Action::Write, object: Some(Name::bare("t")) }));
+    assert!(
+        classified
+            .demands()
+            .contains(&Demand { action: Action::Write, object: Some(Name::bare("t")) })
+    );
 }
 
 #[test]
@@ -69,14 +75,19 @@ fn the_fence_follows_the_demands() {
 
 #[test]
 fn what_the_catalogue_must_confirm_is_listed() {
-    let statement = only("SELECT a.wipe, lower(a.name), pg_catalog.upper('x') FROM public.accounts a WHERE a.id >= $3 AND $1 = 2");
+    let statement = only(
+        "SELECT a.wipe, lower(a.name), pg_catalog.upper('x') FROM public.accounts a WHERE a.id >= $3 AND $1 = 2",
+    );
     assert!(statement.is_plain());
     assert_eq!(statement.parameters, 3);
     assert!(statement.attributes.contains(&Name::in_schema("a", "wipe")));
     assert!(statement.functions.contains(&Name::bare("lower")));
     assert!(statement.functions.contains(&Name::in_schema("pg_catalog", "upper")));
     assert!(statement.operators.contains(">="));
-    assert_eq!(statement.tables.iter().map(ToString::to_string).collect::<Vec<_>>(), ["public.accounts"]);
+    assert_eq!(
+        statement.tables.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["public.accounts"]
+    );
     assert_eq!(statement.summary, "SELECT: public.accounts");
 }
 
@@ -87,15 +98,27 @@ fn fingerprints_tell_relations_and_schemas_apart_and_values_not() {
     assert_ne!(of("SELECT * FROM secret t"), of("SELECT * FROM public_data t"));
     assert_ne!(of("SELECT * FROM a.t"), of("SELECT * FROM b.t"));
     assert_ne!(of("SELECT * FROM t_2024_01"), of("SELECT * FROM t_2024_02"));
-    assert_eq!(only("SELECT * FROM t WHERE a = 'x'").normalised.unwrap(), "SELECT * FROM t WHERE a = $1");
+    assert_eq!(
+        only("SELECT * FROM t WHERE a = 'x'").normalised.unwrap(),
+        "SELECT * FROM t WHERE a = $1"
+    );
 }
 
 #[test]
 fn summaries_and_notes_hold_no_values() {
-    for text in ["DELETE FROM t WHERE a = 'hunter2'", "DO 'hunter2'", "ALTER ROLE x PASSWORD 'hunter2'", "SELECT 'hunter2' FROM"] {
+    for text in [
+        "DELETE FROM t WHERE a = 'hunter2'",
+        "DO 'hunter2'",
+        "ALTER ROLE x PASSWORD 'hunter2'",
+        "SELECT 'hunter2' FROM",
+    ] {
         let statement = only(text);
         assert!(!statement.summary.contains("hunter2"), "{}", statement.summary);
-        assert!(!statement.notes.iter().any(|note| note.contains("hunter2")), "{:?}", statement.notes);
+        assert!(
+            !statement.notes.iter().any(|note| note.contains("hunter2")),
+            "{:?}",
+            statement.notes
+        );
     }
 }
 
@@ -107,7 +130,8 @@ fn too_long_a_text_is_opaque() {
 
 #[test]
 fn too_deep_a_tree_is_opaque() {
-    let nested = |levels: usize| format!("SELECT {}1{}", "(SELECT ".repeat(levels), ")".repeat(levels));
+    let nested =
+        |levels: usize| format!("SELECT {}1{}", "(SELECT ".repeat(levels), ")".repeat(levels));
     assert!(!is_opaque(&nested(10)));
     assert!(is_opaque(&nested(200)));
     assert!(is_opaque(&format!("SELECT {}1", "- ".repeat(100_000))));
