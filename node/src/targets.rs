@@ -1,0 +1,1 @@
+//! Targets as the adapters use them, from the resources in force.
