@@ -1,0 +1,1 @@
+//! Soon: audit_verify.

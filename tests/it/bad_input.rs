@@ -1,0 +1,1 @@
+//! Soon: bad_input.

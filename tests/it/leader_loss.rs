@@ -1,0 +1,1 @@
+//! Soon: leader_loss.

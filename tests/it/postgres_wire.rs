@@ -1,0 +1,1 @@
+//! Soon: postgres_wire.
