@@ -85,11 +85,9 @@ async fn a_decision_needs_the_fingerprint_that_the_hold_has() {
     assert_eq!(psql.finish().await.unwrap().code, Some(0));
     let late = cluster.api(3, "CS_REVIEWER2_TOKEN").unwrap().decide(&hold, "reject").await.unwrap();
     assert_eq!(late.status, StatusCode::CONFLICT, "{late}");
-    let unknown = dana.post(
-        "/v1/holds/none-such/decision",
-        &json!({"decision": "approve", "fingerprint": other}),
-    );
-    assert!(unknown.await.unwrap().status.is_client_error());
+    let body = json!({"decision": "approve", "fingerprint": other});
+    let unknown = dana.post("/v1/holds/none-such/decision", &body).await.unwrap();
+    assert!(unknown.status.is_client_error(), "{unknown}");
     cluster.check_logs(&[]).unwrap();
 }
 

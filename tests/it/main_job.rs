@@ -45,7 +45,6 @@ async fn a_delete_over_node_1_is_approved_over_node_3_and_done_once() {
 }
 
 async fn every_node_has_the_same_story(cluster: &Cluster, hold: &str, operation: &str) {
-    let mut heads = Vec::new();
     for node in cluster.every_node() {
         let auditor = cluster.api(node, "CS_ADMIN_TOKEN").unwrap();
         let outcome = auditor.event("outcome", "operation.id", operation).await.unwrap();
@@ -60,7 +59,7 @@ async fn every_node_has_the_same_story(cluster: &Cluster, hold: &str, operation:
     }
     // The session's end may still be on its way: the heads are compared once they stand still.
     let head = wait::until("one head on all nodes", PATIENCE, async || {
-        heads.clear();
+        let mut heads = Vec::new();
         for node in cluster.every_node() {
             heads.push(cluster.api(node, "CS_ADMIN_TOKEN")?.head().await?);
         }

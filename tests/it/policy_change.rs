@@ -15,7 +15,7 @@ async fn policy(admin: &Api) -> (String, String) {
 }
 
 async fn apply(admin: &Api, name: &str, cedar: &str) {
-    let body = json!({"resources": [{"kind": "Policy", "name": name, "spec": {"cedar": cedar}}], "comment": "by a test"});
+    let body = json!({"documents": [{"kind": "Policy", "name": name, "spec": {"cedar": cedar}}], "comment": "by a test"});
     let answer = admin.post("/v1/apply", &body).await.unwrap();
     assert!(answer.status.is_success(), "{answer}");
 }
@@ -81,7 +81,7 @@ async fn a_policy_that_does_not_validate_changes_nothing() {
     for broken in
         ["permit(", "permit(principal, action == Action::\"postgres:no-such\", resource);"]
     {
-        let body = json!({"resources": [
+        let body = json!({"documents": [
             {"kind": "Policy", "name": name, "spec": {"cedar": broken}},
             {"kind": "Policy", "name": "another", "spec": {"cedar": cedar}},
         ]});

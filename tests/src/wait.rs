@@ -1,7 +1,7 @@
 //! Waiting for a condition, with a deadline and with the last thing seen in the error. Tests never sleep for a guess.
 
 use anyhow::bail;
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 /// How long most things may take on a busy machine of two cores.
@@ -28,11 +28,11 @@ impl<T> Look<T> {
 }
 
 /// Looks again and again until the condition holds.
-pub async fn until<T, F, Fut>(what: &str, patience: Duration, mut look: F) -> anyhow::Result<T>
-where
-    F: FnMut() -> Fut,
-    Fut: Future<Output = anyhow::Result<Look<T>>>,
-{
+pub async fn until<T>(
+    what: &str,
+    patience: Duration,
+    mut look: impl AsyncFnMut() -> anyhow::Result<Look<T>>,
+) -> anyhow::Result<T> {
     let deadline = Instant::now() + patience;
     loop {
         let seen = match look().await {
