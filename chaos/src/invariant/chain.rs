@@ -2,7 +2,7 @@
 
 use crate::history::History;
 use countersign_api::audit::AuditEvent;
-use countersign_core::record::ChainWalk;
+use countersign_core::record::{self, ChainWalk};
 
 pub(super) fn check(history: &History) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -24,7 +24,7 @@ pub(super) fn check(history: &History) -> Vec<String> {
 fn walk(events: &[AuditEvent]) -> Result<(), String> {
     let mut walk = ChainWalk::default();
     for event in events {
-        let core = event.to_core().map_err(|error| format!("event {}: {error}", event.sequence))?;
+        let core = record::AuditEvent::try_from(event).map_err(|error| error.to_string())?;
         walk.step(&core).map_err(|error| error.to_string())?;
         if walk.head().hash.to_string() != event.hash {
             return Err(format!("event {} does not hash to what it says", event.sequence));
