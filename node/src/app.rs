@@ -25,6 +25,8 @@ pub struct App {
 pub struct Node {
     /// Its id.
     pub id: NodeId,
+    /// The replicated state.
+    pub store: Store,
     /// Checks tokens of agents and reviewers.
     pub identify: Arc<Identify>,
     /// The gate.

@@ -6,6 +6,7 @@
 // What agents pass through.
 pub mod gate;
 pub mod identify;
+pub mod expiry;
 pub mod incarnation;
 pub mod targets;
 
@@ -19,7 +20,6 @@ pub mod metrics;
 pub mod app;
 pub mod clock;
 pub mod config;
-pub mod secret_reference;
 pub mod serve;
 pub mod shutdown;
 pub mod telemetry;
