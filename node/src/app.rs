@@ -4,7 +4,10 @@
 use crate::{clock::Clock, cluster::{Bootstrap, ClusterKey, Membership}, config::Config, gate::NodeGate, identify::Identify, shutdown::Shutdown};
 use countersign_core::id::NodeId;
 use countersign_raft_store::handle::Store;
-use std::sync::{Arc, OnceLock};
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, Ordering},
+};
 
 /// The process.
 #[derive(Debug)]
@@ -17,6 +20,8 @@ pub struct App {
     pub shutdown: Shutdown,
     /// Where `POST /v1/cluster/init` and the start of the node meet.
     pub bootstrap: Bootstrap,
+    /// Whether an administrator takes the node out of service, without stopping it.
+    out_of_service: AtomicBool,
     node: OnceLock<Arc<Node>>,
 }
 
@@ -30,9 +35,7 @@ pub struct Node {
     /// Checks tokens of agents and reviewers.
     pub identify: Arc<Identify>,
     /// The gate.
-    pub gate: Arc<NodeGate>,
-    /// The replicated state.
-    pub store: Store,
+    pub gate: NodeGate,
     /// Who belongs to the cluster, and changing that.
     pub membership: Arc<dyn Membership>,
     /// The key that seals the authority's key and is given to joining nodes.
@@ -42,7 +45,22 @@ pub struct Node {
 impl App {
     /// A process that belongs to no cluster yet.
     pub fn new(config: Config, clock: Clock) -> Self {
-        Self { config, clock, shutdown: Shutdown::new(), bootstrap: Bootstrap::default(), node: OnceLock::new() }
+        Self { config, clock, shutdown: Shutdown::new(), bootstrap: Bootstrap::default(), out_of_service: AtomicBool::new(false), node: OnceLock::new() }
+    }
+
+    /// Takes the node out of service: `/readyz` fails, so that the load balancer sends no new agents.
+    pub fn take_out_of_service(&self) {
+        self.out_of_service.store(true, Ordering::Relaxed);
+    }
+
+    /// Puts the node into service again.
+    pub fn put_into_service(&self) {
+        self.out_of_service.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the node should get no new agents: it is out of service, or stops.
+    pub fn is_draining(&self) -> bool {
+        self.out_of_service.load(Ordering::Relaxed) || self.shutdown.is_draining()
     }
 
     /// The node, once it belongs to a cluster.

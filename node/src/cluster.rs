@@ -9,6 +9,7 @@ mod authority;
 mod bootstrap;
 mod certificates;
 mod directory;
+mod engine;
 mod error;
 mod founding;
 mod join;
@@ -32,7 +33,8 @@ use crate::app::App;
 use countersign_core::id::NodeId;
 use countersign_raft_store::handle::Store;
 use directory::Directory;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+use tokio::time::{Instant, sleep};
 
 /// What the bootstrap administrator's token begins with.
 pub const BOOTSTRAP_PREFIX: &str = "cs-bootstrap.";
@@ -50,7 +52,45 @@ pub struct Member {
     pub cluster_key: Arc<ClusterKey>,
 }
 
+/// How long a leader that leaves waits for another one.
+const HAND_OVER: Duration = Duration::from_secs(2);
+/// How often it is looked whether something has happened.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+impl Member {
+    /// Gives the leadership away where it can, and stops the engine in order.
+    pub async fn leave(&self) {
+        let leads = || self.store.status().leader == Some(self.id);
+        if leads() {
+            let members = self.membership.members();
+            let others = members.into_iter().filter(|(id, member)| member.voter && *id != self.id);
+            if let Some((to, _)) = others.max_by_key(|(_, member)| member.matching)
+                && let Err(error) = self.membership.transfer_leader(to).await
+            {
+                tracing::info!(error = &error as &dyn std::error::Error, "the leadership was not given away");
+            }
+            let until = Instant::now() + HAND_OVER;
+            while leads() && Instant::now() < until {
+                sleep(LOOK_EVERY / 10).await;
+            }
+        }
+        self.membership.shutdown().await;
+    }
+
+    /// Waits until the engine has stopped by itself.
+    pub async fn stopped(&self) {
+        while self.membership.is_running() {
+            sleep(LOOK_EVERY).await;
+        }
+    }
+}
+
 /// Belongs to a cluster when it returns, however long that takes.
+pub async fn start(app: &Arc<App>) -> Result<Member, ClusterError> {
+    start_with(app, &engine::Replicated).await
+}
+
+/// The same, with an engine of the caller's choice.
 pub async fn start_with(app: &Arc<App>, engine: &dyn StartEngine) -> Result<Member, ClusterError> {
     let directory = Directory::open(&app.config.data_dir).await?;
     let member = match directory.member().await? {

@@ -54,7 +54,7 @@ fn look(api: &Api) -> Readiness {
 type Found = Result<&'static str, &'static str>;
 
 fn draining(api: &Api) -> Found {
-    if api.app.shutdown.is_draining() { Err("this node drains") } else { Ok("this node does not drain") }
+    if api.app.is_draining() { Err("this node drains") } else { Ok("this node does not drain") }
 }
 
 fn leased(node: &Node) -> Found {

@@ -205,7 +205,7 @@ pub struct TransferRequest {
     pub to: Option<u64>,
 }
 
-/// `POST /v1/cluster/drain`: the answering node only, until it is started again.
+/// `POST /v1/cluster/drain` and `undrain`: the answering node only. A start puts a node into service.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 pub struct DrainAnswer {
     /// The node.

@@ -38,7 +38,11 @@ const AFTER_FAILURE: Duration = Duration::from_millis(100);
 pub const ALPN: &[&[u8]] = &[b"h2", b"http/1.1"];
 
 /// Serves the API until the shutdown. It may run before the node belongs to a cluster.
-pub async fn serve(app: Arc<App>, listener: TcpListener, tls: Arc<rustls::ServerConfig>) {
+pub async fn serve(
+    app: Arc<App>,
+    listener: TcpListener,
+    tls: Arc<rustls::ServerConfig>,
+) -> std::io::Result<()> {
     let shutdown = app.shutdown.clone();
     let router = routes::router(Api::new(app));
     let acceptor = TlsAcceptor::from(tls);
@@ -72,6 +76,7 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, tls: Arc<rustls::Server
     if let Some(graceful) = Arc::into_inner(graceful) {
         drop(timeout(LAST_WORDS, graceful.shutdown()).await);
     }
+    Ok(())
 }
 
 async fn connection(

@@ -95,7 +95,7 @@ fn member_list(api: &Api, node: &Node, status: &Status, records: &[NodeRecord]) 
                 version: start.map(|start| start.version.clone()),
                 incarnation: start.map(|start| start.incarnation.0),
                 lease_ms: own.then(|| lease_ms(node)),
-                draining: own.then(|| api.app.shutdown.is_draining()),
+                draining: own.then(|| api.app.is_draining()),
             }
         })
         .collect()
@@ -317,16 +317,28 @@ fn unchanged(error: MembershipError) -> Failure {
     }
 }
 
-/// Lets this node take no new agents. It gives the leadership away where it can; what runs goes on.
+/// Takes this node out of service: `/readyz` fails, and it gives the leadership away where it can. What runs goes on.
 #[utoipa::path(post, path = "/v1/cluster/drain", tag = "cluster", responses((status = 200, body = DrainAnswer), (status = "default", body = Problem)))]
 pub(crate) async fn drain(State(api): State<Api>) -> Answer<Json<DrainAnswer>> {
     let node = api.node()?;
-    api.app.shutdown.drain();
+    api.app.take_out_of_service();
     if node.store.status().leader == Some(node.id)
         && let Some(to) = best_follower(node)
         && let Err(error) = node.membership.transfer_leader(to).await
     {
         tracing::warn!(error = &error as &dyn std::error::Error, "the leadership was not given away");
     }
-    Ok(Json(DrainAnswer { node: node.id.0, draining: true, sessions: node.gate.open_sessions() as u64 }))
+    Ok(Json(drained(&api, node)))
+}
+
+/// Puts this node into service again.
+#[utoipa::path(post, path = "/v1/cluster/undrain", tag = "cluster", responses((status = 200, body = DrainAnswer), (status = "default", body = Problem)))]
+pub(crate) async fn undrain(State(api): State<Api>) -> Answer<Json<DrainAnswer>> {
+    let node = api.node()?;
+    api.app.put_into_service();
+    Ok(Json(drained(&api, node)))
+}
+
+fn drained(api: &Api, node: &Node) -> DrainAnswer {
+    DrainAnswer { node: node.id.0, draining: api.app.is_draining(), sessions: node.gate.open_sessions() as u64 }
 }

@@ -21,7 +21,7 @@ use utoipa::{
         audit::events, audit::head,
         resources::list, resources::list_kind, resources::show, resources::replace, resources::remove, resources::apply,
         policy::check, policy::schema,
-        cluster::show, cluster::init, cluster::create_token, cluster::join, cluster::transfer_leader, cluster::drain,
+        cluster::show, cluster::init, cluster::create_token, cluster::join, cluster::transfer_leader, cluster::drain, cluster::undrain,
         revocations::revoke,
     ),
     modifiers(&Bearer),

@@ -72,6 +72,7 @@ fn administration() -> Vec<Route> {
         route(Method::POST, "/v1/cluster/join", OwnToken, post(cluster::join)),
         route(Method::POST, "/v1/cluster/transfer-leader", Admin, post(cluster::transfer_leader)),
         route(Method::POST, "/v1/cluster/drain", Admin, post(cluster::drain)),
+        route(Method::POST, "/v1/cluster/undrain", Admin, post(cluster::undrain)),
         route(Method::POST, "/v1/revocations", Admin, post(revocations::revoke)),
     ]
 }

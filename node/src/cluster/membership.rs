@@ -32,6 +32,9 @@ pub trait Membership: Send + Sync + fmt::Debug {
     /// Figures for status pages and metrics; nothing is decided on them.
     fn figures(&self) -> Figures;
 
+    /// Whether the engine runs; after a fatal failure it does not.
+    fn is_running(&self) -> bool;
+
     /// Stops the engine in order.
     fn shutdown(&self) -> BoxFuture<'_, ()>;
 }
