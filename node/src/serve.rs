@@ -91,7 +91,7 @@ pub async fn run(config: Config) -> Result<(), ServeError> {
     let app = Arc::new(App::new(config, Clock::Wall));
     drain_on_signals(app.shutdown.clone())
         .map_err(|source| ServeError::System { what: "wait for signals", source })?;
-    let metrics = metrics::serve(metrics::install(), listeners.metrics, app.shutdown.clone());
+    let metrics = metrics::serve(metrics::install(), listeners.metrics, Arc::clone(&app));
     let parts = [
         part("the API listener", api::serve(Arc::clone(&app), listeners.api, api_tls)),
         part("the metrics listener", metrics),
@@ -182,7 +182,14 @@ fn begin(app: &Arc<App>, member: &Member) -> Result<(Arc<Node>, Arc<dyn Targets>
         api_url: app.config.api_url(),
         max_sessions: app.config.limits.sessions,
     })?;
-    let node = Node { id: member.id, store: member.store.clone(), identify, gate };
+    let node = Node {
+        id: member.id,
+        store: member.store.clone(),
+        identify,
+        gate,
+        membership: Arc::clone(&member.membership),
+        cluster_key: Arc::clone(&member.cluster_key),
+    };
     Ok((Arc::clone(app.became(node)), targets))
 }
 
