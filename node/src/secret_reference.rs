@@ -48,8 +48,8 @@ pub fn resolve(reference: &str) -> Result<Secret, SecretError> {
         return Ok(Secret::new(bytes.strip_suffix(b"\n").unwrap_or(&bytes)));
     }
     if let Some(name) = reference.strip_prefix("env:") {
-        let value = std::env::var(name)
-            .map_err(|_| SecretError::Variable { name: name.to_owned() })?;
+        let value =
+            std::env::var(name).map_err(|_| SecretError::Variable { name: name.to_owned() })?;
         return Ok(Secret::new(value));
     }
     Err(SecretError::Form)
