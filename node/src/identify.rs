@@ -10,11 +10,13 @@ mod fetch;
 mod key_cache;
 mod keys;
 mod provider;
+mod resource;
 mod token;
 
 pub use fetch::{Fetch, FetchError, HttpsFetch};
 pub use key_cache::KeyCache;
 pub use provider::{Algorithm, ClaimNames, MAX_LEEWAY_S, Plane, Provider};
+pub use resource::providers;
 
 use crate::clock::Clock;
 use arc_swap::ArcSwap;

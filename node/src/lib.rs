@@ -19,7 +19,6 @@ pub mod metrics;
 pub mod app;
 pub mod clock;
 pub mod config;
-pub mod secret_reference;
 pub mod serve;
 pub mod shutdown;
 pub mod telemetry;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, path::PathBuf};
 
 /// The greatest leeway that a provider may be given for clocks that differ, in seconds.
-pub const MAX_LEEWAY_S: u64 = 120;
+pub const MAX_LEEWAY_S: u64 = 300;
 
 /// Whose tokens a provider issues. The two never mix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +69,8 @@ pub struct ClaimNames {
     pub groups: String,
     /// The human for whom an agent acts.
     pub owner: String,
+    /// Other names of the same human, besides those of OpenID Connect's standard claims.
+    pub also_known_as: Vec<String>,
 }
 
 impl Default for ClaimNames {
@@ -78,6 +80,7 @@ impl Default for ClaimNames {
             name: "preferred_username".to_owned(),
             groups: "groups".to_owned(),
             owner: "owner".to_owned(),
+            also_known_as: Vec::new(),
         }
     }
 }
