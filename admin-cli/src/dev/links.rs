@@ -116,3 +116,6 @@ async fn exchange(stream: UnixStream, cuts: &watch::Sender<Cuts>) -> anyhow::Res
     let now = cuts.borrow().clone();
     control::write_line(&mut write, &now).await
 }
+
+#[cfg(test)]
+mod tests;
