@@ -1,1 +1,49 @@
-//! Placeholder.
+//! The replicated state of Countersign: an engine that is agnostic of what commands mean, and the typed state machine on top of it.
+//!
+//! This file only names the modules. `openraft`, `rocksdb` and `tonic` are used in this crate and nowhere else, and none of
+//! their types is part of its public surface.
+
+// The engine: log, storage, network, leases. It moves bytes and knows nothing of holds or policies.
+mod checkpoint;
+pub mod clock;
+mod disk;
+mod durable_file;
+mod encoding;
+pub mod engine;
+mod halt;
+mod high_water;
+mod identity_file;
+mod lease;
+mod log_store;
+pub mod machine;
+mod network;
+mod proposer;
+mod raft_types;
+mod read_index;
+mod snapshot;
+mod state_hash;
+mod state_machine;
+mod storage;
+
+pub use engine::{Engine, EngineConfig, StartError};
+pub use halt::HALT_STATUS;
+pub use lease::{Lease, LeaseLapsed, LeaseLeft, LeaseTimings};
+pub use network::{ClusterName, ClusterNameError, TlsError, TlsMaterial};
+pub use proposer::{COMMAND_BYTES, Committed, ProposeError};
+pub use raft_types::{Member, NodeId, StorageId};
+pub use read_index::Unconfirmed;
+pub use state_hash::StateHash;
+pub use state_machine::{Effects, EffectsLost};
+pub use storage::StorageError;
+
+// The typed half: commands, apply, stored formats.
+pub mod command;
+pub mod effect;
+pub mod format;
+pub mod handle;
+pub mod limits;
+pub mod records;
+pub mod reply;
+
+mod key_space;
+mod state;

@@ -1,0 +1,162 @@
+//! The serving lease: while it is valid, this node was part of a quorum not long ago and has applied what that quorum had
+//! committed. Without it a node admits nothing.
+//!
+//! The node asks for a read index every second; an answer gives five seconds, counted in boot time from the *sending* of
+//! the question. A stall of the event loop withdraws the lease: what happened meanwhile is unknown. Every doubt is a
+//! refusal, and nothing is ever prolonged without an answer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::clock::Clock;
+use crate::read_index::Reader;
+use crate::state_machine::StateMachine;
+
+/// How the lease is kept.
+#[derive(Debug, Clone, Copy)]
+pub struct LeaseTimings {
+    /// How often the leader is asked.
+    pub ask_every: Duration,
+    /// How long an answer counts, from the sending of its question.
+    pub valid_for: Duration,
+    /// A stall of the event loop longer than this withdraws the lease.
+    pub stall: Duration,
+}
+
+impl Default for LeaseTimings {
+    fn default() -> Self {
+        Self {
+            ask_every: Duration::from_secs(1),
+            valid_for: Duration::from_secs(5),
+            stall: Duration::from_millis(100),
+        }
+    }
+}
+
+/// How long the lease is still valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaseLeft(pub Duration);
+
+/// Why there is no valid lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LeaseLapsed {
+    /// No quorum has answered for too long.
+    #[error("no quorum has answered for too long")]
+    NoQuorum,
+    /// The event loop stood still, and no question was answered since.
+    #[error("the node stood still")]
+    Stalled,
+    /// This node's state differs from its peers'.
+    #[error("the state of this node differs from its peers' at entry {0}")]
+    Diverged(u64),
+}
+
+#[derive(Debug, Default)]
+struct Cells {
+    /// The end of the lease in boot time, in nanoseconds.
+    until: AtomicU64,
+    /// When the watchdog last ran, in boot time.
+    beat: AtomicU64,
+    /// How many stalls there were.
+    stalls: AtomicU64,
+}
+
+/// The lease of this node. Clones are the same lease; [`Lease::check`] is cheap.
+#[derive(Debug, Clone)]
+pub struct Lease {
+    cells: Arc<Cells>,
+    clock: Arc<dyn Clock>,
+    state: StateMachine,
+    timings: LeaseTimings,
+}
+
+impl Lease {
+    pub(crate) fn new(clock: Arc<dyn Clock>, state: StateMachine, timings: LeaseTimings) -> Self {
+        Self { cells: Arc::default(), clock, state, timings }
+    }
+
+    /// Looks at the lease, right now.
+    ///
+    /// # Errors
+    /// [`LeaseLapsed`]: this node must not admit anything.
+    pub fn check(&self) -> Result<LeaseLeft, LeaseLapsed> {
+        if let Some(index) = self.state.diverged_at() {
+            return Err(LeaseLapsed::Diverged(index));
+        }
+        let now = self.now();
+        // A stall is noticed here even before the watchdog has run again.
+        let beat = self.cells.beat.load(Ordering::Acquire);
+        let until = self.cells.until.load(Ordering::Acquire);
+        if until == WITHDRAWN || now.saturating_sub(beat) > nanos(self.timings.stall) {
+            return Err(LeaseLapsed::Stalled);
+        }
+        match until.checked_sub(now) {
+            None | Some(0) => Err(LeaseLapsed::NoQuorum),
+            Some(left) => Ok(LeaseLeft(Duration::from_nanos(left))),
+        }
+    }
+
+    fn now(&self) -> u64 {
+        nanos(self.clock.since_boot())
+    }
+
+    /// Asks for ever. Drop the future to stop.
+    pub(crate) async fn keep(&self, reader: &Reader) {
+        loop {
+            let (sent, stalls) = (self.now(), self.cells.stalls.load(Ordering::Acquire));
+            let deadline = Instant::now() + self.timings.valid_for;
+            let next = Instant::now() + self.timings.ask_every;
+            if reader.read_index(deadline).await.is_ok() {
+                self.grant(sent, stalls);
+            }
+            tokio::time::sleep_until(next).await;
+        }
+    }
+
+    /// A question sent before a stall says nothing about what came after it.
+    fn grant(&self, sent: u64, stalls: u64) {
+        if self.cells.stalls.load(Ordering::Acquire) == stalls {
+            let until = sent.saturating_add(nanos(self.timings.valid_for));
+            self.cells.until.store(until, Ordering::Release);
+            if self.cells.stalls.load(Ordering::Acquire) != stalls {
+                self.cells.until.store(WITHDRAWN, Ordering::Release);
+            }
+        }
+    }
+
+    /// Notices stalls of the event loop for ever. Drop the future to stop.
+    pub(crate) async fn watch(&self) {
+        loop {
+            self.beat();
+            sleep(self.timings.stall / 4).await;
+        }
+    }
+
+    /// One look of the watchdog: withdraws the lease when the last look was too long ago.
+    fn beat(&self) {
+        let (now, last) = (self.now(), self.cells.beat.load(Ordering::Acquire));
+        let stood_still = now.saturating_sub(last);
+        if last != 0 && stood_still > nanos(self.timings.stall) {
+            tracing::warn!(for_ms = stood_still / 1_000_000, "the event loop stood still");
+            self.cells.stalls.fetch_add(1, Ordering::AcqRel);
+            self.cells.until.store(WITHDRAWN, Ordering::Release);
+        }
+        self.cells.beat.store(now, Ordering::Release);
+    }
+
+    /// Nobody is served any more.
+    pub(crate) fn give_up(&self) {
+        self.cells.stalls.fetch_add(1, Ordering::AcqRel);
+        self.cells.until.store(0, Ordering::Release);
+    }
+}
+
+/// The end of a lease that a stall took away; no boot lasts one nanosecond.
+const WITHDRAWN: u64 = 1;
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

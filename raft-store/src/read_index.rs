@@ -1,0 +1,139 @@
+//! Linearizable reads: asks the leader, which asks a quorum, how far a node must have applied before it may answer. A
+//! clock never stands in for the quorum. The question also carries the asker's last state hash, so that a leader whose
+//! state is the odd one out hears of it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use openraft::async_runtime::WatchReceiver;
+use openraft::raft::ReadPolicy;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::encoding::{ReadIndexReply, ReadIndexRequest};
+use crate::network::Peers;
+use crate::raft_types::{Mark, Member, NodeId, Raft};
+use crate::state_machine::StateMachine;
+
+/// Pause between two questions while no leader answers.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Who leads, as far as this node knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Leader {
+    Unknown,
+    Own,
+    Peer(NodeId, Member),
+}
+
+/// Looks the leader up in the consensus library's metrics.
+pub(crate) fn leader(raft: &Raft) -> Leader {
+    let metrics = raft.metrics();
+    let metrics = metrics.borrow_watched();
+    match metrics.current_leader {
+        None => Leader::Unknown,
+        Some(leader) if leader == metrics.id => Leader::Own,
+        Some(leader) => match metrics.membership_config.get_node(&leader) {
+            Some(member) => Leader::Peer(leader, member.clone()),
+            None => Leader::Unknown,
+        },
+    }
+}
+
+/// No quorum confirmed a leader in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no quorum confirmed a leader in time")]
+pub struct Unconfirmed;
+
+/// Answers and asks.
+#[derive(Clone)]
+pub(crate) struct Reader {
+    raft: Raft,
+    state: StateMachine,
+    peers: Arc<Peers>,
+    /// Whether each peer's last comparable hash was this node's.
+    agreeing: Arc<Mutex<BTreeMap<NodeId, bool>>>,
+}
+
+impl Reader {
+    pub(crate) fn new(raft: Raft, state: StateMachine, peers: Arc<Peers>) -> Self {
+        Self { raft, state, peers, agreeing: Arc::default() }
+    }
+
+    /// The index below which everything was committed when this was called, if this node leads and a quorum says so.
+    pub(crate) async fn confirm(&self) -> Option<u64> {
+        let read = self.raft.get_read_linearizer(ReadPolicy::ReadIndex).await.ok()?;
+        Some(read.read_log_id().index())
+    }
+
+    /// Asks until `deadline`, then waits until this node has applied that far.
+    pub(crate) async fn read_index(&self, deadline: Instant) -> Result<u64, Unconfirmed> {
+        let index = loop {
+            if let Ok(Some(index)) = timeout_at(deadline, self.ask(deadline)).await {
+                break index;
+            }
+            if Instant::now() + PAUSE >= deadline {
+                return Err(Unconfirmed);
+            }
+            sleep(PAUSE).await;
+        };
+        self.wait_applied(index, deadline).await.map(|()| index)
+    }
+
+    /// Waits until the entry at `index` is applied here.
+    pub(crate) async fn wait_applied(
+        &self,
+        index: u64,
+        deadline: Instant,
+    ) -> Result<(), Unconfirmed> {
+        let mut applied = self.state.watch_applied();
+        let reached = timeout_at(deadline, applied.wait_for(|applied| *applied >= index)).await;
+        match reached {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(Unconfirmed),
+        }
+    }
+
+    async fn ask(&self, deadline: Instant) -> Option<u64> {
+        match leader(&self.raft) {
+            Leader::Unknown => None,
+            Leader::Own => self.confirm().await,
+            Leader::Peer(id, member) => {
+                let mark = self.state.read(|_, state| state.mark).ok()?;
+                let within = deadline.saturating_duration_since(Instant::now());
+                let request = ReadIndexRequest { mark };
+                match self.peers.read_index((id, member), &request, within).await {
+                    Ok(ReadIndexReply::At(index)) => Some(index),
+                    Ok(ReadIndexReply::Unconfirmed) => None,
+                    Err(error) => {
+                        tracing::debug!(%error, leader = id, "no read index");
+                        None
+                    }
+                }
+            }
+        }
+    }
+
+    /// Holds a peer's hash against this node's own. A node that half of the voters contradict serves no more.
+    pub(crate) fn compare(&self, peer: NodeId, mark: Option<Mark>) {
+        let own = self.state.read(|_, state| state.mark).ok().flatten();
+        let (Some(own), Some(mark)) = (own, mark) else { return };
+        if own.index != mark.index {
+            return;
+        }
+        let voters: Vec<NodeId> =
+            self.raft.metrics().borrow_watched().membership_config.voter_ids().collect();
+        let mut agreeing = self.agreeing.lock().unwrap_or_else(PoisonError::into_inner);
+        agreeing.insert(peer, own.hash == mark.hash);
+        agreeing.retain(|node, _| voters.contains(node));
+        let against = agreeing.values().filter(|agrees| !**agrees).count();
+        if against > 0 && against * 2 >= voters.len() {
+            tracing::error!(
+                index = own.index,
+                against,
+                "the states of peers differ from this node's; it serves no more"
+            );
+            self.state.differs_at(own.index);
+        }
+    }
+}
