@@ -37,3 +37,14 @@ pub use state_machine::{Effects, EffectsLost};
 pub use storage::StorageError;
 
 // The typed half: commands, apply, stored formats.
+pub mod command;
+pub mod effect;
+pub mod format;
+pub mod handle;
+pub mod limits;
+pub mod records;
+pub mod reply;
+
+pub mod apply;
+mod key_space;
+mod state;

@@ -1,0 +1,1 @@
+//! One start of a node: its `NodeUp` entry in the log.

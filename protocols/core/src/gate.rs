@@ -1,0 +1,228 @@
+//! What an adapter asks of the node, as traits: the node implements them, the adapters know nothing else of it.
+//!
+//! An adapter goes: [`Gate::identify`] → [`Gate::open`] → for each operation [`Gate::judge`] → (held: [`Held::next`] until
+//! it is admitted or refused) or [`Gate::admit`] → forward with the [`Permit`] → [`Gate::settle`] → [`Gate::close`].
+//! Every method fails closed: whatever cannot be done is a [`Refusal`].
+
+use crate::{
+    agent::Agent,
+    id::{HoldId, OperationId, SessionId},
+    log_time::LogTime,
+    operation::Operation,
+    permit::{Cleared, Leased, Permit, Release},
+    record::Outcome,
+    refusal::Refusal,
+    secret::Secret,
+    session::Session,
+    target::{Protocol, TargetName},
+};
+use std::{fmt, pin::Pin, sync::Arc};
+
+/// A boxed future, so that the gate can be a trait object.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The one place where policy, holds and the record meet.
+pub trait Gate: Send + Sync + fmt::Debug {
+    /// Checks a proof of identity.
+    fn identify(&self, proof: Proof, source: Source) -> BoxFuture<'_, Result<Agent, Refusal>>;
+
+    /// Opens a session; it is in the replicated state when this returns.
+    fn open(&self, wish: SessionWish) -> BoxFuture<'_, Result<OpenedSession, Refusal>>;
+
+    /// Judges an operation under the policy in force. A hold is committed when this returns.
+    fn judge<'a>(
+        &'a self,
+        session: &'a Session,
+        operation: &'a Arc<Operation>,
+    ) -> BoxFuture<'a, Result<Judged, Refusal>>;
+
+    /// Admits what policy allowed: commits the intent, or submits it where the answer may wait for it.
+    fn admit<'a>(
+        &'a self,
+        session: &'a Session,
+        operation: &'a Arc<Operation>,
+        cleared: Cleared,
+    ) -> BoxFuture<'a, Result<Admission, Refusal>>;
+
+    /// Whether this node may act right now. Looked at again immediately before bytes go upstream.
+    fn lease(&self) -> Result<Leased, Refusal>;
+
+    /// Records what became of an admitted operation. Returns once the outcome is queued for the log.
+    fn settle<'a>(&'a self, session: &'a Session, settlement: Settlement) -> BoxFuture<'a, ()>;
+
+    /// Cancels what the session of this key is doing, on whichever node it is. A wrong key does nothing.
+    fn cancel(&self, key: CancelKey) -> BoxFuture<'_, ()>;
+
+    /// Closes a session.
+    fn close(&self, session: SessionId, reason: CloseReason) -> BoxFuture<'_, ()>;
+}
+
+/// An operation that waits for humans, with its client waiting too. Dropping it parks the hold.
+pub trait Held: Send + fmt::Debug {
+    /// What the agent is told.
+    fn notice(&self) -> HoldNotice;
+
+    /// Waits for the next thing that happens to the hold. Safe to drop and call again.
+    fn next(&mut self) -> BoxFuture<'_, HoldProgress>;
+
+    /// The agent took the operation back.
+    fn withdraw(self: Box<Self>) -> BoxFuture<'static, Refusal>;
+}
+
+/// What a session is told from outside.
+pub trait Signals: Send + fmt::Debug {
+    /// Waits for the next signal. Safe to drop and call again. After [`Signal::End`] there is none.
+    fn next(&mut self) -> BoxFuture<'_, Signal>;
+}
+
+/// A proof of identity, not yet checked.
+#[derive(Debug, Clone)]
+pub enum Proof {
+    /// A token that an identity provider issued.
+    Token(Secret),
+}
+
+/// Where a connection comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The peer's address and port, for the audit and for limits.
+    pub address: std::net::SocketAddr,
+}
+
+/// What a session is wanted for.
+#[derive(Debug, Clone)]
+pub struct SessionWish {
+    /// The identified agent.
+    pub agent: Agent,
+    /// The target's name, as the agent wrote it.
+    pub target: TargetName,
+    /// The adapter's protocol.
+    pub protocol: Protocol,
+    /// The role of the target, already looked up in its definition by the adapter.
+    pub role: String,
+    /// Where the agent connects from.
+    pub source: Source,
+    /// What the client calls itself, for the audit (PostgreSQL: `application_name`).
+    pub client: String,
+}
+
+/// An open session.
+#[derive(Debug)]
+pub struct OpenedSession {
+    /// The session.
+    pub session: Session,
+    /// What it is told from outside.
+    pub signals: Box<dyn Signals>,
+    /// The key that cancels what it does.
+    pub cancel: CancelKey,
+}
+
+/// A key that cancels what a session does (PostgreSQL: `BackendKeyData`). The first half names the node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CancelKey {
+    /// The "process id".
+    pub process: u32,
+    /// The secret half.
+    pub secret: u32,
+}
+
+/// What a session is told from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Signal {
+    /// The agent asked, on another connection, to cancel what is being done.
+    Cancel,
+    /// The session must end now, with this last word.
+    End(Refusal),
+}
+
+/// What the gate says about an operation.
+#[derive(Debug)]
+#[must_use = "an operation whose judgement is dropped is not forwarded"]
+pub enum Judged {
+    /// Policy allows it: admit it.
+    Cleared(Cleared),
+    /// It waits for humans.
+    Held(Box<dyn Held>),
+}
+
+/// What happened to a hold.
+#[derive(Debug)]
+#[must_use = "an admission that is dropped is not forwarded"]
+pub enum HoldProgress {
+    /// It goes on waiting; this is to be told to the agent.
+    Changed(HoldNotice),
+    /// It was approved and claimed: forward it.
+    Admitted(Admission),
+    /// It ended without an approval, or is parked.
+    Refused(Refusal),
+}
+
+/// What the waiting agent is told about its hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HoldNotice {
+    /// The hold.
+    pub hold: HoldId,
+    /// Who decides, for people: `2 of dba`.
+    pub reviewers: String,
+    /// How many have approved so far.
+    pub approvals: usize,
+    /// When it expires.
+    pub expires_at: LogTime,
+    /// The four-word key of the fingerprint.
+    pub key: String,
+    /// Where it can be followed.
+    pub url: String,
+}
+
+/// An admitted operation.
+#[derive(Debug)]
+#[must_use = "an admission that is dropped is not forwarded"]
+pub struct Admission {
+    /// Admits the forward.
+    pub permit: Permit,
+    /// Lets the answer through.
+    pub reply: Reply,
+}
+
+/// When the answer may be written.
+pub enum Reply {
+    /// Now.
+    Released(Release),
+    /// When this future has the receipt. A refusal means: write nothing of the answer, end the session.
+    Awaited(BoxFuture<'static, Result<Release, Refusal>>),
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Released(release) => f.debug_tuple("Released").field(release).finish(),
+            Self::Awaited(_) => f.write_str("Awaited"),
+        }
+    }
+}
+
+/// What became of an admitted operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settlement {
+    /// The operation.
+    pub operation: OperationId,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Rows sent or affected, as far as the target said.
+    pub rows: u64,
+    /// Bytes of the answer.
+    pub bytes: u64,
+    /// The target's word: a command tag or an error code, never its text.
+    pub word: String,
+}
+
+/// Why a session was closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The agent ended it or went away.
+    Agent,
+    /// The target ended it or failed.
+    Target,
+    /// The gateway refused to go on.
+    Refused(Refusal),
+}

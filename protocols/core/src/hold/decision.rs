@@ -1,0 +1,83 @@
+//! A reviewer's decision, and who may make it. Authorisation is evaluated inside `apply`, at the decision's own place in
+//! the log, so a reviewer who lost the group before that place decides nothing.
+
+use super::{Hold, ReasonRule};
+use crate::{id::NodeId, log_time::LogTime, reviewer::Reviewer};
+
+/// Approve or reject.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Choice {
+    /// Let exactly this operation go on.
+    Approve,
+    /// End the hold.
+    Reject,
+}
+
+impl Choice {
+    /// The name in the API and the audit.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Reject => "reject",
+        }
+    }
+}
+
+/// A decision as it was made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Decision {
+    /// Who decided, with the groups at that moment.
+    pub reviewer: Reviewer,
+    /// What.
+    pub choice: Choice,
+    /// Why, in the reviewer's words; may be empty.
+    pub comment: String,
+    /// Log time.
+    pub at: LogTime,
+    /// The node that took it.
+    pub node: NodeId,
+}
+
+/// Why a reviewer may not make a decision.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecisionError {
+    /// Reviewer and requester are the same principal.
+    #[error("the requester of an operation cannot decide about it")]
+    Requester,
+    /// The agent acts for this human.
+    #[error("the owner of the agent cannot decide about its operations")]
+    Owner,
+    /// The reviewer is in none of the groups that the policy names.
+    #[error("the reviewer is in none of the groups that may decide")]
+    NotInGroup,
+    /// This human has decided already.
+    #[error("this reviewer has already decided")]
+    AlreadyDecided,
+    /// The policy asks for a comment.
+    #[error("the policy asks for a reason: give a comment")]
+    ReasonRequired,
+}
+
+impl Decision {
+    pub(super) fn may_be_made(&self, hold: &Hold) -> Result<(), DecisionError> {
+        let reviewer = &self.reviewer;
+        if reviewer.identity == hold.requester {
+            return Err(DecisionError::Requester);
+        }
+        if hold.owner.as_deref().is_some_and(|owner| reviewer.may_be(owner)) {
+            return Err(DecisionError::Owner);
+        }
+        if !hold.terms.requirements.iter().any(|needed| reviewer.groups.contains(&needed.group)) {
+            return Err(DecisionError::NotInGroup);
+        }
+        if hold.state.decisions().iter().any(|made| made.reviewer.identity == reviewer.identity) {
+            return Err(DecisionError::AlreadyDecided);
+        }
+        match hold.terms.reason {
+            ReasonRule::Required if self.comment.trim().is_empty() => {
+                Err(DecisionError::ReasonRequired)
+            }
+            ReasonRule::Required | ReasonRule::Optional => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Every state of a hold against every event.

@@ -1,0 +1,172 @@
+//! An operation: what an agent asks of a target, understood. Made by an adapter's `classify`.
+
+use crate::{
+    fingerprint::{Fingerprint, Fingerprinted},
+    id::OperationId,
+    session::Session,
+};
+use std::{collections::BTreeSet, sync::Arc};
+
+/// One bound value.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Parameter {
+    /// The wire format (PostgreSQL: 0 text, 1 binary).
+    pub format: u16,
+    /// The declared type (PostgreSQL: its oid, 0 when the agent left it to the target).
+    pub type_oid: u32,
+    /// The exact bytes; `None` is null.
+    pub value: Option<Vec<u8>>,
+    /// The value as a reviewer reads it, decoded where the format is known.
+    pub shown: String,
+}
+
+/// What is acted upon. The adapter gives the path inside the target; policies see entities
+/// `Target::"orders"`, `Schema::"orders/public"`, `Relation::"orders/public.accounts"`, each in the one before.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Resource {
+    /// The target as a whole: nothing inside it is named.
+    Target,
+    /// A relation of a PostgreSQL target.
+    Relation {
+        /// Its schema, resolved.
+        schema: String,
+        /// Its name, decoded.
+        name: String,
+    },
+}
+
+/// One thing an operation needs to be allowed to do: an action on a resource.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Demand {
+    /// The action as policies name it, such as `postgres:read`.
+    pub action: Action,
+    /// What it acts on.
+    pub resource: Resource,
+}
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal),+ $(,)?) => {
+        /// Every action that a policy can name.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub enum Action { $($(#[$doc])* $variant),+ }
+
+        impl Action {
+            /// Every action, in the schema's order.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The name in policies.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+        }
+    };
+}
+
+actions! {
+    /// Reads a relation, or computes without one.
+    PostgresRead = "postgres:read",
+    /// Changes rows of a relation.
+    PostgresWrite = "postgres:write",
+    /// Changes definitions or privileges.
+    PostgresDdl = "postgres:ddl",
+    /// Calls a function that is not known to be harmless.
+    PostgresFunction = "postgres:function",
+    /// Takes locks.
+    PostgresLock = "postgres:lock",
+    /// Copies rows out by COPY.
+    PostgresCopyOut = "postgres:copy_out",
+    /// Copies rows in by COPY.
+    PostgresCopyIn = "postgres:copy_in",
+    /// Runs a program or touches files of the server.
+    PostgresProgram = "postgres:program",
+    /// Changes session settings.
+    PostgresSession = "postgres:session",
+    /// Shows a setting.
+    PostgresShow = "postgres:show",
+    /// Begins or ends transactions and savepoints.
+    PostgresTransaction = "postgres:transaction",
+    /// Uses SQL-level cursors.
+    PostgresCursor = "postgres:cursor",
+    /// Uses SQL-level prepared statements.
+    PostgresPrepare = "postgres:prepare",
+    /// Explains a statement.
+    PostgresExplain = "postgres:explain",
+    /// Uses the notification channels.
+    PostgresNotify = "postgres:notify",
+    /// Changes the server itself.
+    PostgresAdmin = "postgres:admin",
+    /// Not fully understood: never allowed by a rule that does not name this action.
+    PostgresOpaque = "postgres:opaque",
+}
+
+impl Action {
+    /// Whether this is the action of what the gateway could not fully understand (invariant `opaque_is_not_allowed`).
+    pub const fn is_opaque(self) -> bool {
+        matches!(self, Self::PostgresOpaque)
+    }
+}
+
+/// What the adapter found out, from which an operation is made.
+#[derive(Clone, Debug)]
+pub struct Classification {
+    /// A fresh id, drawn by the adapter.
+    pub id: OperationId,
+    /// The exact bytes that will be forwarded, as text or as sent.
+    pub text: Arc<[u8]>,
+    /// The bound values.
+    pub parameters: Vec<Parameter>,
+    /// Session settings that change meaning, in the adapter's fixed order.
+    pub settings: Vec<(String, String)>,
+    /// One line for people: statement kinds and relations, no values.
+    pub summary: String,
+    /// Every action and resource. Empty is read as opaque by the policy.
+    pub demands: BTreeSet<Demand>,
+    /// Facts shown to the reviewer and in the audit (transaction state, application name), as name and value.
+    pub context: Vec<(String, String)>,
+}
+
+/// An operation with its fingerprint.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    fingerprint: Fingerprint,
+    classification: Classification,
+}
+
+impl Operation {
+    /// The operation of a session that classification describes. Only an adapter's `classify` calls this.
+    pub fn classified(session: &Session, classification: Classification) -> Self {
+        let fingerprint = Fingerprint::of(Fingerprinted {
+            target: session.target(),
+            agent: &session.agent().identity,
+            settings: &classification.settings,
+            text: &classification.text,
+            parameters: &classification.parameters,
+        });
+        Self { fingerprint, classification }
+    }
+
+    /// Its fingerprint.
+    pub fn fingerprint(&self) -> &Fingerprint {
+        &self.fingerprint
+    }
+
+    /// Its id.
+    pub fn id(&self) -> OperationId {
+        self.classification.id
+    }
+
+    /// What classify found out.
+    pub fn classification(&self) -> &Classification {
+        &self.classification
+    }
+
+    /// The exact bytes.
+    pub fn text(&self) -> &[u8] {
+        &self.classification.text
+    }
+
+    /// Every action and resource.
+    pub fn demands(&self) -> &BTreeSet<Demand> {
+        &self.classification.demands
+    }
+}

@@ -1,0 +1,203 @@
+//! The proof chain that ends in a forward. Each value has one source and is consumed by the next stage.
+//!
+//! [`Cleared`] comes from policy (allowed) or from a consumed approval; [`Receipt`] from the committed intent; together
+//! they make a [`Permit`] (one forward of one fingerprint) and a [`Release`] (the answer may go to the agent).
+//! Nothing here checks again what its sources have checked: it only makes the order impossible to leave.
+
+use crate::{
+    fingerprint::Fingerprint,
+    id::{HoldId, LogIndex, OperationId, Revision},
+    operation::Operation,
+};
+
+/// When the intent must be committed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum AuditLevel {
+    /// Before the first byte of the answer reaches the agent. Ordered first: it demands less.
+    BeforeReply,
+    /// Before the first byte of the operation reaches the target.
+    BeforeForward,
+}
+
+impl AuditLevel {
+    /// The name used in policies and audit events.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BeforeReply => "before_reply",
+            Self::BeforeForward => "before_forward",
+        }
+    }
+}
+
+/// What was decided about one operation, for the intent.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Basis {
+    /// The operation.
+    pub operation: OperationId,
+    /// What exactly was cleared.
+    pub fingerprint: Fingerprint,
+    /// When the intent must be committed.
+    pub audit: AuditLevel,
+    /// The policy revision it was judged under.
+    pub revision: Revision,
+    /// The rules that decided.
+    pub rules: Vec<String>,
+    /// The hold whose approval was consumed, if one was needed.
+    pub hold: Option<HoldId>,
+}
+
+/// An operation that may be admitted: allowed by policy, or approved and claimed.
+#[derive(Debug)]
+#[must_use = "a cleared operation that is dropped is not forwarded"]
+pub struct Cleared {
+    basis: Basis,
+}
+
+impl Cleared {
+    /// Only `core::policy::evaluate` and [`Approved::clear`](crate::hold::Approved::clear) make one.
+    pub(crate) fn new(basis: Basis) -> Self {
+        Self { basis }
+    }
+
+    /// What was decided.
+    pub fn basis(&self) -> &Basis {
+        &self.basis
+    }
+}
+
+/// The place of a committed intent in the log.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Receipt {
+    operation: OperationId,
+    index: LogIndex,
+}
+
+impl Receipt {
+    /// The receipt of an intent that the log has committed. Only `raft-store` may call this (see `clippy.toml`).
+    pub fn after_commit(operation: OperationId, index: LogIndex) -> Self {
+        Self { operation, index }
+    }
+
+    /// Where the intent stands.
+    pub fn index(&self) -> LogIndex {
+        self.index
+    }
+}
+
+/// A receipt, and what was cleared, do not belong together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PermitError {
+    /// The receipt is of another operation's intent.
+    #[error("the receipt belongs to another operation")]
+    OtherOperation,
+    /// The bytes to be forwarded are not those that were cleared.
+    #[error("the operation is not the one that was cleared")]
+    OtherFingerprint,
+    /// The audit level wants the commit first.
+    #[error("the audit level wants the intent committed before the operation is forwarded")]
+    CommitFirst,
+}
+
+/// Admits one forward of one fingerprint. It is consumed by forwarding and cannot be copied.
+#[derive(Debug)]
+#[must_use = "a permit that is dropped forwards nothing"]
+pub struct Permit {
+    fingerprint: Fingerprint,
+    operation: OperationId,
+}
+
+/// The node held a valid serving lease a moment ago. Not to be kept: ask for it right before its use.
+#[derive(Debug)]
+#[must_use = "ask for the lease right before bytes go upstream"]
+pub struct Leased(());
+
+impl Leased {
+    /// The lease was looked at and is valid. Only the node may call this (see `clippy.toml`).
+    pub fn checked() -> Self {
+        Self(())
+    }
+}
+
+/// The answer may go to the agent: the intent is committed.
+#[derive(Debug)]
+#[must_use = "without the release nothing of the answer may be written"]
+pub struct Release {
+    operation: OperationId,
+}
+
+/// The answer waits for the receipt of an intent that is on its way (audit level `before_reply`).
+#[derive(Debug)]
+#[must_use = "the answer waits for this"]
+pub struct AwaitedRelease {
+    operation: OperationId,
+}
+
+impl Permit {
+    /// The permit of a cleared operation whose intent is committed.
+    pub fn grant(cleared: Cleared, receipt: Receipt) -> Result<(Self, Release), PermitError> {
+        let Basis { operation, fingerprint, .. } = cleared.basis;
+        if receipt.operation != operation {
+            return Err(PermitError::OtherOperation);
+        }
+        Ok((Self { fingerprint, operation }, Release { operation }))
+    }
+
+    /// The permit of a cleared operation whose intent is submitted but not yet committed: only at audit level
+    /// `before_reply`, and the answer waits.
+    pub fn ahead(cleared: Cleared) -> Result<(Self, AwaitedRelease), PermitError> {
+        let Basis { operation, fingerprint, audit, .. } = cleared.basis;
+        match audit {
+            AuditLevel::BeforeForward => Err(PermitError::CommitFirst),
+            AuditLevel::BeforeReply => {
+                Ok((Self { fingerprint, operation }, AwaitedRelease { operation }))
+            }
+        }
+    }
+
+    /// Consumes the permit for the bytes it covers, while the node holds a lease. Forward writes what this returns and
+    /// nothing else.
+    pub fn open(
+        self,
+        operation: &Operation,
+        leased: Leased,
+    ) -> Result<Forwardable<'_>, PermitError> {
+        let Leased(()) = leased;
+        if operation.id() != self.operation {
+            return Err(PermitError::OtherOperation);
+        }
+        if operation.fingerprint() != &self.fingerprint {
+            return Err(PermitError::OtherFingerprint);
+        }
+        Ok(Forwardable { operation })
+    }
+}
+
+impl AwaitedRelease {
+    /// The release, now that the intent is committed.
+    pub fn receive(self, receipt: Receipt) -> Result<Release, PermitError> {
+        if receipt.operation != self.operation {
+            return Err(PermitError::OtherOperation);
+        }
+        Ok(Release { operation: self.operation })
+    }
+}
+
+impl Release {
+    /// The operation whose answer is released.
+    pub fn operation(&self) -> OperationId {
+        self.operation
+    }
+}
+
+/// An operation whose permit was just consumed: what forward writes upstream.
+#[derive(Debug)]
+pub struct Forwardable<'a> {
+    operation: &'a Operation,
+}
+
+impl Forwardable<'_> {
+    /// The operation.
+    pub fn operation(&self) -> &Operation {
+        self.operation
+    }
+}

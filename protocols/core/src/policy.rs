@@ -1,0 +1,19 @@
+//! Policy: Cedar rules that allow, hold or deny. Compiling and judging are pure.
+//!
+//! A hold is a `permit` that carries annotations (`@hold`, `@quorum`, `@expires`, `@wait`, `@audit`, `@reason`). An
+//! operation is judged once for each of its demands, and the strictest answer wins: any forbid, or a demand that no rule
+//! permits, denies; otherwise any determining permit with `@hold` holds; otherwise it is allowed.
+//! Who may decide about a hold is not judged here but in [`crate::hold`].
+
+mod annotations;
+mod compile;
+mod entities;
+mod evaluate;
+mod schema;
+
+pub use compile::{Policies, PolicyDocument, PolicyProblem};
+pub use evaluate::{DenyReason, Verdict, evaluate};
+pub use schema::{SCHEMA, schema_text};
+
+#[cfg(test)]
+mod tests;

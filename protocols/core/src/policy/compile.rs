@@ -1,0 +1,166 @@
+//! From policy texts to rules that can judge: parsed, named, validated against the schema, annotations read.
+//! A set with one problem anywhere is refused whole; all its problems are reported at once.
+
+use super::{
+    annotations::{self, RuleTerms},
+    schema::schema_text,
+};
+use cedar_policy::{
+    ActionConstraint, Entities, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator,
+};
+use miette::Diagnostic;
+use std::{collections::BTreeMap, str::FromStr};
+
+/// A policy resource: Cedar text under a name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PolicyDocument {
+    /// The resource's name.
+    pub name: String,
+    /// The Cedar text.
+    pub text: String,
+}
+
+/// What is wrong in a policy text, and where.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{document}:{line}:{column}: {message}")]
+pub struct PolicyProblem {
+    /// The document's name.
+    pub document: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// The column in characters, from 1.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+    /// What to do, where that can be said.
+    pub help: Option<String>,
+}
+
+/// Compiled rules.
+#[derive(Debug, Clone)]
+pub struct Policies {
+    pub(super) set: PolicySet,
+    pub(super) rules: BTreeMap<PolicyId, Rule>,
+    pub(super) actions: Entities,
+}
+
+/// What judging needs to know about one rule.
+#[derive(Debug, Clone)]
+pub(super) struct Rule {
+    /// Its name in audit events and refusals.
+    pub(super) name: String,
+    pub(super) terms: RuleTerms,
+    /// Whether its scope names single actions instead of any action or a group of them.
+    pub(super) names_actions: bool,
+}
+
+impl Policies {
+    /// Compiles the documents. No document at all is a policy that denies everything.
+    pub fn compile(documents: &[PolicyDocument]) -> Result<Self, Vec<PolicyProblem>> {
+        let schema = schema().map_err(|problem| vec![problem])?;
+        let mut compiled = Self {
+            set: PolicySet::new(),
+            rules: BTreeMap::new(),
+            actions: schema.action_entities().unwrap_or_else(|_| Entities::empty()),
+        };
+        let mut problems = Vec::new();
+        for document in documents {
+            if let Err(found) = compiled.add(document, &schema) {
+                problems.extend(found);
+            }
+        }
+        if problems.is_empty() { Ok(compiled) } else { Err(problems) }
+    }
+
+    /// The names of the rules.
+    pub fn rule_names(&self) -> impl Iterator<Item = &str> {
+        self.rules.values().map(|rule| rule.name.as_str())
+    }
+
+    fn add(
+        &mut self,
+        document: &PolicyDocument,
+        schema: &Schema,
+    ) -> Result<(), Vec<PolicyProblem>> {
+        let parsed = PolicySet::from_str(&document.text).map_err(|errors| {
+            errors.iter().map(|error| located(document, error)).collect::<Vec<_>>()
+        })?;
+        if let Some(template) = parsed.templates().next() {
+            let message =
+                format!("template {} cannot be used: write a policy without slots", template.id());
+            return Err(vec![at(document, 0, message)]);
+        }
+        let validated = Validator::new(schema.clone()).validate(&parsed, ValidationMode::Strict);
+        let mut problems: Vec<_> =
+            validated.validation_errors().map(|error| located(document, error)).collect();
+        for policy in parsed.policies() {
+            if let Err(problem) = self.add_rule(document, policy) {
+                problems.push(problem);
+            }
+        }
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
+    fn add_rule(
+        &mut self,
+        document: &PolicyDocument,
+        policy: &Policy,
+    ) -> Result<(), PolicyProblem> {
+        let start = place_of(&document.text, policy);
+        let problem = |message: String| at(document, start, message);
+        let name = policy
+            .annotation("id")
+            .map_or_else(|| format!("{}/{}", document.name, policy.id()), str::to_owned);
+        if self.rules.values().any(|rule| rule.name == name) {
+            return Err(problem(format!("there is another rule with @id(\"{name}\")")));
+        }
+        let terms = annotations::read(policy, &name).map_err(problem)?;
+        let id = PolicyId::new(format!("{}/{}", document.name, policy.id()));
+        self.set
+            .add(policy.new_id(id.clone()))
+            .map_err(|error| at(document, start, error.to_string()))?;
+        self.rules.insert(id, Rule { name, terms, names_actions: names_actions(policy) });
+        Ok(())
+    }
+}
+
+fn names_actions(policy: &Policy) -> bool {
+    let single = |uid: &cedar_policy::EntityUid| uid.id().unescaped() != "postgres";
+    match policy.action_constraint() {
+        ActionConstraint::Any => false,
+        ActionConstraint::Eq(uid) => single(&uid),
+        ActionConstraint::In(uids) => uids.iter().all(single),
+    }
+}
+
+fn schema() -> Result<Schema, PolicyProblem> {
+    Schema::from_cedarschema_str(&schema_text()).map(|(schema, _warnings)| schema).map_err(
+        |error| PolicyProblem {
+            document: "schema".to_owned(),
+            line: 1,
+            column: 1,
+            message: error.to_string(),
+            help: None,
+        },
+    )
+}
+
+/// Where a policy begins in its text, as a byte offset.
+fn place_of(text: &str, policy: &Policy) -> usize {
+    policy.annotation("id").and_then(|id| text.find(&format!("@id(\"{id}\")"))).unwrap_or(0)
+}
+
+fn located(document: &PolicyDocument, error: &(impl Diagnostic + ?Sized)) -> PolicyProblem {
+    let offset =
+        error.labels().and_then(|mut labels| labels.next()).map_or(0, |label| label.offset());
+    let mut problem = at(document, offset, error.to_string());
+    problem.help = error.help().map(|help| help.to_string());
+    problem
+}
+
+fn at(document: &PolicyDocument, offset: usize, message: String) -> PolicyProblem {
+    let before = document.text.get(..offset).unwrap_or(&document.text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
+    PolicyProblem { document: document.name.clone(), line, column, message, help: None }
+}

@@ -1,0 +1,95 @@
+//! What Cedar is asked about: the agent with its groups, the resource with what it lies in, the context.
+
+use crate::{
+    operation::{Demand, Resource},
+    session::Session,
+};
+use cedar_policy::{Context, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    str::FromStr,
+};
+
+/// The question could not be put, which denies.
+#[derive(Debug, thiserror::Error)]
+#[error("the operation cannot be put to the policy")]
+pub(super) struct EntityError;
+
+/// The entity `kind::"id"`.
+pub(super) fn uid(kind: &str, id: &str) -> Result<EntityUid, EntityError> {
+    let kind = EntityTypeName::from_str(kind).map_err(|_| EntityError)?;
+    Ok(EntityUid::from_type_name_and_id(kind, EntityId::new(id)))
+}
+
+/// The agent and its groups.
+pub(super) fn principal(session: &Session) -> Result<(EntityUid, Vec<Entity>), EntityError> {
+    let agent = session.agent();
+    let id = uid("Agent", &agent.identity.to_string())?;
+    let groups =
+        agent.groups.iter().map(|group| uid("Group", group)).collect::<Result<HashSet<_>, _>>()?;
+    let text = |value: &str| RestrictedExpression::new_string(value.to_owned());
+    let attributes = HashMap::from([
+        ("issuer".to_owned(), text(&agent.identity.issuer)),
+        ("subject".to_owned(), text(&agent.identity.subject)),
+        ("name".to_owned(), text(&agent.name)),
+    ]);
+    let mut entities: Vec<_> =
+        groups.iter().map(|group| Entity::new_no_attrs(group.clone(), HashSet::new())).collect();
+    entities.push(Entity::new(id.clone(), attributes, groups).map_err(|_| EntityError)?);
+    Ok((id, entities))
+}
+
+/// The resource of a demand and what it lies in, innermost first. A `/` or `.` inside a name cannot imitate another
+/// entity: names are quoted as PostgreSQL's `quote_ident` would where they hold anything but plain characters.
+pub(super) fn resource(
+    session: &Session,
+    resource: &Resource,
+) -> Result<Vec<EntityUid>, EntityError> {
+    let target = session.target().name.as_str();
+    let whole = uid("Target", target)?;
+    match resource {
+        Resource::Target => Ok(vec![whole]),
+        Resource::Relation { schema, name } => Ok(vec![
+            uid("Relation", &format!("{target}/{}.{}", quoted(schema), quoted(name)))?,
+            uid("Schema", &format!("{target}/{}", quoted(schema)))?,
+            whole,
+        ]),
+    }
+}
+
+/// The entities of `line`, each in the next.
+pub(super) fn nested(line: &[EntityUid]) -> Vec<Entity> {
+    let parents = line.iter().skip(1).map(|parent| HashSet::from([parent.clone()]));
+    let parents = parents.chain(std::iter::once(HashSet::new()));
+    line.iter()
+        .zip(parents)
+        .map(|(id, parents)| Entity::new_no_attrs(id.clone(), parents))
+        .collect()
+}
+
+/// The context of the whole operation.
+pub(super) fn context(
+    session: &Session,
+    demands: &BTreeSet<Demand>,
+) -> Result<Context, EntityError> {
+    let tables = demands.iter().filter_map(|demand| match &demand.resource {
+        Resource::Target => None,
+        Resource::Relation { schema, name } => {
+            Some(RestrictedExpression::new_string(format!("{}.{}", quoted(schema), quoted(name))))
+        }
+    });
+    Context::from_pairs([
+        ("tables".to_owned(), RestrictedExpression::new_set(tables)),
+        ("role".to_owned(), RestrictedExpression::new_string(session.role().to_owned())),
+    ])
+    .map_err(|_| EntityError)
+}
+
+fn quoted(name: &str) -> String {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    if !name.is_empty() && name.chars().all(plain) {
+        name.to_owned()
+    } else {
+        format!("\"{}\"", name.replace('"', "\"\""))
+    }
+}

@@ -1,0 +1,194 @@
+//! Judging an operation. Fail closed: an error anywhere in an evaluation denies.
+
+use super::{
+    annotations,
+    compile::{Policies, Rule},
+    entities,
+};
+use crate::{
+    hold::HoldTerms,
+    id::Revision,
+    operation::{Action, Demand, Operation, Resource},
+    permit::{AuditLevel, Basis, Cleared},
+    session::Session,
+};
+use cedar_policy::{Authorizer, Decision, Entities, Request, Response};
+use std::collections::BTreeSet;
+
+/// What policy says about an operation.
+#[derive(Debug)]
+#[must_use = "an operation whose verdict is dropped is not forwarded"]
+pub enum Verdict {
+    /// It may be admitted.
+    Allow(Cleared),
+    /// Humans decide.
+    Hold(HoldTerms),
+    /// It does not go through.
+    Deny(DenyReason),
+}
+
+/// Why policy denies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DenyReason {
+    /// The rules that forbid; empty when something is not permitted by any rule.
+    pub rules: Vec<String>,
+    /// What can be told to the agent.
+    pub message: String,
+}
+
+/// What one demand came to.
+enum Answer {
+    Allow { rules: BTreeSet<String>, audit: AuditLevel },
+    Hold(HoldTerms),
+    Deny(DenyReason),
+}
+
+/// Judges `operation` of `session` by `policies`, which are in force at `revision`.
+pub fn evaluate(
+    policies: &Policies,
+    session: &Session,
+    operation: &Operation,
+    revision: Revision,
+) -> Verdict {
+    let demands = demands(operation);
+    let mut allowed = (BTreeSet::new(), AuditLevel::BeforeReply);
+    let mut held: Option<HoldTerms> = None;
+    for demand in &demands {
+        match answer(policies, session, demand, &demands) {
+            Answer::Deny(reason) => return Verdict::Deny(reason),
+            Answer::Hold(terms) => {
+                held = Some(match held {
+                    Some(others) => annotations::union(others, terms),
+                    None => terms,
+                });
+            }
+            Answer::Allow { rules, audit } => {
+                allowed.0.extend(rules);
+                allowed.1 = allowed.1.max(audit);
+            }
+        }
+    }
+    match held {
+        Some(terms) => Verdict::Hold(terms),
+        None => Verdict::Allow(Cleared::new(Basis {
+            operation: operation.id(),
+            fingerprint: *operation.fingerprint(),
+            audit: allowed.1,
+            revision,
+            rules: allowed.0.into_iter().collect(),
+            hold: None,
+        })),
+    }
+}
+
+/// An operation that demands nothing was not understood (invariant `opaque_is_not_allowed`).
+fn demands(operation: &Operation) -> BTreeSet<Demand> {
+    let found = operation.demands();
+    if found.is_empty() {
+        BTreeSet::from([Demand { action: Action::PostgresOpaque, resource: Resource::Target }])
+    } else {
+        found.clone()
+    }
+}
+
+fn answer(
+    policies: &Policies,
+    session: &Session,
+    demand: &Demand,
+    all: &BTreeSet<Demand>,
+) -> Answer {
+    match ask(policies, session, demand, all) {
+        Ok(response) => read(policies, demand, &response),
+        Err(entities::EntityError) => Answer::Deny(DenyReason {
+            rules: Vec::new(),
+            message: "the operation cannot be put to the policy".to_owned(),
+        }),
+    }
+}
+
+fn ask(
+    policies: &Policies,
+    session: &Session,
+    demand: &Demand,
+    all: &BTreeSet<Demand>,
+) -> Result<Response, entities::EntityError> {
+    let (principal, mut known) = entities::principal(session)?;
+    let line = entities::resource(session, &demand.resource)?;
+    known.extend(entities::nested(&line));
+    let resource = line.into_iter().next().ok_or(entities::EntityError)?;
+    let action = entities::uid("Action", demand.action.name())?;
+    let context = entities::context(session, all)?;
+    let request = Request::new(principal, action, resource, context, None)
+        .map_err(|_| entities::EntityError)?;
+    let known: Entities =
+        policies.actions.clone().add_entities(known, None).map_err(|_| entities::EntityError)?;
+    Ok(Authorizer::new().is_authorized(&request, &policies.set, &known))
+}
+
+fn read(policies: &Policies, demand: &Demand, response: &Response) -> Answer {
+    let deciding: Vec<&Rule> =
+        response.diagnostics().reason().filter_map(|id| policies.rules.get(id)).collect();
+    // Cedar skips a rule that errors; a forbid that was skipped would not forbid.
+    if response.diagnostics().errors().next().is_some() {
+        return deny(Vec::new(), "a rule could not be evaluated".to_owned());
+    }
+    match response.decision() {
+        Decision::Deny => {
+            let message = if deciding.is_empty() {
+                format!("no rule permits {}", demand.action.name())
+            } else {
+                format!("{} is forbidden", demand.action.name())
+            };
+            deny(deciding.iter().map(|rule| rule.name.clone()).collect(), message)
+        }
+        Decision::Allow => permitted(demand, &deciding),
+    }
+}
+
+fn permitted(demand: &Demand, deciding: &[&Rule]) -> Answer {
+    let held =
+        deciding.iter().filter_map(|rule| rule.terms.hold.clone()).reduce(annotations::union);
+    if let Some(terms) = held {
+        return Answer::Hold(terms);
+    }
+    // A rule written for what the gateway understands does not reach what it does not.
+    if demand.action.is_opaque() && !deciding.iter().any(|rule| rule.names_actions) {
+        return deny(
+            Vec::new(),
+            "the operation is not fully understood, and no rule names that action".to_owned(),
+        );
+    }
+    let audit = deciding
+        .iter()
+        .filter_map(|rule| rule.terms.audit)
+        .max()
+        .unwrap_or(default_audit(demand.action));
+    Answer::Allow { rules: deciding.iter().map(|rule| rule.name.clone()).collect(), audit }
+}
+
+/// Reads may be audited while they run; whatever can act is audited before.
+const fn default_audit(action: Action) -> AuditLevel {
+    match action {
+        Action::PostgresRead
+        | Action::PostgresShow
+        | Action::PostgresTransaction
+        | Action::PostgresExplain => AuditLevel::BeforeReply,
+        Action::PostgresWrite
+        | Action::PostgresDdl
+        | Action::PostgresFunction
+        | Action::PostgresLock
+        | Action::PostgresCopyOut
+        | Action::PostgresCopyIn
+        | Action::PostgresProgram
+        | Action::PostgresSession
+        | Action::PostgresCursor
+        | Action::PostgresPrepare
+        | Action::PostgresNotify
+        | Action::PostgresAdmin
+        | Action::PostgresOpaque => AuditLevel::BeforeForward,
+    }
+}
+
+fn deny(rules: Vec<String>, message: String) -> Answer {
+    Answer::Deny(DenyReason { rules, message })
+}

@@ -1,0 +1,1 @@
+//! The policy matrix and the single rules of judging.

@@ -1,0 +1,134 @@
+//! Why an operation does not go through, as the agent may hear it: curated, without topology and without secrets.
+//! Each adapter maps the variants to its wire exhaustively (SQLSTATE, exit status, `metav1.Status`).
+
+use crate::id::HoldId;
+
+/// A refusal. Every failure on the data path ends in one of these: there is no other way to say no.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The proof of identity was not accepted. Deliberately without details.
+    #[error("authentication failed")]
+    NotIdentified,
+    /// The agent may not use this target or role, or it does not exist: the two are not told apart.
+    #[error("no such target or role for this agent")]
+    NoSuchTarget,
+    /// Policy denies.
+    #[error("denied by policy ({})", .rules.join(", "))]
+    Denied {
+        /// The rules that deny; empty when nothing allows.
+        rules: Vec<String>,
+        /// What can be said about the reason.
+        message: String,
+    },
+    /// A reviewer rejected the hold.
+    #[error("rejected by a reviewer")]
+    Rejected {
+        /// The hold.
+        hold: HoldId,
+        /// The reviewer's comment.
+        comment: String,
+    },
+    /// The agent withdrew its own operation.
+    #[error("withdrawn")]
+    Withdrawn {
+        /// The hold.
+        hold: HoldId,
+    },
+    /// The hold expired undecided or unclaimed.
+    #[error("the hold expired")]
+    HoldExpired {
+        /// The hold.
+        hold: HoldId,
+    },
+    /// The hold outlasts the wait that policy gives the client: it stays open, and the same operation claims it.
+    #[error("still held for approval; send the same operation again to take up the hold")]
+    Parked {
+        /// The hold.
+        hold: HoldId,
+    },
+    /// Too many holds of this agent are pending.
+    #[error("too many operations of this agent are held")]
+    TooManyHolds,
+    /// The cluster has no quorum, or this node has no lease.
+    #[error("the gateway has no quorum")]
+    NoQuorum,
+    /// A named limit is reached; to be tried again later.
+    #[error("the gateway is at its limit: {limit}")]
+    Overloaded {
+        /// The limit's name.
+        limit: &'static str,
+    },
+    /// The node is draining.
+    #[error("the gateway node is shutting down")]
+    ShuttingDown,
+    /// The session was ended: revoked, expired, or ended by an administrator.
+    #[error("the session was ended: {reason}")]
+    SessionEnded {
+        /// What can be said about the reason.
+        reason: String,
+    },
+    /// The agent broke the protocol.
+    #[error("protocol violation: {message}")]
+    Protocol {
+        /// What was wrong.
+        message: String,
+    },
+    /// The protocol allows it, the gateway does not.
+    #[error("not supported by the gateway: {message}")]
+    NotSupported {
+        /// What it was.
+        message: String,
+    },
+    /// The target cannot be reached or does not let the gateway in. No address, no reason of the target's.
+    #[error("the target is not available")]
+    TargetUnavailable,
+    /// A fault of the gateway's own; details are in its log.
+    #[error("internal error of the gateway")]
+    Internal,
+}
+
+/// Whose fault an error is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The agent's side.
+    Downstream,
+    /// The target's side.
+    Upstream,
+    /// Policy said no.
+    Policy,
+    /// The gateway's own.
+    Internal,
+}
+
+/// An error that knows its outside: what the agent may hear, and whose fault it is.
+pub trait AgentFacing: std::error::Error {
+    /// What the agent hears.
+    fn refusal(&self) -> Refusal;
+
+    /// Whose fault it is.
+    fn fault(&self) -> Fault;
+}
+
+impl Refusal {
+    /// Whether the same request may succeed if it is sent again unchanged.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::NoQuorum
+            | Self::Overloaded { .. }
+            | Self::ShuttingDown
+            | Self::TooManyHolds
+            | Self::Parked { .. }
+            | Self::TargetUnavailable => true,
+            Self::NotIdentified
+            | Self::NoSuchTarget
+            | Self::Denied { .. }
+            | Self::Rejected { .. }
+            | Self::Withdrawn { .. }
+            | Self::HoldExpired { .. }
+            | Self::SessionEnded { .. }
+            | Self::Protocol { .. }
+            | Self::NotSupported { .. }
+            | Self::Internal => false,
+        }
+    }
+}

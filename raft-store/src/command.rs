@@ -1,0 +1,375 @@
+//! What can be proposed to the replicated state, in the words of core. No serde here: the stored form is in `format`.
+//!
+//! Every command carries an id of its own (of the hold, the operation, the session, the request), so that a proposal that
+//! was retried after a lost leader is answered with the first answer and changes nothing a second time.
+
+use crate::records::{AuditText, Author, HeldOperation, JoinFacts, RequestId, ResourceKind};
+use countersign_core::{
+    agent::{Agent, Identity},
+    fingerprint::Fingerprint,
+    gate::{CancelKey, Settlement},
+    hold::{Choice, HoldTerms},
+    id::{HoldId, Incarnation, NodeId, OperationId, Revision, SessionId},
+    permit::Basis,
+    reviewer::Reviewer,
+    target::{Protocol, TargetName},
+};
+use std::net::SocketAddr;
+
+/// One command of the log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Command {
+    /// Makes the cluster, once.
+    Initialise(Box<Initialise>),
+    /// A node has started.
+    NodeUp(Box<NodeUp>),
+    /// An agent wants a session.
+    OpenSession(Box<OpenSession>),
+    /// A session was closed by its node.
+    CloseSession(CloseSession),
+    /// An administrator ends a session.
+    EndSession(EndSession),
+    /// Somebody with the key wants what the session does cancelled. A wrong key changes nothing.
+    Cancel(CancelKey),
+    /// An operation must wait for humans.
+    OpenHold(Box<OpenHold>),
+    /// A reviewer decides.
+    Decide(Box<Decide>),
+    /// An agent or an administrator takes a hold back.
+    WithdrawHold(WithdrawHold),
+    /// A hold loses a waiting client.
+    ParkHold(ParkHold),
+    /// An approval is consumed, and the intent recorded with it.
+    ClaimHold(ClaimHold, Attempt),
+    /// The intent of an operation that policy allowed.
+    Intent(Box<Intent>, Attempt),
+    /// What became of an intent.
+    Outcome(Settlement),
+    /// An operation was refused by policy or by a limit.
+    Refused(Box<Refused>),
+    /// Somebody failed to identify, or was not permitted an administrative act.
+    AccessRefused(AccessRefused),
+    /// Resources are changed, all or none.
+    ApplyResources(ApplyResources),
+    /// An identity or a session is revoked.
+    Revoke(Revoke),
+    /// A one-time token for a joining node.
+    CreateJoinToken(CreateJoinToken),
+    /// A joining node uses its token.
+    UseJoinToken(UseJoinToken),
+    /// A node is taken out; its id is never used again.
+    RemoveNode(RemoveNode),
+    /// Log time moves, and what is due expires.
+    Tick,
+}
+
+/// Sixteen random bytes that tell one call of [`Store::claim`](crate::handle::Store::claim) or
+/// [`Store::intend`](crate::handle::Store::intend) from any other. A retry inside the engine carries the same ones; a
+/// second call does not and is refused, so one operation can never be given two receipts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Attempt(pub [u8; 16]);
+
+/// Makes the cluster.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Initialise {
+    /// Drawn at random; goes into certificates.
+    pub cluster_id: [u8; 16],
+    /// The cluster's name.
+    pub cluster_name: String,
+    /// The certificate of the CA of the peer plane, in PEM.
+    pub ca_cert_pem: String,
+    /// The CA's key, sealed under the cluster key.
+    pub sealed_ca_key: Vec<u8>,
+    /// SHA-256 of the token that counts as an administrator's until it expires.
+    pub bootstrap_token_sha256: [u8; 32],
+    /// How long it does, in milliseconds of log time.
+    pub bootstrap_expires_after_ms: u64,
+    /// The first node, which gets id 1.
+    pub first: JoinFacts,
+}
+
+/// A node has started.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NodeUp {
+    /// Which.
+    pub node: NodeId,
+    /// Drawn at random at each start: the same one is the same start.
+    pub boot: [u8; 16],
+    /// The version of its program.
+    pub version: String,
+    /// Where its API is reached.
+    pub api_url: String,
+}
+
+/// An identified agent wants a session.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OpenSession {
+    /// Drawn by the node.
+    pub id: SessionId,
+    /// The agent.
+    pub agent: Agent,
+    /// What it wants to reach.
+    pub target: TargetName,
+    /// Over which protocol.
+    pub protocol: Protocol,
+    /// As which role of the target.
+    pub role: String,
+    /// Where it connects from.
+    pub source: SocketAddr,
+    /// What the client calls itself.
+    pub client: String,
+    /// The node that will carry it.
+    pub node: NodeId,
+    /// Which start of that node.
+    pub incarnation: Incarnation,
+    /// The key that cancels what it does.
+    pub cancel: CancelKey,
+}
+
+/// A session was closed by its node.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CloseSession {
+    /// Which.
+    pub id: SessionId,
+    /// Why, for the audit.
+    pub reason: String,
+}
+
+/// An administrator ends a session.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EndSession {
+    /// Which.
+    pub id: SessionId,
+    /// Why; the agent hears it.
+    pub reason: String,
+    /// Who.
+    pub author: Author,
+}
+
+/// An operation must wait for humans.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OpenHold {
+    /// Drawn by the node.
+    pub id: HoldId,
+    /// The operation that the waiting client has sent.
+    pub operation: OperationId,
+    /// Its session.
+    pub session: SessionId,
+    /// What the reviewer is shown, which is what the fingerprint covers.
+    pub held: HeldOperation,
+    /// Its fingerprint; computed again from `held` before it is accepted.
+    pub fingerprint: Fingerprint,
+    /// What policy asks for.
+    pub terms: HoldTerms,
+    /// The policy revision that it was judged under.
+    pub revision: Revision,
+}
+
+/// A reviewer decides.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Decide {
+    /// The hold.
+    pub hold: HoldId,
+    /// Who, with the groups of this moment.
+    pub reviewer: Reviewer,
+    /// What.
+    pub choice: Choice,
+    /// Why.
+    pub comment: String,
+    /// The fingerprint that the reviewer saw.
+    pub seen: Fingerprint,
+    /// The node that took the decision.
+    pub node: NodeId,
+}
+
+/// A hold is taken back.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WithdrawHold {
+    /// Which.
+    pub hold: HoldId,
+    /// Who.
+    pub by: Withdrawer,
+}
+
+/// Who takes a hold back.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Withdrawer {
+    /// The agent, in a session of its own.
+    Agent(SessionId),
+    /// An administrator.
+    Author(Author),
+}
+
+/// A waiting client has gone, or is not kept waiting any longer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ParkHold {
+    /// The hold.
+    pub hold: HoldId,
+    /// The session that no longer waits for it.
+    pub session: SessionId,
+}
+
+/// The agent takes up an approval.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ClaimHold {
+    /// The hold.
+    pub hold: HoldId,
+    /// The operation that is going to be forwarded.
+    pub operation: OperationId,
+    /// Its session, which must be attached to the hold.
+    pub session: SessionId,
+    /// Its fingerprint.
+    pub fingerprint: Fingerprint,
+    /// The policy revision that the node knows.
+    pub revision: Revision,
+}
+
+/// The intent of an operation that policy allowed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Intent {
+    /// The session.
+    pub session: SessionId,
+    /// What was decided. With a hold in it the intent is refused: a claim records its own.
+    pub basis: Basis,
+    /// One line for people.
+    pub summary: String,
+    /// The text, as far as the audit keeps it.
+    pub text: AuditText,
+    /// The names of its actions, in order.
+    pub actions: Vec<String>,
+}
+
+/// An operation was refused.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refused {
+    /// The operation.
+    pub operation: OperationId,
+    /// Its session.
+    pub session: SessionId,
+    /// Its fingerprint.
+    pub fingerprint: Fingerprint,
+    /// The policy revision it was judged under.
+    pub revision: Revision,
+    /// The rules that deny.
+    pub rules: Vec<String>,
+    /// What the agent was told.
+    pub message: String,
+    /// One line for people.
+    pub summary: String,
+    /// The text, as far as the audit keeps it.
+    pub text: AuditText,
+    /// The names of its actions, in order.
+    pub actions: Vec<String>,
+}
+
+/// Somebody failed to identify, or was not permitted an administrative act.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AccessRefused {
+    /// Drawn by the node.
+    pub id: RequestId,
+    /// The node.
+    pub node: NodeId,
+    /// Where it came from, as address and port.
+    pub source: String,
+    /// Who it was, as far as is known.
+    pub who: Option<Identity>,
+    /// What was tried, such as `open a session` or `POST /v1/apply`.
+    pub what: String,
+    /// Why it was refused, in words that hold no secret.
+    pub reason: String,
+}
+
+/// Resources are changed, all or none.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ApplyResources {
+    /// Drawn by the node.
+    pub id: RequestId,
+    /// The changes, in order; at most one a resource.
+    pub changes: Vec<ResourceChange>,
+    /// Who.
+    pub author: Author,
+    /// Why.
+    pub comment: String,
+}
+
+/// A change of one resource.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ResourceChange {
+    /// Its kind.
+    pub kind: ResourceKind,
+    /// Its name.
+    pub name: String,
+    /// What it must be before.
+    pub expected: Expected,
+    /// What it is to become.
+    pub to: ResourceBody,
+}
+
+/// What a resource is to become.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ResourceBody {
+    /// This body, a JSON document that the node has checked.
+    Put(String),
+    /// Nothing.
+    Delete,
+}
+
+/// What a resource must be before a change.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Expected {
+    /// Whatever it is.
+    Anything,
+    /// There is none.
+    Absent,
+    /// It is at this revision.
+    At(Revision),
+}
+
+/// An identity or a session is revoked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Revoke {
+    /// What.
+    pub what: Revocable,
+    /// Why; the agent hears it.
+    pub reason: String,
+    /// Who.
+    pub author: Author,
+}
+
+/// What can be revoked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Revocable {
+    /// An agent's or a reviewer's identity: its sessions end, its holds and its decisions are void.
+    Identity(Identity),
+    /// One session.
+    Session(SessionId),
+}
+
+/// A one-time token for a joining node.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CreateJoinToken {
+    /// SHA-256 of the token.
+    pub sha256: [u8; 32],
+    /// How long it can be used, in milliseconds of log time.
+    pub expires_after_ms: u64,
+    /// Who.
+    pub author: Author,
+}
+
+/// A joining node uses its token.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UseJoinToken {
+    /// SHA-256 of the token.
+    pub sha256: [u8; 32],
+    /// The node.
+    pub facts: JoinFacts,
+}
+
+/// A node is taken out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RemoveNode {
+    /// Which.
+    pub node: NodeId,
+    /// Who.
+    pub author: Author,
+}

@@ -1,0 +1,309 @@
+//! The store as the node sees it: typed proposals, typed reads, the effects, and the two places where proofs of a
+//! commit are minted. What a command does is decided in `apply`; how it reaches the log is the engine's.
+
+mod error;
+mod log;
+mod view;
+
+pub use error::{LogError, ProposeError, ReadError};
+pub use log::{BoxFuture, Effects, Log, SharedView, Status};
+pub use view::{
+    AuditFilter, AuditPage, HoldFilter, HoldPage, HoldsIn, SessionFilter, SessionPage, StateView,
+};
+
+use crate::{
+    command::{
+        AccessRefused, ApplyResources, Attempt, ClaimHold, CloseSession, Command, CreateJoinToken,
+        Decide, EndSession, Initialise, Intent, NodeUp, OpenHold, OpenSession, ParkHold, Refused,
+        RemoveNode, Revoke, UseJoinToken, WithdrawHold,
+    },
+    effect::Happened,
+    format,
+    records::HoldRecord,
+    reply::{Answer, Reply, SessionOpened},
+};
+use countersign_core::{
+    gate::{CancelKey, Settlement},
+    hold::Approved,
+    id::{Incarnation, LogIndex, NodeId, Revision},
+    permit::Receipt,
+};
+use std::sync::Arc;
+
+/// A handle on the replicated state. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    log: Arc<dyn Log>,
+}
+
+/// An answer, and the log entry that gave it. A view at or after that index shows what it did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Committed<T> {
+    /// The answer.
+    pub value: T,
+    /// The log entry.
+    pub index: LogIndex,
+}
+
+/// The answer to an operation that must wait.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum HoldOpened {
+    /// A new hold.
+    New(Box<HoldRecord>),
+    /// The agent's open hold of the same fingerprint; the session waits for it now. It may be approved already.
+    Attached(Box<HoldRecord>),
+}
+
+/// A consumed approval and the receipt of the intent that was recorded with it.
+#[derive(Debug)]
+#[must_use = "an approval that was consumed and is dropped is lost"]
+pub struct Claimed {
+    /// Clears the operation.
+    pub approved: Approved,
+    /// The intent's place in the log.
+    pub receipt: Receipt,
+}
+
+impl Store {
+    /// A store over this log.
+    pub fn over(log: Arc<dyn Log>) -> Self {
+        Self { log }
+    }
+
+    /// Proposes a command and waits for its answer. The typed methods below are for callers; this is for what has none.
+    pub async fn propose(&self, command: &Command) -> Result<Committed<Reply>, ProposeError> {
+        let (index, bytes) = self.log.propose(format::encode_command(command)?).await?;
+        Ok(Committed { value: format::decode_reply(&bytes)?, index: LogIndex(index) })
+    }
+
+    /// A consistent picture of what this node has applied. Reads the disk: not for long walks on an async task.
+    pub fn view(&self) -> Result<StateView, ReadError> {
+        Ok(StateView::new(self.log.view()?))
+    }
+
+    /// Asks the leader, and through it a quorum, how far the log is, and waits until this node has applied that. A view
+    /// taken afterwards is linearizable.
+    pub async fn read_index(&self) -> Result<LogIndex, LogError> {
+        self.log.read_index().await.map(LogIndex)
+    }
+
+    /// Waits until this node has applied `index`.
+    pub async fn applied(&self, index: LogIndex) -> Result<(), LogError> {
+        self.log.applied(index.0).await
+    }
+
+    /// Whether the serving lease is valid at this moment.
+    pub fn has_lease(&self) -> bool {
+        self.log.has_lease()
+    }
+
+    /// What happens from now on, in log order. A receiver that falls behind is told so and must read the state anew.
+    pub fn effects(&self) -> Effects {
+        self.log.effects()
+    }
+
+    /// Reads an effect that came from [`Store::effects`].
+    pub fn effect(&self, index: u64, bytes: &[u8]) -> Result<Happened, ReadError> {
+        Ok(Happened { index: LogIndex(index), effect: format::decode_effect(bytes)? })
+    }
+
+    /// What this node knows of the cluster.
+    pub fn status(&self) -> Status {
+        self.log.status()
+    }
+}
+
+/// The typed proposals.
+impl Store {
+    /// Makes the cluster.
+    pub async fn initialise(&self, command: Initialise) -> Result<Committed<()>, ProposeError> {
+        self.done(Command::Initialise(Box::new(command))).await
+    }
+
+    /// Announces a start of this node and settles what its earlier ones left.
+    pub async fn node_up(&self, command: NodeUp) -> Result<Committed<Incarnation>, ProposeError> {
+        self.ask(Command::NodeUp(Box::new(command)), |answer| match answer {
+            Answer::NodeUp(incarnation) => Some(incarnation),
+            _other => None,
+        })
+        .await
+    }
+
+    /// Opens a session.
+    pub async fn open_session(
+        &self,
+        command: OpenSession,
+    ) -> Result<Committed<SessionOpened>, ProposeError> {
+        self.ask(Command::OpenSession(Box::new(command)), |answer| match answer {
+            Answer::SessionOpened(opened) => Some(opened),
+            _other => None,
+        })
+        .await
+    }
+
+    /// Closes a session. Closing what is closed is no error.
+    pub async fn close_session(&self, command: CloseSession) -> Result<Committed<()>, ProposeError> {
+        self.done(Command::CloseSession(command)).await
+    }
+
+    /// Ends a session, wherever it is.
+    pub async fn end_session(&self, command: EndSession) -> Result<Committed<()>, ProposeError> {
+        self.done(Command::EndSession(command)).await
+    }
+
+    /// Has cancelled what the session of this key does. A wrong key does nothing, and is not told apart.
+    pub async fn cancel(&self, key: CancelKey) -> Result<Committed<()>, ProposeError> {
+        self.done(Command::Cancel(key)).await
+    }
+
+    /// Opens a hold, or attaches to the agent's open one of the same fingerprint.
+    pub async fn open_hold(&self, command: OpenHold) -> Result<Committed<HoldOpened>, ProposeError> {
+        self.ask(Command::OpenHold(Box::new(command)), |answer| match answer {
+            Answer::Held(hold) => Some(HoldOpened::New(hold)),
+            Answer::Attached(hold) => Some(HoldOpened::Attached(hold)),
+            _other => None,
+        })
+        .await
+    }
+
+    /// Decides about a hold.
+    pub async fn decide(&self, command: Decide) -> Result<Committed<Box<HoldRecord>>, ProposeError> {
+        self.hold(Command::Decide(Box::new(command))).await
+    }
+
+    /// Takes a hold back.
+    pub async fn withdraw_hold(
+        &self,
+        command: WithdrawHold,
+    ) -> Result<Committed<Box<HoldRecord>>, ProposeError> {
+        self.hold(Command::WithdrawHold(command)).await
+    }
+
+    /// Says that a session no longer waits for a hold.
+    pub async fn park_hold(
+        &self,
+        command: ParkHold,
+    ) -> Result<Committed<Box<HoldRecord>>, ProposeError> {
+        self.hold(Command::ParkHold(command)).await
+    }
+
+    /// Consumes an approval for one operation and records its intent, in one entry. At most one call can succeed for an
+    /// operation: a call whose answer was lost is not repeated but given up, and the operation is not forwarded.
+    pub async fn claim(&self, command: ClaimHold) -> Result<Claimed, ProposeError> {
+        let operation = command.operation;
+        let answer = self
+            .ask(Command::ClaimHold(command, draw_attempt()), |answer| match answer {
+                Answer::Claimed { consumption, index } => Some((consumption, index)),
+                _other => None,
+            })
+            .await?;
+        let (consumption, index) = answer.value;
+        #[expect(clippy::disallowed_methods, reason = "the claim is committed")]
+        let claimed = Claimed {
+            approved: Approved::after_claim(consumption),
+            receipt: Receipt::after_commit(operation, index),
+        };
+        Ok(claimed)
+    }
+
+    /// Records the intent of an allowed operation. At most one call can succeed for an operation, as with
+    /// [`Store::claim`].
+    pub async fn intend(&self, command: Intent) -> Result<Receipt, ProposeError> {
+        let operation = command.basis.operation;
+        let answer = self
+            .ask(Command::Intent(Box::new(command), draw_attempt()), |answer| match answer {
+                Answer::Intended { index } => Some(index),
+                _other => None,
+            })
+            .await?;
+        #[expect(clippy::disallowed_methods, reason = "the intent is committed")]
+        let receipt = Receipt::after_commit(operation, answer.value);
+        Ok(receipt)
+    }
+
+    /// Records what became of an intent.
+    pub async fn settle(&self, settlement: Settlement) -> Result<Committed<()>, ProposeError> {
+        self.done(Command::Outcome(settlement)).await
+    }
+
+    /// Records a refused operation.
+    pub async fn refused(&self, command: Refused) -> Result<Committed<()>, ProposeError> {
+        self.done(Command::Refused(Box::new(command))).await
+    }
+
+    /// Records a refused identification or administrative act.
+    pub async fn access_refused(
+        &self,
+        command: AccessRefused,
+    ) -> Result<Committed<()>, ProposeError> {
+        self.done(Command::AccessRefused(command)).await
+    }
+
+    /// Changes resources, all or none.
+    pub async fn apply_resources(
+        &self,
+        command: ApplyResources,
+    ) -> Result<Committed<Revision>, ProposeError> {
+        self.ask(Command::ApplyResources(command), |answer| match answer {
+            Answer::Applied(revision) => Some(revision),
+            _other => None,
+        })
+        .await
+    }
+
+    /// Revokes an identity or a session.
+    pub async fn revoke(&self, command: Revoke) -> Result<Committed<()>, ProposeError> {
+        self.done(Command::Revoke(command)).await
+    }
+
+    /// Records a one-time join token.
+    pub async fn create_join_token(
+        &self,
+        command: CreateJoinToken,
+    ) -> Result<Committed<()>, ProposeError> {
+        self.done(Command::CreateJoinToken(command)).await
+    }
+
+    /// Admits a node for its join token. The same node may use the same token again and gets the same id.
+    pub async fn use_join_token(
+        &self,
+        command: UseJoinToken,
+    ) -> Result<Committed<NodeId>, ProposeError> {
+        self.ask(Command::UseJoinToken(command), |answer| match answer {
+            Answer::NodeAdmitted(node) => Some(node),
+            _other => None,
+        })
+        .await
+    }
+
+    /// Takes a node out of the state and settles what it held. Its membership is the engine's.
+    pub async fn remove_node(&self, command: RemoveNode) -> Result<Committed<()>, ProposeError> {
+        self.done(Command::RemoveNode(command)).await
+    }
+
+    async fn done(&self, command: Command) -> Result<Committed<()>, ProposeError> {
+        self.ask(command, |answer| matches!(answer, Answer::Done).then_some(())).await
+    }
+
+    async fn hold(&self, command: Command) -> Result<Committed<Box<HoldRecord>>, ProposeError> {
+        self.ask(command, |answer| match answer {
+            Answer::Hold(hold) => Some(hold),
+            _other => None,
+        })
+        .await
+    }
+
+    async fn ask<T>(
+        &self,
+        command: Command,
+        read: impl FnOnce(Answer) -> Option<T>,
+    ) -> Result<Committed<T>, ProposeError> {
+        let Committed { value: reply, index } = self.propose(&command).await?;
+        let value = read(reply?).ok_or(ProposeError::OtherAnswer)?;
+        Ok(Committed { value, index })
+    }
+}
+
+fn draw_attempt() -> Attempt {
+    Attempt(rand::random())
+}

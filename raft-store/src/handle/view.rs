@@ -1,0 +1,330 @@
+//! Typed reads of a consistent picture of the state. Lists are paged: a page ends at its limit, or after so many rows
+//! looked at, and carries the cursor to go on from.
+
+use super::{ReadError, log::SharedView};
+use crate::{
+    format::Stored,
+    key_space::{self, Single, Table},
+    limits::MAX_ROWS_A_READ,
+    records::{
+        ClusterRecord, HeldOperation, HoldPhase, HoldRecord, JoinTokenRecord, NodeRecord,
+        OperationRecord, ResourceKind, ResourceRecord, RevocationRecord, SessionRecord,
+    },
+    state::{self, NewestFirst},
+};
+use countersign_core::{
+    agent::Identity,
+    gate::CancelKey,
+    id::{HoldId, NodeId, OperationId, Revision, SessionId},
+    log_time::LogTime,
+    record::{AuditEvent, ChainHead, EventKind},
+};
+
+/// A consistent picture of the state.
+#[derive(Clone)]
+pub struct StateView {
+    view: SharedView,
+}
+
+impl std::fmt::Debug for StateView {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StateView")
+    }
+}
+
+/// Which holds are listed. Newest first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HoldFilter {
+    /// In which phase.
+    pub within: HoldsIn,
+    /// Only holds with a smaller number: the cursor of the page before.
+    pub before: Option<u64>,
+}
+
+/// In which phase holds are listed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HoldsIn {
+    /// In any.
+    Any,
+    /// Pending or approved.
+    Open,
+    /// In this one.
+    Phase(HoldPhase),
+}
+
+/// A page of holds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HoldPage {
+    /// The holds.
+    pub holds: Vec<HoldRecord>,
+    /// Where to go on; `None` at the end.
+    pub next: Option<u64>,
+}
+
+/// Which sessions are listed. Newest first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SessionFilter {
+    /// Open ones.
+    Open,
+    /// All.
+    Any,
+}
+
+/// A page of sessions.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SessionPage {
+    /// The sessions.
+    pub sessions: Vec<SessionRecord>,
+    /// Where to go on; `None` at the end.
+    pub next: Option<u64>,
+}
+
+/// Which audit events are listed. Every condition that is given must hold.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct AuditFilter {
+    /// Only events after this sequence: the cursor of the page before.
+    pub after: u64,
+    /// Only events up to this sequence.
+    pub until: Option<u64>,
+    /// Only events from this log time on.
+    pub from_time: Option<LogTime>,
+    /// Only events before this log time.
+    pub to_time: Option<LogTime>,
+    /// Only of this kind.
+    pub kind: Option<EventKind>,
+    /// Only with these fields and values.
+    pub fields: Vec<(String, String)>,
+    /// Only where some field holds this text, compared without case.
+    pub text: Option<String>,
+}
+
+/// A page of audit events.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AuditPage {
+    /// The events, in order.
+    pub events: Vec<AuditEvent>,
+    /// Where to go on; `None` at the end.
+    pub next: Option<u64>,
+}
+
+impl StateView {
+    /// Typed reads of `view`.
+    pub fn new(view: SharedView) -> Self {
+        Self { view }
+    }
+}
+
+/// Single things.
+impl StateView {
+    /// The cluster; `None` before it is initialised.
+    pub fn cluster(&self) -> Result<Option<ClusterRecord>, ReadError> {
+        state::get(&*self.view, &key_space::single(Single::Cluster))
+    }
+
+    /// Log time.
+    pub fn log_time(&self) -> Result<LogTime, ReadError> {
+        state::number(&*self.view, Single::LogTime).map(LogTime)
+    }
+
+    /// The policy revision in force; it moves with policies, bindings and identity providers.
+    pub fn policy_revision(&self) -> Result<Revision, ReadError> {
+        state::number(&*self.view, Single::PolicyRevision).map(Revision)
+    }
+
+    /// The end of the audit chain.
+    pub fn chain_head(&self) -> Result<ChainHead, ReadError> {
+        Ok(state::get(&*self.view, &key_space::single(Single::ChainHead))?.unwrap_or_default())
+    }
+
+    /// A hold.
+    pub fn hold(&self, id: HoldId) -> Result<Option<HoldRecord>, ReadError> {
+        state::get(&*self.view, &key_space::hold(id))
+    }
+
+    /// The operation of a hold, whole.
+    pub fn held_operation(&self, id: HoldId) -> Result<Option<HeldOperation>, ReadError> {
+        state::get(&*self.view, &key_space::held_operation(id))
+    }
+
+    /// A session.
+    pub fn session(&self, id: SessionId) -> Result<Option<SessionRecord>, ReadError> {
+        state::get(&*self.view, &key_space::session(id))
+    }
+
+    /// The open session of a cancel key.
+    pub fn session_of_key(&self, key: CancelKey) -> Result<Option<SessionId>, ReadError> {
+        Ok(state::id_at(&*self.view, &key_space::cancel_key(key))?.map(SessionId::from_bytes))
+    }
+
+    /// An operation whose intent is recorded.
+    pub fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, ReadError> {
+        state::get(&*self.view, &key_space::operation(id))
+    }
+
+    /// A resource.
+    pub fn resource(
+        &self,
+        kind: ResourceKind,
+        name: &str,
+    ) -> Result<Option<ResourceRecord>, ReadError> {
+        state::get(&*self.view, &key_space::resource(kind, name))
+    }
+
+    /// The revocation of an identity; `None` when it is not revoked.
+    pub fn revocation(&self, of: &Identity) -> Result<Option<RevocationRecord>, ReadError> {
+        state::get(&*self.view, &key_space::revocation(of))
+    }
+
+    /// A join token, used, open or expired but not yet removed.
+    pub fn join_token(&self, sha256: &[u8; 32]) -> Result<Option<JoinTokenRecord>, ReadError> {
+        state::get(&*self.view, &key_space::join_token(sha256))
+    }
+
+    /// A node.
+    pub fn node(&self, id: NodeId) -> Result<Option<NodeRecord>, ReadError> {
+        state::get(&*self.view, &key_space::node(id))
+    }
+
+    /// When the next thing expires.
+    pub fn next_expiry(&self) -> Result<Option<LogTime>, ReadError> {
+        let first = self.view.scan(&key_space::table(Table::Expiry), None, 1)?;
+        Ok(first.first().and_then(|(key, _)| key_space::read_expiry(key)).map(|(at, _)| at))
+    }
+}
+
+/// Lists.
+impl StateView {
+    /// All resources of a kind, by name.
+    pub fn resources(&self, kind: ResourceKind) -> Result<Vec<ResourceRecord>, ReadError> {
+        self.whole(&key_space::resources(kind))
+    }
+
+    /// All nodes, removed ones too, by id.
+    pub fn nodes(&self) -> Result<Vec<NodeRecord>, ReadError> {
+        self.whole(&key_space::table(Table::Node))
+    }
+
+    /// All revoked identities.
+    pub fn revocations(&self) -> Result<Vec<RevocationRecord>, ReadError> {
+        self.whole(&key_space::table(Table::Revocation))
+    }
+
+    /// Up to `limit` holds, newest first.
+    pub fn holds(&self, filter: HoldFilter, limit: usize) -> Result<HoldPage, ReadError> {
+        let (table, phase) = match filter.within {
+            HoldsIn::Any => (Table::HoldByNumber, None),
+            HoldsIn::Open => (Table::OpenHold, None),
+            HoldsIn::Phase(phase @ (HoldPhase::Pending | HoldPhase::Approved)) => {
+                (Table::OpenHold, Some(phase))
+            }
+            HoldsIn::Phase(
+                phase @ (HoldPhase::Consumed
+                | HoldPhase::Rejected
+                | HoldPhase::Withdrawn
+                | HoldPhase::Expired
+                | HoldPhase::Invalidated),
+            ) => (Table::HoldByNumber, Some(phase)),
+        };
+        let mut rows = NewestFirst::new(&*self.view, table, filter.before);
+        let mut holds = Vec::new();
+        let mut last = None;
+        for _ in 0..MAX_ROWS_A_READ {
+            if holds.len() >= limit {
+                return Ok(HoldPage { holds, next: last });
+            }
+            let Some((number, id)) = rows.step()? else {
+                return Ok(HoldPage { holds, next: None });
+            };
+            last = Some(number);
+            let hold = self.hold(HoldId::from_bytes(id))?;
+            let wanted = |hold: &HoldRecord| {
+                phase.is_none_or(|phase| HoldPhase::of(&hold.hold.state) == phase)
+            };
+            holds.extend(hold.filter(wanted));
+        }
+        Ok(HoldPage { holds, next: last })
+    }
+
+    /// Up to `limit` sessions, newest first, before the cursor `before`.
+    pub fn sessions(
+        &self,
+        filter: SessionFilter,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<SessionPage, ReadError> {
+        let table = match filter {
+            SessionFilter::Open => Table::OpenSessionByNumber,
+            SessionFilter::Any => Table::SessionByNumber,
+        };
+        let mut rows = NewestFirst::new(&*self.view, table, before);
+        let mut sessions = Vec::new();
+        let mut last = None;
+        while sessions.len() < limit.min(MAX_ROWS_A_READ) {
+            let Some((number, id)) = rows.step()? else {
+                return Ok(SessionPage { sessions, next: None });
+            };
+            last = Some(number);
+            sessions.extend(self.session(SessionId::from_bytes(id))?);
+        }
+        Ok(SessionPage { sessions, next: last })
+    }
+
+    /// One audit event.
+    pub fn audit_event(&self, sequence: u64) -> Result<Option<AuditEvent>, ReadError> {
+        state::get(&*self.view, &key_space::audit(sequence))
+    }
+
+    /// Up to `limit` audit events in order.
+    pub fn audit_events(&self, filter: &AuditFilter, limit: usize) -> Result<AuditPage, ReadError> {
+        let after = key_space::audit(filter.after);
+        let rows =
+            self.view.scan(&key_space::table(Table::Audit), Some(&after), MAX_ROWS_A_READ)?;
+        let ended = rows.len() < MAX_ROWS_A_READ;
+        let mut events: Vec<AuditEvent> = Vec::new();
+        let mut last = filter.after;
+        for (_, bytes) in rows {
+            if events.len() >= limit {
+                return Ok(AuditPage { events, next: Some(last) });
+            }
+            let event = AuditEvent::decode(&bytes)?;
+            if filter.until.is_some_and(|until| event.sequence > until) {
+                return Ok(AuditPage { events, next: None });
+            }
+            last = event.sequence;
+            if filter.takes(&event) {
+                events.push(event);
+            }
+        }
+        Ok(AuditPage { events, next: (!ended).then_some(last) })
+    }
+
+    /// Every value below `prefix`: for tables that people fill by hand.
+    fn whole<T: Stored>(&self, prefix: &[u8]) -> Result<Vec<T>, ReadError> {
+        let mut found = Vec::new();
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let rows = self.view.scan(prefix, after.as_deref(), MAX_ROWS_A_READ)?;
+            let full = rows.len() == MAX_ROWS_A_READ;
+            for (key, bytes) in rows {
+                found.push(T::decode(&bytes)?);
+                after = Some(key);
+            }
+            if !full {
+                return Ok(found);
+            }
+        }
+    }
+}
+
+impl AuditFilter {
+    fn takes(&self, event: &AuditEvent) -> bool {
+        let text = self.text.as_deref().map(str::to_lowercase);
+        self.kind.is_none_or(|kind| kind == event.kind)
+            && self.from_time.is_none_or(|from| event.at >= from)
+            && self.to_time.is_none_or(|to| event.at < to)
+            && self.fields.iter().all(|(name, value)| event.fields.get(name) == Some(value))
+            && text.is_none_or(|text| {
+                event.fields.values().any(|value| value.to_lowercase().contains(&text))
+            })
+    }
+}

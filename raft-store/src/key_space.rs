@@ -1,0 +1,235 @@
+//! Where everything lies: a table's byte, then its key, numbers big-endian so that the order of bytes is the order of
+//! numbers. Texts inside a key are preceded by their length, so that no two keys are alike. What lies there is not
+//! decided here.
+
+use crate::records::{RequestId, ResourceKind};
+use countersign_core::{
+    agent::Identity,
+    fingerprint::Fingerprint,
+    gate::CancelKey,
+    id::{HoldId, Incarnation, NodeId, OperationId, SessionId},
+    log_time::LogTime,
+};
+
+/// The tables. A number is never used for something else.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(crate) enum Table {
+    /// Single values.
+    Single = 1,
+    /// Nodes by id.
+    Node = 2,
+    /// Sessions by id.
+    Session = 3,
+    /// Session ids by number.
+    SessionByNumber = 4,
+    /// Open sessions by node, incarnation and id.
+    OpenSession = 5,
+    /// Holds by id.
+    Hold = 6,
+    /// The operations of holds by hold.
+    HeldOperation = 7,
+    /// Hold ids by number.
+    HoldByNumber = 8,
+    /// Open holds by number.
+    OpenHold = 9,
+    /// Open holds by agent and fingerprint.
+    HoldByAgent = 10,
+    /// Operations by id.
+    Operation = 11,
+    /// Operations without outcome by node, incarnation and id.
+    OpenOperation = 12,
+    /// Resources by kind and name.
+    Resource = 13,
+    /// Sessions by cancel key.
+    CancelKey = 14,
+    /// Revoked identities.
+    Revocation = 15,
+    /// Join tokens by SHA-256.
+    JoinToken = 16,
+    /// Audit events by sequence.
+    Audit = 17,
+    /// What expires, by log time.
+    Expiry = 18,
+    /// Answers by request id.
+    Request = 19,
+    /// Open sessions by number.
+    OpenSessionByNumber = 20,
+}
+
+/// The single values.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(crate) enum Single {
+    /// The cluster.
+    Cluster = 1,
+    /// Log time, in milliseconds.
+    LogTime = 2,
+    /// The policy revision in force.
+    PolicyRevision = 3,
+    /// The greatest revision given out.
+    LastRevision = 4,
+    /// The end of the audit chain.
+    ChainHead = 5,
+    /// The greatest node id given out.
+    LastNode = 6,
+}
+
+/// What can expire.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Expiring {
+    /// A hold.
+    Hold(HoldId),
+    /// A join token.
+    JoinToken([u8; 32]),
+    /// The answer to a request.
+    Request(RequestId),
+}
+
+/// A key under construction.
+struct Key(Vec<u8>);
+
+impl Key {
+    fn of(table: Table) -> Self {
+        Self(vec![table as u8])
+    }
+
+    fn bytes(mut self, bytes: &[u8]) -> Self {
+        self.0.extend_from_slice(bytes);
+        self
+    }
+
+    fn number(self, number: u64) -> Self {
+        self.bytes(&number.to_be_bytes())
+    }
+
+    fn text(self, text: &str) -> Self {
+        self.number(text.len() as u64).bytes(text.as_bytes())
+    }
+
+    fn identity(self, identity: &Identity) -> Self {
+        self.text(&identity.issuer).text(&identity.subject)
+    }
+}
+
+/// The prefix of a whole table.
+pub(crate) fn table(table: Table) -> Vec<u8> {
+    Key::of(table).0
+}
+
+pub(crate) fn single(single: Single) -> Vec<u8> {
+    Key::of(Table::Single).bytes(&[single as u8]).0
+}
+
+pub(crate) fn node(id: NodeId) -> Vec<u8> {
+    Key::of(Table::Node).number(id.0).0
+}
+
+pub(crate) fn session(id: SessionId) -> Vec<u8> {
+    Key::of(Table::Session).bytes(id.as_bytes()).0
+}
+
+pub(crate) fn numbered(table: Table, number: u64) -> Vec<u8> {
+    Key::of(table).number(number).0
+}
+
+pub(crate) fn open_sessions_of_node(node: NodeId) -> Vec<u8> {
+    Key::of(Table::OpenSession).number(node.0).0
+}
+
+pub(crate) fn open_session(node: NodeId, incarnation: Incarnation, id: SessionId) -> Vec<u8> {
+    Key::of(Table::OpenSession).number(node.0).number(incarnation.0).bytes(id.as_bytes()).0
+}
+
+pub(crate) fn hold(id: HoldId) -> Vec<u8> {
+    Key::of(Table::Hold).bytes(id.as_bytes()).0
+}
+
+pub(crate) fn held_operation(id: HoldId) -> Vec<u8> {
+    Key::of(Table::HeldOperation).bytes(id.as_bytes()).0
+}
+
+pub(crate) fn open_holds_of_agent(agent: &Identity) -> Vec<u8> {
+    Key::of(Table::HoldByAgent).identity(agent).0
+}
+
+pub(crate) fn open_hold_of_agent(agent: &Identity, fingerprint: &Fingerprint) -> Vec<u8> {
+    Key::of(Table::HoldByAgent).identity(agent).bytes(fingerprint.as_bytes()).0
+}
+
+pub(crate) fn operation(id: OperationId) -> Vec<u8> {
+    Key::of(Table::Operation).bytes(id.as_bytes()).0
+}
+
+pub(crate) fn open_operations_of_node(node: NodeId) -> Vec<u8> {
+    Key::of(Table::OpenOperation).number(node.0).0
+}
+
+pub(crate) fn open_operation(node: NodeId, incarnation: Incarnation, id: OperationId) -> Vec<u8> {
+    Key::of(Table::OpenOperation).number(node.0).number(incarnation.0).bytes(id.as_bytes()).0
+}
+
+pub(crate) fn resources(kind: ResourceKind) -> Vec<u8> {
+    Key::of(Table::Resource).text(kind.name()).0
+}
+
+pub(crate) fn resource(kind: ResourceKind, name: &str) -> Vec<u8> {
+    Key::of(Table::Resource).text(kind.name()).bytes(name.as_bytes()).0
+}
+
+pub(crate) fn cancel_key(key: CancelKey) -> Vec<u8> {
+    Key::of(Table::CancelKey)
+        .bytes(&key.process.to_be_bytes())
+        .bytes(&key.secret.to_be_bytes())
+        .0
+}
+
+pub(crate) fn revocation(identity: &Identity) -> Vec<u8> {
+    Key::of(Table::Revocation).identity(identity).0
+}
+
+pub(crate) fn join_token(sha256: &[u8; 32]) -> Vec<u8> {
+    Key::of(Table::JoinToken).bytes(sha256).0
+}
+
+pub(crate) fn audit(sequence: u64) -> Vec<u8> {
+    Key::of(Table::Audit).number(sequence).0
+}
+
+pub(crate) fn request(id: RequestId) -> Vec<u8> {
+    Key::of(Table::Request).bytes(&id.0).0
+}
+
+pub(crate) fn expiry(at: LogTime, what: Expiring) -> Vec<u8> {
+    let key = Key::of(Table::Expiry).number(at.0);
+    match what {
+        Expiring::Hold(id) => key.bytes(&[1]).bytes(id.as_bytes()),
+        Expiring::JoinToken(sha256) => key.bytes(&[2]).bytes(&sha256),
+        Expiring::Request(id) => key.bytes(&[3]).bytes(&id.0),
+    }
+    .0
+}
+
+/// What a key of the expiry table says.
+pub(crate) fn read_expiry(key: &[u8]) -> Option<(LogTime, Expiring)> {
+    let (_table, rest) = key.split_first()?;
+    let (at, rest) = rest.split_first_chunk::<8>()?;
+    let (kind, id) = rest.split_first()?;
+    let what = match kind {
+        1 => Expiring::Hold(HoldId::from_bytes(id.try_into().ok()?)),
+        2 => Expiring::JoinToken(id.try_into().ok()?),
+        3 => Expiring::Request(RequestId(id.try_into().ok()?)),
+        _unknown => return None,
+    };
+    Some((LogTime(u64::from_be_bytes(*at)), what))
+}
+
+/// The last eight bytes of a key as a number.
+pub(crate) fn trailing_number(key: &[u8]) -> Option<u64> {
+    key.last_chunk::<8>().map(|bytes| u64::from_be_bytes(*bytes))
+}
+
+/// The last sixteen bytes of a key as those of an id.
+pub(crate) fn trailing_id(key: &[u8]) -> Option<[u8; 16]> {
+    key.last_chunk::<16>().copied()
+}

@@ -1,0 +1,84 @@
+//! The limits of the replicated state, by name. They are part of what `apply` decides: a change of one is a change of
+//! the cluster version.
+
+use std::fmt;
+
+/// Bytes of the text of a held operation: a reviewer is shown the whole of it.
+pub const MAX_HELD_TEXT: usize = 1024 * 1024;
+/// Bytes of all bound values of a held operation, as sent and as shown.
+pub const MAX_HELD_PARAMETERS: usize = 2 * 1024 * 1024;
+/// Bytes of an operation's text in an audit event; its whole length stands beside it.
+pub const MAX_AUDIT_TEXT: usize = 64 * 1024;
+/// Bytes of any other single text of a command: summaries, comments, reasons, names.
+pub const MAX_SHORT_TEXT: usize = 8 * 1024;
+/// Bytes of a reviewer's comment.
+pub const MAX_COMMENT: usize = 4 * 1024;
+/// Pending and approved holds of one agent.
+pub const MAX_OPEN_HOLDS_PER_AGENT: usize = 100;
+/// Decisions of one hold. The greatest quorum of a group is 16; nobody needs more than four groups.
+pub const MAX_DECISIONS: usize = 64;
+/// Sessions that wait for one hold at a time.
+pub const MAX_ATTACHED: usize = 16;
+/// The longest life of a hold, in milliseconds: one week, as in policies.
+pub const MAX_HOLD_LIFE_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+/// Bytes of a resource's body.
+pub const MAX_RESOURCE_BODY: usize = 256 * 1024;
+/// Resources in one change.
+pub const MAX_CHANGES: usize = 500;
+/// The longest life of a join token, in milliseconds: one day.
+pub const MAX_JOIN_TOKEN_LIFE_MS: u64 = 24 * 60 * 60 * 1000;
+/// What expires in one tick; the rest expires in the next.
+pub const MAX_EXPIRIES_A_TICK: usize = 1_000;
+/// How long the answer to a request id is kept, in milliseconds of log time: longer than any retry.
+pub const REQUEST_KEPT_MS: u64 = 10 * 60 * 1000;
+/// Rows that one read looks at, found or not; a read that ends before gives a cursor.
+pub const MAX_ROWS_A_READ: usize = 1_000;
+
+/// A limit that a command ran into.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Limit {
+    /// [`MAX_HELD_TEXT`]
+    HeldText,
+    /// [`MAX_HELD_PARAMETERS`]
+    HeldParameters,
+    /// [`MAX_SHORT_TEXT`]
+    ShortText,
+    /// [`MAX_COMMENT`]
+    Comment,
+    /// [`MAX_OPEN_HOLDS_PER_AGENT`]
+    OpenHoldsPerAgent,
+    /// [`MAX_DECISIONS`]
+    Decisions,
+    /// [`MAX_ATTACHED`]
+    Attached,
+    /// [`MAX_RESOURCE_BODY`]
+    ResourceBody,
+    /// [`MAX_CHANGES`]
+    Changes,
+    /// [`MAX_JOIN_TOKEN_LIFE_MS`]
+    JoinTokenLife,
+}
+
+impl Limit {
+    /// Its name in refusals.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::HeldText => "held_text",
+            Self::HeldParameters => "held_parameters",
+            Self::ShortText => "short_text",
+            Self::Comment => "comment",
+            Self::OpenHoldsPerAgent => "open_holds_per_agent",
+            Self::Decisions => "decisions",
+            Self::Attached => "attached",
+            Self::ResourceBody => "resource_body",
+            Self::Changes => "changes",
+            Self::JoinTokenLife => "join_token_life",
+        }
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,431 @@
+//! What the replicated state holds, as plain values. How they are stored is not decided here (`format`), nor where
+//! (`state`).
+
+use crate::limits::MAX_AUDIT_TEXT;
+use countersign_core::{
+    agent::{Agent, Identity},
+    gate::CancelKey,
+    hold::{Hold, HoldState},
+    id::{HoldId, Incarnation, LogIndex, NodeId, OperationId, Revision, SessionId},
+    log_time::LogTime,
+    operation::{Demand, Operation, Parameter},
+    record::Outcome,
+    target::{Protocol, TargetName},
+};
+use std::{collections::BTreeSet, fmt, net::SocketAddr};
+
+/// Sixteen random bytes that name one request.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct RequestId(pub [u8; 16]);
+
+/// Who did an administrative act.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Author {
+    /// Issuer and subject.
+    pub identity: Identity,
+    /// The name shown to people.
+    pub name: String,
+}
+
+/// The text of an operation as far as the audit keeps it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AuditText {
+    /// The first [`MAX_AUDIT_TEXT`] bytes, at a character's edge; what is not UTF-8 is replaced.
+    pub text: String,
+    /// The length of the whole in bytes.
+    pub length: u64,
+}
+
+impl AuditText {
+    /// Takes what the audit keeps of `text`.
+    pub fn of(text: &[u8]) -> Self {
+        let kept = text.get(..MAX_AUDIT_TEXT).unwrap_or(text);
+        let mut shown = String::from_utf8_lossy(kept).into_owned();
+        if kept.len() < text.len() {
+            // A character cut in two by the limit is left out instead of being shown as damage.
+            if shown.ends_with('\u{fffd}') {
+                shown.pop();
+            }
+        }
+        while shown.len() > MAX_AUDIT_TEXT {
+            shown.pop();
+        }
+        Self { text: shown, length: text.len() as u64 }
+    }
+}
+
+/// A held operation, whole: what the reviewer is shown and what the fingerprint covers.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HeldOperation {
+    /// The exact bytes.
+    pub text: Vec<u8>,
+    /// The bound values.
+    pub parameters: Vec<Parameter>,
+    /// Session settings that change meaning, in the adapter's fixed order.
+    pub settings: Vec<(String, String)>,
+    /// One line for people.
+    pub summary: String,
+    /// Every action and resource.
+    pub demands: BTreeSet<Demand>,
+    /// Facts for the reviewer and the audit.
+    pub context: Vec<(String, String)>,
+}
+
+impl HeldOperation {
+    /// What is kept of an operation.
+    pub fn of(operation: &Operation) -> Self {
+        let found = operation.classification();
+        Self {
+            text: found.text.to_vec(),
+            parameters: found.parameters.clone(),
+            settings: found.settings.clone(),
+            summary: found.summary.clone(),
+            demands: found.demands.clone(),
+            context: found.context.clone(),
+        }
+    }
+}
+
+/// The names of the actions of `demands`, in order, each once.
+pub fn action_names(demands: &BTreeSet<Demand>) -> Vec<String> {
+    let actions: BTreeSet<_> = demands.iter().map(|demand| demand.action).collect();
+    actions.into_iter().map(|action| action.name().to_owned()).collect()
+}
+
+/// A hold with what is shown beside it. Its operation is read by its id.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HoldRecord {
+    /// Its place in the order of holds; the sequence of the audit event that opened it.
+    pub number: u64,
+    /// The hold itself.
+    pub hold: Hold,
+    /// The agent when the hold was opened, with its groups.
+    pub agent: Agent,
+    /// The session that opened it.
+    pub session: SessionId,
+    /// The operation that opened it.
+    pub operation: OperationId,
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The revision of the target's definition.
+    pub target_revision: Revision,
+    /// One line for people.
+    pub summary: String,
+    /// Log time of its opening.
+    pub created_at: LogTime,
+    /// The sessions that wait for it now. None: it is parked.
+    pub attached: Vec<Attachment>,
+}
+
+/// A session that waits for a hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Attachment {
+    /// The session.
+    pub session: SessionId,
+    /// The node that carries it.
+    pub node: NodeId,
+    /// Which start of that node.
+    pub incarnation: Incarnation,
+}
+
+/// Where a hold stands, without the data of its state.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum HoldPhase {
+    /// Waits for decisions.
+    Pending,
+    /// Approved, not yet claimed.
+    Approved,
+    /// Claimed.
+    Consumed,
+    /// Rejected.
+    Rejected,
+    /// Withdrawn.
+    Withdrawn,
+    /// Expired.
+    Expired,
+    /// Invalidated.
+    Invalidated,
+}
+
+impl HoldPhase {
+    /// Every phase.
+    pub const ALL: &[Self] = &[
+        Self::Pending,
+        Self::Approved,
+        Self::Consumed,
+        Self::Rejected,
+        Self::Withdrawn,
+        Self::Expired,
+        Self::Invalidated,
+    ];
+
+    /// The phase of a state.
+    pub const fn of(state: &HoldState) -> Self {
+        match state {
+            HoldState::Pending { .. } => Self::Pending,
+            HoldState::Approved { .. } => Self::Approved,
+            HoldState::Consumed { .. } => Self::Consumed,
+            HoldState::Rejected { .. } => Self::Rejected,
+            HoldState::Withdrawn { .. } => Self::Withdrawn,
+            HoldState::Expired { .. } => Self::Expired,
+            HoldState::Invalidated { .. } => Self::Invalidated,
+        }
+    }
+
+    /// The name in the API and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Approved => "approved",
+            Self::Consumed => "consumed",
+            Self::Rejected => "rejected",
+            Self::Withdrawn => "withdrawn",
+            Self::Expired => "expired",
+            Self::Invalidated => "invalidated",
+        }
+    }
+
+    /// The phase of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|phase| phase.name() == name)
+    }
+}
+
+/// A session, open or closed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SessionRecord {
+    /// Its place in the order of sessions; the sequence of the audit event that opened it.
+    pub number: u64,
+    /// Its id.
+    pub id: SessionId,
+    /// The agent.
+    pub agent: Agent,
+    /// The target.
+    pub target: TargetName,
+    /// The revision of the target's definition.
+    pub target_revision: Revision,
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The role of the target.
+    pub role: String,
+    /// Where the agent connects from.
+    pub source: SocketAddr,
+    /// What the client calls itself.
+    pub client: String,
+    /// The node that carries it.
+    pub node: NodeId,
+    /// Which start of that node.
+    pub incarnation: Incarnation,
+    /// The key that cancels what it does.
+    pub cancel: CancelKey,
+    /// Log time of its opening.
+    pub opened_at: LogTime,
+    /// Whether it is over.
+    pub state: SessionState,
+}
+
+/// Whether a session is over.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SessionState {
+    /// It is not.
+    Open,
+    /// It is.
+    Closed {
+        /// Log time.
+        at: LogTime,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A node of the cluster.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NodeRecord {
+    /// Its id.
+    pub id: NodeId,
+    /// What it joined with.
+    pub facts: JoinFacts,
+    /// Log time at which it was admitted.
+    pub admitted_at: LogTime,
+    /// Where it stands.
+    pub state: NodeState,
+}
+
+/// Where a node stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum NodeState {
+    /// Admitted, never started.
+    Admitted,
+    /// Started at least once.
+    Started(Start),
+    /// Removed. The record stays, so that the id is not used again.
+    Removed {
+        /// Log time.
+        at: LogTime,
+    },
+}
+
+/// One start of a node.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Start {
+    /// Its incarnation.
+    pub incarnation: Incarnation,
+    /// What was drawn at this start.
+    pub boot: [u8; 16],
+    /// The version of its program.
+    pub version: String,
+    /// Where its API is reached.
+    pub api_url: String,
+    /// Log time.
+    pub at: LogTime,
+}
+
+/// What a node joins with.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct JoinFacts {
+    /// SHA-256 of the public key in its certificate request.
+    pub key_sha256: [u8; 32],
+    /// Where its peers reach it, as `host:port`.
+    pub address: String,
+    /// Where its API is reached.
+    pub api_url: String,
+    /// Names its data directory (drawn by the engine).
+    pub storage: [u8; 16],
+}
+
+/// The cluster as a whole.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ClusterRecord {
+    /// Drawn when it was initialised.
+    pub id: [u8; 16],
+    /// Its name.
+    pub name: String,
+    /// The certificate of the CA of the peer plane, in PEM.
+    pub ca_cert_pem: String,
+    /// The CA's key, sealed under the cluster key.
+    pub sealed_ca_key: Vec<u8>,
+    /// SHA-256 of the bootstrap token.
+    pub bootstrap_token_sha256: [u8; 32],
+    /// Log time until which the bootstrap token counts.
+    pub bootstrap_expires_at: LogTime,
+    /// Which commands and stored forms may be used.
+    pub version: u32,
+    /// Log time.
+    pub initialised_at: LogTime,
+}
+
+/// The kinds of resources.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum ResourceKind {
+    /// Something agents reach.
+    Target,
+    /// Who says who somebody is.
+    IdentityProvider,
+    /// What groups may do in the API.
+    Binding,
+    /// Rules.
+    Policy,
+}
+
+impl ResourceKind {
+    /// Every kind.
+    pub const ALL: &[Self] = &[Self::Target, Self::IdentityProvider, Self::Binding, Self::Policy];
+
+    /// The name in documents and the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Target => "Target",
+            Self::IdentityProvider => "IdentityProvider",
+            Self::Binding => "Binding",
+            Self::Policy => "Policy",
+        }
+    }
+
+    /// The kind of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.name() == name)
+    }
+}
+
+impl fmt::Display for ResourceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A resource.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ResourceRecord {
+    /// Its kind.
+    pub kind: ResourceKind,
+    /// Its name.
+    pub name: String,
+    /// Its body, a JSON document.
+    pub body: String,
+    /// Its revision.
+    pub revision: Revision,
+    /// Who changed it last.
+    pub author: Author,
+    /// Log time of that change.
+    pub at: LogTime,
+}
+
+/// An operation whose intent is recorded, or that was refused.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OperationRecord {
+    /// Its id.
+    pub id: OperationId,
+    /// Its session.
+    pub session: SessionId,
+    /// The hold it has consumed, if one was needed.
+    pub hold: Option<HoldId>,
+    /// The sequence of its audit event.
+    pub sequence: u64,
+    /// The log entry of its audit event.
+    pub index: LogIndex,
+    /// What tells its call from others.
+    pub attempt: [u8; 16],
+    /// The node and the start of it that forward it.
+    pub carrier: (NodeId, Incarnation),
+    /// Where it stands.
+    pub state: OperationState,
+}
+
+/// Where an operation stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OperationState {
+    /// The intent is recorded, the outcome is not.
+    Intended,
+    /// The outcome is recorded. It never changes.
+    Settled(Outcome),
+    /// It was refused before it could be intended.
+    Denied,
+}
+
+/// A revoked identity.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RevocationRecord {
+    /// Which.
+    pub identity: Identity,
+    /// Why.
+    pub reason: String,
+    /// Who revoked it.
+    pub author: Author,
+    /// Log time.
+    pub at: LogTime,
+    /// The log entry.
+    pub index: LogIndex,
+}
+
+/// A join token.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct JoinTokenRecord {
+    /// SHA-256 of the token.
+    pub sha256: [u8; 32],
+    /// Log time at which it expires.
+    pub expires_at: LogTime,
+    /// Who made it.
+    pub author: Author,
+    /// The node that has used it.
+    pub used_by: Option<NodeId>,
+}

@@ -1,0 +1,144 @@
+//! What the replicated state answers: one answer or one refusal a command. Both are the same on every node.
+
+use crate::{
+    limits::Limit,
+    records::{HoldRecord, ResourceKind},
+};
+use countersign_core::{
+    hold::{Consumption, HoldError},
+    id::{Incarnation, LogIndex, NodeId, Revision},
+    log_time::LogTime,
+    record::Outcome,
+};
+
+/// The answer to one command.
+pub type Reply = Result<Answer, StateRefusal>;
+
+/// What was done.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// Done, or done already.
+    Done,
+    /// To `NodeUp`: the incarnation.
+    NodeUp(Incarnation),
+    /// To `OpenSession`.
+    SessionOpened(SessionOpened),
+    /// To `OpenHold`: a new hold.
+    Held(Box<HoldRecord>),
+    /// To `OpenHold`: the agent's open hold of the same fingerprint, to which the session is now attached.
+    Attached(Box<HoldRecord>),
+    /// To `Decide`, `WithdrawHold` and `ParkHold`: the hold as it is now.
+    Hold(Box<HoldRecord>),
+    /// To `ClaimHold`: the approval is consumed and the intent recorded.
+    Claimed {
+        /// What was consumed.
+        consumption: Consumption,
+        /// Where the intent stands.
+        index: LogIndex,
+    },
+    /// To `Intent`: recorded.
+    Intended {
+        /// Where the intent stands.
+        index: LogIndex,
+    },
+    /// To `ApplyResources`: the revision that the changes have made.
+    Applied(Revision),
+    /// To `UseJoinToken`: the new node's id.
+    NodeAdmitted(NodeId),
+}
+
+/// A session is in the replicated state.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SessionOpened {
+    /// The revision of the target's definition.
+    pub target_revision: Revision,
+    /// Log time.
+    pub opened_at: LogTime,
+}
+
+/// Why the state did not do what a command asks for. Nothing was changed.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum StateRefusal {
+    /// There is no cluster yet.
+    #[error("the cluster is not initialised")]
+    NotInitialised,
+    /// There is a cluster already.
+    #[error("the cluster is already initialised")]
+    AlreadyInitialised,
+    /// The node was never admitted, or was removed.
+    #[error("the node is not of this cluster")]
+    UnknownNode,
+    /// The node has been started again since.
+    #[error("the node has been started again since")]
+    StaleIncarnation,
+    /// There is no such target.
+    #[error("there is no such target")]
+    NoSuchTarget,
+    /// The agent, the reviewer or the session was revoked.
+    #[error("revoked")]
+    Revoked,
+    /// The agent's proof of identity is at its end.
+    #[error("the proof of identity has expired")]
+    IdentityExpired,
+    /// The session is closed, or there never was one.
+    #[error("the session is closed")]
+    SessionGone,
+    /// It was judged under a policy that is not in force any more: judge again.
+    #[error("the policy in force is revision {in_force}")]
+    StaleRevision {
+        /// The revision in force.
+        in_force: Revision,
+    },
+    /// Something is longer, or there is more of it, than the state takes.
+    #[error("more than the limit {limit}")]
+    OverLimit {
+        /// Which limit.
+        limit: Limit,
+    },
+    /// There is no such hold.
+    #[error("there is no such hold")]
+    NoSuchHold,
+    /// The session does not wait for this hold.
+    #[error("the session does not wait for this hold")]
+    NotAttached,
+    /// The hold does not take the event.
+    #[error("the hold does not allow it")]
+    Hold(#[source] HoldError),
+    /// The fingerprint is not that of the operation which came with it.
+    #[error("the fingerprint does not cover the operation")]
+    OtherFingerprint,
+    /// The intent of a held operation is recorded by its claim only.
+    #[error("the intent of a held operation is recorded by its claim")]
+    NeedsClaim,
+    /// The id was used before, for something else.
+    #[error("the id was used before")]
+    IdUsed,
+    /// There is no intent of this operation.
+    #[error("no intent of this operation is recorded")]
+    NoSuchOperation,
+    /// The operation has another outcome already; it stays.
+    #[error("the operation is already {}", outcome.name())]
+    AlreadySettled {
+        /// Which.
+        outcome: Outcome,
+    },
+    /// A resource is not what the change expects.
+    #[error("{kind} {name} is not at the expected revision")]
+    Conflict {
+        /// Its kind.
+        kind: ResourceKind,
+        /// Its name.
+        name: String,
+        /// Its revision; `None` when there is no such resource.
+        found: Option<Revision>,
+    },
+    /// A text is no name of a resource.
+    #[error("`{name}` is no name for a resource")]
+    BadName {
+        /// The text.
+        name: String,
+    },
+    /// The join token is unknown, expired or used.
+    #[error("the join token is not valid")]
+    BadJoinToken,
+}
