@@ -1,4 +1,4 @@
-//! CancelRequest reaches the session through any node: it withdraws what is held and cancels what runs.
+//! A `CancelRequest` reaches the session through any node: it withdraws what is held and cancels what runs.
 
 use countersign_tests::{agent::sqlstate, api::at, cluster::Cluster};
 use std::time::Duration;

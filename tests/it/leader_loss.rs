@@ -68,7 +68,7 @@ async fn live(login: Login, tally: Arc<Tally>) -> anyhow::Result<Life> {
     while !tally.stop.load(Ordering::Relaxed) {
         let number = tally.next.fetch_add(1, Ordering::Relaxed);
         let id = format!("leader-{number}");
-        let sql = if number % 8 == 0 {
+        let sql = if number.is_multiple_of(8) {
             format!("INSERT INTO written (id) VALUES ('{id}')")
         } else {
             "SELECT id FROM orders WHERE id = 1".to_owned()
@@ -78,7 +78,7 @@ async fn live(login: Login, tally: Arc<Tally>) -> anyhow::Result<Life> {
             Ok(()) => {
                 life.longest_pause = life.longest_pause.max(last.elapsed());
                 last = Instant::now();
-                if number % 8 == 0 {
+                if number.is_multiple_of(8) {
                     life.written.push(id);
                 }
             }

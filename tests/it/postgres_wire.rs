@@ -19,7 +19,7 @@ async fn pgbench_runs_over_every_protocol() {
             .arg("-f")
             .arg(&script);
         let output = with_login(&mut pgbench, &login).output();
-        let output = timeout(Duration::from_secs(60), output).await.unwrap().unwrap();
+        let output = timeout(Duration::from_mins(1), output).await.unwrap().unwrap();
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(
             output.status.success(),
@@ -47,7 +47,7 @@ async fn psql_runs_a_script_of_transactions_errors_and_cursors_as_at_the_target(
     fs::write(&file, script).unwrap();
     let mut through = psql::command(&cluster.login(1).unwrap());
     through.args(["-v", "ON_ERROR_STOP=0", "-f"]).arg(&file);
-    let through = timeout(Duration::from_secs(60), through.output()).await.unwrap().unwrap();
+    let through = timeout(Duration::from_mins(1), through.output()).await.unwrap().unwrap();
     let direct = Command::new("psql")
         .args(["-X", "-A", "-t", "-v", "VERBOSITY=verbose", "-f"])
         .arg(&file)
@@ -81,15 +81,15 @@ async fn a_pipeline_stops_at_the_statement_that_is_held() {
     let read = client.prepare("SELECT note FROM orders WHERE id = $1").await.unwrap();
     let write = client.prepare("UPDATE orders SET note = 'piped' WHERE id = $1").await.unwrap();
     let before = client.query(&read, &[&4_i64]);
-    let held = client.execute(&write, &[&4_i64]);
+    let waits = client.execute(&write, &[&4_i64]);
     let behind = client.query(&read, &[&4_i64]);
     let seen = async {
         let hold = reviewer.pending("SET note = 'piped'").await.unwrap();
         reviewer.approve(&hold).await.unwrap();
     };
-    let (before, held, behind, ()) = tokio::join!(before, held, behind, seen);
+    let (before, waits, behind, ()) = tokio::join!(before, waits, behind, seen);
     assert_eq!(before.unwrap().first().unwrap().get::<_, String>(0), "order 4");
-    assert_eq!(held.unwrap(), 1);
+    assert_eq!(waits.unwrap(), 1);
     assert_eq!(behind.unwrap().first().unwrap().get::<_, String>(0), "piped");
     cluster.check_logs(&[]).unwrap();
 }
@@ -112,7 +112,7 @@ async fn pythons_drivers_read_and_wait_for_an_approval() {
             reviewer.approve(&hold).await.unwrap();
         };
         let (output, ()) =
-            timeout(Duration::from_secs(60), async { tokio::join!(output, review) }).await.unwrap();
+            timeout(Duration::from_mins(1), async { tokio::join!(output, review) }).await.unwrap();
         let output = output.unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{driver}: {said}");

@@ -21,8 +21,8 @@ const ALONE: &[&str] = &[
 async fn without_a_quorum_everything_is_refused_and_what_was_pending_is_there_afterwards() {
     let mut cluster = Cluster::start().await.unwrap();
     let sql = "DELETE FROM orders WHERE id = 51 RETURNING id";
-    let mut held = psql::spawn(&cluster.login(1).unwrap(), sql).unwrap();
-    held.until_told("DETAIL:").await.unwrap();
+    let mut waiting = psql::spawn(&cluster.login(1).unwrap(), sql).unwrap();
+    waiting.until_told("DETAIL:").await.unwrap();
     let reviewer = cluster.api(1, "CS_REVIEWER_TOKEN").unwrap();
     let hold = reviewer.pending(sql).await.unwrap();
     let agent = cluster.login(1).unwrap().connect().await.unwrap();
@@ -56,7 +56,7 @@ async fn without_a_quorum_everything_is_refused_and_what_was_pending_is_there_af
     let kept = reviewer.hold(at(&hold, "/id")).await.unwrap();
     assert_eq!(at(&kept, "/state"), "pending", "{kept}");
     reviewer.approve(&kept).await.unwrap();
-    let said = held.finish().await.unwrap();
+    let said = waiting.finish().await.unwrap();
     if said.code != Some(0) {
         let again = psql::run(&cluster.login(2).unwrap(), sql).await.unwrap();
         assert_eq!(again.code, Some(0), "{said:?} {again:?}");

@@ -10,8 +10,8 @@ async fn a_revoked_agent_loses_its_sessions_and_its_holds_and_may_not_come_back(
     let open = cluster.login(2).unwrap().connect().await.unwrap();
     open.client.batch_execute("SELECT id FROM orders").await.unwrap();
     let sql = "DELETE FROM orders WHERE id = 91 RETURNING id";
-    let mut held = psql::spawn(&cluster.login(1).unwrap(), sql).unwrap();
-    held.until_told("DETAIL:").await.unwrap();
+    let mut waiting = psql::spawn(&cluster.login(1).unwrap(), sql).unwrap();
+    waiting.until_told("DETAIL:").await.unwrap();
     let reviewer = cluster.api(3, "CS_REVIEWER_TOKEN").unwrap();
     let hold = reviewer.pending(sql).await.unwrap();
 
@@ -20,7 +20,7 @@ async fn a_revoked_agent_loses_its_sessions_and_its_holds_and_may_not_come_back(
     let answer = admin.post("/v1/revocations", &body).await.unwrap();
     assert!(answer.status.is_success(), "{answer}");
 
-    assert_ne!(held.finish().await.unwrap().code, Some(0));
+    assert_ne!(waiting.finish().await.unwrap().code, Some(0));
     wait::until("the open session to be closed", Duration::from_secs(10), async || {
         Ok(Look::some(open.client.is_closed().then_some(()), "it is open"))
     })

@@ -43,14 +43,22 @@ impl Cluster {
         let control = programs::ours("countersignctl")?;
         let environment = Environment::parse("");
         let mut cluster = Self { postgres, environment, control, nodes: 3, folder };
-        let url = cluster.postgres.url();
-        cluster.dev(&["up", "--nodes", "3", "--postgres", &url]).await?;
-        cluster.read_environment().await?;
-        cluster.nodes = cluster.environment.get("CS_NODES")?.parse()?;
-        for node in cluster.every_node() {
-            cluster.until_ready(node).await?;
+        let up = cluster.bring_up().await;
+        if up.is_err() {
+            node_log::keep(&cluster.dev_folder());
         }
-        Ok(cluster)
+        up.map(|()| cluster)
+    }
+
+    async fn bring_up(&mut self) -> anyhow::Result<()> {
+        let url = self.postgres.url();
+        self.dev(&["up", "--nodes", "3", "--postgres", &url]).await?;
+        self.read_environment().await?;
+        self.nodes = self.environment.get("CS_NODES")?.parse()?;
+        for node in self.every_node() {
+            self.until_ready(node).await?;
+        }
+        Ok(())
     }
 
     /// The numbers of the nodes, from 1.

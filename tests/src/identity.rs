@@ -16,7 +16,7 @@ pub struct Identity<'a> {
 impl<'a> Identity<'a> {
     /// Automation of this name.
     pub fn agent(name: &'a str) -> Self {
-        Self { kind: "agent", name, groups: None, owner: None, lifetime: Duration::from_secs(3600) }
+        Self { kind: "agent", name, groups: None, owner: None, lifetime: Duration::from_hours(1) }
     }
 
     /// A human of this name.

@@ -3,6 +3,7 @@
 use anyhow::Context as _;
 use std::{
     fs,
+    io::Write as _,
     path::{Path, PathBuf},
 };
 
@@ -38,6 +39,7 @@ pub fn keep(folder: &Path) {
     if fs::create_dir_all(&place).is_err() {
         return;
     }
+    writeln!(std::io::stderr(), "the nodes' logs are kept in {}", place.display()).ok();
     for log in logs(folder) {
         let Ok(text) = fs::read(&log) else { continue };
         let text = String::from_utf8_lossy(&text);

@@ -10,7 +10,7 @@ use tokio::{
 };
 
 /// How long psql may take where a test says nothing.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// What psql said and how it ended.
 #[derive(Debug)]

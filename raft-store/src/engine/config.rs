@@ -1,5 +1,6 @@
 //! What an engine is told at its start.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +45,8 @@ pub struct EngineConfig {
     pub storage: Option<StorageId>,
     /// The certificates between nodes.
     pub tls: TlsMaterial,
+    /// Addresses at which peers are dialled instead of those in the membership.
+    pub peer_overrides: BTreeMap<NodeId, String>,
     /// The source of time.
     pub clock: Arc<dyn Clock>,
     /// The timing of the consensus.
@@ -67,6 +70,7 @@ impl EngineConfig {
             node,
             storage: None,
             tls,
+            peer_overrides: BTreeMap::new(),
             clock: Arc::new(SystemClock),
             timings: Timings::default(),
             lease: LeaseTimings::default(),

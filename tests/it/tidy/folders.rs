@@ -41,7 +41,7 @@ fn the_files_that_a_newcomer_looks_for_are_there() {
         "tests/run.sh",
         "deploy/quickstart.sh",
     ]) {
-        let length = fs::metadata(tree::top().join(name)).map(|found| found.len()).unwrap_or(0);
+        let length = fs::metadata(tree::top().join(name)).map_or(0, |found| found.len());
         assert!(length > 0, "{name} is missing or empty");
     }
 }

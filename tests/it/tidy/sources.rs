@@ -48,7 +48,7 @@ fn no_production_file_is_longer_than_a_sitting() {
 #[test]
 fn names_of_files_and_folders_say_what_is_inside() {
     for file in tree::every_file() {
-        for part in Path::new(&file.path).with_extension("").iter() {
+        for part in &Path::new(&file.path).with_extension("") {
             let part = part.to_string_lossy();
             assert!(!EMPTY_NAMES.contains(&part.as_ref()), "{}: `{part}` says nothing", file.path);
         }
