@@ -109,6 +109,8 @@ fn dispatch(step: &mut Step<'_>, command: Command) -> Done {
 fn halt(error: ReadError) -> Halt {
     match error {
         ReadError::Store(error) => Halt::Store(error),
-        ReadError::Format(error) => Halt::UnreadableState { detail: error.to_string() },
+        error @ (ReadError::Format(_) | ReadError::Unseen) => {
+            Halt::UnreadableState { detail: error.to_string() }
+        }
     }
 }
