@@ -2,6 +2,7 @@
 //! pinned search path. Where a name could mean relations of several schemas, all of them are demanded.
 
 use crate::classify::{Action as Found, Classified, Fence, Name, StatementKind, TransactionStep};
+use crate::target::PostgresTarget;
 use countersign_core::operation::{Action, Demand, Resource};
 use std::collections::BTreeSet;
 
@@ -47,10 +48,14 @@ const MAX_NOTES: usize = 32;
 
 impl Understood {
     /// Reads what the classifier found.
-    pub(crate) fn of(classified: &Classified, search_path: &[String]) -> Self {
+    pub(crate) fn of(classified: &Classified, target: &PostgresTarget) -> Self {
         let statements = &classified.statements;
+        let all = demands(classified, target);
+        let reads = all.iter().all(|demand| matches!(demand.action, Action::PostgresRead | Action::PostgresShow));
         let fence = match statements.as_slice() {
-            [one] => one.fence,
+            [one] if one.fence == Fence::TransactionControl => Fence::TransactionControl,
+            // What only calls functions that the administrator declares harmless reads too.
+            _ if reads => Fence::ReadOnly,
             many if many.iter().all(|statement| statement.fence == Fence::ReadOnly) => Fence::ReadOnly,
             _ => Fence::Writes,
         };
@@ -73,7 +78,7 @@ impl Understood {
             if any(|kind| matches!(kind, StatementKind::Set(_))) { Settings::Changed } else { Settings::Kept };
         let summaries: Vec<&str> = statements.iter().map(|statement| statement.summary.as_str()).collect();
         Self {
-            demands: demands(classified, search_path),
+            demands: all,
             fence,
             copy,
             border,
@@ -95,13 +100,17 @@ impl Understood {
     }
 }
 
-fn demands(classified: &Classified, search_path: &[String]) -> BTreeSet<Demand> {
+fn demands(classified: &Classified, target: &PostgresTarget) -> BTreeSet<Demand> {
     let mut all = BTreeSet::new();
     for found in classified.demands() {
-        let action = action(found.action);
+        if found.action == Found::Function && is_allowed(found.object.as_ref(), target) {
+            all.insert(Demand { action: Action::PostgresRead, resource: Resource::Target });
+            continue;
+        }
+        let action = found.action.policy_action();
         match &found.object {
             Some(name) if found.action != Found::Function => {
-                all.extend(candidates(name, search_path).map(|resource| Demand { action, resource }));
+                all.extend(candidates(name, &target.search_path).map(|resource| Demand { action, resource }));
             }
             Some(_) | None => {
                 all.insert(Demand { action, resource: Resource::Target });
@@ -109,6 +118,10 @@ fn demands(classified: &Classified, search_path: &[String]) -> BTreeSet<Demand> 
         }
     }
     all
+}
+
+fn is_allowed(function: Option<&Name>, target: &PostgresTarget) -> bool {
+    function.is_some_and(|name| target.allow_functions.contains(&name.to_string()))
 }
 
 /// The relations that a name can mean.
@@ -123,27 +136,4 @@ pub(crate) fn candidates(name: &Name, search_path: &[String]) -> impl Iterator<I
     };
     let name = name.name.clone();
     schemas.into_iter().map(move |schema| Resource::Relation { schema, name: name.clone() })
-}
-
-const fn action(found: Found) -> Action {
-    match found {
-        Found::Read => Action::PostgresRead,
-        Found::Write => Action::PostgresWrite,
-        Found::Ddl => Action::PostgresDdl,
-        Found::Function => Action::PostgresFunction,
-        Found::Lock => Action::PostgresLock,
-        Found::CopyOut => Action::PostgresCopyOut,
-        Found::CopyIn => Action::PostgresCopyIn,
-        Found::Program => Action::PostgresProgram,
-        Found::Session => Action::PostgresSession,
-        Found::Show => Action::PostgresShow,
-        Found::Transaction => Action::PostgresTransaction,
-        Found::Cursor => Action::PostgresCursor,
-        Found::Prepare => Action::PostgresPrepare,
-        Found::Explain => Action::PostgresExplain,
-        Found::Notify => Action::PostgresNotify,
-        // Policies have no word of their own for it: it changes the server.
-        Found::Replication | Found::Admin => Action::PostgresAdmin,
-        Found::Opaque => Action::PostgresOpaque,
-    }
 }

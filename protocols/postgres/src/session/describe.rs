@@ -53,7 +53,7 @@ impl Session {
             return Ok(());
         }
         let classified = Arc::clone(&statement.classified);
-        let mut understood = Understood::of(&classified, &self.target.search_path);
+        let mut understood = Understood::of(&classified, &self.target);
         if understood.fence != Fence::ReadOnly {
             let prepare = Demand { action: Action::PostgresPrepare, resource: Resource::Target };
             understood.demands = BTreeSet::from([prepare]);

@@ -119,7 +119,7 @@ impl Session {
             return Ok(());
         }
         let classified = Arc::clone(&portal.statement.classified);
-        let understood = Understood::of(&classified, &self.target.search_path);
+        let understood = Understood::of(&classified, &self.target);
         let text = Arc::clone(&portal.statement.text);
         self.operate(&classified, understood, text, Form::Portal { name, portal, describe, rows }).await
     }

@@ -202,7 +202,7 @@ impl Session {
 
     /// Further rows of a portal whose operation was admitted.
     pub(super) async fn go_on(&mut self, portal: &Portal, at_target: &str, rows: i32) -> Result<(), Stop> {
-        let understood = Understood::of(&portal.statement.classified, &self.target.search_path);
+        let understood = Understood::of(&portal.statement.classified, &self.target);
         let _leased = self.around.gate.lease()?;
         let Link::Up(_) = self.link else {
             return Err(super::extended::name_error(crate::state::NameError::NoPortal));

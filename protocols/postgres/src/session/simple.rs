@@ -41,7 +41,7 @@ impl Session {
             self.writer.say(Masker::own(frame::empty(b'I')));
             return Ok(());
         }
-        let understood = Understood::of(&classified, &self.target.search_path);
+        let understood = Understood::of(&classified, &self.target);
         self.operate(&classified, understood, text.as_ref().into(), Form::Query).await
     }
 
