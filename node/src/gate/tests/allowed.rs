@@ -97,7 +97,7 @@ async fn what_was_cleared_under_an_old_policy_is_judged_again_before_it_is_admit
     let cleared = world.clear(&session, &operation).await;
     // The same rules: allowed again.
     world.policy_unnoticed(&format!("{POLICY} // changed")).await;
-    world.gate.admit(&session, &operation, cleared).await.unwrap();
+    let _admission = world.gate.admit(&session, &operation, cleared).await.unwrap();
     assert_eq!(world.events(EventKind::Intent).len(), 1);
 
     let other = super::world::operation(&session, Action::PostgresDdl, "DROP INDEX");
@@ -146,7 +146,7 @@ async fn without_a_lease_nothing_is_judged_admitted_or_opened() {
     assert_eq!(refused, Refusal::NoQuorum);
     assert_eq!(world.gate.open(world.wish()).await.unwrap_err(), Refusal::NoQuorum);
     world.log.lease(Lease::Valid);
-    world.clear(&session, &operation).await;
+    let _cleared = world.clear(&session, &operation).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -170,7 +170,7 @@ async fn an_outcome_is_recorded_when_the_log_takes_entries_again() {
     let operation = select(&session);
     let cleared = world.clear(&session, &operation).await;
     let admission = world.gate.admit(&session, &operation, cleared).await.unwrap();
-    released(admission.reply).await.unwrap();
+    let _release = released(admission.reply).await.unwrap();
     world.log.weather(Weather::NoQuorum);
     let settlement = Settlement {
         operation: operation.id(),
