@@ -1,7 +1,14 @@
 //! What the whole process shares. It begins without a store: a node that belongs to no cluster yet serves only what can
 //! make it belong to one.
 
-use crate::{clock::Clock, cluster::{Bootstrap, ClusterKey, Membership}, config::Config, gate::NodeGate, identify::Identify, shutdown::Shutdown};
+use crate::{
+    clock::Clock,
+    cluster::{Bootstrap, ClusterKey, Membership},
+    config::Config,
+    gate::NodeGate,
+    identify::Identify,
+    shutdown::Shutdown,
+};
 use countersign_core::id::NodeId;
 use countersign_raft_store::handle::Store;
 use std::sync::{
@@ -45,7 +52,14 @@ pub struct Node {
 impl App {
     /// A process that belongs to no cluster yet.
     pub fn new(config: Config, clock: Clock) -> Self {
-        Self { config, clock, shutdown: Shutdown::new(), bootstrap: Bootstrap::default(), out_of_service: AtomicBool::new(false), node: OnceLock::new() }
+        Self {
+            config,
+            clock,
+            shutdown: Shutdown::new(),
+            bootstrap: Bootstrap::default(),
+            out_of_service: AtomicBool::new(false),
+            node: OnceLock::new(),
+        }
     }
 
     /// Takes the node out of service: `/readyz` fails, so that the load balancer sends no new agents.

@@ -24,7 +24,9 @@ pub use directory::MemberFile;
 pub use error::ClusterError;
 pub use join_token::{JOIN_PREFIX, JoinTokenText};
 pub use key::ClusterKey;
-pub use membership::{EnginePlan, Figures, MemberStatus, Membership, MembershipError, StartEngine, Started};
+pub use membership::{
+    EnginePlan, Figures, MemberStatus, Membership, MembershipError, StartEngine, Started,
+};
 
 pub(crate) use authority::Authority;
 pub(crate) use bootstrap::NotTaken;
@@ -67,7 +69,10 @@ impl Member {
             if let Some((to, _)) = others.max_by_key(|(_, member)| member.matching)
                 && let Err(error) = self.membership.transfer_leader(to).await
             {
-                tracing::info!(error = &error as &dyn std::error::Error, "the leadership was not given away");
+                tracing::info!(
+                    error = &error as &dyn std::error::Error,
+                    "the leadership was not given away"
+                );
             }
             let until = Instant::now() + HAND_OVER;
             while leads() && Instant::now() < until {
@@ -95,7 +100,9 @@ pub async fn start_with(app: &Arc<App>, engine: &dyn StartEngine) -> Result<Memb
     let directory = Directory::open(&app.config.data_dir).await?;
     let member = match directory.member().await? {
         Some(known) => come_back(app, &directory, engine, known).await?,
-        None if app.config.cluster.join.is_empty() => founding::wait(app, &directory, engine).await?,
+        None if app.config.cluster.join.is_empty() => {
+            founding::wait(app, &directory, engine).await?
+        }
         None => join::join(app, &directory, engine).await?,
     };
     if let Some(wanted) = app.config.node_id.filter(|wanted| *wanted != member.id.0) {

@@ -58,7 +58,11 @@ fn draining(api: &Api) -> Found {
 }
 
 fn leased(node: &Node) -> Found {
-    if node.store.has_lease() { Ok("the serving lease is held") } else { Err("no quorum has answered lately") }
+    if node.store.has_lease() {
+        Ok("the serving lease is held")
+    } else {
+        Err("no quorum has answered lately")
+    }
 }
 
 fn started(node: &Node) -> Found {

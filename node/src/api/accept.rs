@@ -102,7 +102,11 @@ async fn connection(
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(Peer(peer));
         let router = router.clone();
-        async move { Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {})) }
+        async move {
+            Ok::<_, Infallible>(
+                router.oneshot(request).await.unwrap_or_else(|never| match never {}),
+            )
+        }
     });
     let served = builder().serve_connection(TokioIo::new(stream), service).into_owned();
     if let Err(error) = graceful.watch(served).await {
@@ -112,11 +116,7 @@ async fn connection(
 
 fn builder() -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADERS)
-        .max_buf_size(MAX_HEADERS);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS).max_buf_size(MAX_HEADERS);
     builder
         .http2()
         .timer(TokioTimer::new())

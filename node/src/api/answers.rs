@@ -24,9 +24,11 @@ pub(crate) async fn around(State(api): State<Api>, request: Request, next: Next)
     let begun = Instant::now();
     let mut response = match timeout(MAX_DURATION, next.run(request)).await {
         Ok(response) => response,
-        Err(_late) => {
-            Failure::new(ProblemKind::RequestTimeout, "the request did not arrive, or was not done, in time").into_response()
-        }
+        Err(_late) => Failure::new(
+            ProblemKind::RequestTimeout,
+            "the request did not arrive, or was not done, in time",
+        )
+        .into_response(),
     };
     if let Some(failure) = problem_of(&response) {
         response = with_instance(response, failure, &id);
@@ -56,7 +58,9 @@ fn problem_of(response: &Response) -> Option<Failure> {
     }
     let kind = match response.status() {
         StatusCode::NOT_FOUND => (ProblemKind::NotFound, "there is no such path"),
-        StatusCode::METHOD_NOT_ALLOWED => (ProblemKind::MethodNotAllowed, "the path has other methods; see /v1/openapi.json"),
+        StatusCode::METHOD_NOT_ALLOWED => {
+            (ProblemKind::MethodNotAllowed, "the path has other methods; see /v1/openapi.json")
+        }
         StatusCode::PAYLOAD_TOO_LARGE => (ProblemKind::TooLarge, "the request is too large"),
         StatusCode::BAD_REQUEST => (ProblemKind::BadRequest, "the path cannot be read"),
         _other => return None,
@@ -92,11 +96,15 @@ fn mark(api: &Api, headers: &mut HeaderMap, id: &str) {
     if let Some(node) = api.app.node() {
         headers.insert(HeaderName::from_static("x-countersign-node"), HeaderValue::from(node.id.0));
         let applied = node.store.status().applied.0;
-        headers.insert(HeaderName::from_static("x-countersign-applied-index"), HeaderValue::from(applied));
+        headers.insert(
+            HeaderName::from_static("x-countersign-applied-index"),
+            HeaderValue::from(applied),
+        );
     }
 }
 
 /// Nothing is at this path.
 pub(crate) async fn nothing_here(_: axum::http::Request<Body>) -> Failure {
-    Failure::new(ProblemKind::NotFound, "there is no such path").hint("/v1/openapi.json lists all of them")
+    Failure::new(ProblemKind::NotFound, "there is no such path")
+        .hint("/v1/openapi.json lists all of them")
 }

@@ -5,14 +5,14 @@ use super::{
     convert,
     failure::{Answer, Failure},
 };
+use countersign_api::agent::Role;
 use countersign_api::{
     problem::{ProblemItem, ProblemKind},
     resource::{
-        Applied, ApplyRequest, ApplyResult, Document, IdentityProviderSpec, Kind, ResourceDocument, Spec, TokenUse,
-        changes,
+        Applied, ApplyRequest, ApplyResult, Document, IdentityProviderSpec, Kind, ResourceDocument,
+        Spec, TokenUse, changes,
     },
 };
-use countersign_api::agent::Role;
 use countersign_core::{
     id::Revision,
     policy::{Policies, PolicyDocument},
@@ -53,16 +53,28 @@ pub(crate) fn in_force(view: &StateView) -> Answer<InForce> {
 /// Plans a request.
 pub(crate) fn plan(request: &ApplyRequest, in_force: &InForce) -> Answer<Plan> {
     if request.documents.len() + request.delete.len() > MAX_DOCUMENTS {
-        return Err(Failure::new(ProblemKind::Invalid, format!("a request has at most {MAX_DOCUMENTS} documents")));
+        return Err(Failure::new(
+            ProblemKind::Invalid,
+            format!("a request has at most {MAX_DOCUMENTS} documents"),
+        ));
     }
-    let mut building = Building { plan: Plan::empty(), faults: Vec::new(), after: bodies(in_force)?, named: BTreeSet::new() };
+    let mut building = Building {
+        plan: Plan::empty(),
+        faults: Vec::new(),
+        after: bodies(in_force)?,
+        named: BTreeSet::new(),
+    };
     for document in &request.documents {
         building.put(document, in_force)?;
     }
     for reference in &request.delete {
         match reference.kind.parse::<Kind>() {
-            Ok(kind) => building.delete((kind, reference.name.clone()), reference.revision, in_force)?,
-            Err(error) => building.fault(&reference.kind, &reference.name, "/kind", error.to_string()),
+            Ok(kind) => {
+                building.delete((kind, reference.name.clone()), reference.revision, in_force)?
+            }
+            Err(error) => {
+                building.fault(&reference.kind, &reference.name, "/kind", error.to_string())
+            }
         }
     }
     if request.prune {
@@ -106,7 +118,8 @@ impl Building {
     }
 
     fn put(&mut self, document: &ResourceDocument, in_force: &InForce) -> Answer<()> {
-        let label: String = format!("{}/{}", document.kind, document.name).chars().take(160).collect();
+        let label: String =
+            format!("{}/{}", document.kind, document.name).chars().take(160).collect();
         let typed = match Document::read(document) {
             Ok(typed) => typed,
             Err(found) => {
@@ -139,7 +152,12 @@ impl Building {
         Ok(())
     }
 
-    fn delete(&mut self, key: (Kind, String), revision: Option<u64>, in_force: &InForce) -> Answer<()> {
+    fn delete(
+        &mut self,
+        key: (Kind, String),
+        revision: Option<u64>,
+        in_force: &InForce,
+    ) -> Answer<()> {
         if !self.named.insert(key.clone()) {
             self.fault(key.0.name(), &key.1, "", "the request names it twice".to_owned());
             return Ok(());
@@ -191,7 +209,10 @@ impl Building {
             match spec {
                 Spec::Binding(binding) => {
                     if !serves_reviewers(&set, &binding.provider) {
-                        let message = format!("there is no IdentityProvider `{}` for reviewers", binding.provider);
+                        let message = format!(
+                            "there is no IdentityProvider `{}` for reviewers",
+                            binding.provider
+                        );
                         self.fault("Binding", name, "/spec/provider", message);
                     }
                     admins += usize::from(binding.role == Role::Admin);
@@ -201,7 +222,9 @@ impl Building {
                         let pair = (provider.issuer.clone(), audience.clone());
                         // A token that two providers would accept could be read in two ways.
                         if let Some(other) = audiences.insert(pair, name.clone()) {
-                            let message = format!("issuer and audience `{audience}` are those of `{other}` too");
+                            let message = format!(
+                                "issuer and audience `{audience}` are those of `{other}` too"
+                            );
                             self.fault("IdentityProvider", name, "/spec/oidc/audiences", message);
                         }
                     }
@@ -249,7 +272,10 @@ fn cedar(body: &Value) -> String {
 fn invalid(kind: ProblemKind, items: Vec<ProblemItem>) -> Failure {
     let first = items.first().map(|item| {
         let place = item.document.clone().unwrap_or_default();
-        let line = item.line.map(|line| format!(":{line}:{}", item.column.unwrap_or(1))).unwrap_or_default();
+        let line = item
+            .line
+            .map(|line| format!(":{line}:{}", item.column.unwrap_or(1)))
+            .unwrap_or_default();
         let pointer = item.pointer.clone().filter(|_| line.is_empty()).unwrap_or_default();
         format!("{place}{line}{pointer}: {}", item.message)
     });
@@ -263,7 +289,11 @@ fn invalid(kind: ProblemKind, items: Vec<ProblemItem>) -> Failure {
 }
 
 /// What a change expects. Where the caller says nothing, it expects what the plan was made on.
-fn expected(said: Option<u64>, found: Option<&ResourceRecord>, key: &(Kind, String)) -> Answer<Expected> {
+fn expected(
+    said: Option<u64>,
+    found: Option<&ResourceRecord>,
+    key: &(Kind, String),
+) -> Answer<Expected> {
     let now = found.map_or(0, |record| record.revision.0);
     if let Some(said) = said.filter(|said| *said != now) {
         let detail = format!("{} {} is expected at revision {said} and is at {now}", key.0, key.1);
@@ -273,7 +303,12 @@ fn expected(said: Option<u64>, found: Option<&ResourceRecord>, key: &(Kind, Stri
     Ok(if now == 0 { Expected::Absent } else { Expected::At(Revision(now)) })
 }
 
-fn result(key: &(Kind, String), action: Applied, before: Option<Value>, after: Option<Value>) -> ApplyResult {
+fn result(
+    key: &(Kind, String),
+    action: Applied,
+    before: Option<Value>,
+    after: Option<Value>,
+) -> ApplyResult {
     let changes = changes(before.as_ref(), after.as_ref());
     ApplyResult { kind: key.0, name: key.1.clone(), action, before, after, changes }
 }

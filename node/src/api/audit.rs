@@ -88,10 +88,14 @@ fn of_agent(event: &record::AuditEvent, agent: Option<&str>) -> bool {
 
 /// The head of the audit chain.
 #[utoipa::path(get, path = "/v1/audit/head", tag = "audit", responses((status = 200, body = AuditHead), (status = "default", body = Problem)))]
-pub(crate) async fn head(State(api): State<Api>, Asked(min): Asked<MinIndex>) -> Answer<Json<AuditHead>> {
+pub(crate) async fn head(
+    State(api): State<Api>,
+    Asked(min): Asked<MinIndex>,
+) -> Answer<Json<AuditHead>> {
     let node = api.node()?;
     let (id, store) = (node.id, node.store.clone());
-    let head = reading::linear(node, min.get(), move |view| head_of(view, id.0, store.status().applied.0));
+    let head =
+        reading::linear(node, min.get(), move |view| head_of(view, id.0, store.status().applied.0));
     Ok(Json(head.await?))
 }
 

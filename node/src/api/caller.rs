@@ -33,6 +33,8 @@ pub(crate) enum Access {
     Open,
     /// The handler checks a token of its own kind (init, join).
     OwnToken,
+    /// An identified reviewer as this node knows, whether or not there is a quorum: for looking at the cluster only.
+    Looking,
     /// An identified reviewer, or the bootstrap administrator.
     Identified,
     /// Reviewer, auditor or admin.
@@ -75,7 +77,10 @@ impl Caller {
     pub(crate) fn author(&self) -> Author {
         match &self.who {
             Who::Bootstrap => Author {
-                identity: Identity { issuer: "countersign".to_owned(), subject: "bootstrap".to_owned() },
+                identity: Identity {
+                    issuer: "countersign".to_owned(),
+                    subject: "bootstrap".to_owned(),
+                },
                 name: "bootstrap token".to_owned(),
             },
             Who::Reviewer { reviewer, .. } => {
@@ -96,10 +101,10 @@ impl Caller {
         }
     }
 
-    fn has(&self, access: Access) -> bool {
+    pub(crate) fn has(&self, access: Access) -> bool {
         let one_of = |roles: &[Role]| roles.iter().any(|role| self.roles.contains(role));
         match access {
-            Access::Open | Access::OwnToken | Access::Identified => true,
+            Access::Open | Access::OwnToken | Access::Looking | Access::Identified => true,
             Access::Audit => one_of(&[Role::Reviewer, Role::Auditor, Role::Admin]),
             Access::Resources => one_of(&[Role::Auditor, Role::Admin]),
             Access::Admin => one_of(&[Role::Admin]),
@@ -124,10 +129,14 @@ pub(crate) async fn guard(
 ) -> Response {
     match access {
         Access::Open | Access::OwnToken => return next.run(request).await,
-        Access::Identified | Access::Audit | Access::Resources | Access::Admin => {}
+        Access::Looking
+        | Access::Identified
+        | Access::Audit
+        | Access::Resources
+        | Access::Admin => {}
     }
     let peer = request.extensions().get::<Peer>().copied();
-    let caller = match identified(&api, request.headers(), peer).await {
+    let caller = match identified(&api, request.headers(), (peer, access)).await {
         Ok(caller) => caller,
         Err(failure) => return failure.into_response(),
     };
@@ -142,13 +151,16 @@ pub(crate) async fn guard(
 
 fn forbidden(access: Access) -> Failure {
     let needed = match access {
-        Access::Open | Access::OwnToken | Access::Identified => "an identity",
+        Access::Open | Access::OwnToken | Access::Looking | Access::Identified => "an identity",
         Access::Audit => "the role reviewer, auditor or admin",
         Access::Resources => "the role auditor or admin",
         Access::Admin => "the role admin",
     };
-    Failure::new(ProblemKind::Forbidden, format!("this needs {needed}, which none of your groups has"))
-        .hint("an administrator gives roles to groups with a Binding")
+    Failure::new(
+        ProblemKind::Forbidden,
+        format!("this needs {needed}, which none of your groups has"),
+    )
+    .hint("an administrator gives roles to groups with a Binding")
 }
 
 /// The bearer token of a request (RFC 6750, section 2.1).
@@ -177,17 +189,21 @@ fn not_accepted() -> Failure {
     .hint("sign in anew with `countersignctl login`; agents' tokens are not accepted by the API")
 }
 
-async fn identified(api: &Api, headers: &HeaderMap, peer: Option<Peer>) -> Answer<Caller> {
+async fn identified(
+    api: &Api,
+    headers: &HeaderMap,
+    (peer, access): (Option<Peer>, Access),
+) -> Answer<Caller> {
     let token = bearer(headers)?;
     let node = Arc::clone(api.app.node().ok_or_else(not_initialised)?);
     if token.expose().starts_with(BOOTSTRAP_PREFIX.as_bytes()) {
-        return bootstrap(&node, &token).await;
+        return bootstrap(&node, &token, access).await;
     }
     let Some(Peer(source)) = peer else { return Err(no_token()) };
     let person = node.identify.person(&token, source.ip()).await.map_err(unidentified)?;
     let identity = person.reviewer.identity.clone();
     let (provider, groups) = (person.provider.clone(), person.reviewer.groups.clone());
-    let roles = reading::linear(&node, None, move |view| {
+    let roles = known(&node, access, move |view| {
         if view.revocation(&identity)?.is_some() {
             return Err(Failure::new(ProblemKind::NotIdentified, "this identity was revoked"));
         }
@@ -202,13 +218,33 @@ async fn identified(api: &Api, headers: &HeaderMap, peer: Option<Peer>) -> Answe
     Ok(Caller { who, roles })
 }
 
+/// What is known of the caller: what a quorum confirms. Only for looking at the cluster, when there is no quorum to ask,
+/// what this node has applied must do: nothing is decided on it, and whoever looks learns why nothing can be.
+async fn known<T: Send + 'static>(
+    node: &Node,
+    access: Access,
+    read: impl Fn(&StateView) -> Answer<T> + Send + Clone + 'static,
+) -> Answer<T> {
+    match access {
+        Access::Looking if !node.store.has_lease() => reading::now(node, read).await,
+        Access::Open
+        | Access::OwnToken
+        | Access::Looking
+        | Access::Identified
+        | Access::Audit
+        | Access::Resources
+        | Access::Admin => reading::linear(node, None, read).await,
+    }
+}
+
 fn unidentified(error: IdentifyError) -> Failure {
     match error {
         IdentifyError::NotAccepted(_) => not_accepted(),
-        IdentifyError::TooMany => {
-            Failure::new(ProblemKind::TooManyRequests, "too many refused tokens came from this address")
-                .hint("wait a minute")
-        }
+        IdentifyError::TooMany => Failure::new(
+            ProblemKind::TooManyRequests,
+            "too many refused tokens came from this address",
+        )
+        .hint("wait a minute"),
         IdentifyError::Unavailable { provider, .. } => Failure::new(
             ProblemKind::ProviderUnavailable,
             format!("the keys of the identity provider `{provider}` cannot be had at the moment"),
@@ -229,11 +265,14 @@ fn roles(view: &StateView, provider: &str, groups: &BTreeSet<String>) -> Answer<
     Ok(found)
 }
 
-async fn bootstrap(node: &Node, token: &Secret) -> Answer<Caller> {
+async fn bootstrap(node: &Node, token: &Secret, access: Access) -> Answer<Caller> {
     let hash: [u8; 32] = Sha256::digest(token.expose()).into();
-    reading::linear(node, None, move |view| {
+    known(node, access, move |view| {
         let cluster = view.cluster()?.ok_or_else(not_initialised)?;
-        let same = aws_lc_rs::constant_time::verify_slices_are_equal(&hash, &cluster.bootstrap_token_sha256);
+        let same = aws_lc_rs::constant_time::verify_slices_are_equal(
+            &hash,
+            &cluster.bootstrap_token_sha256,
+        );
         if same.is_err() || view.log_time()? >= cluster.bootstrap_expires_at {
             return Err(not_accepted());
         }
@@ -257,7 +296,10 @@ impl Api {
         };
         tokio::spawn(async move {
             if let Err(error) = node.store.access_refused(command).await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "a refused access could not be recorded");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "a refused access could not be recorded"
+                );
             }
             drop(slot);
         });

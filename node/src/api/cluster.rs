@@ -15,8 +15,8 @@ use axum::{Json, extract::State, http::HeaderMap};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use countersign_api::{
     cluster::{
-        Cluster, ClusterNode, DrainAnswer, InitAnswer, InitRequest, JoinAnswer, JoinRequest, JoinToken,
-        JoinTokenRequest, NodeRole, Peer, TransferRequest,
+        Cluster, ClusterNode, DrainAnswer, InitAnswer, InitRequest, JoinAnswer, JoinRequest,
+        JoinToken, JoinTokenRequest, NodeRole, Peer, TransferRequest,
     },
     problem::{Problem, ProblemKind},
 };
@@ -72,7 +72,12 @@ async fn seen(api: &Api) -> Answer<Cluster> {
     })
 }
 
-fn member_list(api: &Api, node: &Node, status: &Status, records: &[NodeRecord]) -> Vec<ClusterNode> {
+fn member_list(
+    api: &Api,
+    node: &Node,
+    status: &Status,
+    records: &[NodeRecord],
+) -> Vec<ClusterNode> {
     let leads = status.leader == Some(node.id);
     let members = node.membership.members();
     members
@@ -89,7 +94,9 @@ fn member_list(api: &Api, node: &Node, status: &Status, records: &[NodeRecord]) 
                 role: role(*id, status, member.voter),
                 voter: member.voter,
                 // Only the leader hears from the others; elsewhere the leader itself is what is known to be up.
-                healthy: own || status.leader == Some(*id) || (leads && lag.is_some_and(|lag| lag <= MAX_HEALTHY_LAG)),
+                healthy: own
+                    || status.leader == Some(*id)
+                    || (leads && lag.is_some_and(|lag| lag <= MAX_HEALTHY_LAG)),
                 last_applied: if own { Some(status.applied.0) } else { known.map(|known| known.0) },
                 lag,
                 version: start.map(|start| start.version.clone()),
@@ -130,7 +137,10 @@ fn verdict(nodes: &[ClusterNode], quorum: bool) -> (u32, String) {
     let voters = nodes.iter().filter(|node| node.voter).count();
     let majority = voters / 2 + 1;
     if !quorum {
-        return (0, format!("no quorum: {majority} of {voters} voters are needed; everything is refused"));
+        return (
+            0,
+            format!("no quorum: {majority} of {voters} voters are needed; everything is refused"),
+        );
     }
     // A node that does not lead cannot tell who is up: what it says is what the membership allows.
     let knows = nodes.iter().any(|node| node.role == NodeRole::Leader && node.lease_ms.is_some());
@@ -140,7 +150,9 @@ fn verdict(nodes: &[ClusterNode], quorum: bool) -> (u32, String) {
     let words = if knows {
         format!("tolerates {tolerates} more {failures} ({up} of {voters} voters are up)")
     } else {
-        format!("tolerates {tolerates} {failures} when all {voters} voters are up; the leader knows which are")
+        format!(
+            "tolerates {tolerates} {failures} when all {voters} voters are up; the leader knows which are"
+        )
     };
     (u32::try_from(tolerates).unwrap_or(u32::MAX), words)
 }
@@ -157,16 +169,19 @@ pub(crate) async fn init(
         check_cluster_name(name)?;
     }
     let done = timeout(INIT, api.app.bootstrap.init(&token, request.name)).await;
-    let failed = |detail: &str| Failure::new(ProblemKind::Conflict, detail).hint("the node's log says why");
+    let failed =
+        |detail: &str| Failure::new(ProblemKind::Conflict, detail).hint("the node's log says why");
     match done {
         Ok(Ok(answer)) => Ok(Json(answer)),
-        Ok(Err(NotTaken::NotWaiting)) => {
-            Err(Failure::new(ProblemKind::AlreadyInitialised, "this node belongs to a cluster already, or joins one"))
-        }
-        Ok(Err(NotTaken::WrongToken)) => {
-            Err(Failure::new(ProblemKind::NotIdentified, "the token is not the one in the node's data directory")
-                .hint("read the file `init-token` there"))
-        }
+        Ok(Err(NotTaken::NotWaiting)) => Err(Failure::new(
+            ProblemKind::AlreadyInitialised,
+            "this node belongs to a cluster already, or joins one",
+        )),
+        Ok(Err(NotTaken::WrongToken)) => Err(Failure::new(
+            ProblemKind::NotIdentified,
+            "the token is not the one in the node's data directory",
+        )
+        .hint("read the file `init-token` there")),
         Ok(Err(NotTaken::Failed)) => Err(failed("the cluster could not be made")),
         Err(_late) => Err(failed("the cluster was not made in time")),
     }
@@ -179,7 +194,10 @@ fn check_cluster_name(name: &str) -> Answer<()> {
     if fits && !name.starts_with('-') && !name.ends_with('-') {
         return Ok(());
     }
-    Err(Failure::new(ProblemKind::Invalid, "a cluster's name is 1 to 63 lower-case letters, digits and inner hyphens"))
+    Err(Failure::new(
+        ProblemKind::Invalid,
+        "a cluster's name is 1 to 63 lower-case letters, digits and inner hyphens",
+    ))
 }
 
 /// Makes a one-time join token.
@@ -194,7 +212,10 @@ pub(crate) async fn create_token(
     let seconds = request.expires_in_seconds.unwrap_or(DEFAULT_TOKEN_SECONDS);
     let expires_after_ms = seconds.saturating_mul(1000);
     if seconds == 0 || expires_after_ms > MAX_JOIN_TOKEN_LIFE_MS {
-        return Err(Failure::new(ProblemKind::Invalid, "a join token lives from a second to a day"));
+        return Err(Failure::new(
+            ProblemKind::Invalid,
+            "a join token lives from a second to a day",
+        ));
     }
     let cluster = cluster_record(node).await?;
     let ca_sha256 = Authority::of(&cluster, &node.cluster_key).sha256().map_err(broken)?;
@@ -203,17 +224,29 @@ pub(crate) async fn create_token(
         // The same key gives the same token, on any node.
         Some(key) => {
             let who = author.identity.to_string();
-            let part = |name: &[u8]| node.cluster_key.derive(&[name, who.as_bytes(), key.as_bytes()]);
+            let part =
+                |name: &[u8]| node.cluster_key.derive(&[name, who.as_bytes(), key.as_bytes()]);
             (part(b"join-token-id"), part(b"join-token-secret"))
         }
         None => (rand::random::<[u8; 8]>().to_vec(), rand::random::<[u8; 32]>().to_vec()),
     };
     let token = JoinTokenText::new(id.get(..8).unwrap_or(&id), &secret, ca_sha256);
     let sha256 = token.sha256();
-    reading::committed(node.store.create_join_token(CreateJoinToken { sha256, expires_after_ms, author })).await?;
+    reading::committed(node.store.create_join_token(CreateJoinToken {
+        sha256,
+        expires_after_ms,
+        author,
+    }))
+    .await?;
     let record = reading::now(node, move |view| Ok(view.join_token(&sha256)?)).await?;
-    let expires_at = record.ok_or_else(|| Failure::new(ProblemKind::Conflict, "the token has expired already"))?.expires_at;
-    Ok(Json(JoinToken { token: token.expose(), id: token.id().to_owned(), expires_at: expires_at.into() }))
+    let expires_at = record
+        .ok_or_else(|| Failure::new(ProblemKind::Conflict, "the token has expired already"))?
+        .expires_at;
+    Ok(Json(JoinToken {
+        token: token.expose(),
+        id: token.id().to_owned(),
+        expires_at: expires_at.into(),
+    }))
 }
 
 async fn cluster_record(node: &Arc<Node>) -> Answer<ClusterRecord> {
@@ -234,18 +267,25 @@ pub(crate) async fn join(
     let token = bearer(&headers)?;
     let node = api.node()?;
     let not_one = || Failure::new(ProblemKind::NotIdentified, "the bearer is no join token");
-    let token: JoinTokenText = token.expose_text().ok_or_else(not_one)?.parse().map_err(|_| not_one())?;
+    let token: JoinTokenText =
+        token.expose_text().ok_or_else(not_one)?.parse().map_err(|_| not_one())?;
     let facts = facts(&request)?;
     let cluster = cluster_record(node).await?;
     let authority = Authority::of(&cluster, &node.cluster_key);
     if authority.sha256().map_err(broken)? != *token.ca_sha256() {
-        return Err(Failure::new(ProblemKind::NotIdentified, "the join token is of another cluster"));
+        return Err(Failure::new(
+            ProblemKind::NotIdentified,
+            "the join token is of another cluster",
+        ));
     }
     let command = UseJoinToken { sha256: token.sha256(), facts };
     let admitted = reading::committed(node.store.use_join_token(command)).await?.value;
     let certificate = authority.sign(&request.csr, admitted).map_err(broken)?;
     let members = node.membership.members();
-    let peers = members.into_iter().map(|(id, member)| Peer { id: id.0, address: member.address }).collect();
+    let peers = members
+        .into_iter()
+        .map(|(id, member)| Peer { id: id.0, address: member.address })
+        .collect();
     Ok(Json(JoinAnswer {
         node: admitted.0,
         cluster_id: hex::encode(cluster.id),
@@ -262,14 +302,25 @@ fn facts(request: &JoinRequest) -> Answer<JoinFacts> {
     let key_sha256 = Authority::requested_key(&request.csr)
         .map_err(|_| invalid("`csr` is not a signed PKCS #10 request in PEM"))?;
     let mut storage = [0; 16];
-    hex::decode_to_slice(&request.storage, &mut storage).map_err(|_| invalid("`storage` is 32 hexadecimal digits"))?;
+    hex::decode_to_slice(&request.storage, &mut storage)
+        .map_err(|_| invalid("`storage` is 32 hexadecimal digits"))?;
     let reachable = request.address.rsplit_once(':').is_some_and(|(host, port)| {
-        !host.is_empty() && host != "0.0.0.0" && host != "[::]" && port.parse::<u16>().is_ok_and(|port| port != 0)
+        !host.is_empty()
+            && host != "0.0.0.0"
+            && host != "[::]"
+            && port.parse::<u16>().is_ok_and(|port| port != 0)
     });
     if !reachable {
-        return Err(invalid("`address` is host:port as the other nodes reach it; set cluster.advertise"));
+        return Err(invalid(
+            "`address` is host:port as the other nodes reach it; set cluster.advertise",
+        ));
     }
-    Ok(JoinFacts { key_sha256, address: request.address.clone(), api_url: request.api.clone(), storage })
+    Ok(JoinFacts {
+        key_sha256,
+        address: request.address.clone(),
+        api_url: request.api.clone(),
+        storage,
+    })
 }
 
 /// Hands the leadership to another voter. Any node takes it: the leadership moves by the leader only, so another node says
@@ -282,9 +333,14 @@ pub(crate) async fn transfer_leader(
     let node = api.node()?;
     let status = node.store.status();
     if status.leader != Some(node.id) {
-        let leader = status.leader.map_or("nobody leads".to_owned(), |leader| format!("node {leader} leads"));
-        return Err(Failure::new(ProblemKind::Conflict, format!("this node does not lead: {leader}"))
-            .hint("send the request to the leader"));
+        let leader = status
+            .leader
+            .map_or("nobody leads".to_owned(), |leader| format!("node {leader} leads"));
+        return Err(Failure::new(
+            ProblemKind::Conflict,
+            format!("this node does not lead: {leader}"),
+        )
+        .hint("send the request to the leader"));
     }
     let to = match request.to.map(NodeId) {
         Some(to) => Some(to),
@@ -326,7 +382,10 @@ pub(crate) async fn drain(State(api): State<Api>) -> Answer<Json<DrainAnswer>> {
         && let Some(to) = best_follower(node)
         && let Err(error) = node.membership.transfer_leader(to).await
     {
-        tracing::warn!(error = &error as &dyn std::error::Error, "the leadership was not given away");
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "the leadership was not given away"
+        );
     }
     Ok(Json(drained(&api, node)))
 }
@@ -340,5 +399,9 @@ pub(crate) async fn undrain(State(api): State<Api>) -> Answer<Json<DrainAnswer>>
 }
 
 fn drained(api: &Api, node: &Node) -> DrainAnswer {
-    DrainAnswer { node: node.id.0, draining: api.app.is_draining(), sessions: node.gate.open_sessions() as u64 }
+    DrainAnswer {
+        node: node.id.0,
+        draining: api.app.is_draining(),
+        sessions: node.gate.open_sessions() as u64,
+    }
 }

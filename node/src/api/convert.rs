@@ -9,6 +9,7 @@ use countersign_api::{
     resource::{Kind, Resource},
     session::Session,
 };
+use countersign_core::operation::Resource as Acted;
 use countersign_core::{
     hold::{Choice, Decision, HoldState as State, ReasonRule},
     id::NodeId,
@@ -18,18 +19,21 @@ use countersign_core::{
 use countersign_raft_store::{
     handle::{ReadError, StateView},
     records::{
-        Author, HeldOperation, HoldPhase, HoldRecord, ResourceKind, ResourceRecord, SessionRecord, SessionState,
-        action_names,
+        Author, HeldOperation, HoldPhase, HoldRecord, ResourceKind, ResourceRecord, SessionRecord,
+        SessionState, action_names,
     },
 };
-use countersign_core::operation::Resource as Acted;
 use std::collections::BTreeSet;
 
 /// A hold with its operation, as `view` shows it.
 pub(crate) fn hold(view: &StateView, record: &HoldRecord) -> Result<Hold, ReadError> {
     let held = view.held_operation(record.hold.id)?;
     let session = view.session(record.session)?;
-    let node = record.attached.first().map(|attached| attached.node).or(session.map(|session| session.node));
+    let node = record
+        .attached
+        .first()
+        .map(|attached| attached.node)
+        .or(session.map(|session| session.node));
     Ok(whole_hold(record, held.as_ref(), node.unwrap_or_default()))
 }
 
@@ -60,7 +64,12 @@ fn whole_hold(record: &HoldRecord, held: Option<&HeldOperation>, node: NodeId) -
         key: key_words(&kept.fingerprint),
         policy_revision: kept.revision.0,
         rules: kept.terms.rules.clone(),
-        reviewers: kept.terms.requirements.iter().map(|needed| requirement(needed, decisions)).collect(),
+        reviewers: kept
+            .terms
+            .requirements
+            .iter()
+            .map(|needed| requirement(needed, decisions))
+            .collect(),
         reason_required: kept.terms.reason == ReasonRule::Required,
         decisions: decisions.iter().map(decision).collect(),
         waiting: !record.attached.is_empty(),
@@ -95,7 +104,10 @@ pub(crate) const fn phase(state: HoldState) -> HoldPhase {
     }
 }
 
-fn requirement(needed: &countersign_core::hold::Requirement, decisions: &[Decision]) -> hold::Requirement {
+fn requirement(
+    needed: &countersign_core::hold::Requirement,
+    decisions: &[Decision],
+) -> hold::Requirement {
     let counts = |made: &&Decision| {
         made.choice == Choice::Approve && made.reviewer.groups.contains(&needed.group)
     };
@@ -143,7 +155,8 @@ fn operation(record: &HoldRecord, held: Option<&HeldOperation>) -> hold::Operati
     let exact = std::str::from_utf8(&held.text).is_ok();
     let resources: BTreeSet<String> =
         held.demands.iter().map(|demand| acted(&demand.resource, record)).collect();
-    let settings = held.settings.iter().map(|(name, value)| (format!("setting.{name}"), value.clone()));
+    let settings =
+        held.settings.iter().map(|(name, value)| (format!("setting.{name}"), value.clone()));
     hold::Operation {
         id: record.operation.to_string(),
         text,
@@ -220,8 +233,9 @@ pub(crate) fn resource(record: &ResourceRecord) -> Answer<Resource> {
 
 /// The body of a resource.
 pub(crate) fn body(record: &ResourceRecord) -> Answer<serde_json::Value> {
-    serde_json::from_str(&record.body)
-        .map_err(|error| super::failure::Failure::internal("a resource in force cannot be read", &error))
+    serde_json::from_str(&record.body).map_err(|error| {
+        super::failure::Failure::internal("a resource in force cannot be read", &error)
+    })
 }
 
 fn author(author: &Author) -> String {

@@ -53,16 +53,19 @@ pub(crate) async fn follow(
     headers: HeaderMap,
     caller: Caller,
 ) -> Answer<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
-    let slot = Arc::clone(&api.streams)
-        .try_acquire_owned()
-        .map_err(|_| Failure::new(ProblemKind::Overloaded, "too many event streams are open on this node"))?;
+    let slot = Arc::clone(&api.streams).try_acquire_owned().map_err(|_| {
+        Failure::new(ProblemKind::Overloaded, "too many event streams are open on this node")
+    })?;
     let node = Arc::clone(api.node()?);
     // Subscribed before the state is read: nothing falls between.
     let effects = node.store.effects();
     let last = match headers.get("last-event-id") {
-        None => reading::linear(&node, None, |_| Ok(())).await.map(|()| node.store.status().applied.0)?,
+        None => reading::linear(&node, None, |_| Ok(()))
+            .await
+            .map(|()| node.store.status().applied.0)?,
         Some(value) => {
-            let wrong = || Failure::new(ProblemKind::BadRequest, "`Last-Event-ID` is not a log index");
+            let wrong =
+                || Failure::new(ProblemKind::BadRequest, "`Last-Event-ID` is not a log index");
             let index = value.to_str().ok().and_then(|text| text.parse().ok()).ok_or_else(wrong)?;
             reading::linear(&node, None, |_| Ok(())).await?;
             index
@@ -72,8 +75,17 @@ pub(crate) async fn follow(
         Who::Bootstrap => (None, None),
         Who::Reviewer { reviewer, expires_at, .. } => (Some(reviewer.identity), Some(expires_at)),
     };
-    let mut following =
-        Following { api, node, effects, last, ready: VecDeque::new(), identity, expires_at, unleased: 0, _slot: slot };
+    let mut following = Following {
+        api,
+        node,
+        effects,
+        last,
+        ready: VecDeque::new(),
+        identity,
+        expires_at,
+        unleased: 0,
+        _slot: slot,
+    };
     following.catch_up().await?;
     let stream = stream::unfold(Some(following), |following| async move {
         let mut following = following?;
@@ -128,7 +140,9 @@ impl Following {
     async fn take(&mut self, index: u64, bytes: &[u8]) -> Answer<()> {
         let happened = self.node.store.effect(index, bytes)?;
         match happened.effect {
-            Effect::HoldChanged { hold, .. } if index >= self.last => self.make_ready(vec![(index, hold)]).await,
+            Effect::HoldChanged { hold, .. } if index >= self.last => {
+                self.make_ready(vec![(index, hold)]).await
+            }
             Effect::Revoked { identity } if Some(&identity) == self.identity.as_ref() => {
                 Err(Failure::new(ProblemKind::NotIdentified, "this identity was revoked"))
             }

@@ -62,9 +62,12 @@ impl From<LogError> for Failure {
             )
             .hint("look whether it did, then repeat it; a decision may simply be repeated"),
             LogError::Overloaded => {
-                Self::new(ProblemKind::Overloaded, "too many changes are under way").hint("try again in a moment")
+                Self::new(ProblemKind::Overloaded, "too many changes are under way")
+                    .hint("try again in a moment")
             }
-            LogError::Stopped => Self::new(ProblemKind::ShuttingDown, "this node stops").hint("ask another node"),
+            LogError::Stopped => {
+                Self::new(ProblemKind::ShuttingDown, "this node stops").hint("ask another node")
+            }
         }
     }
 }
@@ -96,7 +99,9 @@ impl From<StateRefusal> for Failure {
                 Self::new(ProblemKind::AlreadyInitialised, "the cluster was initialised before")
             }
             StateRefusal::NoSuchHold => Self::new(ProblemKind::NotFound, "there is no such hold"),
-            StateRefusal::SessionGone => Self::new(ProblemKind::NotFound, "there is no such open session"),
+            StateRefusal::SessionGone => {
+                Self::new(ProblemKind::NotFound, "there is no such open session")
+            }
             StateRefusal::Hold(error) => error.into(),
             StateRefusal::Revoked => Self::new(ProblemKind::Forbidden, "this identity was revoked"),
             StateRefusal::OverLimit { limit } => over_limit(limit),
@@ -106,7 +111,9 @@ impl From<StateRefusal> for Failure {
             )
             .hint("use a fresh key for every new request"),
             StateRefusal::Conflict { kind, name, found } => {
-                let now = found.map_or("it does not exist".to_owned(), |found| format!("it is at revision {found}"));
+                let now = found.map_or("it does not exist".to_owned(), |found| {
+                    format!("it is at revision {found}")
+                });
                 Self::new(ProblemKind::RevisionConflict, format!("{kind} {name} is not at the expected revision: {now}"))
                     .hint("read it again, carry your change over, and repeat the request with the new revision")
             }
@@ -133,12 +140,18 @@ impl From<StateRefusal> for Failure {
 }
 
 fn over_limit(limit: Limit) -> Failure {
-    Failure::new(ProblemKind::Invalid, format!("more than the limit `{limit}` of the cluster allows"))
+    Failure::new(
+        ProblemKind::Invalid,
+        format!("more than the limit `{limit}` of the cluster allows"),
+    )
 }
 
 pub(crate) fn not_initialised() -> Failure {
-    Failure::new(ProblemKind::NotInitialised, "this node has not been initialised and has not joined a cluster")
-        .hint("`countersignctl cluster init` makes a cluster of it")
+    Failure::new(
+        ProblemKind::NotInitialised,
+        "this node has not been initialised and has not joined a cluster",
+    )
+    .hint("`countersignctl cluster init` makes a cluster of it")
 }
 
 impl From<HoldError> for Failure {
@@ -161,8 +174,11 @@ impl From<HoldError> for Failure {
 
 impl Failure {
     pub(crate) fn settled(state: &str) -> Self {
-        Self::new(ProblemKind::HoldSettled, format!("the hold is already {state}; that does not change any more"))
-            .hint("look at its decisions to see who was first")
+        Self::new(
+            ProblemKind::HoldSettled,
+            format!("the hold is already {state}; that does not change any more"),
+        )
+        .hint("look at its decisions to see who was first")
     }
 }
 
@@ -171,12 +187,14 @@ impl From<DecisionError> for Failure {
         let (kind, hint) = match error {
             DecisionError::Requester => (ProblemKind::Requester, "another person must decide"),
             DecisionError::Owner => (ProblemKind::Owner, "another person must decide"),
-            DecisionError::NotInGroup => {
-                (ProblemKind::NotInGroup, "the hold's `reviewers` name the groups; sign in anew if you were just added")
-            }
-            DecisionError::AlreadyDecided => {
-                (ProblemKind::AlreadyDecided, "a decision cannot be changed or made twice; others may decide")
-            }
+            DecisionError::NotInGroup => (
+                ProblemKind::NotInGroup,
+                "the hold's `reviewers` name the groups; sign in anew if you were just added",
+            ),
+            DecisionError::AlreadyDecided => (
+                ProblemKind::AlreadyDecided,
+                "a decision cannot be changed or made twice; others may decide",
+            ),
             DecisionError::ReasonRequired => (ProblemKind::ReasonRequired, "give a `comment`"),
         };
         Self::new(kind, error.to_string()).hint(hint)
@@ -185,7 +203,8 @@ impl From<DecisionError> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status =
+            StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = serde_json::to_vec(&self.0).unwrap_or_default();
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
@@ -193,9 +212,17 @@ impl IntoResponse for Failure {
         match self.0.problem_kind() {
             // RFC 6750, section 3: a refused bearer is told which scheme is wanted.
             Some(ProblemKind::NotIdentified) => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"countersign\""));
+                headers.insert(
+                    header::WWW_AUTHENTICATE,
+                    HeaderValue::from_static("Bearer realm=\"countersign\""),
+                );
             }
-            Some(ProblemKind::NoQuorum | ProblemKind::Overloaded | ProblemKind::TooManyRequests | ProblemKind::Behind) => {
+            Some(
+                ProblemKind::NoQuorum
+                | ProblemKind::Overloaded
+                | ProblemKind::TooManyRequests
+                | ProblemKind::Behind,
+            ) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             Some(_) | None => {}

@@ -18,7 +18,9 @@ use countersign_api::{
     page::Page,
     problem::{Problem, ProblemKind},
 };
-use countersign_core::{fingerprint::Fingerprint, hold as core_hold, id::HoldId, reviewer::Reviewer};
+use countersign_core::{
+    fingerprint::Fingerprint, hold as core_hold, id::HoldId, reviewer::Reviewer,
+};
 use countersign_raft_store::{
     command::{Decide, WithdrawHold, Withdrawer},
     handle::{HoldFilter, HoldsIn},
@@ -77,7 +79,9 @@ fn wanted(query: &HoldQuery, record: &HoldRecord) -> bool {
     let agent = &record.agent;
     query.target.as_ref().is_none_or(|target| record.hold.target.as_str() == target)
         && query.agent.as_ref().is_none_or(|name| {
-            agent.name == *name || agent.identity.subject == *name || agent.identity.to_string() == *name
+            agent.name == *name
+                || agent.identity.subject == *name
+                || agent.identity.to_string() == *name
         })
 }
 
@@ -136,13 +140,19 @@ fn was_decided(record: &HoldRecord, reviewer: &Reviewer, choice: core_hold::Choi
 
 fn seen(request: &DecisionRequest) -> Answer<Fingerprint> {
     if request.for_seconds != 0 {
-        return Err(Failure::new(ProblemKind::NotSupported, "this version grants nothing for a time: `for_seconds` is 0"));
+        return Err(Failure::new(
+            ProblemKind::NotSupported,
+            "this version grants nothing for a time: `for_seconds` is 0",
+        ));
     }
     let required = |detail: &str| {
         Failure::new(ProblemKind::FingerprintRequired, detail)
             .hint("send the `fingerprint` of the hold that the reviewer was shown")
     };
-    let text = request.fingerprint.as_deref().ok_or_else(|| required("the decision has no `fingerprint`"))?;
+    let text = request
+        .fingerprint
+        .as_deref()
+        .ok_or_else(|| required("the decision has no `fingerprint`"))?;
     text.parse().map_err(|_| required("`fingerprint` is not 64 hexadecimal digits"))
 }
 
@@ -180,7 +190,10 @@ async fn shown(api: &Api, record: Box<HoldRecord>) -> Answer<Json<Hold>> {
 
 pub(crate) fn check_comment(comment: &str) -> Answer<()> {
     if comment.len() > MAX_COMMENT {
-        return Err(Failure::new(ProblemKind::Invalid, format!("a comment has at most {MAX_COMMENT} bytes")));
+        return Err(Failure::new(
+            ProblemKind::Invalid,
+            format!("a comment has at most {MAX_COMMENT} bytes"),
+        ));
     }
     Ok(())
 }

@@ -32,7 +32,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             return read(b"{}").map(Self);
         }
         if !is_json {
-            return Err(Failure::new(ProblemKind::UnsupportedMediaType, "the body is not `application/json`"));
+            return Err(Failure::new(
+                ProblemKind::UnsupportedMediaType,
+                "the body is not `application/json`",
+            ));
         }
         read(&bytes).map(Self)
     }
@@ -65,7 +68,9 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Answer<T> {
             ..ProblemItem::default()
         }])
     })?;
-    json.end().map_err(|_| Failure::new(ProblemKind::BadRequest, "something follows the JSON of the body"))?;
+    json.end().map_err(|_| {
+        Failure::new(ProblemKind::BadRequest, "something follows the JSON of the body")
+    })?;
     Ok(value)
 }
 
@@ -79,9 +84,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
         match Query::<T>::from_request_parts(parts, state).await {
             Ok(Query(value)) => Ok(Self(value)),
-            Err(rejection) => {
-                Err(Failure::new(ProblemKind::BadRequest, format!("the query cannot be read: {}", rejection.body_text())))
-            }
+            Err(rejection) => Err(Failure::new(
+                ProblemKind::BadRequest,
+                format!("the query cannot be read: {}", rejection.body_text()),
+            )),
         }
     }
 }
@@ -103,14 +109,19 @@ pub(crate) fn page_size(limit: Option<usize>) -> Answer<usize> {
     match limit {
         None => Ok(DEFAULT_PAGE),
         Some(limit @ 1..=MAX_PAGE) => Ok(limit),
-        Some(_) => Err(Failure::new(ProblemKind::BadRequest, format!("`limit` is a number from 1 to {MAX_PAGE}"))),
+        Some(_) => Err(Failure::new(
+            ProblemKind::BadRequest,
+            format!("`limit` is a number from 1 to {MAX_PAGE}"),
+        )),
     }
 }
 
 /// A cursor of ours is a number; a client does not look into it.
 pub(crate) fn cursor(text: Option<&str>) -> Answer<Option<u64>> {
     text.map(|text| {
-        text.parse().map_err(|_| Failure::new(ProblemKind::BadRequest, "`cursor` is not one that a page gave"))
+        text.parse().map_err(|_| {
+            Failure::new(ProblemKind::BadRequest, "`cursor` is not one that a page gave")
+        })
     })
     .transpose()
 }
@@ -120,8 +131,9 @@ pub(crate) fn idempotency_key(headers: &HeaderMap) -> Answer<Option<&str>> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     match value.to_str() {
         Ok(key) if (1..=MAX_KEY).contains(&key.len()) => Ok(Some(key)),
-        Ok(_) | Err(_) => {
-            Err(Failure::new(ProblemKind::BadRequest, format!("an idempotency key has 1 to {MAX_KEY} plain characters")))
-        }
+        Ok(_) | Err(_) => Err(Failure::new(
+            ProblemKind::BadRequest,
+            format!("an idempotency key has 1 to {MAX_KEY} plain characters"),
+        )),
     }
 }

@@ -37,7 +37,10 @@ impl Modify for Bearer {
             .scheme(HttpAuthScheme::Bearer)
             .description(Some("A token of a reviewers' identity provider, or the bootstrap token of a new cluster."))
             .build();
-        document.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(bearer));
+        document
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("bearer", SecurityScheme::Http(bearer));
     }
 }
 

@@ -11,10 +11,15 @@ use countersign_core::policy::{Policies, PolicyDocument, schema_text};
 /// Compiles policy texts together, without applying anything.
 #[utoipa::path(post, path = "/v1/policy/check", tag = "policy", request_body = PolicyCheckRequest, responses((status = 200, body = PolicyCheck), (status = "default", body = Problem)))]
 pub(crate) async fn check(Body(request): Body<PolicyCheckRequest>) -> Answer<Json<PolicyCheck>> {
-    let documents: Vec<_> =
-        request.policies.into_iter().map(|text| PolicyDocument { name: text.name, text: text.cedar }).collect();
+    let documents: Vec<_> = request
+        .policies
+        .into_iter()
+        .map(|text| PolicyDocument { name: text.name, text: text.cedar })
+        .collect();
     let done = tokio::task::spawn_blocking(move || compiled(&documents)).await;
-    done.map(Json).map_err(|error| super::failure::Failure::internal("a policy check was not finished", &error))
+    done.map(Json).map_err(|error| {
+        super::failure::Failure::internal("a policy check was not finished", &error)
+    })
 }
 
 fn compiled(documents: &[PolicyDocument]) -> PolicyCheck {

@@ -28,8 +28,12 @@ pub(crate) async fn linear<T: Send + 'static>(
         match timeout(CATCH_UP, node.store.applied(index)).await {
             Ok(applied) => applied?,
             Err(_late) => {
-                let detail = format!("this node did not reach log index {index} in {} s", CATCH_UP.as_secs());
-                return Err(Failure::new(ProblemKind::Behind, detail).hint("is `min_index` an index of this cluster?"));
+                let detail = format!(
+                    "this node did not reach log index {index} in {} s",
+                    CATCH_UP.as_secs()
+                );
+                return Err(Failure::new(ProblemKind::Behind, detail)
+                    .hint("is `min_index` an index of this cluster?"));
             }
         }
     }

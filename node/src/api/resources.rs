@@ -56,12 +56,20 @@ pub(crate) async fn list_kind(
 }
 
 /// The resources are few (they are read whole to be judged by), so a page is cut from all of them.
-async fn page(api: &Api, kind: Option<Kind>, paging: Paging, min: MinIndex) -> Answer<Json<Page<Resource>>> {
+async fn page(
+    api: &Api,
+    kind: Option<Kind>,
+    paging: Paging,
+    min: MinIndex,
+) -> Answer<Json<Page<Resource>>> {
     let limit = page_size(paging.limit)?;
     let skip = cursor(paging.cursor.as_deref())?.unwrap_or(0);
     let skip = usize::try_from(skip).unwrap_or(usize::MAX);
     let found = reading::linear(api.node()?, min.get(), in_force).await?;
-    let mut wanted = found.values().filter(|record| kind.is_none_or(|kind| convert::kind(record.kind) == kind)).skip(skip);
+    let mut wanted = found
+        .values()
+        .filter(|record| kind.is_none_or(|kind| convert::kind(record.kind) == kind))
+        .skip(skip);
     let items = wanted.by_ref().take(limit).map(convert::resource).collect::<Answer<Vec<_>>>()?;
     let next = wanted.next().map(|_| skip.saturating_add(limit).to_string());
     Ok(Json(Page { items, next }))
@@ -174,15 +182,20 @@ fn request_id(headers: &HeaderMap, caller: &Caller, request: &ApplyRequest) -> A
         hash.update(part);
     }
     let digest: [u8; 32] = hash.finalize().into();
-    let (id, _rest) = digest.split_first_chunk::<16>().ok_or_else(|| {
-        Failure::new(ProblemKind::Internal, "a digest is shorter than an id")
-    })?;
+    let (id, _rest) = digest
+        .split_first_chunk::<16>()
+        .ok_or_else(|| Failure::new(ProblemKind::Internal, "a digest is shorter than an id"))?;
     Ok(RequestId(*id))
 }
 
 /// The revision that the caller expects (RFC 9110, section 13.1); 0 when the resource must not exist.
 fn expected(headers: &HeaderMap) -> Answer<Option<u64>> {
-    let wrong = || Failure::new(ProblemKind::BadRequest, "`If-Match` is the one `ETag` of the resource, such as \"17\"");
+    let wrong = || {
+        Failure::new(
+            ProblemKind::BadRequest,
+            "`If-Match` is the one `ETag` of the resource, such as \"17\"",
+        )
+    };
     if let Some(value) = headers.get(header::IF_NONE_MATCH) {
         return if value == "*" {
             Ok(Some(0))
@@ -192,7 +205,8 @@ fn expected(headers: &HeaderMap) -> Answer<Option<u64>> {
     }
     let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
     let text = value.to_str().map_err(|_| wrong())?.trim();
-    let digits = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).ok_or_else(wrong)?;
+    let digits =
+        text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).ok_or_else(wrong)?;
     digits.parse().map(Some).map_err(|_| wrong())
 }
 

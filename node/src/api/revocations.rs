@@ -1,7 +1,13 @@
 //! Revoking identities and sessions. Once the answer is out, the entry is in the log: every node that applies it is bound
 //! by it, and one that cannot hear of it stops admitting within one lease.
 
-use super::{Api, caller::Caller, failure::{Answer, Failure}, input::Body, reading};
+use super::{
+    Api,
+    caller::Caller,
+    failure::{Answer, Failure},
+    input::Body,
+    reading,
+};
 use axum::{Json, extract::State};
 use countersign_api::{
     problem::{Problem, ProblemKind},
@@ -24,7 +30,10 @@ pub(crate) async fn revoke(
     let what = match request {
         RevocationRequest::Identity { issuer, subject } => {
             if issuer.is_empty() || subject.is_empty() {
-                return Err(Failure::new(ProblemKind::Invalid, "an identity has an issuer and a subject"));
+                return Err(Failure::new(
+                    ProblemKind::Invalid,
+                    "an identity has an issuer and a subject",
+                ));
             }
             Revocable::Identity(Identity { issuer, subject })
         }
@@ -32,7 +41,8 @@ pub(crate) async fn revoke(
             Revocable::Session(id.parse().map_err(|_| Failure::not_found("session", &id))?)
         }
     };
-    let command = Revoke { what, reason: "revoked by an administrator".to_owned(), author: caller.author() };
+    let command =
+        Revoke { what, reason: "revoked by an administrator".to_owned(), author: caller.author() };
     let revoked = reading::committed(node.store.revoke(command)).await?;
     let at = reading::now(node, |view| Ok(view.log_time()?)).await?;
     Ok(Json(Revocation { index: revoked.index.0, at: at.into(), everywhere_after_ms: LEASE_MS }))

@@ -16,7 +16,10 @@ use axum::{
 
 /// A route.
 pub(crate) struct Route {
-    #[cfg_attr(not(test), expect(dead_code, reason = "the handler knows its method; the table's tests need it"))]
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the handler knows its method; the table's tests need it")
+    )]
     pub(crate) method: Method,
     pub(crate) path: &'static str,
     pub(crate) access: Access,
@@ -67,7 +70,7 @@ fn administration() -> Vec<Route> {
         route(Method::POST, "/v1/apply", Admin, post(resources::apply)),
         route(Method::POST, "/v1/policy/check", Identified, post(policy::check)),
         route(Method::GET, "/v1/policy/schema", Identified, get(policy::schema)),
-        route(Method::GET, "/v1/cluster", Identified, get(cluster::show)),
+        route(Method::GET, "/v1/cluster", Access::Looking, get(cluster::show)),
         route(Method::POST, "/v1/cluster/init", OwnToken, post(cluster::init)),
         route(Method::POST, "/v1/cluster/tokens", Admin, post(cluster::create_token)),
         route(Method::POST, "/v1/cluster/join", OwnToken, post(cluster::join)),

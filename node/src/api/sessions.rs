@@ -43,7 +43,9 @@ pub(crate) async fn list(
         loop {
             let found = view.sessions(filter, before, limit - items.len())?;
             scanned += found.sessions.len().max(1);
-            items.extend(found.sessions.iter().filter(|record| wanted(&query, record)).map(convert::session));
+            items.extend(
+                found.sessions.iter().filter(|record| wanted(&query, record)).map(convert::session),
+            );
             before = found.next;
             if before.is_none() || items.len() >= limit || scanned >= MAX_SCANNED {
                 return Ok(Page { items, next: before.map(|number| number.to_string()) });
@@ -58,7 +60,9 @@ fn wanted(query: &SessionQuery, record: &SessionRecord) -> bool {
     let agent = &record.agent;
     query.target.as_ref().is_none_or(|target| record.target.as_str() == target)
         && query.agent.as_ref().is_none_or(|name| {
-            agent.name == *name || agent.identity.subject == *name || agent.identity.to_string() == *name
+            agent.name == *name
+                || agent.identity.subject == *name
+                || agent.identity.to_string() == *name
         })
 }
 
@@ -87,7 +91,11 @@ pub(crate) async fn end(
     let session = session_id(&id)?;
     check_comment(&request.reason)?;
     let node = api.node()?;
-    let reason = if request.reason.is_empty() { "ended by an administrator".to_owned() } else { request.reason };
+    let reason = if request.reason.is_empty() {
+        "ended by an administrator".to_owned()
+    } else {
+        request.reason
+    };
     let command = EndSession { id: session, reason, author: caller.author() };
     let ended = reading::committed(node.store.end_session(command)).await?;
     let found = reading::linear(node, Some(ended.index), move |view| {

@@ -1,0 +1,227 @@
+//! The routes against a process that belongs to no cluster yet, and the pure parts. What needs a cluster is tested where
+//! clusters are.
+
+use super::{
+    caller::{Access, Peer},
+    *,
+};
+use crate::{clock::Clock, config::Config};
+use axum::{
+    body::Body,
+    http::{Request, StatusCode, header},
+};
+use countersign_api::{
+    problem::{Problem, ProblemKind},
+    resource::{ApplyRequest, ResourceDocument},
+};
+use http_body_util::BodyExt;
+use serde_json::json;
+use std::collections::BTreeSet;
+use tower::ServiceExt;
+
+async fn ask(request: Request<Body>) -> (StatusCode, axum::http::HeaderMap, Vec<u8>) {
+    let app = Arc::new(App::new(Config::default(), Clock::Fixed(1_795_378_167_000)));
+    let mut request = request;
+    request.extensions_mut().insert(Peer("127.0.0.1:1".parse().unwrap()));
+    let response = routes::router(Api::new(app)).oneshot(request).await.unwrap();
+    let (parts, body) = response.into_parts();
+    (parts.status, parts.headers, body.collect().await.unwrap().to_bytes().to_vec())
+}
+
+fn kind(body: &[u8]) -> ProblemKind {
+    serde_json::from_slice::<Problem>(body).unwrap().problem_kind().unwrap()
+}
+
+#[tokio::test]
+async fn every_route_but_the_open_ones_asks_for_a_token() {
+    for route in routes::table() {
+        let path =
+            route.path.replace("{id}", "x").replace("{kind}", "Target").replace("{name}", "x");
+        let request =
+            Request::builder().method(route.method.clone()).uri(&path).body(Body::empty()).unwrap();
+        let (status, headers, body) = ask(request).await;
+        if route.access == Access::Open {
+            assert!(
+                status.is_success() || status == StatusCode::SERVICE_UNAVAILABLE,
+                "{path}: {status}"
+            );
+            continue;
+        }
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{} {path}", route.method);
+        assert_eq!(kind(&body), ProblemKind::NotIdentified);
+        assert!(headers.contains_key(header::WWW_AUTHENTICATE));
+    }
+}
+
+#[tokio::test]
+async fn every_route_is_described_and_everything_described_is_a_route() {
+    let document = serde_json::to_value(open_api::document()).unwrap();
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    let paths = document["paths"].as_object().unwrap();
+    let described: BTreeSet<(String, String)> = paths
+        .iter()
+        .flat_map(|(path, methods)| {
+            let methods = methods.as_object().unwrap().keys();
+            methods.map(move |method| (method.to_uppercase(), path.clone()))
+        })
+        .collect();
+    let served: BTreeSet<(String, String)> = routes::table()
+        .iter()
+        .map(|route| (route.method.to_string(), route.path.to_owned()))
+        .collect();
+    assert_eq!(described, served);
+}
+
+#[test]
+fn only_routes_that_change_nothing_answer_get() {
+    for route in routes::table().iter().filter(|route| route.access == Access::Admin) {
+        assert_ne!(route.method, axum::http::Method::GET, "{}", route.path);
+    }
+}
+
+#[test]
+fn roles_reach_as_far_as_they_should() {
+    use countersign_api::agent::Role;
+    let has = |role: Option<Role>, access: Access| {
+        caller::Caller { who: caller::Who::Bootstrap, roles: role.into_iter().collect() }
+            .has(access)
+    };
+    let matrix = [
+        (None, [true, false, false, false]),
+        (Some(Role::Reviewer), [true, true, false, false]),
+        (Some(Role::Auditor), [true, true, true, false]),
+        (Some(Role::Admin), [true, true, true, true]),
+    ];
+    for (role, expected) in matrix {
+        let found = [Access::Identified, Access::Audit, Access::Resources, Access::Admin]
+            .map(|access| has(role, access));
+        assert_eq!(found, expected, "{role:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_answer_has_an_id_and_keeps_browsers_honest() {
+    for path in ["/livez", "/nowhere", "/v1/holds"] {
+        let (_, headers, _) = ask(Request::get(path).body(Body::empty()).unwrap()).await;
+        assert!(headers["x-request-id"].to_str().unwrap().starts_with("req_"), "{path}");
+        assert_eq!(headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
+        assert!(!headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN));
+    }
+    let (_, headers, _) =
+        ask(Request::get("/livez").header("x-request-id", "mine-1").body(Body::empty()).unwrap())
+            .await;
+    assert_eq!(headers["x-request-id"], "mine-1");
+    let odd = Request::get("/livez").header("x-request-id", "a b<c>").body(Body::empty()).unwrap();
+    assert!(ask(odd).await.1["x-request-id"].to_str().unwrap().starts_with("req_"));
+}
+
+#[tokio::test]
+async fn what_the_router_refuses_is_a_problem_too() {
+    let (status, _, body) = ask(Request::get("/nowhere").body(Body::empty()).unwrap()).await;
+    assert_eq!((status, kind(&body)), (StatusCode::NOT_FOUND, ProblemKind::NotFound));
+    let (status, headers, body) = ask(Request::post("/livez").body(Body::empty()).unwrap()).await;
+    assert_eq!(
+        (status, kind(&body)),
+        (StatusCode::METHOD_NOT_ALLOWED, ProblemKind::MethodNotAllowed)
+    );
+    assert!(headers.contains_key(header::ALLOW));
+}
+
+#[tokio::test]
+async fn a_node_without_a_cluster_says_so() {
+    let (status, _, body) = ask(Request::get("/readyz?verbose").body(Body::empty()).unwrap()).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    let readiness: countersign_api::cluster::Readiness = serde_json::from_slice(&body).unwrap();
+    assert!(readiness.checks.iter().any(|check| check.name == "initialised" && !check.ok));
+    let request = Request::get("/v1/holds")
+        .header(header::AUTHORIZATION, "Bearer x")
+        .body(Body::empty())
+        .unwrap();
+    assert_eq!(kind(&ask(request).await.2), ProblemKind::NotInitialised);
+}
+
+#[tokio::test]
+async fn a_body_that_cannot_be_read_is_told_with_its_place() {
+    let post = |kind: &str, body: &'static str| {
+        let request = Request::post("/v1/cluster/init").header(header::AUTHORIZATION, "Bearer x");
+        request.header(header::CONTENT_TYPE, kind).body(Body::from(body)).unwrap()
+    };
+    let cases = [
+        ("text/plain", "{}", ProblemKind::UnsupportedMediaType),
+        ("application/json", "{", ProblemKind::BadRequest),
+        ("application/json", "{} x", ProblemKind::BadRequest),
+        ("application/json; charset=utf-8", r#"{"nmae":"x"}"#, ProblemKind::Invalid),
+        ("application/json", r#"{"name":7}"#, ProblemKind::Invalid),
+        ("application/json", r#"{"name":"-x"}"#, ProblemKind::Invalid),
+        ("application/json", "{}", ProblemKind::AlreadyInitialised),
+    ];
+    for (media, body, expected) in cases {
+        assert_eq!(kind(&ask(post(media, body)).await.2), expected, "{body}");
+    }
+}
+
+fn document(kind: &str, name: &str, spec: serde_json::Value) -> ResourceDocument {
+    ResourceDocument { kind: kind.into(), name: name.into(), spec, revision: None }
+}
+
+fn planned(documents: Vec<ResourceDocument>) -> Result<apply::Plan, ProblemKind> {
+    let request = ApplyRequest { documents, ..ApplyRequest::default() };
+    apply::plan(&request, &apply::InForce::new())
+        .map_err(|failure| failure.0.problem_kind().unwrap())
+}
+
+fn provider(name: &str, token_use: &str) -> ResourceDocument {
+    let oidc = json!({"issuer": "https://id.example.com", "audiences": ["cs"], "for": token_use});
+    document("IdentityProvider", name, json!({ "oidc": oidc }))
+}
+
+#[test]
+fn a_set_is_refused_whole_when_its_documents_do_not_fit_together() {
+    let binding = || {
+        document("Binding", "admins", json!({"provider": "people", "group": "g", "role": "admin"}))
+    };
+    let policy = |cedar: &str| document("Policy", "p", json!({ "cedar": cedar }));
+    assert_eq!(
+        planned(vec![provider("people", "reviewers"), binding()]).unwrap().warnings.len(),
+        0
+    );
+    assert_eq!(
+        planned(vec![provider("people", "reviewers")]).unwrap().warnings.len(),
+        1,
+        "nobody would be admin"
+    );
+    assert_eq!(planned(vec![binding()]).unwrap_err(), ProblemKind::Invalid, "no such provider");
+    assert_eq!(
+        planned(vec![provider("people", "agents"), binding()]).unwrap_err(),
+        ProblemKind::Invalid
+    );
+    let twice = vec![provider("people", "reviewers"), provider("others", "agents")];
+    assert_eq!(
+        planned(twice).unwrap_err(),
+        ProblemKind::Invalid,
+        "one token would be read in two ways"
+    );
+    assert_eq!(
+        planned(vec![binding(), binding()]).unwrap_err(),
+        ProblemKind::Invalid,
+        "named twice"
+    );
+    assert_eq!(planned(vec![policy("permit(principal")]).unwrap_err(), ProblemKind::InvalidPolicy);
+    assert_eq!(
+        planned(vec![document("MaskRule", "m", json!({}))]).unwrap_err(),
+        ProblemKind::Invalid
+    );
+}
+
+#[test]
+fn a_policy_problem_is_told_with_line_and_column() {
+    let cedar = "permit(principal, action, resource)\n  when { context.kind == 3 };";
+    let request = ApplyRequest {
+        documents: vec![document("Policy", "p", json!({ "cedar": cedar }))],
+        ..ApplyRequest::default()
+    };
+    let failure = apply::plan(&request, &apply::InForce::new()).unwrap_err();
+    let item = &failure.0.errors[0];
+    assert_eq!((item.document.as_deref(), item.line), (Some("Policy/p"), Some(2)));
+    assert!(item.column.unwrap() > 1);
+}

@@ -54,7 +54,11 @@ impl Bootstrap {
     }
 
     /// Brings an order and waits for its answer.
-    pub(crate) async fn init(&self, token: &Secret, name: Option<String>) -> Result<InitAnswer, NotTaken> {
+    pub(crate) async fn init(
+        &self,
+        token: &Secret,
+        name: Option<String>,
+    ) -> Result<InitAnswer, NotTaken> {
         let hash: [u8; 32] = Sha256::digest(token.expose()).into();
         let orders = match &*self.lock() {
             None => return Err(NotTaken::NotWaiting),

@@ -114,7 +114,11 @@ impl Directory {
         self.blocking(|directory| directory.text(KEY)).await
     }
 
-    pub(super) async fn begin_joining(&self, joining: JoiningFile, key_pem: String) -> Result<(), ClusterError> {
+    pub(super) async fn begin_joining(
+        &self,
+        joining: JoiningFile,
+        key_pem: String,
+    ) -> Result<(), ClusterError> {
         self.blocking(move |directory| {
             directory.write(KEY, key_pem.as_bytes())?;
             directory.write_json(JOINING, &joining)
@@ -174,12 +178,18 @@ impl Directory {
     }
 
     /// What the engine of this member is started with.
-    pub(super) async fn engine_plan(&self, app: &App, member: &MemberFile) -> Result<EnginePlan, ClusterError> {
+    pub(super) async fn engine_plan(
+        &self,
+        app: &App,
+        member: &MemberFile,
+    ) -> Result<EnginePlan, ClusterError> {
         if member.version != FILE_VERSION {
             return Err(ClusterError::Damaged { path: self.path.join(MEMBER) });
         }
         let (ca_pem, certificate_pem, key_pem) = self
-            .blocking(|directory| Ok((directory.text(CA)?, directory.text(CERTIFICATE)?, directory.text(KEY)?)))
+            .blocking(|directory| {
+                Ok((directory.text(CA)?, directory.text(CERTIFICATE)?, directory.text(KEY)?))
+            })
             .await?;
         let cluster = &app.config.cluster;
         Ok(EnginePlan {
@@ -192,7 +202,10 @@ impl Directory {
             key_pem,
             listen: cluster.listen,
             heartbeat: Duration::from_millis(cluster.heartbeat_ms),
-            election: (Duration::from_millis(cluster.election_min_ms), Duration::from_millis(cluster.election_max_ms)),
+            election: (
+                Duration::from_millis(cluster.election_min_ms),
+                Duration::from_millis(cluster.election_max_ms),
+            ),
         })
     }
 
@@ -204,7 +217,9 @@ impl Directory {
     fn json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, ClusterError> {
         let path = self.path.join(name);
         match fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|_| ClusterError::Damaged { path }),
+            Ok(bytes) => {
+                serde_json::from_slice(&bytes).map(Some).map_err(|_| ClusterError::Damaged { path })
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(at(&path)(error)),
         }

@@ -86,7 +86,8 @@ impl Membership for Members {
         peers
             .map(|(id, peer)| {
                 let matching = peer.matching.map(LogIndex);
-                let status = MemberStatus { address: peer.member.address, voter: peer.voter, matching };
+                let status =
+                    MemberStatus { address: peer.member.address, voter: peer.voter, matching };
                 (NodeId(id), status)
             })
             .collect()

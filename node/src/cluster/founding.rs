@@ -2,8 +2,8 @@
 //! wrote into its data directory may order it, once.
 
 use super::{
-    BOOTSTRAP_PREFIX, ClusterError, ClusterKey, EnginePlan, InitOrder, Member, MemberFile, StartEngine, Started, bootstrap,
-    certificates,
+    BOOTSTRAP_PREFIX, ClusterError, ClusterKey, EnginePlan, InitOrder, Member, MemberFile,
+    StartEngine, Started, bootstrap, certificates,
     directory::{Directory, FILE_VERSION, Keys},
 };
 use crate::{app::App, clock::now_ms};
@@ -24,7 +24,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 const FIRST: NodeId = NodeId(1);
 
 /// Waits for an order and makes a cluster.
-pub(super) async fn wait(app: &App, directory: &Directory, engine: &dyn StartEngine) -> Result<Member, ClusterError> {
+pub(super) async fn wait(
+    app: &App,
+    directory: &Directory,
+    engine: &dyn StartEngine,
+) -> Result<Member, ClusterError> {
     let token = Secret::new(format!("cs-init.{}", hex::encode(rand::random::<[u8; 32]>())));
     let path = directory.write_init_token(&token).await?;
     tracing::info!(token_file = %path.display(), "this node belongs to no cluster yet; it waits for `countersignctl cluster init`");
@@ -39,7 +43,9 @@ pub(super) async fn wait(app: &App, directory: &Directory, engine: &dyn StartEng
 
 fn answer_to(order: InitOrder, answer: InitAnswer) {
     if order.answer.send(answer).is_err() {
-        tracing::warn!("nobody waits any more for the bootstrap token: remove the data directory and initialise again");
+        tracing::warn!(
+            "nobody waits any more for the bootstrap token: remove the data directory and initialise again"
+        );
     }
 }
 
@@ -55,7 +61,8 @@ async fn found(
     let (key, request) = certificates::request()?;
     let key_sha256 = certificates::requested_key(&request)?;
     let node_name = certificates::node_name(&name, FIRST);
-    let certificate_pem = certificates::sign(&ca.certificate_pem, &ca.key_pem, &request, &node_name)?;
+    let certificate_pem =
+        certificates::sign(&ca.certificate_pem, &ca.key_pem, &request, &node_name)?;
     directory.begin_founding().await?;
     let key_pem = key.serialize_pem();
     let keys = Keys {
@@ -94,7 +101,9 @@ async fn found(
         node: FIRST.0,
         bootstrap_token,
         bootstrap_expires_at: Timestamp(now_ms().saturating_add(BOOTSTRAP_LIFE_MS)),
-        ca_sha256: certificates::certificate_sha256(&ca.certificate_pem).map(hex::encode).unwrap_or_default(),
+        ca_sha256: certificates::certificate_sha256(&ca.certificate_pem)
+            .map(hex::encode)
+            .unwrap_or_default(),
     };
     Ok((Member { id: FIRST, store, membership, cluster_key }, answer))
 }

@@ -2,7 +2,8 @@
 //! authority is the one that the token pins. Until it succeeds, every try uses the same key, so the same token does.
 
 use super::{
-    ClusterError, ClusterKey, EnginePlan, JoinTokenText, Member, MemberFile, StartEngine, Started, certificates,
+    ClusterError, ClusterKey, EnginePlan, JoinTokenText, Member, MemberFile, StartEngine, Started,
+    certificates,
     directory::{Directory, FILE_VERSION, JoiningFile, Keys},
 };
 use crate::app::App;
@@ -23,7 +24,11 @@ use tokio::time::sleep;
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 
 /// Joins, however long the cluster cannot be reached.
-pub(super) async fn join(app: &App, directory: &Directory, engine: &dyn StartEngine) -> Result<Member, ClusterError> {
+pub(super) async fn join(
+    app: &App,
+    directory: &Directory,
+    engine: &dyn StartEngine,
+) -> Result<Member, ClusterError> {
     let token = token(app).await?;
     let (key, storage) = prepared(directory).await?;
     let request = JoinRequest {
@@ -60,10 +65,16 @@ pub(super) async fn join(app: &App, directory: &Directory, engine: &dyn StartEng
 
 async fn token(app: &App) -> Result<JoinTokenText, ClusterError> {
     let Some(path) = app.config.cluster.token_file.clone() else {
-        return Err(ClusterError::JoinToken { problem: "cluster.token_file is not set".to_owned() });
+        return Err(ClusterError::JoinToken {
+            problem: "cluster.token_file is not set".to_owned(),
+        });
     };
-    let text = tokio::fs::read_to_string(&path).await.map_err(|source| ClusterError::File { path, source })?;
-    text.parse().map_err(|error: super::join_token::JoinTokenError| ClusterError::JoinToken { problem: error.to_string() })
+    let text = tokio::fs::read_to_string(&path)
+        .await
+        .map_err(|source| ClusterError::File { path, source })?;
+    text.parse().map_err(|error: super::join_token::JoinTokenError| ClusterError::JoinToken {
+        problem: error.to_string(),
+    })
 }
 
 /// The key and the folder's name of this join, drawn when it began.
@@ -87,7 +98,8 @@ async fn client(app: &App, token: &JoinTokenText) -> Result<Client, ClusterError
     config.rounds = 1;
     config.token = Some(Secret::new(token.expose()));
     if let Some(path) = app.config.tls.ca_file.clone() {
-        let pem = tokio::fs::read(&path).await.map_err(|source| ClusterError::File { path, source })?;
+        let pem =
+            tokio::fs::read(&path).await.map_err(|source| ClusterError::File { path, source })?;
         config.ca_pem = Some(pem);
     }
     Client::new(config).map_err(refused)
@@ -97,7 +109,11 @@ fn refused(error: ClientError) -> ClusterError {
     ClusterError::Refused(Box::new(error))
 }
 
-async fn asked(app: &App, client: &Client, request: &JoinRequest) -> Result<JoinAnswer, ClusterError> {
+async fn asked(
+    app: &App,
+    client: &Client,
+    request: &JoinRequest,
+) -> Result<JoinAnswer, ClusterError> {
     let (first, longest) = PAUSES;
     let mut pauses = ExponentialBuilder::default()
         .with_min_delay(first)
@@ -115,7 +131,11 @@ async fn asked(app: &App, client: &Client, request: &JoinRequest) -> Result<Join
         }
         // A refused token is not passing; a cluster that is not initialised yet, or has no leader, is.
         let waits = error.problem_kind().map_or("it does not answer", ProblemKind::slug);
-        tracing::info!(error = &error as &dyn std::error::Error, waits, "the cluster cannot take this node in yet");
+        tracing::info!(
+            error = &error as &dyn std::error::Error,
+            waits,
+            "the cluster cannot take this node in yet"
+        );
         let pause = pauses.next().unwrap_or(longest);
         tokio::select! {
             () = sleep(pause) => {}
@@ -130,6 +150,10 @@ fn checked(token: &JoinTokenText, answer: &JoinAnswer) -> Result<ClusterKey, Clu
     if certificates::certificate_sha256(&answer.ca).as_ref() != Some(token.ca_sha256()) {
         return Err(wrong("its authority is not the one that the token names"));
     }
-    let bytes = Secret::new(STANDARD.decode(&answer.cluster_key).map_err(|_| wrong("the cluster key cannot be read"))?);
+    let bytes = Secret::new(
+        STANDARD
+            .decode(&answer.cluster_key)
+            .map_err(|_| wrong("the cluster key cannot be read"))?,
+    );
     ClusterKey::of(bytes.expose()).ok_or_else(|| wrong("the cluster key has another length"))
 }

@@ -60,9 +60,14 @@ impl FromStr for JoinTokenText {
 
     fn from_str(text: &str) -> Result<Self, JoinTokenError> {
         let text = text.trim();
-        let rest = text.strip_prefix(JOIN_PREFIX).filter(|_| text.len() <= MAX_TOKEN).ok_or(JoinTokenError)?;
+        let rest = text
+            .strip_prefix(JOIN_PREFIX)
+            .filter(|_| text.len() <= MAX_TOKEN)
+            .ok_or(JoinTokenError)?;
         let mut parts = rest.split('.');
-        let (Some(id), Some(secret), Some(ca), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        let (Some(id), Some(secret), Some(ca), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
             return Err(JoinTokenError);
         };
         let hexadecimal = |text: &str| !text.is_empty() && hex::decode(text).is_ok();

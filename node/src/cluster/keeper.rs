@@ -45,14 +45,22 @@ async fn step(store: &Store, membership: &dyn Membership) {
     };
     for node in nodes {
         if let Err(error) = settle(store, membership, &node).await {
-            tracing::info!(error = &error as &dyn std::error::Error, node.id = node.id.0, "the membership was not changed");
+            tracing::info!(
+                error = &error as &dyn std::error::Error,
+                node.id = node.id.0,
+                "the membership was not changed"
+            );
             return;
         }
     }
 }
 
 /// One step of one node towards what the state says.
-async fn settle(store: &Store, membership: &dyn Membership, node: &NodeRecord) -> Result<(), MembershipError> {
+async fn settle(
+    store: &Store,
+    membership: &dyn Membership,
+    node: &NodeRecord,
+) -> Result<(), MembershipError> {
     let members = membership.members();
     let known = members.get(&node.id);
     match (&node.state, known) {

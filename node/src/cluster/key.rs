@@ -51,7 +51,11 @@ impl ClusterKey {
         let mut rest = rest.to_vec();
         let opened = self
             .aead()?
-            .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(bound(cluster_id)), &mut rest)
+            .open_in_place(
+                Nonce::assume_unique_for_key(*nonce),
+                Aad::from(bound(cluster_id)),
+                &mut rest,
+            )
             .map_err(|_| ClusterError::Sealing)?;
         Ok(Secret::new(&*opened))
     }

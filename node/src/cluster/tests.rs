@@ -1,0 +1,128 @@
+//! Keys, tokens and files of the peer plane. The start of whole nodes is tested where nodes are.
+
+use super::{
+    certificates,
+    directory::{Directory, FILE_VERSION, Keys, MemberFile},
+    *,
+};
+use countersign_core::secret::Secret;
+
+#[test]
+fn what_is_sealed_opens_only_for_the_same_cluster_and_key() {
+    let key = ClusterKey::draw();
+    let sealed = key.seal(&[1; 16], b"secret").unwrap();
+    assert_eq!(key.open(&[1; 16], &sealed).unwrap(), Secret::new("secret"));
+    assert!(key.open(&[2; 16], &sealed).is_err(), "another cluster");
+    assert!(ClusterKey::draw().open(&[1; 16], &sealed).is_err(), "another key");
+    for place in 0..sealed.len() {
+        let mut changed = sealed.clone();
+        changed[place] ^= 1;
+        assert!(key.open(&[1; 16], &changed).is_err(), "byte {place} changed");
+    }
+    assert_ne!(key.seal(&[1; 16], b"secret").unwrap(), sealed, "a nonce is never used twice");
+}
+
+#[test]
+fn a_node_gets_the_name_that_the_cluster_gives_it_and_no_other() {
+    crate::tls::install_provider();
+    let ca = certificates::authority("blue").unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let asked =
+        rcgen::CertificateParams::new(vec!["node-1.blue.countersign.internal".to_owned()]).unwrap();
+    let request = asked.serialize_request(&key).unwrap().pem().unwrap();
+    let name = certificates::node_name("blue", NodeId(7));
+    let pem = certificates::sign(&ca.certificate_pem, &ca.key_pem, &request, &name).unwrap();
+    let (_, pem) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).unwrap();
+    let certificate = pem.parse_x509().unwrap();
+    let names = certificate.subject_alternative_name().unwrap().unwrap();
+    assert_eq!(names.value.general_names.len(), 1);
+    assert_eq!(
+        names.value.general_names[0].to_string(),
+        "DNSName(node-7.blue.countersign.internal)"
+    );
+    assert!(!certificate.is_ca());
+}
+
+#[test]
+fn a_request_with_a_broken_signature_is_refused() {
+    let (_, request) = certificates::request().unwrap();
+    assert!(certificates::requested_key(&request).is_ok());
+    assert!(
+        certificates::requested_key(
+            "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----"
+        )
+        .is_err()
+    );
+    assert!(certificates::requested_key("").is_err());
+}
+
+#[test]
+fn a_join_token_reads_back_and_nothing_else_does() {
+    let token = JoinTokenText::new(&[1; 8], &[2; 32], [3; 32]);
+    assert_eq!(token.expose().parse::<JoinTokenText>().unwrap(), token);
+    assert_eq!(format!("{}\n", token.expose()).parse::<JoinTokenText>().unwrap(), token);
+    let text = token.expose();
+    for wrong in [
+        "",
+        "cs-join.",
+        "cs-join.01.02",
+        "cs-join.01.02.03",
+        &text[1..],
+        &text[..text.len() - 1],
+        &format!("{text}.00"),
+    ] {
+        assert!(wrong.parse::<JoinTokenText>().is_err(), "{wrong}");
+    }
+    assert!(!format!("{token:?}").contains(&hex::encode([2_u8; 32])), "the secret is not shown");
+}
+
+#[tokio::test]
+async fn the_keys_of_a_member_are_there_after_a_restart_and_nobody_else_reads_them() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let directory = Directory::open(folder.path()).await.unwrap();
+    let key = ClusterKey::draw();
+    let keys =
+        Keys { cluster_key: &key, ca_pem: "ca", certificate_pem: "certificate", key_pem: "key" };
+    directory.write_keys(keys).await.unwrap();
+    let member = MemberFile {
+        version: FILE_VERSION,
+        cluster_id: "00".into(),
+        cluster_name: "blue".into(),
+        node: 3,
+    };
+    directory.become_member(member.clone()).await.unwrap();
+    let again = Directory::open(folder.path()).await.unwrap();
+    assert_eq!(again.member().await.unwrap(), Some(member));
+    assert_eq!(again.cluster_key().await.unwrap(), key);
+    for name in ["keys/cluster.key", "keys/peer.key", "member.json"] {
+        let mode = std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{name}");
+    }
+    assert!(again.has_log().is_err(), "a member whose log is gone does not come back");
+}
+
+#[tokio::test]
+async fn what_an_unfinished_founding_left_is_cleared_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = Directory::open(folder.path()).await.unwrap();
+    directory.begin_founding().await.unwrap();
+    std::fs::create_dir(folder.path().join("raft")).unwrap();
+    Directory::open(folder.path()).await.unwrap();
+    assert!(!folder.path().join("raft").exists());
+    assert!(!folder.path().join("founding").exists());
+}
+
+#[tokio::test]
+async fn only_the_token_of_the_data_directory_makes_a_cluster() {
+    let bootstrap = Bootstrap::default();
+    let token = Secret::new("cs-init.right");
+    assert_eq!(bootstrap.init(&token, None).await.unwrap_err(), NotTaken::NotWaiting);
+    let orders = bootstrap.wait(&token);
+    assert_eq!(
+        bootstrap.init(&Secret::new("cs-init.wrong"), None).await.unwrap_err(),
+        NotTaken::WrongToken
+    );
+    drop(orders);
+    assert_eq!(bootstrap.init(&token, None).await.unwrap_err(), NotTaken::Failed);
+}

@@ -29,7 +29,10 @@ pub(super) async fn look(app: &App) {
             gauge!("countersign_hold_open_holds", "state" => "approved").set(count(approved));
         }
         Ok(Err(error)) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the holds could not be counted");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the holds could not be counted"
+            );
         }
         Err(_stopping) => {}
     }

@@ -82,7 +82,11 @@ async fn connection(stream: TcpStream, handle: Handle, app: Arc<App>) {
     }
 }
 
-async fn answer(request: &Request<Incoming>, handle: &Handle, app: &Arc<App>) -> Response<Full<Bytes>> {
+async fn answer(
+    request: &Request<Incoming>,
+    handle: &Handle,
+    app: &Arc<App>,
+) -> Response<Full<Bytes>> {
     let (status, text) = if request.uri().path() != "/metrics" {
         (StatusCode::NOT_FOUND, "metrics are at /metrics\n".to_owned())
     } else if request.method() != Method::GET {

@@ -181,7 +181,8 @@ impl Client {
 
     /// Whether the asked node may take agents. A node that is not ready answers too.
     pub async fn readiness(&self) -> Result<Readiness> {
-        self.send(Call::get(&["readyz"]).query(&serde_json::json!({"verbose": true}))).await
+        let call = Call::get(&["readyz"]).query(&serde_json::json!({"verbose": true}));
+        self.send(call.answering_with(503)).await
     }
 
     async fn post<T: DeserializeOwned>(

@@ -55,6 +55,8 @@ pub(super) struct Call {
     body: Option<Value>,
     headers: Vec<(header::HeaderName, String)>,
     repeat: Repeat,
+    /// A status beside 2xx whose body is an answer too.
+    answers_with: Option<u16>,
 }
 
 impl Call {
@@ -70,7 +72,14 @@ impl Call {
             body: None,
             headers: Vec::new(),
             repeat,
+            answers_with: None,
         }
+    }
+
+    /// A body with this status is an answer too.
+    pub(super) fn answering_with(mut self, status: u16) -> Self {
+        self.answers_with = Some(status);
+        self
     }
 
     /// The fields of `query` that are set, as the query of the URL.
@@ -188,10 +197,10 @@ impl Shared {
         let transport = |source| ClientError::Transport { endpoint: endpoint.to_string(), source };
         let request = self.request(endpoint, call, token)?;
         let response = request.send().await.map_err(transport)?;
-        if response.status().is_success() {
+        let status = response.status();
+        if status.is_success() || call.answers_with == Some(status.as_u16()) {
             return Ok(response);
         }
-        let status = response.status();
         let bytes = whole_body(endpoint.as_str(), response).await?;
         match serde_json::from_slice::<Problem>(&bytes) {
             Ok(problem) => Err(ClientError::Problem(Box::new(problem))),
