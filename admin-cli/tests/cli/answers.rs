@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 /// The fingerprint of [`hold`].
-pub(crate) const FINGERPRINT: &str = "abababababababababababababababababababababababababababababababab";
+pub(crate) const FINGERPRINT: &str =
+    "abababababababababababababababababababababababababababababababab";
 
 /// A hold whose text tries to deceive.
 pub(crate) fn hold(state: &str) -> Value {
@@ -53,8 +54,11 @@ pub(crate) fn cluster(quorum: bool) -> Value {
             "incarnation": id,
         })
     };
-    let (leader, verdict) =
-        if quorum { (json!(3), "tolerates 1 more failure") } else { (json!(null), "no quorum: 1 of 3 nodes answers") };
+    let (leader, verdict) = if quorum {
+        (json!(3), "tolerates 1 more failure")
+    } else {
+        (json!(null), "no quorum: 1 of 3 nodes answers")
+    };
     json!({
         "cluster_id": "c", "name": "dev", "node": 1, "leader": leader, "term": 4, "committed_index": 43,
         "applied_index": 43, "log_time": "2026-11-22T20:00:00.000Z", "policy_revision": 12,

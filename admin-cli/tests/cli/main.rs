@@ -14,7 +14,12 @@ use stub::Stub;
 /// The binary with an environment of its own.
 fn ctl(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_countersignctl"));
-    command.args(arguments).env_clear().env("XDG_CONFIG_HOME", folder).env("COLUMNS", "100").stdin(Stdio::null());
+    command
+        .args(arguments)
+        .env_clear()
+        .env("XDG_CONFIG_HOME", folder)
+        .env("COLUMNS", "100")
+        .stdin(Stdio::null());
     command
 }
 
@@ -22,7 +27,11 @@ fn ctl(folder: &Path, arguments: &[&str]) -> Command {
 fn told(output: &Output) -> String {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let status = output.status.code().unwrap();
-    format!("status {status}\n--- stdout\n{}--- stderr\n{}", text(&output.stdout), text(&output.stderr))
+    format!(
+        "status {status}\n--- stdout\n{}--- stderr\n{}",
+        text(&output.stdout),
+        text(&output.stderr)
+    )
 }
 
 /// Runs a command without a server.
@@ -54,6 +63,7 @@ fn help_names_every_command_and_the_exit_statuses() {
 fn a_command_line_that_cannot_be_understood_has_status_2() {
     assert_snapshot!(offline(&["holds", "aprove", "x"]));
     assert_snapshot!(offline(&["audit", "verify"]));
+    assert_snapshot!(offline(&["-o", "json", "holds", "show"]));
 }
 
 #[test]
@@ -89,20 +99,31 @@ fn problems_have_their_exit_statuses_and_stay_off_stdout() {
         });
         let stub = Stub::start(vec![("GET /v1/holds/hold_1", http, problem)]);
         let told = online(&stub, &["holds", "show", "hold_1", "-o", "json"]);
-        assert!(told.starts_with(&format!("status {status}\n--- stdout\n--- stderr\n{{")), "{slug}: {told}");
+        assert!(
+            told.starts_with(&format!("status {status}\n--- stdout\n--- stderr\n{{")),
+            "{slug}: {told}"
+        );
         assert!(told.contains(&format!("\"exit_status\":{status}")), "{slug}: {told}");
     }
 }
 
 #[test]
 fn holds_are_listed_as_a_table_and_as_json() {
-    let stub = Stub::start(vec![("GET /v1/holds", 200, json!({"items": [answers::hold("pending")]}))]);
+    let stub =
+        Stub::start(vec![("GET /v1/holds", 200, json!({"items": [answers::hold("pending")]}))]);
     assert_snapshot!(online(&stub, &["holds", "list", "--state", "pending"]));
     assert_snapshot!(online(&stub, &["holds", "list", "-o", "wide"]));
     let told = online(&stub, &["holds", "list", "-o", "json"]);
     let stdout = told.split("--- stdout\n").nth(1).unwrap().split("--- stderr").next().unwrap();
-    assert_eq!(serde_json::from_str::<serde_json::Value>(stdout).unwrap(), json!([answers::hold("pending")]));
-    assert!(stub.requests().iter().any(|request| request.line == "GET /v1/holds?state=pending HTTP/1.1"));
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(stdout).unwrap(),
+        json!([answers::hold("pending")])
+    );
+    assert!(
+        stub.requests()
+            .iter()
+            .any(|request| request.line == "GET /v1/holds?state=pending HTTP/1.1")
+    );
 }
 
 #[test]
@@ -120,7 +141,8 @@ fn an_approval_sends_the_fingerprint_of_what_was_shown() {
     let told = online(&stub, &["holds", "approve", "hold_1", "--yes", "--comment", "fine"]);
     assert!(told.starts_with("status 0\n"), "{told}");
     assert!(told.contains("exact text, 47 bytes:"), "{told}");
-    let sent = stub.requests().into_iter().find(|request| request.line.starts_with("POST ")).unwrap();
+    let sent =
+        stub.requests().into_iter().find(|request| request.line.starts_with("POST ")).unwrap();
     let body: serde_json::Value = serde_json::from_str(&sent.body).unwrap();
     let expected = json!({
         "decision": "approve", "comment": "fine", "fingerprint": answers::FINGERPRINT, "for_seconds": 0,
@@ -138,9 +160,11 @@ fn nobody_approves_unasked_and_unseen() {
 
 #[test]
 fn a_fingerprint_that_was_seen_elsewhere_is_sent_as_it_is() {
-    let stub = Stub::start(vec![("POST /v1/holds/hold_1/decision", 200, answers::hold("rejected"))]);
+    let stub =
+        Stub::start(vec![("POST /v1/holds/hold_1/decision", 200, answers::hold("rejected"))]);
     let other = "cd".repeat(32);
-    let told = online(&stub, &["holds", "reject", "hold_1", "--fingerprint", &other, "--comment", "no"]);
+    let told =
+        online(&stub, &["holds", "reject", "hold_1", "--fingerprint", &other, "--comment", "no"]);
     assert!(told.starts_with("status 0\n"), "{told}");
     assert_eq!(stub.requests().len(), 1);
     assert!(stub.requests()[0].body.contains(&other));
@@ -158,7 +182,8 @@ fn the_status_of_the_cluster_ends_in_a_verdict() {
 fn a_diff_shows_the_lines_that_differ() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("policy.yaml");
-    std::fs::write(&file, "kind: Policy\nname: sample\nspec:\n  cedar: |\n    permit();\n").unwrap();
+    std::fs::write(&file, "kind: Policy\nname: sample\nspec:\n  cedar: |\n    permit();\n")
+        .unwrap();
     let stub = Stub::start(vec![("POST /v1/apply", 200, answers::applied())]);
     assert_snapshot!(online(&stub, &["diff", "-f", file.to_str().unwrap()]));
     let sent: serde_json::Value = serde_json::from_str(&stub.requests()[0].body).unwrap();
@@ -169,9 +194,27 @@ fn a_diff_shows_the_lines_that_differ() {
 #[test]
 fn a_document_that_cannot_be_read_is_named_with_its_line() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("a.yaml"), "kind: Policy\nname: a\nname: b\nspec: {}\n").unwrap();
-    let output = ctl(folder.path(), &["apply", "-f", "a.yaml"]).current_dir(folder.path()).output().unwrap();
+    std::fs::write(folder.path().join("a.yaml"), "kind: Policy\nname: a\nname: b\nspec: {}\n")
+        .unwrap();
+    let output =
+        ctl(folder.path(), &["apply", "-f", "a.yaml"]).current_dir(folder.path()).output().unwrap();
     assert_snapshot!(told(&output));
+}
+
+#[test]
+fn an_exported_chain_is_verified_and_a_cut_one_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let zero = "0".repeat(64);
+    let header =
+        r#"{"export":{"format":"countersign-audit-export-v1","cluster_id":"c","after":0}}"#;
+    let head = json!({"head": {"sequence": 0, "hash": zero, "index": 9, "at": "2026-11-22T20:00:00.000Z", "cluster_id": "c", "node": 1}});
+    std::fs::write(folder.path().join("whole.jsonl"), format!("{header}\n{head}\n")).unwrap();
+    std::fs::write(folder.path().join("cut.jsonl"), format!("{header}\n")).unwrap();
+    let run = |file| {
+        ctl(folder.path(), &["audit", "verify", file]).current_dir(folder.path()).output().unwrap()
+    };
+    assert_snapshot!(told(&run("whole.jsonl")));
+    assert_snapshot!(told(&run("cut.jsonl")));
 }
 
 #[test]
@@ -179,7 +222,10 @@ fn policies_are_checked_without_a_server() {
     let folder = tempfile::tempdir().unwrap();
     let text = "permit(principal, action == Action::\"postgres:fly\", resource);\n";
     std::fs::write(folder.path().join("p.cedar"), text).unwrap();
-    let output = ctl(folder.path(), &["policy", "check", "p.cedar"]).current_dir(folder.path()).output().unwrap();
+    let output = ctl(folder.path(), &["policy", "check", "p.cedar"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
     assert_snapshot!(told(&output));
 }
 
@@ -187,14 +233,16 @@ fn policies_are_checked_without_a_server() {
 fn contexts_are_added_listed_and_used() {
     let folder = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str]| told(&ctl(folder.path(), arguments).output().unwrap());
-    let add = run(&["context", "add", "prod", "--server", "https://a:1", "--server", "https://b:2"]);
+    let add =
+        run(&["context", "add", "prod", "--server", "https://a:1", "--server", "https://b:2"]);
     assert!(add.starts_with("status 0\n"), "{add}");
     run(&["context", "add", "test", "--server", "https://c:3"]);
     run(&["context", "use", "test"]);
     assert_snapshot!(run(&["context", "list"]));
     assert!(run(&["context", "use", "nowhere"]).starts_with("status 3\n"));
     let file = folder.path().join("countersign/contexts.toml");
-    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(file).unwrap().permissions());
+    let mode =
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(file).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600);
 }
 
