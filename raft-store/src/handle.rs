@@ -1,12 +1,13 @@
 //! The store as the node sees it: typed proposals, typed reads, the effects, and the two places where proofs of a
 //! commit are minted. What a command does is decided in `apply`; how it reaches the log is the engine's.
 
+mod engine;
 mod error;
 mod log;
 mod view;
 
 pub use error::{LogError, ProposeError, ReadError};
-pub use log::{BoxFuture, Effects, Log, SharedView, Status};
+pub use log::{BoxFuture, Effects, Log, Look, Status};
 pub use view::{
     AuditFilter, AuditPage, HoldFilter, HoldPage, HoldsIn, SessionFilter, SessionPage, StateView,
 };
@@ -17,10 +18,14 @@ use crate::{
         Decide, EndSession, Initialise, Intent, NodeUp, OpenHold, OpenSession, ParkHold, Refused,
         RemoveNode, Revoke, UseJoinToken, WithdrawHold,
     },
+    COMMAND_BYTES, EngineConfig, StartError,
+    apply::StateMachine,
     effect::Happened,
+    engine::Engine,
     format,
+    limits::Limit,
     records::HoldRecord,
-    reply::{Answer, Reply, SessionOpened},
+    reply::{Answer, Reply, SessionOpened, StateRefusal},
 };
 use countersign_core::{
     gate::{CancelKey, Settlement},
@@ -29,6 +34,7 @@ use countersign_core::{
     permit::Receipt,
 };
 use std::sync::Arc;
+use tokio::net::TcpListener;
 
 /// A handle on the replicated state. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -65,6 +71,16 @@ pub struct Claimed {
 }
 
 impl Store {
+    /// Starts an engine with the state machine of Countersign. The engine is for what is not proposed: membership,
+    /// leases, certificates, stopping.
+    pub async fn start(
+        config: EngineConfig,
+        listener: TcpListener,
+    ) -> Result<(Self, Arc<Engine>), StartError> {
+        let engine = Arc::new(Engine::start(config, Arc::new(StateMachine), listener).await?);
+        Ok((Self::over(Arc::<Engine>::clone(&engine)), engine))
+    }
+
     /// A store over this log.
     pub fn over(log: Arc<dyn Log>) -> Self {
         Self { log }
@@ -72,13 +88,19 @@ impl Store {
 
     /// Proposes a command and waits for its answer. The typed methods below are for callers; this is for what has none.
     pub async fn propose(&self, command: &Command) -> Result<Committed<Reply>, ProposeError> {
-        let (index, bytes) = self.log.propose(format::encode_command(command)?).await?;
+        let command = format::encode_command(command)?;
+        if command.len() > COMMAND_BYTES {
+            return Err(StateRefusal::OverLimit { limit: Limit::HeldText }.into());
+        }
+        let (index, bytes) = self.log.propose(command).await?;
         Ok(Committed { value: format::decode_reply(&bytes)?, index: LogIndex(index) })
     }
 
-    /// A consistent picture of what this node has applied. Reads the disk: not for long walks on an async task.
+    /// Typed reads of what this node has applied; each call on it sees one consistent picture. Reads the disk: not for long
+    /// walks on an async task.
+    #[expect(clippy::unnecessary_wraps, reason = "a log may refuse to be read, as one that has halted")]
     pub fn view(&self) -> Result<StateView, ReadError> {
-        Ok(StateView::new(self.log.view()?))
+        Ok(StateView::new(Arc::clone(&self.log)))
     }
 
     /// Asks the leader, and through it a quorum, how far the log is, and waits until this node has applied that. A view

@@ -6,7 +6,7 @@ use std::fmt;
 /// Bytes of the text of a held operation: a reviewer is shown the whole of it.
 pub const MAX_HELD_TEXT: usize = 1024 * 1024;
 /// Bytes of all bound values of a held operation, as sent and as shown.
-pub const MAX_HELD_PARAMETERS: usize = 2 * 1024 * 1024;
+pub const MAX_HELD_PARAMETERS: usize = 1024 * 1024;
 /// Bytes of an operation's text in an audit event; its whole length stands beside it.
 pub const MAX_AUDIT_TEXT: usize = 64 * 1024;
 /// Bytes of any other single text of a command: summaries, comments, reasons, names.

@@ -37,7 +37,7 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// A connection that does not answer a ping sent this often for this long is dead.
 pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(1);
 /// The longest frame either side accepts: a piece of the log is at most 2 MiB and one entry, a batch at most 1 MiB and
-/// one command.
+/// one command, which is at most 3 MiB.
 pub(crate) const FRAME_BYTES: usize = 8 << 20;
 /// Snapshot bytes in one frame.
 pub(crate) const SNAPSHOT_FRAME_BYTES: usize = 1 << 20;

@@ -18,8 +18,8 @@ use crate::encoding::ForwardedReply;
 use crate::network::Peers;
 use crate::raft_types::Raft;
 
-/// The longest command.
-pub const COMMAND_BYTES: usize = 1 << 20;
+/// The longest command: a held operation with its text and its values.
+pub const COMMAND_BYTES: usize = 3 << 20;
 /// Commands that wait to be gathered.
 const QUEUE: usize = 8192;
 /// Bytes of commands that wait or are under way; the permits are bytes.

@@ -12,6 +12,7 @@
 mod administer;
 mod copy;
 mod define;
+mod demands;
 mod expression;
 mod functions;
 mod grammar;
@@ -38,6 +39,7 @@ use std::{collections::BTreeSet, fmt, ops::Range};
 
 use serde::{Deserialize, Serialize};
 
+pub use demands::policy_demands;
 pub use functions::built_in_functions;
 pub use grammar::{Grammar, GrammarCommand, GrammarLimits};
 pub use name::Name;
@@ -86,7 +88,7 @@ pub struct Statement {
     pub notes: BTreeSet<String>,
     /// The text with constants replaced, for display and grants; never for binding an approval.
     pub normalised: Option<String>,
-    /// libpg_query's fingerprint with schema and full relation names counted in, for display and grants only.
+    /// The fingerprint of `libpg_query` with schema and full relation names counted in, for display and grants only.
     pub fingerprint: Option<String>,
 }
 

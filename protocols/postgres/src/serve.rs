@@ -60,19 +60,18 @@ pub async fn serve(
     config: ServeConfig,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
-    let mut tls = ServerConfig::clone(&config.tls);
-    tls.alpn_protocols = vec![ALPN.to_vec()];
-    let listening = Arc::new(Listening {
-        tls: Arc::new(tls),
-        targets,
-        surroundings: Arc::new(Surroundings {
-            gate,
-            reader: session::TextReader::Worker(config.grammar),
-            catalogues: Catalogues::new(),
-            shutdown: shutdown.clone(),
-        }),
-        sessions: Arc::new(Semaphore::new(MAX_SESSIONS)),
-    });
+    let surroundings = Surroundings {
+        gate,
+        reader: session::TextReader::Worker(config.grammar),
+        catalogues: Catalogues::new(),
+        shutdown: shutdown.clone(),
+    };
+    accept(listener, Listening::new(config.tls, targets, surroundings), shutdown).await;
+    Ok(())
+}
+
+/// The accept loop. It does no handshake.
+pub(crate) async fn accept(listener: TcpListener, listening: Arc<Listening>, shutdown: CancellationToken) {
     let unauthenticated = Arc::new(Semaphore::new(MAX_UNAUTHENTICATED));
     let tasks = TaskTracker::new();
     loop {
@@ -95,17 +94,24 @@ pub async fn serve(
     if timeout(DRAIN_DEADLINE, tasks.wait()).await.is_err() {
         tracing::warn!("sessions were still open when the node shut down");
     }
-    Ok(())
 }
 
+/// What the connections of a listener share.
 pub(crate) struct Listening {
-    pub(crate) tls: Arc<ServerConfig>,
-    pub(crate) targets: Arc<dyn Targets>,
-    pub(crate) surroundings: Arc<Surroundings>,
-    pub(crate) sessions: Arc<Semaphore>,
+    tls: Arc<ServerConfig>,
+    targets: Arc<dyn Targets>,
+    surroundings: Arc<Surroundings>,
+    sessions: Arc<Semaphore>,
 }
 
 impl Listening {
+    pub(crate) fn new(tls: Arc<ServerConfig>, targets: Arc<dyn Targets>, surroundings: Surroundings) -> Arc<Self> {
+        let mut tls = ServerConfig::clone(&tls);
+        tls.alpn_protocols = vec![ALPN.to_vec()];
+        let sessions = Arc::new(Semaphore::new(MAX_SESSIONS));
+        Arc::new(Self { tls: Arc::new(tls), targets, surroundings: Arc::new(surroundings), sessions })
+    }
+
     async fn connection(self: Arc<Self>, socket: TcpStream, address: SocketAddr, place: OwnedSemaphorePermit) {
         if let Err(error) = prepare(&socket) {
             tracing::debug!(%error, "a connection was lost at once");

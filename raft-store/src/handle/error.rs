@@ -45,4 +45,7 @@ pub enum ReadError {
     /// A stored form is not readable.
     #[error("a stored form is not readable")]
     Format(#[from] FormatError),
+    /// The engine showed nothing.
+    #[error("the store showed no state")]
+    Unseen,
 }

@@ -1,18 +1,66 @@
 //! What the typed store needs of the engine: bytes in, bytes out. The engine implements it; so can a test in one process.
 
 use super::LogError;
-use crate::machine::{StoreError, View};
+use crate::{
+    EffectsLost,
+    machine::{Effect, StoreError, View},
+    state_machine::Effects as EngineEffects,
+};
 use countersign_core::id::{LogIndex, NodeId};
-use std::{collections::BTreeSet, fmt, pin::Pin, sync::Arc};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    fmt,
+    pin::Pin,
+    sync::Arc,
+};
+use tokio::sync::broadcast::{self, error::RecvError};
 
 /// A boxed future.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// A consistent picture of the state that can be handed about.
-pub type SharedView = Arc<dyn View + Send + Sync>;
+/// What is shown of the state: the picture, and the index of the last entry in it.
+pub type Look<'l> = &'l mut (dyn FnMut(&dyn View, u64) + Send);
 
-/// What happens, as log index and stored form, in log order.
-pub type Effects = tokio::sync::broadcast::Receiver<(u64, Arc<[u8]>)>;
+/// What happens from now on, as log index and stored form, in log order.
+#[derive(Debug)]
+pub struct Effects {
+    entries: Entries,
+    waiting: VecDeque<(u64, Arc<[u8]>)>,
+}
+
+#[derive(Debug)]
+enum Entries {
+    Engine(EngineEffects),
+    Channel(broadcast::Receiver<(u64, Vec<Effect>)>),
+}
+
+impl Effects {
+    /// Effects of entries that come over a channel, for logs of one process.
+    pub fn of_channel(channel: broadcast::Receiver<(u64, Vec<Effect>)>) -> Self {
+        Self { entries: Entries::Channel(channel), waiting: VecDeque::new() }
+    }
+
+    /// The next effect. Safe to drop and call again.
+    ///
+    /// # Errors
+    /// [`RecvError::Lagged`] when some were missed: the state must be looked at. [`RecvError::Closed`] after the end.
+    pub async fn recv(&mut self) -> Result<(u64, Arc<[u8]>), RecvError> {
+        loop {
+            if let Some(effect) = self.waiting.pop_front() {
+                return Ok(effect);
+            }
+            let (index, effects) = match &mut self.entries {
+                Entries::Channel(channel) => channel.recv().await?,
+                Entries::Engine(engine) => engine.next().await.map_err(|lost| match lost {
+                    // How many is not known.
+                    EffectsLost::Lagged => RecvError::Lagged(1),
+                    EffectsLost::Stopped => RecvError::Closed,
+                })?,
+            };
+            self.waiting.extend(effects.into_iter().map(|effect| (index, Arc::from(effect))));
+        }
+    }
+}
 
 /// A replicated log with the state machine behind it.
 pub trait Log: Send + Sync + fmt::Debug {
@@ -25,8 +73,8 @@ pub trait Log: Send + Sync + fmt::Debug {
     /// Waits until this node has applied `index`.
     fn applied(&self, index: u64) -> BoxFuture<'_, Result<(), LogError>>;
 
-    /// A picture of what this node has applied.
-    fn view(&self) -> Result<SharedView, StoreError>;
+    /// Shows one consistent picture of what this node has applied.
+    fn look(&self, look: Look<'_>) -> Result<(), StoreError>;
 
     /// Whether the serving lease is valid now.
     fn has_lease(&self) -> bool;
@@ -55,4 +103,10 @@ pub struct Status {
     pub voters: BTreeSet<NodeId>,
     /// Who only follows.
     pub learners: BTreeSet<NodeId>,
+}
+
+impl From<EngineEffects> for Effects {
+    fn from(engine: EngineEffects) -> Self {
+        Self { entries: Entries::Engine(engine), waiting: VecDeque::new() }
+    }
 }

@@ -1,11 +1,15 @@
 //! Typed reads of a consistent picture of the state. Lists are paged: a page ends at its limit, or after so many rows
 //! looked at, and carries the cursor to go on from.
+//!
+//! Each read sees one consistent picture, and never an older one than the read before. Two reads may see two pictures:
+//! what must belong together is read by one call.
 
-use super::{ReadError, log::SharedView};
+use super::{Log, ReadError};
 use crate::{
     format::Stored,
     key_space::{self, Single, Table},
     limits::MAX_ROWS_A_READ,
+    machine::View,
     records::{
         ClusterRecord, HeldOperation, HoldPhase, HoldRecord, JoinTokenRecord, NodeRecord,
         OperationRecord, ResourceKind, ResourceRecord, RevocationRecord, SessionRecord,
@@ -19,17 +23,12 @@ use countersign_core::{
     log_time::LogTime,
     record::{AuditEvent, ChainHead, EventKind},
 };
+use std::sync::Arc;
 
-/// A consistent picture of the state.
-#[derive(Clone)]
+/// Typed reads of what a node has applied.
+#[derive(Clone, Debug)]
 pub struct StateView {
-    view: SharedView,
-}
-
-impl std::fmt::Debug for StateView {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("StateView")
-    }
+    log: Arc<dyn Log>,
 }
 
 /// Which holds are listed. Newest first.
@@ -108,9 +107,26 @@ pub struct AuditPage {
 }
 
 impl StateView {
-    /// Typed reads of `view`.
-    pub fn new(view: SharedView) -> Self {
-        Self { view }
+    /// Typed reads of what `log` has applied.
+    pub fn new(log: Arc<dyn Log>) -> Self {
+        Self { log }
+    }
+
+    fn look<T: Send>(
+        &self,
+        look: impl FnOnce(&dyn View) -> Result<T, ReadError> + Send,
+    ) -> Result<T, ReadError> {
+        let (mut look, mut seen) = (Some(look), None);
+        self.log.look(&mut |view, _applied| {
+            if let Some(look) = look.take() {
+                seen = Some(look(view));
+            }
+        })?;
+        seen.unwrap_or(Err(ReadError::Unseen))
+    }
+
+    fn get<T: Stored + Send>(&self, key: &[u8]) -> Result<Option<T>, ReadError> {
+        self.look(|view| state::get(view, key))
     }
 }
 
@@ -118,47 +134,48 @@ impl StateView {
 impl StateView {
     /// The cluster; `None` before it is initialised.
     pub fn cluster(&self) -> Result<Option<ClusterRecord>, ReadError> {
-        state::get(&*self.view, &key_space::single(Single::Cluster))
+        self.get(&key_space::single(Single::Cluster))
     }
 
     /// Log time.
     pub fn log_time(&self) -> Result<LogTime, ReadError> {
-        state::number(&*self.view, Single::LogTime).map(LogTime)
+        self.look(|view| state::number(view, Single::LogTime)).map(LogTime)
     }
 
     /// The policy revision in force; it moves with policies, bindings and identity providers.
     pub fn policy_revision(&self) -> Result<Revision, ReadError> {
-        state::number(&*self.view, Single::PolicyRevision).map(Revision)
+        self.look(|view| state::number(view, Single::PolicyRevision)).map(Revision)
     }
 
     /// The end of the audit chain.
     pub fn chain_head(&self) -> Result<ChainHead, ReadError> {
-        Ok(state::get(&*self.view, &key_space::single(Single::ChainHead))?.unwrap_or_default())
+        Ok(self.get(&key_space::single(Single::ChainHead))?.unwrap_or_default())
     }
 
     /// A hold.
     pub fn hold(&self, id: HoldId) -> Result<Option<HoldRecord>, ReadError> {
-        state::get(&*self.view, &key_space::hold(id))
+        self.get(&key_space::hold(id))
     }
 
     /// The operation of a hold, whole.
     pub fn held_operation(&self, id: HoldId) -> Result<Option<HeldOperation>, ReadError> {
-        state::get(&*self.view, &key_space::held_operation(id))
+        self.get(&key_space::held_operation(id))
     }
 
     /// A session.
     pub fn session(&self, id: SessionId) -> Result<Option<SessionRecord>, ReadError> {
-        state::get(&*self.view, &key_space::session(id))
+        self.get(&key_space::session(id))
     }
 
     /// The open session of a cancel key.
     pub fn session_of_key(&self, key: CancelKey) -> Result<Option<SessionId>, ReadError> {
-        Ok(state::id_at(&*self.view, &key_space::cancel_key(key))?.map(SessionId::from_bytes))
+        let id = self.look(|view| state::id_at(view, &key_space::cancel_key(key)))?;
+        Ok(id.map(SessionId::from_bytes))
     }
 
     /// An operation whose intent is recorded.
     pub fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, ReadError> {
-        state::get(&*self.view, &key_space::operation(id))
+        self.get(&key_space::operation(id))
     }
 
     /// A resource.
@@ -167,27 +184,28 @@ impl StateView {
         kind: ResourceKind,
         name: &str,
     ) -> Result<Option<ResourceRecord>, ReadError> {
-        state::get(&*self.view, &key_space::resource(kind, name))
+        self.get(&key_space::resource(kind, name))
     }
 
     /// The revocation of an identity; `None` when it is not revoked.
     pub fn revocation(&self, of: &Identity) -> Result<Option<RevocationRecord>, ReadError> {
-        state::get(&*self.view, &key_space::revocation(of))
+        self.get(&key_space::revocation(of))
     }
 
     /// A join token, used, open or expired but not yet removed.
     pub fn join_token(&self, sha256: &[u8; 32]) -> Result<Option<JoinTokenRecord>, ReadError> {
-        state::get(&*self.view, &key_space::join_token(sha256))
+        self.get(&key_space::join_token(sha256))
     }
 
     /// A node.
     pub fn node(&self, id: NodeId) -> Result<Option<NodeRecord>, ReadError> {
-        state::get(&*self.view, &key_space::node(id))
+        self.get(&key_space::node(id))
     }
 
     /// When the next thing expires.
     pub fn next_expiry(&self) -> Result<Option<LogTime>, ReadError> {
-        let first = self.view.scan(&key_space::table(Table::Expiry), None, 1)?;
+        let table = key_space::table(Table::Expiry);
+        let first = self.look(|view| Ok(view.scan(&table, None, 1)?))?;
         Ok(first.first().and_then(|(key, _)| key_space::read_expiry(key)).map(|(at, _)| at))
     }
 }
@@ -197,6 +215,14 @@ impl StateView {
     /// All resources of a kind, by name.
     pub fn resources(&self, kind: ResourceKind) -> Result<Vec<ResourceRecord>, ReadError> {
         self.whole(&key_space::resources(kind))
+    }
+
+    /// The policies and the policy revision in force, of one picture: what is compiled from these is in force then.
+    pub fn policies(&self) -> Result<(Revision, Vec<ResourceRecord>), ReadError> {
+        self.look(|view| {
+            let revision = Revision(state::number(view, Single::PolicyRevision)?);
+            Ok((revision, whole(view, &key_space::resources(ResourceKind::Policy))?))
+        })
     }
 
     /// All nodes, removed ones too, by id.
@@ -225,24 +251,25 @@ impl StateView {
                 | HoldPhase::Invalidated),
             ) => (Table::HoldByNumber, Some(phase)),
         };
-        let mut rows = NewestFirst::new(&*self.view, table, filter.before);
-        let mut holds = Vec::new();
-        let mut last = None;
-        for _ in 0..MAX_ROWS_A_READ {
-            if holds.len() >= limit {
-                return Ok(HoldPage { holds, next: last });
+        let wanted =
+            |hold: &HoldRecord| phase.is_none_or(|phase| HoldPhase::of(&hold.hold.state) == phase);
+        self.look(|view| {
+            let mut rows = NewestFirst::new(view, table, filter.before);
+            let mut holds = Vec::new();
+            let mut last = None;
+            for _ in 0..MAX_ROWS_A_READ {
+                if holds.len() >= limit {
+                    return Ok(HoldPage { holds, next: last });
+                }
+                let Some((number, id)) = rows.step()? else {
+                    return Ok(HoldPage { holds, next: None });
+                };
+                last = Some(number);
+                let hold = state::get(view, &key_space::hold(HoldId::from_bytes(id)))?;
+                holds.extend(hold.filter(wanted));
             }
-            let Some((number, id)) = rows.step()? else {
-                return Ok(HoldPage { holds, next: None });
-            };
-            last = Some(number);
-            let hold = self.hold(HoldId::from_bytes(id))?;
-            let wanted = |hold: &HoldRecord| {
-                phase.is_none_or(|phase| HoldPhase::of(&hold.hold.state) == phase)
-            };
-            holds.extend(hold.filter(wanted));
-        }
-        Ok(HoldPage { holds, next: last })
+            Ok(HoldPage { holds, next: last })
+        })
     }
 
     /// Up to `limit` sessions, newest first, before the cursor `before`.
@@ -256,29 +283,32 @@ impl StateView {
             SessionFilter::Open => Table::OpenSessionByNumber,
             SessionFilter::Any => Table::SessionByNumber,
         };
-        let mut rows = NewestFirst::new(&*self.view, table, before);
-        let mut sessions = Vec::new();
-        let mut last = None;
-        while sessions.len() < limit.min(MAX_ROWS_A_READ) {
-            let Some((number, id)) = rows.step()? else {
-                return Ok(SessionPage { sessions, next: None });
-            };
-            last = Some(number);
-            sessions.extend(self.session(SessionId::from_bytes(id))?);
-        }
-        Ok(SessionPage { sessions, next: last })
+        self.look(|view| {
+            let mut rows = NewestFirst::new(view, table, before);
+            let mut sessions = Vec::new();
+            let mut last = before;
+            while sessions.len() < limit.min(MAX_ROWS_A_READ) {
+                let Some((number, id)) = rows.step()? else {
+                    return Ok(SessionPage { sessions, next: None });
+                };
+                last = Some(number);
+                let id = SessionId::from_bytes(id);
+                sessions.extend(state::get(view, &key_space::session(id))?);
+            }
+            Ok(SessionPage { sessions, next: last })
+        })
     }
 
     /// One audit event.
     pub fn audit_event(&self, sequence: u64) -> Result<Option<AuditEvent>, ReadError> {
-        state::get(&*self.view, &key_space::audit(sequence))
+        self.get(&key_space::audit(sequence))
     }
 
     /// Up to `limit` audit events in order.
     pub fn audit_events(&self, filter: &AuditFilter, limit: usize) -> Result<AuditPage, ReadError> {
         let after = key_space::audit(filter.after);
-        let rows =
-            self.view.scan(&key_space::table(Table::Audit), Some(&after), MAX_ROWS_A_READ)?;
+        let table = key_space::table(Table::Audit);
+        let rows = self.look(|view| Ok(view.scan(&table, Some(&after), MAX_ROWS_A_READ)?))?;
         let ended = rows.len() < MAX_ROWS_A_READ;
         let mut events: Vec<AuditEvent> = Vec::new();
         let mut last = filter.after;
@@ -299,19 +329,23 @@ impl StateView {
     }
 
     /// Every value below `prefix`: for tables that people fill by hand.
-    fn whole<T: Stored>(&self, prefix: &[u8]) -> Result<Vec<T>, ReadError> {
-        let mut found = Vec::new();
-        let mut after: Option<Vec<u8>> = None;
-        loop {
-            let rows = self.view.scan(prefix, after.as_deref(), MAX_ROWS_A_READ)?;
-            let full = rows.len() == MAX_ROWS_A_READ;
-            for (key, bytes) in rows {
-                found.push(T::decode(&bytes)?);
-                after = Some(key);
-            }
-            if !full {
-                return Ok(found);
-            }
+    fn whole<T: Stored + Send>(&self, prefix: &[u8]) -> Result<Vec<T>, ReadError> {
+        self.look(|view| whole(view, prefix))
+    }
+}
+
+fn whole<T: Stored>(view: &dyn View, prefix: &[u8]) -> Result<Vec<T>, ReadError> {
+    let mut found = Vec::new();
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let rows = view.scan(prefix, after.as_deref(), MAX_ROWS_A_READ)?;
+        let full = rows.len() == MAX_ROWS_A_READ;
+        for (key, bytes) in rows {
+            found.push(T::decode(&bytes)?);
+            after = Some(key);
+        }
+        if !full {
+            return Ok(found);
         }
     }
 }

@@ -19,7 +19,10 @@ impl Walk {
     }
 
     /// Functions, triggers, rules, operators, types, languages, extensions, foreign data.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "a foreign enum of 271 nodes: the caller tries the next list")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "a foreign enum of 271 nodes: the caller tries the next list"
+    )]
     fn carries_code(&mut self, node: &NodeEnum) -> bool {
         match node {
             NodeEnum::CreateTrigStmt(trigger) => self.defined(trigger.relation.as_ref()),
@@ -76,7 +79,10 @@ impl Walk {
     }
 
     /// Publications and subscriptions.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "a foreign enum of 271 nodes: the caller tries the next list")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "a foreign enum of 271 nodes: the caller tries the next list"
+    )]
     fn replicates(&mut self, node: &NodeEnum) -> bool {
         match node {
             NodeEnum::CreatePublicationStmt(_)
@@ -93,7 +99,10 @@ impl Walk {
     }
 
     /// Roles, privileges, databases, table spaces, server settings, maintenance.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "a foreign enum of 271 nodes: the caller declares the rest opaque")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "a foreign enum of 271 nodes: the caller declares the rest opaque"
+    )]
     fn governs(&mut self, node: &NodeEnum) -> bool {
         match node {
             NodeEnum::CreatePolicyStmt(policy) => self.defined(policy.table.as_ref()),

@@ -1,4 +1,4 @@
-//! COPY in all its forms. None of them is a plain read: the rows do not travel as DataRow messages.
+//! COPY in all its forms. None of them is a plain read: the rows do not travel as `DataRow` messages.
 
 use pg_query::{
     Node, NodeEnum,
@@ -9,13 +9,34 @@ use super::{Action, StatementKind, walk::Walk};
 
 /// Options of COPY that shape the text of the rows and nothing else. `encoding` and `convert_selectively` are absent.
 const KNOWN_OPTIONS: &[&str] = &[
-    "format", "delimiter", "null", "default", "header", "quote", "escape", "force_quote", "force_not_null", "force_null", "freeze",
-    "on_error", "log_verbosity", "reject_limit",
+    "format",
+    "delimiter",
+    "null",
+    "default",
+    "header",
+    "quote",
+    "escape",
+    "force_quote",
+    "force_not_null",
+    "force_null",
+    "freeze",
+    "on_error",
+    "log_verbosity",
+    "reject_limit",
 ];
 
 impl Walk {
     pub(super) fn copy(&mut self, copy: &CopyStmt) -> StatementKind {
-        let CopyStmt { relation, query, attlist, is_from, is_program, filename, options, where_clause } = copy;
+        let CopyStmt {
+            relation,
+            query,
+            attlist,
+            is_from,
+            is_program,
+            filename,
+            options,
+            where_clause,
+        } = copy;
         let direction = if *is_from { Action::CopyIn } else { Action::CopyOut };
         match (relation, query) {
             (Some(relation), None) => {
@@ -44,7 +65,14 @@ impl Walk {
                 self.unknown("COPY", option);
                 continue;
             };
-            let DefElem { defnamespace, defname, arg: _, defaction: _, location: _, arg_location: _ } = &**option;
+            let DefElem {
+                defnamespace,
+                defname,
+                arg: _,
+                defaction: _,
+                location: _,
+                arg_location: _,
+            } = &**option;
             if !defnamespace.is_empty() || !KNOWN_OPTIONS.contains(&defname.as_str()) {
                 self.opaque("an option of COPY is not understood");
             }

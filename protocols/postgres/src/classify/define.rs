@@ -4,20 +4,25 @@
 use pg_query::{
     Node, NodeEnum,
     protobuf::{
-        AlterTableCmd, AlterTableStmt, AlterTableType, ColumnDef, Constraint, CreateSchemaStmt, CreateStmt, CreateTableAsStmt,
-        DefElem, DropBehavior, DropStmt, IndexStmt, ObjectType, PartitionBoundSpec, PartitionElem, PartitionRangeDatum,
-        PartitionSpec, RangeVar, TypeName, ViewStmt,
+        AlterTableCmd, AlterTableStmt, AlterTableType, ColumnDef, Constraint, CreateSchemaStmt,
+        CreateStmt, CreateTableAsStmt, DefElem, DropBehavior, DropStmt, IndexStmt, ObjectType,
+        PartitionBoundSpec, PartitionElem, PartitionRangeDatum, PartitionSpec, RangeVar, TypeName,
+        ViewStmt,
     },
 };
 
 use super::{Action, Name, walk::Walk};
 
 /// Spellings of integer columns with a sequence of their own; they are types in a column definition only.
-const SERIAL_TYPES: &[&str] = &["serial", "serial2", "serial4", "serial8", "bigserial", "smallserial"];
+const SERIAL_TYPES: &[&str] =
+    &["serial", "serial2", "serial4", "serial8", "bigserial", "smallserial"];
 
 impl Walk {
     /// A definition of a relation. Returns `false` if the node is none.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "a foreign enum of 271 nodes: the caller tries the next list")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "a foreign enum of 271 nodes: the caller tries the next list"
+    )]
     pub(super) fn define(&mut self, node: &NodeEnum) -> bool {
         match node {
             NodeEnum::CreateStmt(create) => self.create_table(create),
@@ -33,9 +38,15 @@ impl Walk {
                 self.defined(refresh.relation.as_ref());
                 self.opaque("it runs the stored query of the view");
             }
-            NodeEnum::RenameStmt(rename) => self.renamed(rename.rename_type, rename.relation.as_ref()),
-            NodeEnum::AlterObjectSchemaStmt(alter) => self.renamed(alter.object_type, alter.relation.as_ref()),
-            NodeEnum::CreateEnumStmt(_) | NodeEnum::AlterEnumStmt(_) | NodeEnum::CommentStmt(_) => self.demand(Action::Ddl),
+            NodeEnum::RenameStmt(rename) => {
+                self.renamed(rename.rename_type, rename.relation.as_ref());
+            }
+            NodeEnum::AlterObjectSchemaStmt(alter) => {
+                self.renamed(alter.object_type, alter.relation.as_ref());
+            }
+            NodeEnum::CreateEnumStmt(_) | NodeEnum::AlterEnumStmt(_) | NodeEnum::CommentStmt(_) => {
+                self.demand(Action::Ddl);
+            }
             NodeEnum::CompositeTypeStmt(create) => {
                 self.demand(Action::Ddl);
                 self.table_elements(&create.coldeflist);
@@ -100,9 +111,10 @@ impl Walk {
     }
 
     fn create_table_as(&mut self, create: &CreateTableAsStmt) {
-        let CreateTableAsStmt { query, into, objtype: _, is_select_into: _, if_not_exists: _ } = create;
+        let CreateTableAsStmt { query, into, objtype: _, is_select_into: _, if_not_exists: _ } =
+            create;
         match into {
-            Some(into) => self.into_table(into),
+            Some(into) => self.new_table(into),
             None => self.opaque("CREATE TABLE AS without a table"),
         }
         match query {
@@ -167,7 +179,9 @@ impl Walk {
             };
             match name {
                 Some(name) => self.named_relation(Action::Ddl, name),
-                None if relations => self.opaque("the name of a dropped relation is not understood"),
+                None if relations => {
+                    self.opaque("the name of a dropped relation is not understood");
+                }
                 None => self.demand(Action::Ddl),
             }
         }
@@ -190,7 +204,16 @@ impl Walk {
     }
 
     fn alter_command(&mut self, command: &AlterTableCmd) {
-        let AlterTableCmd { subtype, name: _, num: _, newowner, def, behavior, missing_ok: _, recurse: _ } = command;
+        let AlterTableCmd {
+            subtype,
+            name: _,
+            num: _,
+            newowner,
+            def,
+            behavior,
+            missing_ok: _,
+            recurse: _,
+        } = command;
         match AlterTableType::try_from(*subtype) {
             Ok(
                 AlterTableType::AtAddColumn
@@ -226,7 +249,6 @@ impl Walk {
         }
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "a foreign enum of 271 nodes: what is not named here is opaque")]
     fn definition(&mut self, node: &Node) {
         match &node.node {
             Some(NodeEnum::ColumnDef(column)) => self.column_definition(column),
@@ -239,8 +261,14 @@ impl Walk {
                     self.partition_bound(bound);
                 }
             }
-            Some(NodeEnum::AtalterConstraint(_) | NodeEnum::ReplicaIdentityStmt(_)) => {}
-            Some(NodeEnum::String(_) | NodeEnum::Integer(_) | NodeEnum::Boolean(_) | NodeEnum::Float(_)) => {}
+            Some(
+                NodeEnum::AtalterConstraint(_)
+                | NodeEnum::ReplicaIdentityStmt(_)
+                | NodeEnum::String(_)
+                | NodeEnum::Integer(_)
+                | NodeEnum::Boolean(_)
+                | NodeEnum::Float(_),
+            ) => {}
             _ => self.expression(node),
         }
     }
@@ -296,7 +324,9 @@ impl Walk {
                 let PartitionElem { name: _, expr, collation, opclass, location: _ } = &**element;
                 self.optional(expr.as_deref());
                 if !collation.is_empty() || !opclass.is_empty() {
-                    self.opaque("a partition key with a collation or an operator class is not understood");
+                    self.opaque(
+                        "a partition key with a collation or an operator class is not understood",
+                    );
                 }
             } else {
                 self.unknown("PARTITION BY", element);
@@ -322,7 +352,14 @@ impl Walk {
                 self.unknown("a list of options", item);
                 continue;
             };
-            let DefElem { defnamespace: _, defname, arg, defaction: _, location: _, arg_location: _ } = &**element;
+            let DefElem {
+                defnamespace: _,
+                defname,
+                arg,
+                defaction: _,
+                location: _,
+                arg_location: _,
+            } = &**element;
             self.identifier(defname);
             let value = arg.as_deref().map(|arg| &arg.node);
             let plain = match value {
@@ -345,5 +382,6 @@ impl Walk {
 }
 
 fn is_serial(type_name: &TypeName) -> bool {
-    Name::from_nodes(&type_name.names).is_some_and(|name| name.schema.is_none() && SERIAL_TYPES.contains(&name.name.as_str()))
+    Name::from_nodes(&type_name.names)
+        .is_some_and(|name| name.schema.is_none() && SERIAL_TYPES.contains(&name.name.as_str()))
 }

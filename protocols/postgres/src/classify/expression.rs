@@ -4,8 +4,8 @@
 use pg_query::{
     Node, NodeEnum,
     protobuf::{
-        AArrayExpr, AConst, AExpr, AExprKind, AIndices, BoolExpr, CaseExpr, CaseWhen, CoalesceExpr, CollateClause, MinMaxExpr,
-        NullTest, ParamRef, RowExpr, SubLink, TypeCast, TypeName,
+        AArrayExpr, AConst, AExpr, AExprKind, AIndices, BoolExpr, CaseExpr, CaseWhen, CoalesceExpr,
+        CollateClause, MinMaxExpr, NullTest, ParamRef, RowExpr, SubLink, TypeCast, TypeName,
     },
 };
 
@@ -27,13 +27,16 @@ impl Walk {
     }
 
     /// Walks one expression.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "a foreign enum of 271 nodes: what is not named here is opaque")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "a foreign enum of 271 nodes: what is not named here is opaque"
+    )]
     pub(super) fn expression(&mut self, node: &Node) {
         let Some(inner) = &node.node else { return self.unknown("an expression", node) };
         match inner {
             NodeEnum::AConst(constant) => constant_is_known(constant),
             NodeEnum::ColumnRef(reference) => self.column(reference),
-            NodeEnum::ParamRef(parameter) => self.parameter(parameter),
+            NodeEnum::ParamRef(parameter) => self.parameter(*parameter),
             NodeEnum::AExpr(expression) => self.operation(expression),
             NodeEnum::BoolExpr(expression) => self.boolean(expression),
             NodeEnum::FuncCall(call) => self.function(call),
@@ -42,11 +45,20 @@ impl Walk {
             NodeEnum::SubLink(link) => self.sub_link(link),
             NodeEnum::CaseExpr(case) => self.case(case),
             NodeEnum::CoalesceExpr(expression) => {
-                let CoalesceExpr { xpr: _, coalescetype: _, coalescecollid: _, args, location: _ } = &**expression;
+                let CoalesceExpr { xpr: _, coalescetype: _, coalescecollid: _, args, location: _ } =
+                    &**expression;
                 self.expressions(args);
             }
             NodeEnum::MinMaxExpr(expression) => {
-                let MinMaxExpr { xpr: _, minmaxtype: _, minmaxcollid: _, inputcollid: _, op: _, args, location: _ } = &**expression;
+                let MinMaxExpr {
+                    xpr: _,
+                    minmaxtype: _,
+                    minmaxcollid: _,
+                    inputcollid: _,
+                    op: _,
+                    args,
+                    location: _,
+                } = &**expression;
                 self.expressions(args);
             }
             // CURRENT_DATE, CURRENT_USER and the like: facts of the session.
@@ -61,7 +73,8 @@ impl Walk {
                 self.expressions(elements);
             }
             NodeEnum::RowExpr(row) => {
-                let RowExpr { xpr: _, args, row_typeid: _, row_format: _, colnames, location: _ } = &**row;
+                let RowExpr { xpr: _, args, row_typeid: _, row_format: _, colnames, location: _ } =
+                    &**row;
                 self.expressions(args);
                 self.expressions(colnames);
             }
@@ -76,16 +89,17 @@ impl Walk {
         }
     }
 
-    fn parameter(&mut self, parameter: &ParamRef) {
+    fn parameter(&mut self, parameter: ParamRef) {
         let ParamRef { number, location: _ } = parameter;
-        match u16::try_from(*number) {
+        match u16::try_from(number) {
             Ok(number) => self.parameters = self.parameters.max(number),
             Err(_) => self.opaque("a parameter's number is out of range"),
         }
     }
 
     fn operation(&mut self, expression: &AExpr) {
-        let AExpr { kind, name, lexpr, rexpr, rexpr_list_start: _, rexpr_list_end: _, location: _ } = expression;
+        let AExpr { kind, name, lexpr, rexpr, rexpr_list_start: _, rexpr_list_end: _, location: _ } =
+            expression;
         match AExprKind::try_from(*kind) {
             Ok(
                 AExprKind::AexprOp
@@ -108,7 +122,9 @@ impl Walk {
             ) => {
                 self.operators.extend(["<=".to_owned(), ">=".to_owned()]);
             }
-            Ok(AExprKind::Undefined) | Err(_) => self.opaque("a kind of operation is not understood"),
+            Ok(AExprKind::Undefined) | Err(_) => {
+                self.opaque("a kind of operation is not understood");
+            }
         }
         self.optional(lexpr.as_deref());
         self.optional(rexpr.as_deref());
@@ -120,7 +136,8 @@ impl Walk {
     }
 
     fn case(&mut self, case: &CaseExpr) {
-        let CaseExpr { xpr: _, casetype: _, casecollid: _, arg, args, defresult, location: _ } = case;
+        let CaseExpr { xpr: _, casetype: _, casecollid: _, arg, args, defresult, location: _ } =
+            case;
         self.optional(arg.as_deref());
         for node in args {
             if let Some(NodeEnum::CaseWhen(when)) = &node.node {
@@ -135,7 +152,15 @@ impl Walk {
     }
 
     fn sub_link(&mut self, link: &SubLink) {
-        let SubLink { xpr: _, sub_link_type: _, sub_link_id: _, testexpr, oper_name, subselect, location: _ } = link;
+        let SubLink {
+            xpr: _,
+            sub_link_type: _,
+            sub_link_id: _,
+            testexpr,
+            oper_name,
+            subselect,
+            location: _,
+        } = link;
         self.optional(testexpr.as_deref());
         if !oper_name.is_empty() {
             self.operator(oper_name);
@@ -155,7 +180,16 @@ impl Walk {
     /// A type by name; any but PostgreSQL's own is a call, because it can bring code of its own.
     pub(super) fn type_name(&mut self, type_name: Option<&TypeName>) {
         let Some(type_name) = type_name else { return self.opaque("a type without a name") };
-        let TypeName { names, type_oid, setof, pct_type, typmods, typemod: _, array_bounds: _, location: _ } = type_name;
+        let TypeName {
+            names,
+            type_oid,
+            setof,
+            pct_type,
+            typmods,
+            typemod: _,
+            array_bounds: _,
+            location: _,
+        } = type_name;
         if *setof || *pct_type || *type_oid != 0 {
             self.opaque("a set or the type of a column is not understood as a type");
         }

@@ -29,6 +29,9 @@ use super::{
 /// A guess for the cache's tables: how many texts of ordinary length fit into its bytes.
 const TYPICAL_ENTRY_BYTES: u64 = 4 * 1024;
 
+/// How many bytes of memory one byte of an encoded meaning takes, with the tables and strings around it.
+const MEMORY_PER_ENCODED_BYTE: usize = 4;
+
 /// The program that becomes the worker, and its arguments.
 #[derive(Clone, Debug)]
 pub struct GrammarCommand {
@@ -61,7 +64,12 @@ pub struct GrammarLimits {
 impl Default for GrammarLimits {
     fn default() -> Self {
         // Two workers serve some ten thousand ordinary texts a second; the longest text takes below a second.
-        Self { workers: 2, waiting: 1024, deadline: Duration::from_secs(5), cache_bytes: 32 * 1024 * 1024 }
+        Self {
+            workers: 2,
+            waiting: 1024,
+            deadline: Duration::from_secs(5),
+            cache_bytes: 32 * 1024 * 1024,
+        }
     }
 }
 
@@ -119,7 +127,8 @@ enum Failure {
 impl Grammar {
     /// Starts no process yet: the first text does.
     pub fn new(command: GrammarCommand, limits: GrammarLimits) -> Self {
-        let entries = usize::try_from(limits.cache_bytes / TYPICAL_ENTRY_BYTES).unwrap_or(usize::MAX);
+        let entries =
+            usize::try_from(limits.cache_bytes / TYPICAL_ENTRY_BYTES).unwrap_or(usize::MAX);
         Self {
             command,
             limits,
@@ -142,8 +151,13 @@ impl Grammar {
         match self.ask(text).await {
             Ok((classified, answer_bytes)) => {
                 let classified = Arc::new(classified);
-                let bytes = u64::try_from(answer_bytes.saturating_add(text.len())).unwrap_or(u64::MAX);
-                self.cache.insert(text.into(), Arc::new(Remembered { classified: Arc::clone(&classified), bytes }));
+                let bytes =
+                    answer_bytes.saturating_mul(MEMORY_PER_ENCODED_BYTE).saturating_add(text.len());
+                let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+                self.cache.insert(
+                    text.into(),
+                    Arc::new(Remembered { classified: Arc::clone(&classified), bytes }),
+                );
                 classified
             }
             Err(failure) => {
@@ -156,7 +170,8 @@ impl Grammar {
     async fn ask(&self, text: &str) -> Result<(Classified, usize), Failure> {
         let _place = self.queue.try_acquire().map_err(|_| Failure::Full)?;
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
-        let request = wire::frame(&Request { number, text: text.to_owned() }, MAX_REQUEST_BYTES).ok_or(Failure::Broken)?;
+        let request = wire::frame(&Request { number, text: text.to_owned() }, MAX_REQUEST_BYTES)
+            .ok_or(Failure::Broken)?;
         let exchange = async {
             let _slot = self.slots.acquire().await.map_err(|_| Failure::Full)?;
             let mut worker = self.worker()?;
@@ -180,7 +195,10 @@ impl Grammar {
 impl fmt::Debug for Grammar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The cache holds statement texts, which do not belong into logs.
-        f.debug_struct("Grammar").field("command", &self.command).field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("Grammar")
+            .field("command", &self.command)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
     }
 }
 

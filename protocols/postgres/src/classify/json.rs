@@ -4,10 +4,11 @@
 use pg_query::{
     Node, NodeEnum,
     protobuf::{
-        JsonAggConstructor, JsonArgument, JsonArrayAgg, JsonArrayConstructor, JsonArrayQueryConstructor, JsonBehavior, JsonExprOp,
-        JsonFuncExpr, JsonIsPredicate, JsonKeyValue, JsonObjectAgg, JsonObjectConstructor, JsonOutput, JsonParseExpr,
-        JsonScalarExpr, JsonSerializeExpr, JsonTable, JsonTableColumn, JsonTableColumnType, JsonTablePathSpec, JsonValueExpr, XmlExpr,
-        XmlSerialize,
+        JsonAggConstructor, JsonArgument, JsonArrayAgg, JsonArrayConstructor,
+        JsonArrayQueryConstructor, JsonBehavior, JsonExprOp, JsonFuncExpr, JsonIsPredicate,
+        JsonKeyValue, JsonObjectAgg, JsonObjectConstructor, JsonOutput, JsonParseExpr,
+        JsonScalarExpr, JsonSerializeExpr, JsonTable, JsonTableColumn, JsonTableColumnType,
+        JsonTablePathSpec, JsonValueExpr, XmlExpr, XmlSerialize,
     },
 };
 
@@ -15,7 +16,6 @@ use super::{Action, Name, walk::Walk};
 
 impl Walk {
     /// Walks a constructor; any other node is opaque.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "a foreign enum of 271 nodes: what is not named here is opaque")]
     pub(super) fn constructor(&mut self, node: &Node) {
         match &node.node {
             // The column's own default; what it runs is part of writing the table.
@@ -38,12 +38,14 @@ impl Walk {
                 self.expressions(args);
             }
             Some(NodeEnum::XmlSerialize(serialize)) => {
-                let XmlSerialize { xmloption: _, expr, type_name, indent: _, location: _ } = &**serialize;
+                let XmlSerialize { xmloption: _, expr, type_name, indent: _, location: _ } =
+                    &**serialize;
                 self.optional(expr.as_deref());
                 self.type_name(type_name.as_ref());
             }
             Some(NodeEnum::JsonIsPredicate(predicate)) => {
-                let JsonIsPredicate { expr, format: _, item_type: _, unique_keys: _, location: _ } = &**predicate;
+                let JsonIsPredicate { expr, format: _, item_type: _, unique_keys: _, location: _ } =
+                    &**predicate;
                 self.optional(expr.as_deref());
             }
             Some(NodeEnum::JsonKeyValue(pair)) => self.json_pair(pair),
@@ -53,11 +55,16 @@ impl Walk {
         }
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "a foreign enum of 271 nodes: what is not named here is opaque")]
     fn json_constructor(&mut self, node: &Node) {
         match &node.node {
             Some(NodeEnum::JsonObjectConstructor(object)) => {
-                let JsonObjectConstructor { exprs, output, absent_on_null: _, unique: _, location: _ } = object;
+                let JsonObjectConstructor {
+                    exprs,
+                    output,
+                    absent_on_null: _,
+                    unique: _,
+                    location: _,
+                } = object;
                 self.json_call("json_object", output.as_ref());
                 self.expressions(exprs);
             }
@@ -67,7 +74,13 @@ impl Walk {
                 self.expressions(exprs);
             }
             Some(NodeEnum::JsonArrayQueryConstructor(array)) => {
-                let JsonArrayQueryConstructor { query, output, format: _, absent_on_null: _, location: _ } = &**array;
+                let JsonArrayQueryConstructor {
+                    query,
+                    output,
+                    format: _,
+                    absent_on_null: _,
+                    location: _,
+                } = &**array;
                 self.json_call("json_array", output.as_ref());
                 match query {
                     Some(query) => self.query(query),
@@ -114,7 +127,9 @@ impl Walk {
     }
 
     fn json_aggregate(&mut self, name: &str, constructor: Option<&JsonAggConstructor>) {
-        let Some(JsonAggConstructor { output, agg_filter, agg_order, over, location: _ }) = constructor else {
+        let Some(JsonAggConstructor { output, agg_filter, agg_order, over, location: _ }) =
+            constructor
+        else {
             return self.opaque("a JSON aggregate is not understood");
         };
         self.json_call(name, output.as_ref());
@@ -169,7 +184,9 @@ impl Walk {
             Ok(JsonExprOp::JsonQueryOp) => "json_query",
             Ok(JsonExprOp::JsonValueOp) => "json_value",
             Ok(JsonExprOp::JsonTableOp) => "json_table",
-            Ok(JsonExprOp::Undefined) | Err(_) => return self.opaque("a JSON function is not understood"),
+            Ok(JsonExprOp::Undefined) | Err(_) => {
+                return self.opaque("a JSON function is not understood");
+            }
         };
         self.json_call(name, output.as_ref());
         self.json_value(context_item.as_deref());
@@ -179,9 +196,18 @@ impl Walk {
         self.json_behaviour(on_error.as_deref());
     }
 
-    /// JSON_TABLE in FROM.
+    /// `JSON_TABLE` in FROM.
     pub(super) fn json_table(&mut self, table: &JsonTable) {
-        let JsonTable { context_item, pathspec, passing, columns, on_error, alias, lateral: _, location: _ } = table;
+        let JsonTable {
+            context_item,
+            pathspec,
+            passing,
+            columns,
+            on_error,
+            alias,
+            lateral: _,
+            location: _,
+        } = table;
         self.json_call("json_table", None);
         self.json_value(context_item.as_deref());
         self.json_path(pathspec.as_deref());
@@ -222,10 +248,16 @@ impl Walk {
             self.identifier(name);
             match JsonTableColumnType::try_from(*coltype) {
                 Ok(JsonTableColumnType::JtcForOrdinality | JsonTableColumnType::JtcNested) => {}
-                Ok(JsonTableColumnType::JtcRegular | JsonTableColumnType::JtcExists | JsonTableColumnType::JtcFormatted) => {
+                Ok(
+                    JsonTableColumnType::JtcRegular
+                    | JsonTableColumnType::JtcExists
+                    | JsonTableColumnType::JtcFormatted,
+                ) => {
                     self.type_name(type_name.as_ref());
                 }
-                Ok(JsonTableColumnType::Undefined) | Err(_) => self.opaque("a column of JSON_TABLE is not understood"),
+                Ok(JsonTableColumnType::Undefined) | Err(_) => {
+                    self.opaque("a column of JSON_TABLE is not understood");
+                }
             }
             self.json_path(pathspec.as_deref());
             self.json_columns(columns);

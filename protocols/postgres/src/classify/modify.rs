@@ -3,8 +3,8 @@
 use pg_query::{
     Node, NodeEnum,
     protobuf::{
-        DeleteStmt, DropBehavior, IndexElem, InferClause, InsertStmt, MergeStmt, MergeWhenClause, OnConflictClause, RangeVar,
-        ReturningClause, ReturningOption, TruncateStmt, UpdateStmt,
+        DeleteStmt, DropBehavior, IndexElem, InferClause, InsertStmt, MergeStmt, MergeWhenClause,
+        OnConflictClause, RangeVar, ReturningClause, ReturningOption, TruncateStmt, UpdateStmt,
     },
 };
 
@@ -12,7 +12,15 @@ use super::{Action, Name, walk::Walk};
 
 impl Walk {
     pub(super) fn insert(&mut self, insert: &InsertStmt) {
-        let InsertStmt { relation, cols, select_stmt, on_conflict_clause, returning_clause, with_clause, r#override: _ } = insert;
+        let InsertStmt {
+            relation,
+            cols,
+            select_stmt,
+            on_conflict_clause,
+            returning_clause,
+            with_clause,
+            r#override: _,
+        } = insert;
         let scope = self.ctes.len();
         self.with(with_clause.as_ref());
         let target = self.changed(relation.as_ref());
@@ -21,7 +29,8 @@ impl Walk {
             self.query(query);
         }
         if let Some(conflict) = on_conflict_clause {
-            let OnConflictClause { action: _, infer, target_list, where_clause, location: _ } = &**conflict;
+            let OnConflictClause { action: _, infer, target_list, where_clause, location: _ } =
+                &**conflict;
             if let Some(infer) = infer {
                 self.inference(infer);
             }
@@ -36,46 +45,68 @@ impl Walk {
     }
 
     pub(super) fn update(&mut self, update: &UpdateStmt) {
-        let UpdateStmt { relation, target_list, where_clause, from_clause, returning_clause, with_clause } = update;
+        let UpdateStmt {
+            relation,
+            target_list,
+            where_clause,
+            from_clause,
+            returning_clause,
+            with_clause,
+        } = update;
         let scope = self.ctes.len();
         self.with(with_clause.as_ref());
         let target = self.changed(relation.as_ref());
         self.also_reads(target.as_ref());
         self.assignments(target_list);
-        self.from_items(from_clause);
+        self.sources(from_clause);
         self.optional(where_clause.as_deref());
         self.returning(returning_clause.as_ref(), target.as_ref());
         self.ctes.truncate(scope);
     }
 
     pub(super) fn delete(&mut self, delete: &DeleteStmt) {
-        let DeleteStmt { relation, using_clause, where_clause, returning_clause, with_clause } = delete;
+        let DeleteStmt { relation, using_clause, where_clause, returning_clause, with_clause } =
+            delete;
         let scope = self.ctes.len();
         self.with(with_clause.as_ref());
         let target = self.changed(relation.as_ref());
         if where_clause.is_some() || !using_clause.is_empty() {
             self.also_reads(target.as_ref());
         }
-        self.from_items(using_clause);
+        self.sources(using_clause);
         self.optional(where_clause.as_deref());
         self.returning(returning_clause.as_ref(), target.as_ref());
         self.ctes.truncate(scope);
     }
 
     pub(super) fn merge(&mut self, merge: &MergeStmt) {
-        let MergeStmt { relation, source_relation, join_condition, merge_when_clauses, returning_clause, with_clause } = merge;
+        let MergeStmt {
+            relation,
+            source_relation,
+            join_condition,
+            merge_when_clauses,
+            returning_clause,
+            with_clause,
+        } = merge;
         let scope = self.ctes.len();
         self.with(with_clause.as_ref());
         let target = self.changed(relation.as_ref());
         self.also_reads(target.as_ref());
         match source_relation {
-            Some(source) => self.from_item(source),
+            Some(source) => self.source(source),
             None => self.opaque("MERGE without a source"),
         }
         self.optional(join_condition.as_deref());
         for clause in merge_when_clauses {
             if let Some(NodeEnum::MergeWhenClause(when)) = &clause.node {
-                let MergeWhenClause { match_kind: _, command_type: _, r#override: _, condition, target_list, values } = &**when;
+                let MergeWhenClause {
+                    match_kind: _,
+                    command_type: _,
+                    r#override: _,
+                    condition,
+                    target_list,
+                    values,
+                } = &**when;
                 self.optional(condition.as_deref());
                 self.assignments(target_list);
                 self.expressions(values);
@@ -110,7 +141,12 @@ impl Walk {
         let Some(ReturningClause { options, exprs }) = clause else { return };
         self.also_reads(target);
         for option in options {
-            if let Some(NodeEnum::ReturningOption(ReturningOption { option: _, value, location: _ })) = &option.node {
+            if let Some(NodeEnum::ReturningOption(ReturningOption {
+                option: _,
+                value,
+                location: _,
+            })) = &option.node
+            {
                 self.identifier(value);
             } else {
                 self.unknown("RETURNING", option);
@@ -159,8 +195,16 @@ impl Walk {
                 self.unknown("an index", element);
                 continue;
             };
-            let IndexElem { name, expr, indexcolname: _, collation, opclass, opclassopts, ordering: _, nulls_ordering: _ } =
-                &**element;
+            let IndexElem {
+                name,
+                expr,
+                indexcolname: _,
+                collation,
+                opclass,
+                opclassopts,
+                ordering: _,
+                nulls_ordering: _,
+            } = &**element;
             self.identifier(name);
             self.optional(expr.as_deref());
             if !collation.is_empty() {

@@ -1,4 +1,4 @@
-//! Names as PostgreSQL decodes them: folded, unescaped, at most 63 bytes. Deliberately without search_path: an unqualified
+//! Names as PostgreSQL decodes them: folded, unescaped, at most 63 bytes. Deliberately without `search_path`: an unqualified
 //! name stays unqualified.
 
 use std::fmt;
@@ -13,7 +13,7 @@ const UNSURE_CUT_BYTES: usize = 60;
 /// A name of a relation, function, type or attribute, with its schema (or qualifier) if the text gave one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Name {
-    /// The schema, decoded; `None` where the target's search_path decides.
+    /// The schema, decoded; `None` where the target's `search_path` decides.
     pub schema: Option<String>,
     /// The name in it, decoded.
     pub name: String,
@@ -81,7 +81,10 @@ impl fmt::Display for Name {
 /// Writes one identifier, quoted unless it is of plain characters, so that `"a.b"` is never mistaken for `a.b`.
 fn part(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let plain = |c: char| c == '_' || c.is_ascii_lowercase() || c.is_ascii_digit();
-    if !text.is_empty() && text.chars().all(plain) && !text.starts_with(|c: char| c.is_ascii_digit()) {
+    if !text.is_empty()
+        && text.chars().all(plain)
+        && !text.starts_with(|c: char| c.is_ascii_digit())
+    {
         f.write_str(text)
     } else {
         write!(f, "\"{}\"", text.replace('"', "\"\""))

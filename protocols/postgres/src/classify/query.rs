@@ -3,8 +3,8 @@
 use pg_query::{
     Node, NodeEnum,
     protobuf::{
-        CommonTableExpr, CteCycleClause, CteSearchClause, GroupingSet, GroupingSetKind, IntoClause, LockingClause, SelectStmt,
-        SetOperation, WithClause,
+        CommonTableExpr, CteCycleClause, CteSearchClause, GroupingSet, GroupingSetKind, IntoClause,
+        LockingClause, SelectStmt, SetOperation, WithClause,
     },
 };
 
@@ -12,7 +12,6 @@ use super::{Action, Demand, name, walk::Walk};
 
 impl Walk {
     /// A statement that may stand where a query may: SELECT, or a data-modifying statement in WITH.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "a foreign enum of 271 nodes: what is not named here is opaque")]
     pub(super) fn query(&mut self, node: &Node) {
         match &node.node {
             Some(NodeEnum::SelectStmt(select)) => self.select(select),
@@ -53,11 +52,11 @@ impl Walk {
         let locks_before = self.enter_locking(locking_clause);
 
         if let Some(into) = into_clause {
-            self.into_table(into);
+            self.new_table(into);
         }
         self.distinct(distinct_clause);
         self.targets(target_list);
-        self.from_items(from_clause);
+        self.sources(from_clause);
         self.optional(where_clause.as_deref());
         self.grouping(group_clause);
         self.optional(having_clause.as_deref());
@@ -68,7 +67,9 @@ impl Walk {
         self.optional(limit_count.as_deref());
         match SetOperation::try_from(*op) {
             Ok(SetOperation::SetopNone) if larg.is_none() && rarg.is_none() => {}
-            Ok(SetOperation::SetopUnion | SetOperation::SetopIntersect | SetOperation::SetopExcept) => {
+            Ok(
+                SetOperation::SetopUnion | SetOperation::SetopIntersect | SetOperation::SetopExcept,
+            ) => {
                 for arm in [larg, rarg] {
                     match arm {
                         Some(arm) => self.select(arm),
@@ -138,7 +139,8 @@ impl Walk {
             self.plain_names(search_col_list);
         }
         if let Some(cycle) = cycle_clause {
-            let CteCycleClause { cycle_col_list, cycle_mark_value, cycle_mark_default, .. } = &**cycle;
+            let CteCycleClause { cycle_col_list, cycle_mark_value, cycle_mark_default, .. } =
+                &**cycle;
             self.plain_names(cycle_col_list);
             self.optional(cycle_mark_value.as_deref());
             self.optional(cycle_mark_default.as_deref());
@@ -146,7 +148,7 @@ impl Walk {
     }
 
     /// `SELECT ... INTO` and `CREATE TABLE ... AS` make a table.
-    pub(super) fn into_table(&mut self, into: &IntoClause) {
+    pub(super) fn new_table(&mut self, into: &IntoClause) {
         let IntoClause {
             rel,
             col_names,
@@ -198,8 +200,13 @@ impl Walk {
 
     fn grouping(&mut self, items: &[Node]) {
         for item in items {
-            if let Some(NodeEnum::GroupingSet(GroupingSet { kind, content, location: _ })) = &item.node {
-                if matches!(GroupingSetKind::try_from(*kind), Ok(GroupingSetKind::Undefined) | Err(_)) {
+            if let Some(NodeEnum::GroupingSet(GroupingSet { kind, content, location: _ })) =
+                &item.node
+            {
+                if matches!(
+                    GroupingSetKind::try_from(*kind),
+                    Ok(GroupingSetKind::Undefined) | Err(_)
+                ) {
                     self.opaque("a grouping set is not understood");
                 }
                 self.grouping(content);
@@ -226,7 +233,12 @@ impl Walk {
             return None;
         }
         for clause in clauses {
-            if let Some(NodeEnum::LockingClause(LockingClause { locked_rels, strength: _, wait_policy: _ })) = &clause.node {
+            if let Some(NodeEnum::LockingClause(LockingClause {
+                locked_rels,
+                strength: _,
+                wait_policy: _,
+            })) = &clause.node
+            {
                 for relation in locked_rels {
                     if !matches!(&relation.node, Some(NodeEnum::RangeVar(_))) {
                         self.unknown("FOR UPDATE OF", relation);

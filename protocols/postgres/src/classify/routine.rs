@@ -13,7 +13,8 @@ use super::{
 };
 
 /// Built-in functions that take a whole row, so that `alias.name` calls them where the alias has no such column.
-const ROW_FUNCTIONS: &[&str] = &["row_to_json", "to_json", "to_jsonb", "record_out", "record_send", "hash_record"];
+const ROW_FUNCTIONS: &[&str] =
+    &["row_to_json", "to_json", "to_jsonb", "record_out", "record_send", "hash_record"];
 
 impl Walk {
     /// A call in function notation.
@@ -86,9 +87,11 @@ impl Walk {
         let ColumnRef { fields, location: _ } = reference;
         let names = match fields.split_last() {
             Some((last, before)) if matches!(last.node, Some(NodeEnum::AStar(_))) => {
-                return match strings(before) {
-                    Some(names) if names.len() <= 2 => names.into_iter().for_each(|part| self.identifier(part)),
-                    _ => self.opaque("a whole-row reference is not understood"),
+                // `s.t.*` at most: with another part in front it names a database.
+                return if before.len() <= 2 {
+                    self.plain_names(before);
+                } else {
+                    self.opaque("a whole-row reference is not understood");
                 };
             }
             _ => strings(fields),
@@ -99,7 +102,8 @@ impl Walk {
                 self.identifier(qualifier);
                 self.identifier(column);
                 if ROW_FUNCTIONS.contains(column) {
-                    self.notes.insert("a column reference can be a call with the whole row".to_owned());
+                    self.notes
+                        .insert("a column reference can be a call with the whole row".to_owned());
                     self.unlisted_call(&Name::bare(*column));
                 }
                 self.attributes.insert(Name::in_schema(*qualifier, *column));
@@ -147,7 +151,9 @@ impl Walk {
 /// `current_setting('name')` with a literal, harmless name says what SHOW would say.
 fn reads_harmless_setting(name: &Name, args: &[Node]) -> bool {
     let Some("current_setting") = name.built_in() else { return false };
-    let Some(NodeEnum::AConst(constant)) = args.first().and_then(|arg| arg.node.as_ref()) else { return false };
+    let Some(NodeEnum::AConst(constant)) = args.first().and_then(|arg| arg.node.as_ref()) else {
+        return false;
+    };
     let Some(Val::Sval(text)) = &constant.val else { return false };
     utility::is_harmless_setting(&text.sval)
 }

@@ -1,32 +1,27 @@
-//! The walk over FROM items: relations, sub-queries, functions, XMLTABLE, JSON_TABLE, samples and joins.
+//! The walk over FROM items: relations, sub-queries, functions, XMLTABLE, `JSON_TABLE`, samples and joins.
 
 use std::collections::BTreeSet;
 
 use pg_query::{
     Node, NodeEnum,
     protobuf::{
-        Alias, ColumnDef, JoinExpr, RangeFunction, RangeSubselect, RangeTableFunc, RangeTableFuncCol, RangeTableSample, RangeVar,
-        ResTarget,
+        Alias, ColumnDef, JoinExpr, RangeFunction, RangeSubselect, RangeTableFunc,
+        RangeTableFuncCol, RangeTableSample, RangeVar, ResTarget,
     },
 };
 
-use super::{
-    Action, Name, functions,
-    name::{self, string},
-    walk::Walk,
-};
+use super::{Action, Name, functions, name::string, walk::Walk};
 
 impl Walk {
     /// Walks a FROM list.
-    pub(super) fn from_items(&mut self, items: &[Node]) {
+    pub(super) fn sources(&mut self, items: &[Node]) {
         for item in items {
-            self.from_item(item);
+            self.source(item);
         }
     }
 
     /// Walks one FROM item.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "a foreign enum of 271 nodes: what is not named here is opaque")]
-    pub(super) fn from_item(&mut self, item: &Node) {
+    pub(super) fn source(&mut self, item: &Node) {
         match &item.node {
             Some(NodeEnum::RangeVar(relation)) => self.range_var(relation),
             Some(NodeEnum::RangeSubselect(subselect)) => {
@@ -62,10 +57,20 @@ impl Walk {
     }
 
     fn join(&mut self, join: &JoinExpr) {
-        let JoinExpr { jointype: _, is_natural: _, larg, rarg, using_clause, join_using_alias, quals, alias, rtindex: _ } = join;
+        let JoinExpr {
+            jointype: _,
+            is_natural: _,
+            larg,
+            rarg,
+            using_clause,
+            join_using_alias,
+            quals,
+            alias,
+            rtindex: _,
+        } = join;
         for side in [larg, rarg] {
             match side {
-                Some(side) => self.from_item(side),
+                Some(side) => self.source(side),
                 None => self.opaque("a join lacks a side"),
             }
         }
@@ -78,7 +83,7 @@ impl Walk {
     fn sample(&mut self, sample: &RangeTableSample) {
         let RangeTableSample { relation, method, args, repeatable, location: _ } = sample;
         match relation {
-            Some(relation) => self.from_item(relation),
+            Some(relation) => self.source(relation),
             None => self.opaque("a sample without a relation"),
         }
         match Name::from_nodes(method) {
@@ -93,7 +98,8 @@ impl Walk {
     /// A function in FROM, or several by ROWS FROM. Where its rows are plain values, `alias.name` is a call with that
     /// value unless it is one of the columns collected here.
     fn range_function(&mut self, item: &RangeFunction) {
-        let RangeFunction { lateral: _, ordinality, is_rowsfrom: _, functions, alias, coldeflist } = item;
+        let RangeFunction { lateral: _, ordinality, is_rowsfrom: _, functions, alias, coldeflist } =
+            item;
         let mut columns = BTreeSet::new();
         let mut called = None;
         if *ordinality {
@@ -112,23 +118,34 @@ impl Walk {
             self.expression(function);
             if let Some(NodeEnum::FuncCall(call)) = &function.node {
                 called = Name::from_nodes(&call.funcname);
+            } else if alias.is_none() {
+                // CURRENT_USER, CAST and the like stand under a name of the server's choice.
+                self.opaque("an expression in FROM without an alias is not understood");
             }
             for definition in definitions {
                 match &definition.node {
                     None => {}
-                    Some(NodeEnum::List(list)) => self.column_definitions(&list.items, &mut columns),
+                    Some(NodeEnum::List(list)) => {
+                        self.column_definitions(&list.items, &mut columns);
+                    }
                     Some(_) => self.unknown("a column definition list", definition),
                 }
             }
         }
         if let Some(called) = &called {
-            columns.extend(functions::output_columns(called).iter().map(|&column| column.to_owned()));
+            columns
+                .extend(functions::output_columns(called).iter().map(|&column| column.to_owned()));
         }
         self.optional_alias(alias.as_ref());
         self.value_alias(alias.as_ref(), called.map(|called| called.name), columns);
     }
 
-    fn value_alias(&mut self, alias: Option<&Alias>, function: Option<String>, mut columns: BTreeSet<String>) {
+    fn value_alias(
+        &mut self,
+        alias: Option<&Alias>,
+        function: Option<String>,
+        mut columns: BTreeSet<String>,
+    ) {
         let qualifier = match alias {
             Some(alias) => {
                 columns.extend(alias.colnames.iter().filter_map(string).map(ToOwned::to_owned));
@@ -156,7 +173,8 @@ impl Walk {
                 self.unknown("a column definition list", node);
                 continue;
             };
-            let ColumnDef { colname, type_name, coll_clause, constraints, raw_default, .. } = &**definition;
+            let ColumnDef { colname, type_name, coll_clause, constraints, raw_default, .. } =
+                &**definition;
             columns.insert(colname.clone());
             self.type_name(type_name.as_ref());
             if let Some(collation) = coll_clause {
@@ -170,7 +188,15 @@ impl Walk {
 
     /// XMLTABLE.
     fn xml_table(&mut self, table: &RangeTableFunc) {
-        let RangeTableFunc { lateral: _, docexpr, rowexpr, namespaces, columns, alias, location: _ } = table;
+        let RangeTableFunc {
+            lateral: _,
+            docexpr,
+            rowexpr,
+            namespaces,
+            columns,
+            alias,
+            location: _,
+        } = table;
         self.optional(docexpr.as_deref());
         self.optional(rowexpr.as_deref());
         for namespace in namespaces {
@@ -183,8 +209,15 @@ impl Walk {
         }
         for column in columns {
             if let Some(NodeEnum::RangeTableFuncCol(column)) = &column.node {
-                let RangeTableFuncCol { colname, type_name, for_ordinality, is_not_null: _, colexpr, coldefexpr, location: _ } =
-                    &**column;
+                let RangeTableFuncCol {
+                    colname,
+                    type_name,
+                    for_ordinality,
+                    is_not_null: _,
+                    colexpr,
+                    coldefexpr,
+                    location: _,
+                } = &**column;
                 self.identifier(colname);
                 if !*for_ordinality {
                     self.type_name(type_name.as_ref());
@@ -200,19 +233,13 @@ impl Walk {
 
     /// The relation that a data-modifying statement changes; a table expression of that name does not hide it.
     pub(super) fn changed(&mut self, relation: Option<&RangeVar>) -> Option<RangeVar> {
-        match relation {
-            Some(relation) => {
-                self.relation(Action::Write, relation);
-                if let Some(alias) = &relation.alias {
-                    self.alias(alias);
-                }
-                Some(relation.clone())
-            }
-            None => {
-                self.opaque("a statement changes no named relation");
-                None
-            }
-        }
+        let Some(relation) = relation else {
+            self.opaque("a statement changes no named relation");
+            return None;
+        };
+        self.relation(Action::Write, relation);
+        self.optional_alias(relation.alias.as_ref());
+        Some(relation.clone())
     }
 
     /// A list of relations, each with the same action.
@@ -220,7 +247,7 @@ impl Walk {
         for node in nodes {
             if let Some(NodeEnum::RangeVar(relation)) = &node.node {
                 self.relation(action, relation);
-            } else if let Some(name) = name::string(node) {
+            } else if let Some(name) = string(node) {
                 self.named_relation(action, Name::bare(name));
             } else {
                 self.unknown("a list of relations", node);

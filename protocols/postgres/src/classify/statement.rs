@@ -5,10 +5,18 @@ use std::{collections::BTreeSet, ops::Range};
 
 use pg_query::{FingerprintOptions, Node, NodeEnum, protobuf::RawStmt};
 
-use super::{Action, Classified, Demand, Fence, Statement, StatementKind, TransactionStep, text, walk::Walk};
+use super::{
+    Action, Classified, Demand, Fence, Statement, StatementKind, TransactionStep, text, walk::Walk,
+};
 
 /// How many relations a summary names before it only counts.
 const SUMMARY_TABLES: usize = 8;
+
+/// The most statements one text may have; more make it opaque.
+const MAX_STATEMENTS: usize = 1000;
+
+/// The most demands one statement may have, because each is judged by the policy; more make it opaque.
+const MAX_DEMANDS: usize = 500;
 
 /// Classifies a text in this process. The grammar is C code that can end the process it runs in: outside the worker
 /// process and tests, ask [`super::Grammar`].
@@ -18,9 +26,14 @@ pub fn classify(text: &str) -> Classified {
     }
     let parsed = match pg_query::parse(text, 0) {
         Ok(parsed) => parsed.protobuf,
-        Err(pg_query::Error::Decode(_)) => return Classified::opaque(text, "the statement is nested too deeply"),
+        Err(pg_query::Error::Decode(_)) => {
+            return Classified::opaque(text, "the statement is nested too deeply");
+        }
         Err(_) => return Classified::opaque(text, "PostgreSQL's grammar does not accept the text"),
     };
+    if parsed.stmts.len() > MAX_STATEMENTS {
+        return Classified::opaque(text, "the text has too many statements");
+    }
     let mut statements: Vec<Statement> = parsed.stmts.iter().map(|raw| one(text, raw)).collect();
     if statements.len() > 1 {
         statements.iter_mut().for_each(mark_in_batch);
@@ -32,23 +45,35 @@ pub fn classify(text: &str) -> Classified {
 fn mark_in_batch(statement: &mut Statement) {
     if statement.demands.iter().any(|demand| demand.action == Action::Transaction) {
         statement.demands.insert(Demand { action: Action::Opaque, object: None });
-        statement.notes.insert("transaction control together with other statements in one text".to_owned());
+        statement
+            .notes
+            .insert("transaction control together with other statements in one text".to_owned());
     }
 }
 
 fn one(text: &str, raw: &RawStmt) -> Statement {
     let RawStmt { stmt, stmt_location, stmt_len } = raw;
     let Some((span, body)) = span(text, *stmt_location, *stmt_len) else {
-        return Statement::opaque(0..text.len(), "the place of the statement in the text is not understood");
+        return Statement::opaque(
+            0..text.len(),
+            "the place of the statement in the text is not understood",
+        );
     };
     let Some(node) = stmt else { return Statement::opaque(span, "a statement without a tree") };
 
     let mut walk = Walk::default();
     let kind = walk.statement(node);
     walk.settle_attributes();
+    if walk.demands.len() > MAX_DEMANDS {
+        return Statement::opaque(span, "the statement asks for too many things");
+    }
     if walk.demands.is_empty() {
         // SELECT 1: it reads, but no relation.
-        walk.demand(if matches!(kind, StatementKind::Select | StatementKind::Explain) { Action::Read } else { Action::Opaque });
+        walk.demand(if matches!(kind, StatementKind::Select | StatementKind::Explain) {
+            Action::Read
+        } else {
+            Action::Opaque
+        });
     }
     let options = FingerprintOptions::RANGEVAR_PG17_COMPAT | FingerprintOptions::FULL_RELNAME;
     Statement {
@@ -64,7 +89,9 @@ fn one(text: &str, raw: &RawStmt) -> Statement {
         parameters: walk.parameters,
         notes: walk.notes,
         normalised: pg_query::normalize(body).ok(),
-        fingerprint: pg_query::fingerprint(body, 0, options).ok().map(|fingerprint| fingerprint.hex),
+        fingerprint: pg_query::fingerprint(body, 0, options)
+            .ok()
+            .map(|fingerprint| fingerprint.hex),
     }
 }
 
@@ -80,7 +107,9 @@ fn fence(kind: &StatementKind, demands: &BTreeSet<Demand>) -> Fence {
     if matches!(kind, StatementKind::Transaction(_)) {
         return Fence::TransactionControl;
     }
-    let reads = demands.iter().all(|demand| matches!(demand.action, Action::Read | Action::Show | Action::Explain));
+    let reads = demands
+        .iter()
+        .all(|demand| matches!(demand.action, Action::Read | Action::Show | Action::Explain));
     if reads { Fence::ReadOnly } else { Fence::Writes }
 }
 
@@ -122,7 +151,8 @@ fn summary(kind: &StatementKind, walk: &Walk) -> String {
     if walk.tables.is_empty() {
         return word.to_owned();
     }
-    let named: Vec<String> = walk.tables.iter().take(SUMMARY_TABLES).map(ToString::to_string).collect();
+    let named: Vec<String> =
+        walk.tables.iter().take(SUMMARY_TABLES).map(ToString::to_string).collect();
     let more = walk.tables.len().saturating_sub(SUMMARY_TABLES);
     let rest = if more == 0 { String::new() } else { format!(" and {more} more") };
     format!("{word}: {}{rest}", named.join(", "))
@@ -130,7 +160,10 @@ fn summary(kind: &StatementKind, walk: &Walk) -> String {
 
 impl Walk {
     /// Walks one statement and says of what kind it is. What no list names is opaque.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "a foreign enum of 271 nodes: what no list names is opaque")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "a foreign enum of 271 nodes: what no list names is opaque"
+    )]
     pub(super) fn statement(&mut self, node: &Node) -> StatementKind {
         let Some(inner) = &node.node else {
             self.unknown("a statement", node);
@@ -139,7 +172,11 @@ impl Walk {
         match inner {
             NodeEnum::SelectStmt(select) => {
                 self.select(select);
-                if select.into_clause.is_some() { StatementKind::Define } else { StatementKind::Select }
+                if select.into_clause.is_some() {
+                    StatementKind::Define
+                } else {
+                    StatementKind::Select
+                }
             }
             NodeEnum::InsertStmt(insert) => {
                 self.insert(insert);
@@ -169,7 +206,10 @@ impl Walk {
         }
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "a foreign enum of 271 nodes: what no list names is opaque")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "a foreign enum of 271 nodes: what no list names is opaque"
+    )]
     fn session_statement(&mut self, node: &NodeEnum) -> StatementKind {
         match node {
             NodeEnum::VariableSetStmt(set) => self.set(set),

@@ -35,7 +35,9 @@ pub(super) fn objection(text: &str) -> Option<&'static str> {
             return Some("a vertical tab is a blank for some versions of PostgreSQL only");
         }
         if is_modern_number(token.token, body) {
-            return Some("a number is written in a way that older versions of PostgreSQL read as two words");
+            return Some(
+                "a number is written in a way that older versions of PostgreSQL read as two words",
+            );
         }
         end = stop;
     }
@@ -45,7 +47,7 @@ pub(super) fn objection(text: &str) -> Option<&'static str> {
     None
 }
 
-/// A cheap over-approximation of "holds a number such as 0x1F or 1_000", in one pass over the bytes.
+/// A cheap over-approximation of "holds a number such as `0x1F` or `1_000`", in one pass over the bytes.
 fn has_modern_number(text: &str) -> bool {
     let mut inside_word = false;
     let mut after_digit = false;
@@ -65,5 +67,7 @@ fn has_modern_number(text: &str) -> bool {
 /// Whether a number token uses the spellings that came with PostgreSQL 16.
 fn is_modern_number(token: i32, body: &str) -> bool {
     let number = token == Token::Iconst as i32 || token == Token::Fconst as i32;
-    number && (body.contains('_') || body.bytes().any(|byte| byte.is_ascii_alphabetic() && !matches!(byte, b'e' | b'E')))
+    number
+        && (body.contains('_')
+            || body.bytes().any(|byte| byte.is_ascii_alphabetic() && !matches!(byte, b'e' | b'E')))
 }

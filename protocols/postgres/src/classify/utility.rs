@@ -3,8 +3,8 @@
 use pg_query::{
     Node, NodeEnum,
     protobuf::{
-        AConst, DeclareCursorStmt, DefElem, DiscardMode, ExplainStmt, LockStmt, PrepareStmt, TransactionStmt, TransactionStmtKind,
-        VariableSetStmt, a_const::Val,
+        AConst, DeclareCursorStmt, DefElem, DiscardMode, ExplainStmt, LockStmt, PrepareStmt,
+        TransactionStmt, TransactionStmtKind, VariableSetStmt, a_const::Val,
     },
 };
 
@@ -56,8 +56,10 @@ const PINNED_SETTINGS: &[&str] = &[
     "session_authorization",
     "session_preload_libraries",
     "session_replication_role",
+    "session characteristics",
     "standard_conforming_strings",
     "transaction_read_only",
+    "transaction snapshot",
     "local_preload_libraries",
     "dynamic_library_path",
     "default_table_access_method",
@@ -68,7 +70,17 @@ const PINNED_SETTINGS: &[&str] = &[
 ];
 
 /// Options of EXPLAIN that only shape its output.
-const PLAIN_EXPLAIN_OPTIONS: &[&str] = &["verbose", "costs", "buffers", "format", "summary", "timing", "wal", "generic_plan", "memory"];
+const PLAIN_EXPLAIN_OPTIONS: &[&str] = &[
+    "verbose",
+    "costs",
+    "buffers",
+    "format",
+    "summary",
+    "timing",
+    "wal",
+    "generic_plan",
+    "memory",
+];
 
 /// Whether a setting's value may be shown to anybody.
 pub(super) fn is_harmless_setting(name: &str) -> bool {
@@ -93,8 +105,11 @@ impl Walk {
 
     /// SET and RESET.
     pub(super) fn set(&mut self, set: &VariableSetStmt) -> StatementKind {
-        let VariableSetStmt { kind: _, name, args: _, jumble_args: _, is_local: _, location: _ } = set;
+        let VariableSetStmt { kind: _, name, args, jumble_args: _, is_local: _, location: _ } = set;
         self.demand(Action::Session);
+        if name == "TRANSACTION" && !args.iter().all(narrows) {
+            self.opaque("it lifts the read-only fence");
+        }
         if name.is_empty() || is_pinned_setting(name) {
             self.opaque("it changes a setting on which the reading of later statements rests");
         }
@@ -104,7 +119,10 @@ impl Walk {
     /// DISCARD.
     pub(super) fn discard(&mut self, target: i32) -> StatementKind {
         self.demand(Action::Session);
-        if !matches!(DiscardMode::try_from(target), Ok(DiscardMode::DiscardPlans | DiscardMode::DiscardSequences)) {
+        if !matches!(
+            DiscardMode::try_from(target),
+            Ok(DiscardMode::DiscardPlans | DiscardMode::DiscardSequences)
+        ) {
             self.opaque("it resets settings or drops objects on which later statements rest");
         }
         StatementKind::Set(None)
@@ -112,7 +130,8 @@ impl Walk {
 
     /// Transaction control.
     pub(super) fn transaction(&mut self, statement: &TransactionStmt) -> StatementKind {
-        let TransactionStmt { kind, options, savepoint_name, gid: _, chain, location: _ } = statement;
+        let TransactionStmt { kind, options, savepoint_name, gid: _, chain, location: _ } =
+            statement;
         self.identifier(savepoint_name);
         self.demand(Action::Transaction);
         if *chain {
@@ -152,7 +171,14 @@ impl Walk {
                 self.unknown("BEGIN", option);
                 continue;
             };
-            let DefElem { defnamespace: _, defname, arg, defaction: _, location: _, arg_location: _ } = &**option;
+            let DefElem {
+                defnamespace: _,
+                defname,
+                arg,
+                defaction: _,
+                location: _,
+                arg_location: _,
+            } = &**option;
             let value = arg.as_deref().and_then(|arg| arg.node.as_ref());
             match defname.as_str() {
                 "transaction_isolation" | "transaction_deferrable" => {}
@@ -230,11 +256,19 @@ impl Walk {
     }
 }
 
+/// Whether a transaction mode leaves the fence as it is.
+fn narrows(mode: &Node) -> bool {
+    let Some(NodeEnum::DefElem(mode)) = &mode.node else { return false };
+    let value = mode.arg.as_deref().and_then(|arg| arg.node.as_ref());
+    matches!(mode.defname.as_str(), "transaction_isolation" | "transaction_deferrable")
+        || (mode.defname == "transaction_read_only" && is_one(value))
+}
+
 /// Whether a constant is the integer 1, which stands for READ ONLY.
 fn is_one(value: Option<&NodeEnum>) -> bool {
-    match value {
-        Some(NodeEnum::AConst(AConst { val: Some(Val::Ival(number)), isnull: false, .. })) => number.ival == 1,
-        Some(NodeEnum::Integer(number)) => number.ival == 1,
-        Some(_) | None => false,
-    }
+    let Some(NodeEnum::AConst(AConst { val: Some(Val::Ival(number)), isnull: false, .. })) = value
+    else {
+        return false;
+    };
+    number.ival == 1
 }

@@ -58,7 +58,15 @@ impl Walk {
     /// A relation of the text, to which `action` is done. The name is never that of a common table expression.
     pub(super) fn relation(&mut self, action: Action, relation: &RangeVar) {
         // inh: ONLY or not, relpersistence: TEMP or not, alias: handled by the caller; none changes what is named.
-        let RangeVar { catalogname, schemaname, relname, inh: _, relpersistence: _, alias: _, location: _ } = relation;
+        let RangeVar {
+            catalogname,
+            schemaname,
+            relname,
+            inh: _,
+            relpersistence: _,
+            alias: _,
+            location: _,
+        } = relation;
         if !catalogname.is_empty() {
             self.opaque("a three-part name is not understood");
         }
@@ -132,7 +140,9 @@ impl Walk {
 
     /// Whether an unqualified relation name is a common table expression here.
     pub(super) fn is_cte(&self, relation: &RangeVar) -> bool {
-        relation.schemaname.is_empty() && relation.catalogname.is_empty() && self.ctes.contains(&relation.relname)
+        relation.schemaname.is_empty()
+            && relation.catalogname.is_empty()
+            && self.ctes.contains(&relation.relname)
     }
 
     /// Judges the `alias.name` references once every alias of the statement is known.
@@ -142,12 +152,16 @@ impl Walk {
             .iter()
             .filter(|attribute| {
                 let qualifier = attribute.schema.as_deref().unwrap_or_default();
-                self.value_aliases.get(qualifier).is_some_and(|columns| !columns.contains(&attribute.name))
+                self.value_aliases
+                    .get(qualifier)
+                    .is_some_and(|columns| !columns.contains(&attribute.name))
             })
             .map(|attribute| Name::bare(attribute.name.clone()))
             .collect();
         for name in calls {
-            self.notes.insert("a column reference to a function in FROM can be a function call".to_owned());
+            self.notes.insert(
+                "a column reference to a function in FROM can be a function call".to_owned(),
+            );
             self.call(name);
         }
     }
@@ -159,16 +173,12 @@ pub(super) fn label(node: &NodeEnum) -> String {
     struct Head(String);
     impl fmt::Write for Head {
         fn write_str(&mut self, text: &str) -> fmt::Result {
-            match text.split_once(['(', '{', ' ']) {
-                Some((head, _)) => {
-                    self.0.push_str(head);
-                    Err(fmt::Error)
-                }
-                None => {
-                    self.0.push_str(text);
-                    Ok(())
-                }
+            if let Some((head, _)) = text.split_once(['(', '{', ' ']) {
+                self.0.push_str(head);
+                return Err(fmt::Error);
             }
+            self.0.push_str(text);
+            Ok(())
         }
     }
     let mut head = Head(String::new());

@@ -39,7 +39,10 @@ pub fn run_grammar_worker() -> ExitCode {
 /// No core file (it would hold statements), bounded memory, and an end when the gateway ends.
 fn confine() -> io::Result<()> {
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
-    setrlimit(Resource::As, Rlimit { current: Some(MAX_ADDRESS_SPACE_BYTES), maximum: Some(MAX_ADDRESS_SPACE_BYTES) })?;
+    setrlimit(
+        Resource::As,
+        Rlimit { current: Some(MAX_ADDRESS_SPACE_BYTES), maximum: Some(MAX_ADDRESS_SPACE_BYTES) },
+    )?;
     set_parent_process_death_signal(Some(Signal::KILL))?;
     Ok(())
 }
