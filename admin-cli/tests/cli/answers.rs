@@ -45,8 +45,9 @@ pub(crate) fn hold(state: &str) -> Value {
     })
 }
 
-/// A cluster of three nodes, with a quorum or without.
-pub(crate) fn cluster(quorum: bool) -> Value {
+/// A cluster of three nodes, with a quorum, or without when it tolerates nothing.
+pub(crate) fn cluster(tolerates: u32) -> Value {
+    let quorum = tolerates > 0;
     let node = |id: u64, role: &str, healthy: bool| {
         json!({
             "id": id, "address": format!("127.0.0.1:740{id}"), "api": format!("https://127.0.0.1:744{id}"),
@@ -63,7 +64,7 @@ pub(crate) fn cluster(quorum: bool) -> Value {
         "cluster_id": "c", "name": "dev", "node": 1, "leader": leader, "term": 4, "committed_index": 43,
         "applied_index": 43, "log_time": "2026-11-22T20:00:00.000Z", "policy_revision": 12,
         "nodes": [node(1, "follower", true), node(2, "follower", quorum), node(3, if quorum {"leader"} else {"unknown"}, quorum)],
-        "tolerates": u32::from(quorum), "quorum": quorum, "verdict": verdict,
+        "tolerates": tolerates, "quorum": quorum, "verdict": verdict,
     })
 }
 
