@@ -164,7 +164,10 @@ impl Store {
     }
 
     /// Closes a session. Closing what is closed is no error.
-    pub async fn close_session(&self, command: CloseSession) -> Result<Committed<()>, ProposeError> {
+    pub async fn close_session(
+        &self,
+        command: CloseSession,
+    ) -> Result<Committed<()>, ProposeError> {
         self.done(Command::CloseSession(command)).await
     }
 
@@ -179,7 +182,10 @@ impl Store {
     }
 
     /// Opens a hold, or attaches to the agent's open one of the same fingerprint.
-    pub async fn open_hold(&self, command: OpenHold) -> Result<Committed<HoldOpened>, ProposeError> {
+    pub async fn open_hold(
+        &self,
+        command: OpenHold,
+    ) -> Result<Committed<HoldOpened>, ProposeError> {
         self.ask(Command::OpenHold(Box::new(command)), |answer| match answer {
             Answer::Held(hold) => Some(HoldOpened::New(hold)),
             Answer::Attached(hold) => Some(HoldOpened::Attached(hold)),
@@ -189,7 +195,10 @@ impl Store {
     }
 
     /// Decides about a hold.
-    pub async fn decide(&self, command: Decide) -> Result<Committed<Box<HoldRecord>>, ProposeError> {
+    pub async fn decide(
+        &self,
+        command: Decide,
+    ) -> Result<Committed<Box<HoldRecord>>, ProposeError> {
         self.hold(Command::Decide(Box::new(command))).await
     }
 

@@ -67,7 +67,9 @@ mod tests {
 
     fn hash(pairs: &[(&str, &str)]) -> StateHash {
         let mut hash = StateHash::default();
-        pairs.iter().for_each(|(key, value)| hash.add(key.as_bytes(), value.as_bytes()));
+        for (key, value) in pairs {
+            hash.add(key.as_bytes(), value.as_bytes());
+        }
         hash
     }
 

@@ -14,7 +14,7 @@ use crate::encoding::{Encoded, EncodingError};
 use crate::high_water::{Acknowledged, HighWater, HighWaterError};
 use crate::identity_file::{Identity, IdentityError};
 use crate::log_store;
-use crate::raft_types::{Entry, NodeId};
+use crate::raft_types::{Entry, NodeId, Vote};
 
 /// The opened parts of a data directory.
 pub(crate) struct Storage {
@@ -95,15 +95,12 @@ impl Storage {
 
 fn check_vote(disk: &Disk, acknowledged: Acknowledged) -> Result<(), StorageError> {
     let stored = log_store::stored_vote(disk)?;
-    match acknowledged.vote {
-        Some(given) if stored.is_none_or(|stored| !(stored >= given)) => {
-            Err(StorageError::VoteLost {
-                found: stored.map_or("none".to_owned(), |vote| vote.to_string()),
-                acknowledged: given.to_string(),
-            })
-        }
-        Some(_) | None => Ok(()),
+    let kept = acknowledged.vote.is_none_or(|given| stored.is_some_and(|stored| stored >= given));
+    if kept {
+        return Ok(());
     }
+    let text = |vote: Option<Vote>| vote.map_or("none".to_owned(), |vote| vote.to_string());
+    Err(StorageError::VoteLost { found: text(stored), acknowledged: text(acknowledged.vote) })
 }
 
 /// Holds the log against what was acknowledged: it has no gap, reaches far enough, and has that entry there.

@@ -45,9 +45,7 @@ impl Mapped {
         // Other names serve only to find out that two identities are one human: what cannot be read names nobody.
         let also_known_as = OTHER_NAMES
             .iter()
-            .copied()
-            .chain(names.also_known_as.iter().map(String::as_str))
-            .filter_map(|claim| claims.get(claim)?.as_str().map(str::to_owned))
+            .filter_map(|claim| claims.get(*claim)?.as_str().map(str::to_owned))
             .collect();
         Ok(Self {
             identity: Identity { issuer: provider.issuer.clone(), subject },

@@ -69,8 +69,6 @@ pub struct ClaimNames {
     pub groups: String,
     /// The human for whom an agent acts.
     pub owner: String,
-    /// Other names of the same human, besides those of OpenID Connect's standard claims.
-    pub also_known_as: Vec<String>,
 }
 
 impl Default for ClaimNames {
@@ -80,7 +78,6 @@ impl Default for ClaimNames {
             name: "preferred_username".to_owned(),
             groups: "groups".to_owned(),
             owner: "owner".to_owned(),
-            also_known_as: Vec::new(),
         }
     }
 }

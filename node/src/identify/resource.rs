@@ -36,7 +36,6 @@ fn provider(name: String, oidc: OidcProvider) -> Provider {
             name: oidc.claims.name,
             groups: oidc.claims.groups,
             owner: oidc.claims.owner,
-            also_known_as: oidc.claims.also_known_as,
         },
         ca_file: oidc.ca_file,
         algorithms: oidc

@@ -213,12 +213,11 @@ pub(super) fn claim(step: &mut Step<'_>, command: ClaimHold, attempt: Attempt) -
         .with("operation.actions", action_names(&held.demands).join(","))
         .with("verdict", "hold")
         .text(&AuditText::of(&held.text));
-    intent::enter(step, &session, Planned {
-        operation: command.operation,
-        hold: Some(command.hold),
-        attempt,
-        facts,
-    })?;
+    intent::enter(
+        step,
+        &session,
+        Planned { operation: command.operation, hold: Some(command.hold), attempt, facts },
+    )?;
     Ok(Answer::Claimed { consumption: consumption(&record, command.operation), index: step.index })
 }
 
@@ -266,9 +265,10 @@ fn fingerprint(session: &SessionRecord, held: &HeldOperation) -> Fingerprint {
 
 fn fits(held: &HeldOperation, terms: &HoldTerms) -> Result<(), Stop> {
     within(held.text.len(), MAX_HELD_TEXT, Limit::HeldText)?;
-    let values = held.parameters.iter().map(|parameter| {
-        parameter.shown.len() + parameter.value.as_ref().map_or(0, Vec::len)
-    });
+    let values = held
+        .parameters
+        .iter()
+        .map(|parameter| parameter.shown.len() + parameter.value.as_ref().map_or(0, Vec::len));
     within(values.sum(), MAX_HELD_PARAMETERS, Limit::HeldParameters)?;
     short([held.summary.as_str()])?;
     short(terms.rules.iter().map(String::as_str))?;

@@ -6,11 +6,15 @@ use crate::state_hash::StateHash;
 
 fn written(folder: &std::path::Path, pairs: &[(Vec<u8>, Vec<u8>)]) -> std::path::PathBuf {
     let mut hash = StateHash::default();
-    pairs.iter().for_each(|(key, value)| hash.add(key, value));
+    for (key, value) in pairs {
+        hash.add(key, value);
+    }
     let head = SnapshotHead { meta: SnapshotMeta::default(), hash, mark: None, greatest_id: 3 };
     let path = folder.join("a.snapshot");
     let mut writer = SnapshotWriter::new(std::fs::File::create(&path).unwrap(), &head).unwrap();
-    pairs.iter().for_each(|(key, value)| writer.pair(key, value).unwrap());
+    for (key, value) in pairs {
+        writer.pair(key, value).unwrap();
+    }
     writer.finish().unwrap();
     path
 }

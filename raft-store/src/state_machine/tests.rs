@@ -7,7 +7,7 @@ use openraft::vote::RaftLeaderId;
 use super::{AppliedState, StateMachine, applied_state};
 use crate::disk::Disk;
 use crate::log_store::PurgeLimit;
-use crate::machine::{Applied, Batch, Halt, Machine, View, Writes};
+use crate::machine::{Applied, Batch, Halt, Machine, Pair, View, Writes};
 use crate::raft_types::{Entry, EntryData, LogId, TypeConfig};
 use crate::snapshot::SnapshotFolder;
 use crate::state_hash::StateHash;
@@ -55,14 +55,16 @@ impl StateMachine {
         self.shared.apply(&[entry]).unwrap();
     }
 
-    fn all(&self) -> (Vec<(Vec<u8>, Vec<u8>)>, AppliedState) {
+    fn all(&self) -> (Vec<Pair>, AppliedState) {
         self.read(|view, state| (view.scan(b"", None, usize::MAX).unwrap(), state.clone())).unwrap()
     }
 }
 
-fn hash_of(pairs: &[(Vec<u8>, Vec<u8>)]) -> StateHash {
+fn hash_of(pairs: &[Pair]) -> StateHash {
     let mut hash = StateHash::default();
-    pairs.iter().for_each(|(key, value)| hash.add(key, value));
+    for (key, value) in pairs {
+        hash.add(key, value);
+    }
     hash
 }
 

@@ -50,7 +50,9 @@ fn one_sync_acknowledges_a_group_in_order_and_a_truncation_closes_it() {
     let flusher = Flusher { requests };
     let mut votes: Vec<_> =
         (1..=3).map(|term| Box::pin(flusher.vote(Vote::new(term, 1)))).collect();
-    votes.iter_mut().for_each(|vote| assert!(vote.as_mut().now_or_never().is_none()));
+    for vote in &mut votes {
+        assert!(vote.as_mut().now_or_never().is_none());
+    }
     let mut lower = Box::pin(flusher.lower(Some(id(4))));
     assert!(lower.as_mut().now_or_never().is_none());
     let mut promise = Acknowledged { last: Some(id(9)), vote: None };
