@@ -178,10 +178,7 @@ pub(crate) fn resource(kind: ResourceKind, name: &str) -> Vec<u8> {
 }
 
 pub(crate) fn cancel_key(key: CancelKey) -> Vec<u8> {
-    Key::of(Table::CancelKey)
-        .bytes(&key.process.to_be_bytes())
-        .bytes(&key.secret.to_be_bytes())
-        .0
+    Key::of(Table::CancelKey).bytes(&key.process.to_be_bytes()).bytes(&key.secret.to_be_bytes()).0
 }
 
 pub(crate) fn revocation(identity: &Identity) -> Vec<u8> {

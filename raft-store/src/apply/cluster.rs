@@ -61,8 +61,7 @@ fn admit(step: &mut Step<'_>, facts: JoinFacts) -> Result<NodeId, Stop> {
         .with("source.address", &facts.address)
         .with("reason", "node admitted");
     chain::append(step, EventKind::ClusterChanged, event)?;
-    let record =
-        NodeRecord { id: node, facts, admitted_at: step.now, state: NodeState::Admitted };
+    let record = NodeRecord { id: node, facts, admitted_at: step.now, state: NodeState::Admitted };
     step.put(key_space::node(node), &record)?;
     Ok(node)
 }
@@ -121,8 +120,7 @@ pub(super) fn create_join_token(step: &mut Step<'_>, command: CreateJoinToken) -
     }
     within(command.author.name.len(), crate::limits::MAX_SHORT_TEXT, Limit::ShortText)?;
     let expires_at = step.now.after_ms(command.expires_after_ms);
-    let facts =
-        Facts::default().with("reason", "join token created").author(&command.author);
+    let facts = Facts::default().with("reason", "join token created").author(&command.author);
     chain::append(step, EventKind::ClusterChanged, facts)?;
     step.put_bytes(key_space::expiry(expires_at, Expiring::JoinToken(command.sha256)), &[]);
     let record = JoinTokenRecord {

@@ -44,6 +44,10 @@ pub(super) fn open(step: &mut Step<'_>, command: OpenHold) -> Done {
             Err(StateRefusal::IdUsed.into())
         };
     }
+    // A repetition that comes after the operation was claimed must not open another hold for it.
+    if step.has(&key_space::operation(command.operation))? {
+        return Err(StateRefusal::IdUsed.into());
+    }
     fits(&command.held, &command.terms)?;
     let session = session::live(step, command.session)?;
     session::not_expired(&session.agent, step.now)?;
@@ -213,12 +217,11 @@ pub(super) fn claim(step: &mut Step<'_>, command: ClaimHold, attempt: Attempt) -
         .with("operation.actions", action_names(&held.demands).join(","))
         .with("verdict", "hold")
         .text(&AuditText::of(&held.text));
-    intent::enter(step, &session, Planned {
-        operation: command.operation,
-        hold: Some(command.hold),
-        attempt,
-        facts,
-    })?;
+    intent::enter(
+        step,
+        &session,
+        Planned { operation: command.operation, hold: Some(command.hold), attempt, facts },
+    )?;
     Ok(Answer::Claimed { consumption: consumption(&record, command.operation), index: step.index })
 }
 
@@ -266,9 +269,10 @@ fn fingerprint(session: &SessionRecord, held: &HeldOperation) -> Fingerprint {
 
 fn fits(held: &HeldOperation, terms: &HoldTerms) -> Result<(), Stop> {
     within(held.text.len(), MAX_HELD_TEXT, Limit::HeldText)?;
-    let values = held.parameters.iter().map(|parameter| {
-        parameter.shown.len() + parameter.value.as_ref().map_or(0, Vec::len)
-    });
+    let values = held
+        .parameters
+        .iter()
+        .map(|parameter| parameter.shown.len() + parameter.value.as_ref().map_or(0, Vec::len));
     within(values.sum(), MAX_HELD_PARAMETERS, Limit::HeldParameters)?;
     short([held.summary.as_str()])?;
     short(terms.rules.iter().map(String::as_str))?;

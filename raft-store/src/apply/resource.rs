@@ -143,9 +143,8 @@ fn take_effect(
     if judging {
         step.put_number(key_space::single(Single::PolicyRevision), revision.0);
     }
-    let is_target = |name: &TargetName| {
-        touched.contains(&(ResourceKind::Target, name.as_str().to_owned()))
-    };
+    let is_target =
+        |name: &TargetName| touched.contains(&(ResourceKind::Target, name.as_str().to_owned()));
     if touched.iter().any(|(kind, _)| *kind == ResourceKind::Target) {
         for session in session::all_open(step)? {
             if is_target(&session.target) {

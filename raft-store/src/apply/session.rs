@@ -144,8 +144,7 @@ pub(super) fn not_revoked(step: &Step<'_>, identity: &Identity) -> Result<(), St
 }
 
 fn is_current(step: &Step<'_>, node: NodeId, incarnation: Incarnation) -> Result<(), Stop> {
-    let record: NodeRecord =
-        step.get(&key_space::node(node))?.ok_or(StateRefusal::UnknownNode)?;
+    let record: NodeRecord = step.get(&key_space::node(node))?.ok_or(StateRefusal::UnknownNode)?;
     match record.state {
         NodeState::Started(start) if start.incarnation == incarnation => Ok(()),
         NodeState::Started(_) | NodeState::Admitted => Err(StateRefusal::StaleIncarnation.into()),
