@@ -38,7 +38,7 @@ fn config(plan: EnginePlan) -> Result<EngineConfig, Box<dyn std::error::Error + 
     };
     let name = ClusterName::new(&plan.cluster_name)?;
     let mut config = EngineConfig::new(plan.folder, name, plan.node.0, tls);
-    config.storage = Some(StorageId(plan.storage));
+    config.storage = plan.storage.map(StorageId);
     let (election_min, election_max) = plan.election;
     config.timings = Timings { heartbeat: plan.heartbeat, election_min, election_max };
     Ok(config)
