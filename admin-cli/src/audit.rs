@@ -27,7 +27,11 @@ const STORY_WIDTH: usize = 70;
 const MAX_SEARCH: usize = 100_000;
 
 /// Runs a command of `audit`.
-pub(crate) async fn run(command: AuditCommand, global: &Global, terminal: &mut Terminal) -> Result<(), Failure> {
+pub(crate) async fn run(
+    command: AuditCommand,
+    global: &Global,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
     match command {
         AuditCommand::Search { filter, limit } => {
             let client = connection::client(global, terminal)?;
@@ -68,7 +72,8 @@ fn moment(text: &str) -> Result<Timestamp, Failure> {
         return Ok(time);
     }
     let ago = humantime::parse_duration(text).map_err(|_| {
-        Failure::usage(format!("`{text}` is no time")).hint("write 2026-11-22T20:00:00Z, or 2h for two hours ago")
+        Failure::usage(format!("`{text}` is no time"))
+            .hint("write 2026-11-22T20:00:00Z, or 2h for two hours ago")
     })?;
     let now_ms = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or_default();
     let ago_ms = u64::try_from(ago.as_millis()).unwrap_or(u64::MAX);
@@ -76,7 +81,11 @@ fn moment(text: &str) -> Result<Timestamp, Failure> {
 }
 
 /// The last `limit` events that fit, in the chain's order.
-async fn search(client: &Client, mut query: AuditQuery, limit: usize) -> Result<Vec<AuditEvent>, Failure> {
+async fn search(
+    client: &Client,
+    mut query: AuditQuery,
+    limit: usize,
+) -> Result<Vec<AuditEvent>, Failure> {
     query.limit = Some(MAX_PAGE);
     let mut last = VecDeque::new();
     loop {
@@ -93,7 +102,12 @@ async fn search(client: &Client, mut query: AuditQuery, limit: usize) -> Result<
 }
 
 /// Prints the last events, then new ones until Ctrl-C.
-async fn tail(client: &Client, mut query: AuditQuery, lines: u64, terminal: &mut Terminal) -> Result<(), Failure> {
+async fn tail(
+    client: &Client,
+    mut query: AuditQuery,
+    lines: u64,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
     let head = client.audit_head().await?.body;
     let mut after = head.sequence.saturating_sub(lines);
     query.limit = Some(MAX_PAGE);
@@ -122,7 +136,11 @@ fn table(events: &[AuditEvent], terminal: &Terminal) -> String {
     let rows = events.iter().map(|event| {
         let [sequence, at, kind, agent, target] = narrow(event);
         let story = story(event);
-        let story = if terminal.format().is_wide() { visible(&story) } else { excerpt(&story, STORY_WIDTH) };
+        let story = if terminal.format().is_wide() {
+            visible(&story)
+        } else {
+            excerpt(&story, STORY_WIDTH)
+        };
         [sequence, at, kind, agent, target, story]
     });
     output::table(["event", "at", "kind", "agent", "target", "what"], rows)
@@ -130,12 +148,22 @@ fn table(events: &[AuditEvent], terminal: &Terminal) -> String {
 
 fn line(event: &AuditEvent) -> String {
     let [sequence, at, kind, agent, target] = narrow(event);
-    format!("{sequence:>7}  {at}  {kind:<16}  {agent:<12}  {target:<12}  {}", excerpt(&story(event), STORY_WIDTH))
+    format!(
+        "{sequence:>7}  {at}  {kind:<16}  {agent:<12}  {target:<12}  {}",
+        excerpt(&story(event), STORY_WIDTH)
+    )
 }
 
 fn narrow(event: &AuditEvent) -> [String; 5] {
-    let field = |name: &str| event.fields.get(name).map_or_else(|| "-".to_owned(), |value| visible(value));
-    [event.sequence.to_string(), event.at.to_string(), event.kind.clone(), field("agent.name"), field("target.name")]
+    let field =
+        |name: &str| event.fields.get(name).map_or_else(|| "-".to_owned(), |value| visible(value));
+    [
+        event.sequence.to_string(),
+        event.at.to_string(),
+        event.kind.clone(),
+        field("agent.name"),
+        field("target.name"),
+    ]
 }
 
 /// What an event is about, from the facts that people look for first.
@@ -156,6 +184,7 @@ fn story(event: &AuditEvent) -> String {
         "comment",
         "node.id",
     ];
-    let facts = FACTS.iter().filter_map(|name| event.fields.get(*name)).filter(|value| !value.is_empty());
+    let facts =
+        FACTS.iter().filter_map(|name| event.fields.get(*name)).filter(|value| !value.is_empty());
     facts.cloned().collect::<Vec<_>>().join(" · ")
 }

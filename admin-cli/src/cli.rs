@@ -36,13 +36,25 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "NAME", env = "COUNTERSIGN_CONTEXT")]
     pub(crate) context: Option<String>,
     /// API URL of a node; repeat it to name several, of which the first that answers is used
-    #[arg(long = "server", global = true, value_name = "URL", env = "COUNTERSIGN_SERVER", value_delimiter = ',')]
+    #[arg(
+        long = "server",
+        global = true,
+        value_name = "URL",
+        env = "COUNTERSIGN_SERVER",
+        value_delimiter = ','
+    )]
     pub(crate) servers: Vec<String>,
     /// PEM file of the authority that signed the nodes' certificates
     #[arg(long, global = true, value_name = "FILE", env = "COUNTERSIGN_CA_FILE")]
     pub(crate) ca_file: Option<PathBuf>,
     /// Token to log in with; better given by the environment or a file than on the command line
-    #[arg(long, global = true, value_name = "TOKEN", env = "COUNTERSIGN_TOKEN", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "TOKEN",
+        env = "COUNTERSIGN_TOKEN",
+        hide_env_values = true
+    )]
     pub(crate) token: Option<String>,
     /// File of the token to log in with, read at every use
     #[arg(long, global = true, value_name = "FILE", env = "COUNTERSIGN_TOKEN_FILE")]
@@ -50,7 +62,7 @@ pub(crate) struct Global {
     /// Form of the answer
     #[arg(short, long, global = true, value_enum, value_name = "FORM", default_value_t = Format::Table)]
     pub(crate) output: Format,
-    /// No colours (also: the environment variable NO_COLOR)
+    /// No colours; so does `NO_COLOR` in the environment
     #[arg(long, global = true)]
     pub(crate) no_color: bool,
 }

@@ -11,13 +11,19 @@ use countersign_api::cluster::{
 };
 
 /// Runs a command of `cluster`.
-pub(crate) async fn run(command: ClusterCommand, global: &Global, terminal: &mut Terminal) -> Result<(), Failure> {
+pub(crate) async fn run(
+    command: ClusterCommand,
+    global: &Global,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
     match command {
         ClusterCommand::Init { name } => init(name, global, terminal).await,
         ClusterCommand::Token(TokenCommand::Create { expires }) => {
             let request = JoinTokenRequest { expires_in_seconds: Some(expires.as_secs()) };
-            let token = connection::client(global, terminal)?.create_join_token(&request).await?.body;
-            terminal.note(&format!("for one node, until {}; it is not shown again", token.expires_at));
+            let token =
+                connection::client(global, terminal)?.create_join_token(&request).await?.body;
+            terminal
+                .note(&format!("for one node, until {}; it is not shown again", token.expires_at));
             terminal.answer(&token, |token, _| token.token.clone())
         }
         ClusterCommand::Status => status(global, terminal).await,
@@ -33,7 +39,11 @@ pub(crate) async fn run(command: ClusterCommand, global: &Global, terminal: &mut
     }
 }
 
-async fn init(name: Option<String>, global: &Global, terminal: &mut Terminal) -> Result<(), Failure> {
+async fn init(
+    name: Option<String>,
+    global: &Global,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
     let reached = Reached::by(global, terminal)?;
     if !reached.has_token() {
         return Err(Failure::new(Status::NotLoggedIn, "the node's init token is needed")
@@ -59,7 +69,11 @@ async fn init(name: Option<String>, global: &Global, terminal: &mut Terminal) ->
 async fn status(global: &Global, terminal: &mut Terminal) -> Result<(), Failure> {
     let cluster = connection::client(global, terminal)?.cluster().await?.body;
     terminal.answer(&cluster, |cluster, terminal| {
-        format!("{}\n\n{}", table(&cluster.nodes, cluster.node, terminal), verdict(cluster, terminal))
+        format!(
+            "{}\n\n{}",
+            table(&cluster.nodes, cluster.node, terminal),
+            verdict(cluster, terminal)
+        )
     })?;
     if cluster.quorum {
         Ok(())
@@ -76,17 +90,47 @@ fn table(nodes: &[ClusterNode], asked: u64, terminal: &Terminal) -> String {
         let mark = if node.id == asked { "*" } else { "" };
         let health = if node.healthy { "up" } else { "DOWN" };
         let api = node.api.clone().unwrap_or_else(unknown);
-        [format!("{}{mark}", node.id), role(node), health.to_owned(), number(node.last_applied), number(node.lag), api]
+        [
+            format!("{}{mark}", node.id),
+            role(node),
+            health.to_owned(),
+            number(node.last_applied),
+            number(node.lag),
+            api,
+        ]
     };
     if !terminal.format().is_wide() {
-        return output::table(["node", "role", "state", "applied", "lag", "api"], nodes.iter().map(narrow));
+        return output::table(
+            ["node", "role", "state", "applied", "lag", "api"],
+            nodes.iter().map(narrow),
+        );
     }
     let wide = nodes.iter().map(|node| {
         let [id, role, health, applied, lag, api] = narrow(node);
         let version = node.version.clone().unwrap_or_else(unknown);
-        [id, role, health, applied, lag, api, node.address.clone(), version, number(node.incarnation)]
+        [
+            id,
+            role,
+            health,
+            applied,
+            lag,
+            api,
+            node.address.clone(),
+            version,
+            number(node.incarnation),
+        ]
     });
-    let header = ["node", "role", "state", "applied", "lag", "api", "peers reach it at", "version", "incarnation"];
+    let header = [
+        "node",
+        "role",
+        "state",
+        "applied",
+        "lag",
+        "api",
+        "peers reach it at",
+        "version",
+        "incarnation",
+    ];
     output::table(header, wide)
 }
 
@@ -113,7 +157,9 @@ fn verdict(cluster: &Cluster, terminal: &Terminal) -> String {
         "{}: {} · {} in term {}, policy revision {}, as node {} sees it",
         terminal.toned(word, tone),
         cluster.verdict,
-        cluster.leader.map_or_else(|| "no leader".to_owned(), |leader| format!("node {leader} leads")),
+        cluster
+            .leader
+            .map_or_else(|| "no leader".to_owned(), |leader| format!("node {leader} leads")),
         cluster.term,
         cluster.policy_revision,
         cluster.node,
@@ -125,7 +171,8 @@ async fn drain(node: u64, global: &Global, terminal: &mut Terminal) -> Result<()
     let reached = Reached::by(global, terminal)?;
     let cluster = connection::client(global, terminal)?.cluster().await?.body;
     let found = cluster.nodes.iter().find(|known| known.id == node);
-    let found = found.ok_or_else(|| Failure::new(Status::NotFound, format!("there is no node {node}")))?;
+    let found =
+        found.ok_or_else(|| Failure::new(Status::NotFound, format!("there is no node {node}")))?;
     let server = found.api.as_deref().ok_or_else(|| {
         Failure::failed(format!("the address of node {node}'s API is not known"))
             .hint("name the node by --server")

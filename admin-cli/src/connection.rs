@@ -16,8 +16,7 @@ use countersign_core::secret::Secret;
 use std::{error::Error, path::Path};
 
 /// What is said to somebody who has no token.
-const LOGIN_HINT: &str =
-    "log in with `countersignctl login --token-file FILE`, or set COUNTERSIGN_TOKEN or --token-file";
+const LOGIN_HINT: &str = "log in with `countersignctl login --token-file FILE`, or set COUNTERSIGN_TOKEN or --token-file";
 
 /// What a client is made of, before it is made.
 #[derive(Debug)]
@@ -36,13 +35,16 @@ impl Reached {
             _ if !global.servers.is_empty() => global.servers.clone(),
             Some(context) => context.servers.clone(),
             None => {
-                return Err(Failure::usage("no server is named")
-                    .hint("say --server https://HOST:PORT, set COUNTERSIGN_SERVER, or add a context"));
+                return Err(Failure::usage("no server is named").hint(
+                    "say --server https://HOST:PORT, set COUNTERSIGN_SERVER, or add a context",
+                ));
             }
         };
         let mut config = ClientConfig::new(servers.clone());
-        let ca_file = global.ca_file.as_deref().or(context.and_then(|context| context.ca_file.as_deref()));
-        config.ca_pem = ca_file.map(|file| files::read_text(file).map(String::into_bytes)).transpose()?;
+        let ca_file =
+            global.ca_file.as_deref().or(context.and_then(|context| context.ca_file.as_deref()));
+        config.ca_pem =
+            ca_file.map(|file| files::read_text(file).map(String::into_bytes)).transpose()?;
         config.token = token(global, context, terminal)?;
         Ok(Self { servers, config })
     }
@@ -59,7 +61,8 @@ impl Reached {
 
     /// A client of one node only.
     pub(crate) fn client_of(&self, server: &str) -> Result<Client, Failure> {
-        let config = ClientConfig { endpoints: vec![server.to_owned()], rounds: 1, ..self.config.clone() };
+        let config =
+            ClientConfig { endpoints: vec![server.to_owned()], rounds: 1, ..self.config.clone() };
         Client::new(config).map_err(|error| failure(&error))
     }
 }
@@ -74,11 +77,17 @@ pub(crate) fn client(global: &Global, terminal: &mut Terminal) -> Result<Client,
 }
 
 /// The token: what is given, or what the context keeps.
-fn token(global: &Global, context: Option<&Context>, terminal: &mut Terminal) -> Result<Option<Secret>, Failure> {
+fn token(
+    global: &Global,
+    context: Option<&Context>,
+    terminal: &mut Terminal,
+) -> Result<Option<Secret>, Failure> {
     if let Some(token) = given_token(global)? {
         return Ok(Some(token));
     }
-    let Some(file) = context.and_then(|context| context.token_file.as_deref()) else { return Ok(None) };
+    let Some(file) = context.and_then(|context| context.token_file.as_deref()) else {
+        return Ok(None);
+    };
     if files::is_open_to_others(file) {
         terminal.aside(&format!("warning: others may read the token file {}", file.display()));
     }

@@ -55,7 +55,8 @@ impl Contexts {
             return Ok(Self::default());
         }
         let text = files::read_text(&file)?;
-        let read = toml::from_str(&text).with_context(|| format!("cannot read {}", file.display()))?;
+        let read =
+            toml::from_str(&text).with_context(|| format!("cannot read {}", file.display()))?;
         Ok(read)
     }
 
@@ -89,7 +90,11 @@ struct Listed<'a> {
 }
 
 /// Runs a command of `context`.
-pub(crate) fn run(command: ContextCommand, global: &Global, terminal: &mut Terminal) -> Result<(), Failure> {
+pub(crate) fn run(
+    command: ContextCommand,
+    global: &Global,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
     let mut contexts = Contexts::load()?;
     match command {
         ContextCommand::List => list(&contexts, terminal),
@@ -147,7 +152,9 @@ fn add(
             .hint("use letters, digits, `-`, `_` and `.`"));
     }
     if global.servers.is_empty() {
-        return Err(Failure::usage("a context needs a server").hint("add --server https://HOST:PORT"));
+        return Err(
+            Failure::usage("a context needs a server").hint("add --server https://HOST:PORT")
+        );
     }
     let context = Context {
         servers: global.servers.clone(),

@@ -44,8 +44,12 @@ pub(crate) async fn run(options: DevOptions, terminal: &mut Terminal) -> Result<
             let id = issuer::rotate(&directory, algorithm).await?;
             terminal.line(&format!("key {id} signs from now on"))
         }
-        DevCommand::Kill { node } => end_node(&directory, node, process::Ending::Kill, terminal).await,
-        DevCommand::Stop { node } => end_node(&directory, node, process::Ending::Stop, terminal).await,
+        DevCommand::Kill { node } => {
+            end_node(&directory, node, process::Ending::Kill, terminal).await
+        }
+        DevCommand::Stop { node } => {
+            end_node(&directory, node, process::Ending::Stop, terminal).await
+        }
         DevCommand::Start { node } => start_node(&directory, node, terminal).await,
         DevCommand::Partition { node, one_way } => {
             partition::cut(&directory, node, one_way).await?;
@@ -77,7 +81,11 @@ async fn end_node(
     terminal.line(&format!("node {id} (pid {}) has ended", running.pid))
 }
 
-async fn start_node(directory: &Directory, id: u64, terminal: &mut Terminal) -> Result<(), Failure> {
+async fn start_node(
+    directory: &Directory,
+    id: u64,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
     let mut state = State::load(directory)?;
     let node = state.node_mut(id)?;
     if node.process.is_some_and(|running| running.is_alive()) {

@@ -44,7 +44,8 @@ pub(crate) fn read(paths: &[PathBuf]) -> Result<Vec<Found>, Failure> {
     for Found { place, document } in &found {
         let key = (document.kind.to_lowercase(), document.name.clone());
         if let Some(first) = places.insert(key, place) {
-            let message = format!("{place}: {} {} is in {first} already", document.kind, document.name);
+            let message =
+                format!("{place}: {} {} is in {first} already", document.kind, document.name);
             return Err(Failure::usage(message));
         }
     }
@@ -52,7 +53,8 @@ pub(crate) fn read(paths: &[PathBuf]) -> Result<Vec<Found>, Failure> {
 }
 
 fn parse(file: &Path, text: &str) -> Result<Vec<Found>, Failure> {
-    let raw: Vec<Raw> = serde_saphyr::from_multiple_with_options(text, strict()).map_err(|error| problem(file, &error))?;
+    let raw: Vec<Raw> = serde_saphyr::from_multiple_with_options(text, strict())
+        .map_err(|error| problem(file, &error))?;
     let found = raw.into_iter().map(|Raw { kind, name, spec, revision }| Found {
         place: format!("{}:{}", shown(file), kind.referenced.line()),
         document: ResourceDocument { kind: kind.value, name, spec, revision },
@@ -114,7 +116,11 @@ fn of_directory(path: &Path, endings: &[&str]) -> Result<Vec<PathBuf>, Failure> 
         }
     }
     if files.is_empty() {
-        return Err(Failure::usage(format!("there is no *.{} in {}", endings.join(", *."), path.display())));
+        return Err(Failure::usage(format!(
+            "there is no *.{} in {}",
+            endings.join(", *."),
+            path.display()
+        )));
     }
     files.sort();
     Ok(files)
@@ -130,8 +136,14 @@ mod tests {
 
     #[test]
     fn several_documents_of_one_file_are_found_with_their_lines() {
-        let found = parsed("kind: A\nname: x\nspec: {n: 1}\n---\n# second\nkind: B\nname: no\nspec: {on: yes}\n").unwrap();
-        assert_eq!(found.iter().map(|one| one.place.as_str()).collect::<Vec<_>>(), ["f.yaml:1", "f.yaml:6"]);
+        let found = parsed(
+            "kind: A\nname: x\nspec: {n: 1}\n---\n# second\nkind: B\nname: no\nspec: {on: yes}\n",
+        )
+        .unwrap();
+        assert_eq!(
+            found.iter().map(|one| one.place.as_str()).collect::<Vec<_>>(),
+            ["f.yaml:1", "f.yaml:6"]
+        );
         assert_eq!(found[1].document.name, "no");
         assert_eq!(found[1].document.spec, serde_json::json!({"on": "yes"}));
     }
@@ -140,7 +152,8 @@ mod tests {
     fn a_key_that_stands_twice_is_refused_with_its_place() {
         let error = parsed("kind: A\nname: x\nspec:\n  a: 1\n  a: 2\n").unwrap_err();
         assert!(error.starts_with("f.yaml:5:"), "{error}");
-        let error = parsed("{\"kind\": \"A\", \"kind\": \"B\", \"name\": \"x\", \"spec\": {}}").unwrap_err();
+        let error = parsed("{\"kind\": \"A\", \"kind\": \"B\", \"name\": \"x\", \"spec\": {}}")
+            .unwrap_err();
         assert!(error.starts_with("f.yaml:1:"), "{error}");
     }
 
@@ -156,7 +169,10 @@ mod tests {
         let mut text = "kind: A\nname: x\nspec:\n  a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
         for n in 1..12 {
             let list = vec![format!("*a{}", n - 1); 10].join(",");
-            text.push_str(&format!("  a{n}: &a{n} [{list}]\n"));
+            text = format!(
+                "{text}  a{n}: &a{n} [{list}]
+"
+            );
         }
         assert!(parsed(&text).is_err());
     }

@@ -83,7 +83,7 @@ pub(crate) struct Failure {
     pub(crate) status: Status,
     message: String,
     hint: Option<String>,
-    problem: Option<Value>,
+    problem: Option<Box<Value>>,
 }
 
 impl Failure {
@@ -129,12 +129,12 @@ impl Failure {
         let faults = problem.errors.iter().map(|fault| format!("\n  {}", place(fault)));
         let message = std::iter::once(message).chain(faults).map(|line| shown(&line)).collect();
         let hint = problem.hint.clone().or_else(|| hint_for(status).map(str::to_owned));
-        Self { status, message, hint, problem: serde_json::to_value(problem).ok() }
+        Self { status, message, hint, problem: serde_json::to_value(problem).ok().map(Box::new) }
     }
 
     /// The failure as a problem document: the node's own, or one in the same form.
     pub(crate) fn document(&self) -> Value {
-        let mut document = self.problem.clone().unwrap_or_else(|| {
+        let mut document = self.problem.as_deref().cloned().unwrap_or_else(|| {
             json!({
                 "type": "about:blank",
                 "title": self.status.title(),
@@ -163,10 +163,9 @@ impl Failure {
 fn place(fault: &ProblemItem) -> String {
     let ProblemItem { document, pointer, line, column, message, hint } = fault;
     let mut text = document.clone().unwrap_or_default();
-    for part in [pointer.clone(), line.map(|n| n.to_string()), column.map(|n| n.to_string())] {
-        if let Some(part) = part {
-            text = if text.is_empty() { part } else { format!("{text}:{part}") };
-        }
+    let parts = [pointer.clone(), line.map(|n| n.to_string()), column.map(|n| n.to_string())];
+    for part in parts.into_iter().flatten() {
+        text = if text.is_empty() { part } else { format!("{text}:{part}") };
     }
     let text = if text.is_empty() { message.clone() } else { format!("{text}: {message}") };
     match hint {
@@ -182,7 +181,9 @@ fn shown(text: &str) -> String {
 
 const fn hint_for(status: Status) -> Option<&'static str> {
     match status {
-        Status::NotLoggedIn => Some("log in with `countersignctl login --token-file FILE`, or set COUNTERSIGN_TOKEN"),
+        Status::NotLoggedIn => {
+            Some("log in with `countersignctl login --token-file FILE`, or set COUNTERSIGN_TOKEN")
+        }
         Status::NoQuorum => Some("`countersignctl cluster status` says which nodes are up"),
         Status::Conflict => Some("look at it again, then repeat the command"),
         Status::Done

@@ -21,7 +21,11 @@ use countersign_api::{
 const SUMMARY_WIDTH: usize = 60;
 
 /// Runs a command of `holds`.
-pub(crate) async fn run(command: HoldsCommand, global: &Global, terminal: &mut Terminal) -> Result<(), Failure> {
+pub(crate) async fn run(
+    command: HoldsCommand,
+    global: &Global,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
     let client = connection::client(global, terminal)?;
     match command {
         HoldsCommand::List { state, target, agent } => {
@@ -38,8 +42,12 @@ pub(crate) async fn run(command: HoldsCommand, global: &Global, terminal: &mut T
             terminal.answer(&hold, show::whole)?;
             if wait.is_some() { watch::outcome(&hold) } else { Ok(()) }
         }
-        HoldsCommand::Approve(wanted) => decide::run(&client, Choice::Approve, wanted, terminal).await,
-        HoldsCommand::Reject(wanted) => decide::run(&client, Choice::Reject, wanted, terminal).await,
+        HoldsCommand::Approve(wanted) => {
+            decide::run(&client, Choice::Approve, wanted, terminal).await
+        }
+        HoldsCommand::Reject(wanted) => {
+            decide::run(&client, Choice::Reject, wanted, terminal).await
+        }
         HoldsCommand::Withdraw { id, comment } => {
             let hold = client.withdraw(&id, &WithdrawRequest { comment }).await?.body;
             terminal.answer(&hold, |hold, _| format!("{} is {}", hold.id, hold.state.name()))
@@ -68,8 +76,19 @@ fn table(holds: &[Hold], terminal: &Terminal) -> String {
         let header = ["id", "state", "agent", "target", "operation", "decides", "expires"];
         return output::table(header, holds.iter().map(narrow));
     }
-    let header =
-        ["id", "state", "agent", "target", "operation", "decides", "expires", "key", "client", "node", "rules"];
+    let header = [
+        "id",
+        "state",
+        "agent",
+        "target",
+        "operation",
+        "decides",
+        "expires",
+        "key",
+        "client",
+        "node",
+        "rules",
+    ];
     let rows = holds.iter().map(|hold| {
         let [id, state, agent, target, operation, decides, expires] = narrow(hold);
         let waits = if hold.waiting { "waits" } else { "parked" };

@@ -18,8 +18,9 @@ pub(crate) fn login(global: &Global, terminal: &mut Terminal) -> Result<(), Fail
                 .hint("`countersignctl context add NAME --server URL --ca-file FILE` makes one"));
         }
     };
-    let token = connection::given_token(global)?
-        .ok_or_else(|| Failure::usage("no token is given").hint("add --token-file FILE, or `-` for stdin"))?;
+    let token = connection::given_token(global)?.ok_or_else(|| {
+        Failure::usage("no token is given").hint("add --token-file FILE, or `-` for stdin")
+    })?;
     let kept = context::folder()?.join("tokens").join(&name);
     files::write_private(&kept, token.expose())?;
     if let Some(context) = contexts.contexts.get_mut(&name) {
@@ -45,8 +46,14 @@ pub(crate) async fn whoami(global: &Global, terminal: &mut Terminal) -> Result<(
         let listed = |items: Vec<String>| {
             if items.is_empty() { "none".to_owned() } else { items.join(", ") }
         };
-        pairs.push(("groups", listed(caller.groups.iter().map(|group| crate::visible::visible(group)).collect())));
-        pairs.push(("roles", listed(caller.roles.iter().map(|role| format!("{role:?}").to_lowercase()).collect())));
+        pairs.push((
+            "groups",
+            listed(caller.groups.iter().map(|group| crate::visible::visible(group)).collect()),
+        ));
+        pairs.push((
+            "roles",
+            listed(caller.roles.iter().map(|role| format!("{role:?}").to_lowercase()).collect()),
+        ));
         output::pairs(&pairs)
     })
 }

@@ -14,6 +14,8 @@ use std::io::{self, IsTerminal as _, Write as _};
 pub(crate) struct Terminal {
     format: Format,
     color: bool,
+    out: io::Stdout,
+    err: io::Stderr,
 }
 
 /// How good or bad a word in a table is, for its colour.
@@ -28,9 +30,11 @@ pub(crate) enum Tone {
 impl Terminal {
     /// As the command line, `NO_COLOR` (no-color.org) and the kind of stdout say.
     pub(crate) fn new(global: &Global) -> Self {
-        let unwanted = global.no_color
-            || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self { format: global.output, color: !unwanted && io::stdout().is_terminal() }
+        let unwanted =
+            global.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let out = io::stdout();
+        let color = !unwanted && out.is_terminal();
+        Self { format: global.output, color, out, err: io::stderr() }
     }
 
     /// The wanted form.
@@ -81,13 +85,13 @@ impl Terminal {
 
     /// Writes a line of the answer as it is.
     pub(crate) fn line(&mut self, line: &str) -> Result<(), Failure> {
-        let mut out = io::stdout().lock();
+        let mut out = self.out.lock();
         writeln!(out, "{line}").and_then(|()| out.flush()).map_err(closed)
     }
 
     /// Writes bytes of the answer as they are.
     pub(crate) fn raw(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        let mut out = io::stdout().lock();
+        let mut out = self.out.lock();
         out.write_all(bytes).and_then(|()| out.flush()).map_err(closed)
     }
 
@@ -101,7 +105,7 @@ impl Terminal {
     /// Says something beside the answer in every form.
     pub(crate) fn aside(&mut self, line: &str) {
         // Nobody can be told that stderr is closed.
-        drop(writeln!(io::stderr().lock(), "{line}"));
+        drop(writeln!(self.err.lock(), "{line}"));
     }
 
     /// Says how a command failed.
@@ -153,7 +157,8 @@ pub(crate) fn table<const N: usize>(
         table.add_row(row.map(Cell::new));
     }
     let drawn = table.to_string();
-    let lines: Vec<_> = drawn.lines().map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end()).collect();
+    let lines: Vec<_> =
+        drawn.lines().map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end()).collect();
     lines.join("\n")
 }
 

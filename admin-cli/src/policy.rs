@@ -58,7 +58,10 @@ fn check(paths: &[PathBuf], terminal: &mut Terminal) -> Result<(), Failure> {
     for file in documents::expand(paths, &["cedar", "yaml", "yml", "json"])? {
         for (document, source) in read(&file)? {
             if let Some(other) = sources.insert(document.name.clone(), source.clone()) {
-                let message = format!("{}: policy {} is in {} already", source.file, document.name, other.file);
+                let message = format!(
+                    "{}: policy {} is in {} already",
+                    source.file, document.name, other.file
+                );
                 return Err(Failure::usage(message));
             }
             policies.push(document);
@@ -83,10 +86,15 @@ fn check(paths: &[PathBuf], terminal: &mut Terminal) -> Result<(), Failure> {
 
 fn text(checked: &Checked) -> String {
     if checked.ok {
-        return format!("{} policies, {} rules: no problems", checked.policies, checked.rules.len());
+        return format!(
+            "{} policies, {} rules: no problems",
+            checked.policies,
+            checked.rules.len()
+        );
     }
     let lines = checked.problems.iter().map(|problem| {
-        let hint = problem.hint.as_ref().map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
+        let hint =
+            problem.hint.as_ref().map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
         format!("{}:{}:{}: {}{hint}", problem.file, problem.line, problem.column, problem.message)
     });
     lines.collect::<Vec<_>>().join("\n")
@@ -127,13 +135,18 @@ struct Spec {
 }
 
 fn of_documents(file: &Path, text: &str) -> Result<Vec<(PolicyDocument, Source)>, Failure> {
-    let documents: Vec<Document> = serde_saphyr::from_multiple_with_options(text, documents::strict())
-        .map_err(|error| documents::problem(file, &error))?;
+    let documents: Vec<Document> =
+        serde_saphyr::from_multiple_with_options(text, documents::strict())
+            .map_err(|error| documents::problem(file, &error))?;
     let policies = documents.into_iter().filter(|document| document.kind == "Policy");
     policies
         .map(|document| {
             let Some(cedar) = document.spec.cedar else {
-                let message = format!("{}: policy {} has no spec.cedar", documents::shown(file), document.name);
+                let message = format!(
+                    "{}: policy {} has no spec.cedar",
+                    documents::shown(file),
+                    document.name
+                );
                 return Err(Failure::usage(message));
             };
             let source = source(file, text, &cedar);
@@ -148,7 +161,8 @@ fn source(file: &Path, text: &str, cedar: &Spanned<String>) -> Source {
     let file = documents::shown(file);
     let line = usize::try_from(cedar.referenced.line()).unwrap_or(1).max(1);
     let column = usize::try_from(cedar.referenced.column()).unwrap_or(1).max(1);
-    let rest: String = text.lines().nth(line - 1).unwrap_or_default().chars().skip(column - 1).collect();
+    let rest: String =
+        text.lines().nth(line - 1).unwrap_or_default().chars().skip(column - 1).collect();
     if !rest.trim_start().starts_with('|') {
         return Source { file, lines: line - 1, indent: column };
     }

@@ -4,7 +4,9 @@
 mod changes;
 
 use crate::{
-    cli::{ApplyOptions, DeleteOptions, DiffOptions, ExportOptions, Format, GetOptions, Global, Named},
+    cli::{
+        ApplyOptions, DeleteOptions, DiffOptions, ExportOptions, Format, GetOptions, Global, Named,
+    },
     connection,
     documents::{self, Found},
     failure::Failure,
@@ -24,7 +26,11 @@ use std::path::PathBuf;
 const MAX_HISTORY: usize = 20;
 
 /// Applies documents, all or none.
-pub(crate) async fn apply(options: ApplyOptions, global: &Global, terminal: &mut Terminal) -> Result<(), Failure> {
+pub(crate) async fn apply(
+    options: ApplyOptions,
+    global: &Global,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
     let request = ApplyRequest {
         dry_run: options.dry_run,
         prune: options.prune,
@@ -37,7 +43,11 @@ pub(crate) async fn apply(options: ApplyOptions, global: &Global, terminal: &mut
 }
 
 /// Shows what `apply` would change.
-pub(crate) async fn diff(options: DiffOptions, global: &Global, terminal: &mut Terminal) -> Result<(), Failure> {
+pub(crate) async fn diff(
+    options: DiffOptions,
+    global: &Global,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
     let request = ApplyRequest { dry_run: true, prune: options.prune, ..request(&options.files)? };
     let applied = connection::client(global, terminal)?.apply(&request).await?.body;
     warn(&applied, terminal);
@@ -54,7 +64,10 @@ fn request(files: &[PathBuf]) -> Result<ApplyRequest, Failure> {
             return Err(Failure::usage(format!("{place}: {error}")));
         }
     }
-    Ok(ApplyRequest { documents: found.into_iter().map(|one| one.document).collect(), ..ApplyRequest::default() })
+    Ok(ApplyRequest {
+        documents: found.into_iter().map(|one| one.document).collect(),
+        ..ApplyRequest::default()
+    })
 }
 
 fn warn(applied: &ApplyAnswer, terminal: &mut Terminal) {
@@ -64,7 +77,11 @@ fn warn(applied: &ApplyAnswer, terminal: &mut Terminal) {
 }
 
 /// Lists the resources of a kind, or shows one.
-pub(crate) async fn get(options: GetOptions, global: &Global, terminal: &mut Terminal) -> Result<(), Failure> {
+pub(crate) async fn get(
+    options: GetOptions,
+    global: &Global,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
     let kind = kind(&options.kind)?;
     let client = connection::client(global, terminal)?;
     if let Some(name) = options.name {
@@ -89,7 +106,11 @@ pub(crate) async fn get(options: GetOptions, global: &Global, terminal: &mut Ter
 }
 
 /// Shows a resource with its history.
-pub(crate) async fn describe(named: Named, global: &Global, terminal: &mut Terminal) -> Result<(), Failure> {
+pub(crate) async fn describe(
+    named: Named,
+    global: &Global,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
     let kind = kind(&named.kind)?;
     let client = connection::client(global, terminal)?;
     let resource = client.resource(kind, &named.name).await?.body;
@@ -111,7 +132,9 @@ async fn history(client: &Client, kind: Kind, name: &str) -> Result<Vec<AuditEve
         text: Some(name.to_owned()),
         ..AuditQuery::default()
     };
-    let is = |event: &AuditEvent, field: &str, value: &str| event.fields.get(field).is_some_and(|found| found == value);
+    let is = |event: &AuditEvent, field: &str, value: &str| {
+        event.fields.get(field).is_some_and(|found| found == value)
+    };
     let mut found = Vec::new();
     loop {
         let page = client.audit_events(&query).await?.body;
@@ -129,7 +152,11 @@ async fn history(client: &Client, kind: Kind, name: &str) -> Result<Vec<AuditEve
 }
 
 /// Deletes a resource as it was last seen: somebody else's change in between is a conflict.
-pub(crate) async fn delete(options: DeleteOptions, global: &Global, terminal: &mut Terminal) -> Result<(), Failure> {
+pub(crate) async fn delete(
+    options: DeleteOptions,
+    global: &Global,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
     let kind = kind(&options.what.kind)?;
     let client = connection::client(global, terminal)?;
     let found = client.resource(kind, &options.what.name).await?.body;
@@ -148,7 +175,11 @@ pub(crate) async fn delete(options: DeleteOptions, global: &Global, terminal: &m
 }
 
 /// Writes resources as documents that `apply` takes: YAML, or a JSON array under `-o json`.
-pub(crate) async fn export(options: ExportOptions, global: &Global, terminal: &mut Terminal) -> Result<(), Failure> {
+pub(crate) async fn export(
+    options: ExportOptions,
+    global: &Global,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
     let kind = options.kind.as_deref().map(kind).transpose()?;
     let resources = of_kind(&connection::client(global, terminal)?, kind).await?;
     let documents: Vec<_> = resources.iter().map(document).collect();
@@ -183,7 +214,10 @@ fn kind(text: &str) -> Result<Kind, Failure> {
         "policies" => "policy".to_owned(),
         lower => lower.strip_suffix('s').unwrap_or(lower).to_owned(),
     };
-    singular.parse().or_else(|_| text.parse()).map_err(|error: countersign_api::resource::KindError| Failure::usage(error.to_string()))
+    singular
+        .parse()
+        .or_else(|_| text.parse())
+        .map_err(|error: countersign_api::resource::KindError| Failure::usage(error.to_string()))
 }
 
 /// The resource as a document: what was applied.

@@ -10,9 +10,15 @@ use countersign_api::revocation::RevocationRequest;
 use std::time::Duration;
 
 /// Runs a command of `revoke`.
-pub(crate) async fn run(command: RevokeCommand, global: &Global, terminal: &mut Terminal) -> Result<(), Failure> {
+pub(crate) async fn run(
+    command: RevokeCommand,
+    global: &Global,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
     let request = match command {
-        RevokeCommand::Identity { issuer, subject } => RevocationRequest::Identity { issuer, subject },
+        RevokeCommand::Identity { issuer, subject } => {
+            RevocationRequest::Identity { issuer, subject }
+        }
         RevokeCommand::Session { id } => RevocationRequest::Session { id },
     };
     let revoked = connection::client(global, terminal)?.revoke(&request).await?.body;

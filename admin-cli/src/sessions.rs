@@ -16,11 +16,16 @@ use countersign_api::{
 const CLIENT_WIDTH: usize = 30;
 
 /// Runs a command of `sessions`.
-pub(crate) async fn run(command: SessionsCommand, global: &Global, terminal: &mut Terminal) -> Result<(), Failure> {
+pub(crate) async fn run(
+    command: SessionsCommand,
+    global: &Global,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
     let client = connection::client(global, terminal)?;
     match command {
         SessionsCommand::List { target, agent } => {
-            let sessions = all(&client, SessionQuery { target, agent, ..SessionQuery::default() }).await?;
+            let sessions =
+                all(&client, SessionQuery { target, agent, ..SessionQuery::default() }).await?;
             terminal.answer(&sessions, |sessions, terminal| table(sessions, terminal))
         }
         SessionsCommand::Show { id } => show(&client.session(&id).await?.body, terminal),
@@ -51,7 +56,16 @@ fn table(sessions: &[Session], terminal: &Terminal) -> String {
         let header = ["id", "agent", "target", "role", "node", "opened", "source", "client"];
         let rows = sessions.iter().map(|session| {
             let [id, agent, target, role, node, opened] = narrow(session);
-            [id, agent, target, role, node, opened, visible(&session.source), excerpt(&session.client, CLIENT_WIDTH)]
+            [
+                id,
+                agent,
+                target,
+                role,
+                node,
+                opened,
+                visible(&session.source),
+                excerpt(&session.client, CLIENT_WIDTH),
+            ]
         });
         return output::table(header, rows);
     }

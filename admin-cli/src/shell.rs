@@ -6,11 +6,14 @@ use crate::{
     output::Terminal,
 };
 use anyhow::Context as _;
-use clap::{CommandFactory as _, error::ErrorKind};
+use clap::CommandFactory as _;
 use std::{path::Path, process::ExitCode};
 
 /// Prints the completions of a shell.
-pub(crate) fn completion(shell: clap_complete::Shell, terminal: &mut Terminal) -> Result<(), Failure> {
+pub(crate) fn completion(
+    shell: clap_complete::Shell,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "countersignctl", &mut script);
     terminal.raw(&script)
@@ -27,10 +30,7 @@ pub(crate) fn man(dir: &Path, terminal: &mut Terminal) -> Result<(), Failure> {
 
 /// Prints help, the version, or what is wrong with a command line.
 pub(crate) fn explain_usage(error: &clap::Error) -> ExitCode {
-    let status = match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Status::Done,
-        _ => Status::Usage,
-    };
+    let status = if error.use_stderr() { Status::Usage } else { Status::Done };
     // When stdout or stderr is closed there is nobody to tell.
     drop(error.print());
     ExitCode::from(status.code())

@@ -13,6 +13,7 @@ pub use settings::{SETTINGS, Setting};
 
 use serde::{Deserialize, Serialize};
 use std::{
+    collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
 };
@@ -51,6 +52,8 @@ pub struct Cluster {
     pub join: Vec<String>,
     /// See [`SETTINGS`].
     pub token_file: Option<PathBuf>,
+    /// See [`SETTINGS`].
+    pub peer_overrides: Vec<String>,
     /// See [`SETTINGS`].
     pub heartbeat_ms: u64,
     /// See [`SETTINGS`].
@@ -123,6 +126,17 @@ impl Config {
         self.cluster.advertise.clone().unwrap_or_else(|| self.cluster.listen.to_string())
     }
 
+    /// The addresses of `cluster.peer_overrides` by node; `None` when an entry cannot be read.
+    pub fn peer_overrides(&self) -> Option<BTreeMap<u64, String>> {
+        let entry = |entry: &String| {
+            let (node, address) = entry.split_once('=')?;
+            let (host, port) = address.rsplit_once(':')?;
+            port.parse::<u16>().ok().filter(|_| !host.is_empty())?;
+            Some((node.parse().ok()?, address.to_owned()))
+        };
+        self.cluster.peer_overrides.iter().map(entry).collect()
+    }
+
     /// The URL under which people and other nodes reach this node's API, without a slash at the end.
     pub fn api_url(&self) -> String {
         let url =
@@ -153,6 +167,7 @@ impl Default for Cluster {
             advertise: None,
             join: Vec::new(),
             token_file: None,
+            peer_overrides: Vec::new(),
             heartbeat_ms: 100,
             election_min_ms: 500,
             election_max_ms: 1000,

@@ -6,6 +6,7 @@
 // What agents pass through.
 pub mod gate;
 pub mod identify;
+pub mod expiry;
 pub mod incarnation;
 pub mod targets;
 

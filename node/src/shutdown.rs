@@ -2,6 +2,7 @@
 //!
 //! Who does which step is decided in [`crate::serve`]; here are only the two signals and the wait for them.
 
+use std::sync::{Arc, OnceLock};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -10,6 +11,18 @@ use tokio_util::sync::CancellationToken;
 pub struct Shutdown {
     draining: CancellationToken,
     stopping: CancellationToken,
+    why: Arc<OnceLock<Why>>,
+}
+
+/// Why a node stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// The operating system asks for it, by this signal.
+    Asked(&'static str),
+    /// The node has lost its place in the cluster.
+    Superseded(&'static str),
+    /// A part that should go on has ended.
+    Failed(&'static str),
 }
 
 impl Shutdown {
@@ -18,9 +31,16 @@ impl Shutdown {
         Self::default()
     }
 
-    /// Begins to drain: `/readyz` fails, listeners close, nothing new is opened.
-    pub fn drain(&self) {
+    /// Begins to drain: `/readyz` fails, nothing new is opened. The first reason stays.
+    pub fn drain(&self, why: Why) {
+        // An error says that there is a reason already.
+        let _ = self.why.set(why);
         self.draining.cancel();
+    }
+
+    /// Why the node drains; `None` while it does not.
+    pub fn why(&self) -> Option<Why> {
+        self.why.get().copied()
     }
 
     /// Whether the node drains, or has stopped.
@@ -55,12 +75,23 @@ impl Shutdown {
     }
 }
 
-/// Waits for the operating system to ask the process to end (SIGTERM or SIGINT).
-pub async fn asked_to_end() -> std::io::Result<&'static str> {
+/// Drains when the operating system asks the process to end (SIGTERM or SIGINT); a second time, stops at once.
+pub fn drain_on_signals(shutdown: Shutdown) -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => Ok("SIGTERM"),
-        _ = interrupt.recv() => Ok("SIGINT"),
-    }
+    tokio::spawn(async move {
+        let name = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        tracing::info!(signal = name, "drains");
+        shutdown.drain(Why::Asked(name));
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::warn!("asked a second time: stops at once");
+        shutdown.stop();
+    });
+    Ok(())
 }

@@ -9,7 +9,7 @@ use countersign_core::{
     id::Revision,
     target::{TargetName, TargetNameError},
 };
-use countersign_postgres::target::{
+use countersign_postgres::{
     PostgresTarget, SecretError, SecretReference, TargetAddress, TargetRole, TargetTls, Targets,
 };
 use countersign_raft_store::{

@@ -45,5 +45,6 @@ pub mod limits;
 pub mod records;
 pub mod reply;
 
+pub mod apply;
 mod key_space;
 mod state;

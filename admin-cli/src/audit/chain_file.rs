@@ -35,14 +35,19 @@ pub(super) struct Header {
 }
 
 /// Writes the chain behind event `after`, as far as it reaches now.
-pub(super) async fn export(client: &Client, after: u64, terminal: &mut Terminal) -> Result<(), Failure> {
+pub(super) async fn export(
+    client: &Client,
+    after: u64,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
     let head = client.audit_head().await?;
     // A page may be another node's answer: it must have applied what this head stands for.
     let client = client.at_least(head.body.index);
     let head = head.body;
     let header = Header { format: FORMAT.to_owned(), cluster_id: head.cluster_id.clone(), after };
     write(&Line::Export(header), terminal)?;
-    let mut query = AuditQuery { after: Some(after), limit: Some(MAX_PAGE), ..AuditQuery::default() };
+    let mut query =
+        AuditQuery { after: Some(after), limit: Some(MAX_PAGE), ..AuditQuery::default() };
     loop {
         let page = client.audit_events(&query).await?.body;
         for event in page.items {
@@ -59,6 +64,7 @@ pub(super) async fn export(client: &Client, after: u64, terminal: &mut Terminal)
 }
 
 fn write(line: &Line, terminal: &mut Terminal) -> Result<(), Failure> {
-    let text = serde_json::to_string(line).map_err(|error| Failure::failed(format!("cannot write JSON: {error}")))?;
+    let text = serde_json::to_string(line)
+        .map_err(|error| Failure::failed(format!("cannot write JSON: {error}")))?;
     terminal.line(&text)
 }

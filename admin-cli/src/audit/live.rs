@@ -57,7 +57,13 @@ pub(super) async fn verify(global: &Global, terminal: &mut Terminal) -> Result<(
         nodes.push(NodeResult { node: node.id, finding });
     }
     let ok = nodes.iter().all(|result| matches!(result.finding, Finding::Same));
-    let proof = Proof { ok, events: end.sequence, first: 1, sequence: end.sequence, hash: end.hash.to_string() };
+    let proof = Proof {
+        ok,
+        events: end.sequence,
+        first: 1,
+        sequence: end.sequence,
+        hash: end.hash.to_string(),
+    };
     let verified = Verified { proof, nodes };
     terminal.answer(&verified, |verified, _| text(verified))?;
     verdict(&verified.nodes)
@@ -66,7 +72,9 @@ pub(super) async fn verify(global: &Global, terminal: &mut Terminal) -> Result<(
 async fn look(client: &Client, head: &AuditHead, end: ChainHead) -> Finding {
     match walk(client, head, end).await {
         Ok(()) => Finding::Same,
-        Err(failure) if failure.status == Status::NoQuorum => Finding::Unreachable(failure.to_string()),
+        Err(failure) if failure.status == Status::NoQuorum => {
+            Finding::Unreachable(failure.to_string())
+        }
         Err(failure) => Finding::Different(failure.to_string()),
     }
 }
@@ -104,7 +112,10 @@ fn text(verified: &Verified) -> String {
     let proof = if verified.proof.ok {
         verify::text(&verified.proof)
     } else {
-        output::pairs(&[("NOT verified on all nodes; head", format!("{}:{}", verified.proof.sequence, verified.proof.hash))])
+        output::pairs(&[(
+            "NOT verified on all nodes; head",
+            format!("{}:{}", verified.proof.sequence, verified.proof.hash),
+        )])
     };
     format!("{nodes}\n\n{proof}")
 }

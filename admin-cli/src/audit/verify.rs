@@ -37,7 +37,11 @@ pub(super) struct Proof {
 }
 
 /// Verifies a file.
-pub(super) fn file(path: &Path, head: Option<&str>, terminal: &mut Terminal) -> Result<(), Failure> {
+pub(super) fn file(
+    path: &Path,
+    head: Option<&str>,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
     let expected = head.map(parse_head).transpose()?;
     let proof = if path.as_os_str() == "-" {
         verify(std::io::stdin().lock(), expected)
@@ -45,14 +49,21 @@ pub(super) fn file(path: &Path, head: Option<&str>, terminal: &mut Terminal) -> 
         let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
         verify(BufReader::new(file), expected)
     };
-    let proof = proof.map_err(|why| Failure::failed(format!("{}: NOT verified: {why}", shown(path))))?;
+    let proof =
+        proof.map_err(|why| Failure::failed(format!("{}: NOT verified: {why}", shown(path))))?;
     terminal.answer(&proof, |proof, _| text(proof))
 }
 
 /// The proof for people.
 pub(super) fn text(proof: &Proof) -> String {
     output::pairs(&[
-        ("verified", format!("{} events, {} to {}, without a gap", proof.events, proof.first, proof.sequence)),
+        (
+            "verified",
+            format!(
+                "{} events, {} to {}, without a gap",
+                proof.events, proof.first, proof.sequence
+            ),
+        ),
         ("head", format!("{}:{}", proof.sequence, proof.hash)),
     ])
 }
@@ -74,26 +85,33 @@ enum Reading {
 }
 
 /// Reads the lines one by one, in constant memory.
-pub(super) fn verify(mut lines: impl BufRead, expected: Option<ChainHead>) -> Result<Proof, String> {
+pub(super) fn verify(
+    mut lines: impl BufRead,
+    expected: Option<ChainHead>,
+) -> Result<Proof, String> {
     let mut reading = Reading::Beginning;
     let mut number = 0_u64;
     loop {
         let mut text = String::new();
-        let read = (&mut lines).take(MAX_LINE_BYTES).read_line(&mut text).map_err(|error| error.to_string())?;
+        let read = (&mut lines)
+            .take(MAX_LINE_BYTES)
+            .read_line(&mut text)
+            .map_err(|error| error.to_string())?;
         if read == 0 {
             break;
         }
         number += 1;
         let at = |why: String| format!("line {number}: {why}");
-        let line = serde_json::from_str(&text).map_err(|error| at(format!("not a line of an export: {error}")))?;
+        let line = serde_json::from_str(&text)
+            .map_err(|error| at(format!("not a line of an export: {error}")))?;
         reading = reading.next(line, expected).map_err(at)?;
     }
     match reading {
         Reading::Ended(proof) => Ok(proof),
         Reading::Beginning => Err("the file is empty".to_owned()),
-        Reading::Events { events, .. } => {
-            Err(format!("the file was cut short: there are {events} events, and no line with the head"))
-        }
+        Reading::Events { events, .. } => Err(format!(
+            "the file was cut short: there are {events} events, and no line with the head"
+        )),
     }
 }
 
@@ -101,10 +119,19 @@ impl Reading {
     fn next(self, line: Line, expected: Option<ChainHead>) -> Result<Self, String> {
         match (self, line) {
             (Self::Beginning, Line::Export(header)) if header.format == FORMAT => {
-                Ok(Self::Events { after: header.after, walk: None, cluster: header.cluster_id, events: 0 })
+                Ok(Self::Events {
+                    after: header.after,
+                    walk: None,
+                    cluster: header.cluster_id,
+                    events: 0,
+                })
             }
-            (Self::Beginning, Line::Export(header)) => Err(format!("the format `{}` is not known", header.format)),
-            (Self::Beginning, Line::Event(_) | Line::Head(_)) => Err("the line that says what the file is, is missing".to_owned()),
+            (Self::Beginning, Line::Export(header)) => {
+                Err(format!("the format `{}` is not known", header.format))
+            }
+            (Self::Beginning, Line::Event(_) | Line::Head(_)) => {
+                Err("the line that says what the file is, is missing".to_owned())
+            }
             (Self::Events { after, walk, cluster, events }, Line::Event(event)) => {
                 let event = AuditEvent::try_from(&event).map_err(|error| error.to_string())?;
                 let mut walk = walk.unwrap_or_else(|| start(after, &event));
@@ -120,7 +147,13 @@ impl Reading {
                 let end = walk.finish(said).map_err(|error| error.to_string())?;
                 agrees(end, expected)?;
                 let hash = end.hash.to_string();
-                Ok(Self::Ended(Proof { ok: true, events, first: after + 1, sequence: end.sequence, hash }))
+                Ok(Self::Ended(Proof {
+                    ok: true,
+                    events,
+                    first: after + 1,
+                    sequence: end.sequence,
+                    hash,
+                }))
             }
             (Self::Events { .. }, Line::Export(_)) => Err("a second export begins".to_owned()),
             (Self::Ended(_), _) => Err("something follows the head".to_owned()),
@@ -139,9 +172,10 @@ fn start(after: u64, first: &AuditEvent) -> ChainWalk {
 
 fn agrees(end: ChainHead, expected: Option<ChainHead>) -> Result<(), String> {
     match expected {
-        Some(expected) if expected != end => {
-            Err(format!("the chain ends at {}:{}, not at {}:{}", end.sequence, end.hash, expected.sequence, expected.hash))
-        }
+        Some(expected) if expected != end => Err(format!(
+            "the chain ends at {}:{}, not at {}:{}",
+            end.sequence, end.hash, expected.sequence, expected.hash
+        )),
         Some(_) | None => Ok(()),
     }
 }

@@ -10,7 +10,7 @@ fn span(text: &str) -> Result<Duration, String> {
 /// `dev`.
 #[derive(Debug, Args)]
 pub(crate) struct DevOptions {
-    /// Directory of the development cluster [default: countersign/dev under XDG_STATE_HOME]
+    /// Directory of the development cluster [default: countersign/dev in the user's state directory]
     #[arg(long, value_name = "DIR", env = "COUNTERSIGN_DEV_DIR")]
     pub(crate) dir: Option<PathBuf>,
     #[command(subcommand)]

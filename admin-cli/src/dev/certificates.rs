@@ -5,7 +5,8 @@ use super::directory::Directory;
 use crate::files;
 use anyhow::Context as _;
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
 };
 
 /// Makes authority, certificate and key. The authority's key is not kept: nothing can be signed by it later.
@@ -15,7 +16,8 @@ pub(super) fn make(directory: &Directory) -> anyhow::Result<()> {
     authority.distinguished_name.push(DnType::CommonName, "Countersign development");
     authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let authority_certificate = authority.self_signed(&authority_key).context("cannot make the authority")?;
+    let authority_certificate =
+        authority.self_signed(&authority_key).context("cannot make the authority")?;
     let issuer = Issuer::new(authority, authority_key);
 
     let key = KeyPair::generate().context("cannot make a key")?;

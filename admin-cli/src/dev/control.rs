@@ -15,7 +15,10 @@ pub(super) const MAX_LINE_BYTES: u64 = 64 * 1024;
 pub(super) const EXCHANGE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Asks the process that listens at `socket`.
-pub(super) async fn ask<A: DeserializeOwned>(socket: &Path, question: &impl Serialize) -> anyhow::Result<A> {
+pub(super) async fn ask<A: DeserializeOwned>(
+    socket: &Path,
+    question: &impl Serialize,
+) -> anyhow::Result<A> {
     let exchange = async {
         let stream = UnixStream::connect(socket).await?;
         let (read, mut write) = stream.into_split();

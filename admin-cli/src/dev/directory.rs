@@ -95,8 +95,10 @@ impl Directory {
 
 fn is_ours(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    matches!(name, "dev.json" | "tls" | "issuer" | "resources" | "links.sock" | "target-password" | "logs")
-        || name.strip_prefix("node-").is_some_and(|id| id.parse::<u64>().is_ok())
+    matches!(
+        name,
+        "dev.json" | "tls" | "issuer" | "resources" | "links.sock" | "target-password" | "logs"
+    ) || name.strip_prefix("node-").is_some_and(|id| id.parse::<u64>().is_ok())
 }
 
 fn remove(path: &Path) -> io::Result<()> {

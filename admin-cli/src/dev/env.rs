@@ -15,7 +15,8 @@ pub(super) async fn run(directory: &Directory, terminal: &mut Terminal) -> Resul
     ];
     for node in &state.nodes {
         let id = node.id;
-        let pid = node.process.filter(process::Running::is_alive).map(|running| running.pid.to_string());
+        let pid =
+            node.process.filter(process::Running::is_alive).map(|running| running.pid.to_string());
         lines.extend([
             assign(&format!("CS_API_{id}"), node.api_url()),
             assign(&format!("CS_PG_{id}"), format!("127.0.0.1:{}", node.postgres)),

@@ -58,7 +58,12 @@ pub(super) fn start(directory: &Directory, port: u16) -> anyhow::Result<Running>
         "--key-file".into(),
         tls.join("listener.key").into(),
     ];
-    process::spawn(directory, "issuer", "countersign-dev-issuer", arguments.iter().map(OsString::as_os_str))
+    process::spawn(
+        directory,
+        "issuer",
+        "countersign-dev-issuer",
+        arguments.iter().map(OsString::as_os_str),
+    )
 }
 
 /// A fresh token.

@@ -12,7 +12,10 @@ use super::{
 };
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeSet, ffi::OsStr, fs, net::Ipv4Addr, os::unix::fs::PermissionsExt as _, sync::Arc};
+use std::{
+    collections::BTreeSet, ffi::OsStr, fs, net::Ipv4Addr, os::unix::fs::PermissionsExt as _,
+    sync::Arc,
+};
 use tokio::{
     net::{TcpListener, UnixListener, UnixStream},
     signal::unix::{SignalKind, signal},
@@ -68,7 +71,8 @@ pub(super) async fn host(directory: &Directory) -> anyhow::Result<()> {
     if socket.exists() {
         fs::remove_file(&socket)?;
     }
-    let control = UnixListener::bind(&socket).with_context(|| format!("cannot listen on {}", socket.display()))?;
+    let control = UnixListener::bind(&socket)
+        .with_context(|| format!("cannot listen on {}", socket.display()))?;
     fs::set_permissions(&socket, fs::Permissions::from_mode(0o600))?;
     let mut terminated = signal(SignalKind::terminate())?;
     tokio::select! {
@@ -77,7 +81,12 @@ pub(super) async fn host(directory: &Directory) -> anyhow::Result<()> {
     }
 }
 
-async fn accept(listener: TcpListener, link: Link, cuts: watch::Receiver<Cuts>, places: Arc<Semaphore>) {
+async fn accept(
+    listener: TcpListener,
+    link: Link,
+    cuts: watch::Receiver<Cuts>,
+    places: Arc<Semaphore>,
+) {
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {
         // A failed accept is the dialling node's to repeat.
         let Ok((stream, _)) = listener.accept().await else { continue };
@@ -107,3 +116,6 @@ async fn exchange(stream: UnixStream, cuts: &watch::Sender<Cuts>) -> anyhow::Res
     let now = cuts.borrow().clone();
     control::write_line(&mut write, &now).await
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,9 +30,12 @@ struct Cluster {
 
 #[derive(Debug, Serialize)]
 struct Tls {
-    cert_file: PathBuf,
-    key_file: PathBuf,
-    ca_file: PathBuf,
+    #[serde(rename = "cert_file")]
+    certificate: PathBuf,
+    #[serde(rename = "key_file")]
+    key: PathBuf,
+    #[serde(rename = "ca_file")]
+    authority: PathBuf,
 }
 
 #[derive(Debug, Serialize)]
@@ -60,7 +63,12 @@ pub(super) enum Entry {
 }
 
 /// Writes the configuration of `node`, and its join token beside it.
-pub(super) fn write(directory: &Directory, node: &Node, links: &[Link], entry: Entry) -> anyhow::Result<()> {
+pub(super) fn write(
+    directory: &Directory,
+    node: &Node,
+    links: &[Link],
+    entry: Entry,
+) -> anyhow::Result<()> {
     let (join, token_file) = match entry {
         Entry::First => (Vec::new(), None),
         Entry::Joins { url, token } => {
@@ -83,11 +91,15 @@ pub(super) fn write(directory: &Directory, node: &Node, links: &[Link], entry: E
             peer_overrides: own.map(|link| format!("{}={}", link.to, local(link.listen))).collect(),
         },
         tls: Tls {
-            cert_file: tls.join("listener.crt"),
-            key_file: tls.join("listener.key"),
-            ca_file: directory.ca_file(),
+            certificate: tls.join("listener.crt"),
+            key: tls.join("listener.key"),
+            authority: directory.ca_file(),
         },
-        listen: Listen { api: local(node.api), postgres: local(node.postgres), metrics: local(node.metrics) },
+        listen: Listen {
+            api: local(node.api),
+            postgres: local(node.postgres),
+            metrics: local(node.metrics),
+        },
     };
     files::write_private(&directory.node_file(node.id), toml::to_string(&file)?)
 }

@@ -8,7 +8,11 @@ use super::{
 use crate::{cli::Cut, failure::Failure};
 
 /// Cuts a node off, in both directions or in one; what was cut before stays cut.
-pub(super) async fn cut(directory: &Directory, node: u64, one_way: Option<Cut>) -> Result<(), Failure> {
+pub(super) async fn cut(
+    directory: &Directory,
+    node: u64,
+    one_way: Option<Cut>,
+) -> Result<(), Failure> {
     let mut state = State::load(directory)?;
     state.node_mut(node)?;
     let mut cuts = links::show(directory).await?;

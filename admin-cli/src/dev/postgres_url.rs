@@ -53,7 +53,8 @@ pub(super) fn read(text: &str) -> Result<PostgresServer, Failure> {
     let database = some(decoded(url.path().trim_start_matches('/'))).or_else(|| query("dbname"));
     let password = url.password().map(decoded).or_else(|| query("password"));
     let socket = host.starts_with('/');
-    let loopback = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    let loopback =
+        host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
     Ok(PostgresServer {
         address: if socket { format!("unix:{host}?port={port}") } else { format!("{host}:{port}") },
         database: database.unwrap_or_else(|| user.clone()),
@@ -82,10 +83,31 @@ mod tests {
     #[test]
     fn urls_as_libpq_takes_them_are_understood() {
         let cases = [
-            ("postgres://app:s%40crt@127.0.0.1:6432/orders", "127.0.0.1:6432", "app", Some("s@crt"), "orders", true),
+            (
+                "postgres://app:s%40crt@127.0.0.1:6432/orders",
+                "127.0.0.1:6432",
+                "app",
+                Some("s@crt"),
+                "orders",
+                true,
+            ),
             ("postgresql://app@db.example/orders", "db.example:5432", "app", None, "orders", false),
-            ("postgres://app@/orders?host=/run/pg&port=7", "unix:/run/pg?port=7", "app", None, "orders", true),
-            ("postgres:///orders?host=/run/pg&user=app&password=x", "unix:/run/pg?port=5432", "app", Some("x"), "orders", true),
+            (
+                "postgres://app@/orders?host=/run/pg&port=7",
+                "unix:/run/pg?port=7",
+                "app",
+                None,
+                "orders",
+                true,
+            ),
+            (
+                "postgres:///orders?host=/run/pg&user=app&password=x",
+                "unix:/run/pg?port=5432",
+                "app",
+                Some("x"),
+                "orders",
+                true,
+            ),
             ("postgres://app@%2Frun%2Fpg:7", "unix:/run/pg?port=7", "app", None, "app", true),
             ("postgres://app@[::1]:7/orders", "[::1]:7", "app", None, "orders", true),
         ];
@@ -101,7 +123,12 @@ mod tests {
 
     #[test]
     fn urls_that_lack_what_a_target_needs_are_refused() {
-        for url in ["mysql://a@b/c", "postgres://app@/orders", "postgres://127.0.0.1/orders", "postgres://a@b:x/c"] {
+        for url in [
+            "mysql://a@b/c",
+            "postgres://app@/orders",
+            "postgres://127.0.0.1/orders",
+            "postgres://a@b:x/c",
+        ] {
             assert!(read(url).is_err(), "{url}");
         }
     }

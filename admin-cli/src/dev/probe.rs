@@ -18,7 +18,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const LOG_LINES: usize = 15;
 
 /// A client of these nodes.
-pub(super) fn client(directory: &Directory, urls: Vec<String>, token: Option<&str>) -> Result<Client, Failure> {
+pub(super) fn client(
+    directory: &Directory,
+    urls: Vec<String>,
+    token: Option<&str>,
+) -> Result<Client, Failure> {
     let mut config = ClientConfig::new(urls);
     config.ca_pem = Some(files::read_text(&directory.ca_file())?.into_bytes());
     config.token = token.map(Secret::new);
@@ -33,7 +37,11 @@ pub(super) async fn is_ready(client: &Client) -> bool {
 }
 
 /// Waits until a process answers over HTTP at all, and fails when it ends instead.
-pub(super) async fn wait_live(directory: &Directory, url: &str, running: Running) -> Result<(), Failure> {
+pub(super) async fn wait_live(
+    directory: &Directory,
+    url: &str,
+    running: Running,
+) -> Result<(), Failure> {
     let client = client(directory, vec![url.to_owned()], None)?;
     let title = title_of(directory, running);
     wait_for(&title, || async {
@@ -71,7 +79,11 @@ pub(super) fn last_lines(directory: &Directory, title: &str) -> String {
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<_> = text.lines().collect();
     let shown = lines.get(lines.len().saturating_sub(LOG_LINES)..).unwrap_or_default();
-    shown.iter().map(|line| format!("  {}", crate::visible::visible(line))).collect::<Vec<_>>().join("\n")
+    shown
+        .iter()
+        .map(|line| format!("  {}", crate::visible::visible(line)))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// The name of a node's log, from its process.

@@ -41,7 +41,8 @@ pub(super) enum Ending {
 impl Running {
     /// Whether it runs. One that has ended and was not waited for is dead.
     pub(super) fn is_alive(&self) -> bool {
-        look(self.pid).is_some_and(|(state, started)| state != 'Z' && state != 'X' && started == self.started)
+        look(self.pid)
+            .is_some_and(|(state, started)| state != 'Z' && state != 'X' && started == self.started)
     }
 
     /// Ends it and waits until it is gone.
@@ -94,7 +95,12 @@ fn look(pid: i32) -> Option<(char, u64)> {
 /// Starts node `id` from its configuration.
 pub(super) fn spawn_node(directory: &Directory, id: u64) -> anyhow::Result<Running> {
     let file = directory.node_file(id);
-    spawn(directory, &format!("node-{id}"), "countersign", [OsStr::new("serve"), OsStr::new("--config"), file.as_os_str()])
+    spawn(
+        directory,
+        &format!("node-{id}"),
+        "countersign",
+        [OsStr::new("serve"), OsStr::new("--config"), file.as_os_str()],
+    )
 }
 
 /// Starts the program `name` that lies beside this one, in a process group of its own, its output going to a log file.
@@ -123,7 +129,8 @@ pub(super) fn spawn<'a>(
         .spawn()
         .with_context(|| format!("cannot start {}", program.display()))?;
     let pid = i32::try_from(child.id()).context("not a pid")?;
-    let started = look(pid).map(|(_, started)| started).with_context(|| format!("{name} ended at once"))?;
+    let started =
+        look(pid).map(|(_, started)| started).with_context(|| format!("{name} ended at once"))?;
     Ok(Running { pid, started })
 }
 
@@ -132,7 +139,10 @@ pub(super) fn beside(name: &str) -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe().context("cannot tell where this program lies")?;
     let path = own.with_file_name(name);
     if !path.is_file() {
-        bail!("{} is missing: build the workspace, so that {name} lies beside countersignctl", path.display());
+        bail!(
+            "{} is missing: build the workspace, so that {name} lies beside countersignctl",
+            path.display()
+        );
     }
     Ok(path)
 }

@@ -1,10 +1,6 @@
 //! The sample resources of a development cluster, as documents that are also left in its directory to look at and change.
 
-use super::{
-    directory::Directory,
-    postgres_url::PostgresServer,
-    state::State,
-};
+use super::{directory::Directory, postgres_url::PostgresServer, state::State};
 use crate::files;
 use serde_json::{Value, json};
 use std::path::Path;

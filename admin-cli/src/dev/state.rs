@@ -66,11 +66,15 @@ impl State {
     pub(super) fn load(directory: &Directory) -> Result<Self, Failure> {
         let file = directory.state_file();
         if !file.exists() {
-            let message = format!("there is no development cluster in {}", directory.path().display());
-            return Err(Failure::new(Status::NotFound, message).hint("`countersignctl dev up` makes one"));
+            let message =
+                format!("there is no development cluster in {}", directory.path().display());
+            return Err(
+                Failure::new(Status::NotFound, message).hint("`countersignctl dev up` makes one")
+            );
         }
         let text = files::read_text(&file)?;
-        let read = serde_json::from_str(&text).with_context(|| format!("cannot read {}", file.display()))?;
+        let read = serde_json::from_str(&text)
+            .with_context(|| format!("cannot read {}", file.display()))?;
         Ok(read)
     }
 
@@ -82,7 +86,10 @@ impl State {
     pub(super) fn node_mut(&mut self, id: u64) -> Result<&mut Node, Failure> {
         let count = self.nodes.len();
         self.nodes.iter_mut().find(|node| node.id == id).ok_or_else(|| {
-            Failure::new(Status::NotFound, format!("there is no node {id}: there are nodes 1 to {count}"))
+            Failure::new(
+                Status::NotFound,
+                format!("there is no node {id}: there are nodes 1 to {count}"),
+            )
         })
     }
 

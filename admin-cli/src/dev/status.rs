@@ -69,7 +69,10 @@ fn process(running: Option<Running>) -> Process {
 /// The URL of the target's PostgreSQL as it may be shown.
 fn without_password(url: &str) -> String {
     let server = super::postgres_url::read(url);
-    server.map_or_else(|_| "?".to_owned(), |server| format!("{} database {} as {}", server.address, server.database, server.user))
+    server.map_or_else(
+        |_| "?".to_owned(),
+        |server| format!("{} database {} as {}", server.address, server.database, server.user),
+    )
 }
 
 fn text(status: &Status) -> String {
@@ -84,18 +87,35 @@ fn text(status: &Status) -> String {
                 (true, false) => "running, not ready",
                 (false, _) => "ended",
             };
-            [format!("node {}", node.id), pid(&node.process), state.to_owned(), node.api.clone(), node.postgres.clone()]
+            [
+                format!("node {}", node.id),
+                pid(&node.process),
+                state.to_owned(),
+                node.api.clone(),
+                node.postgres.clone(),
+            ]
         })
         .collect();
     for (name, process) in [("issuer", &status.issuer), ("links", &status.links)] {
-        rows.push([name.to_owned(), pid(process), word(process).to_owned(), "-".to_owned(), "-".to_owned()]);
+        rows.push([
+            name.to_owned(),
+            pid(process),
+            word(process).to_owned(),
+            "-".to_owned(),
+            "-".to_owned(),
+        ]);
     }
-    let mut lines = vec![output::table(["process", "pid", "state", "api", "postgres"], rows), String::new()];
+    let mut lines =
+        vec![output::table(["process", "pid", "state", "api", "postgres"], rows), String::new()];
     if let Some(postgres) = &status.postgres {
         lines.push(format!("target orders: {postgres}"));
     }
     let cuts: Vec<_> = status.cut.iter().map(|(from, to)| format!("{from} → {to}")).collect();
-    lines.push(if cuts.is_empty() { "links: all whole".to_owned() } else { format!("cut: {}", cuts.join(", ")) });
+    lines.push(if cuts.is_empty() {
+        "links: all whole".to_owned()
+    } else {
+        format!("cut: {}", cuts.join(", "))
+    });
     lines.push(format!("directory: {}", status.directory));
     lines.join("\n")
 }

@@ -28,7 +28,11 @@ use countersign_api::{
 const PORTS_A_NODE: usize = 4;
 
 /// Starts a cluster.
-pub(super) async fn run(directory: &Directory, wanted: &UpOptions, terminal: &mut Terminal) -> Result<(), Failure> {
+pub(super) async fn run(
+    directory: &Directory,
+    wanted: &UpOptions,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
     let server = wanted.postgres.as_deref().map(postgres_url::read).transpose()?;
     for program in ["countersign", "countersign-dev-issuer"] {
         process::beside(program)?;
@@ -40,12 +44,17 @@ pub(super) async fn run(directory: &Directory, wanted: &UpOptions, terminal: &mu
         Err(failure) => {
             // What was started is in the state; its logs stay for whoever wants to know why.
             drop(state.end_all().await);
-            return Err(failure.hint(format!("the logs are in {}", directory.log("").with_file_name("").display())));
+            return Err(failure.hint(format!(
+                "the logs are in {}",
+                directory.log("").with_file_name("").display()
+            )));
         }
     }
     terminal.note("");
     super::status::run(directory, terminal).await?;
-    terminal.note("\n`countersignctl dev env` prints what scripts need; `countersignctl dev down` ends it");
+    terminal.note(
+        "\n`countersignctl dev env` prints what scripts need; `countersignctl dev down` ends it",
+    );
     Ok(())
 }
 
@@ -55,7 +64,8 @@ fn make_room(directory: &Directory) -> Result<(), Failure> {
         let state = State::load(directory)?;
         if state.processes().any(|running| running.is_alive()) {
             let message = format!("a development cluster runs in {}", directory.path().display());
-            return Err(Failure::new(Status::Conflict, message).hint("end it with `countersignctl dev down`, or say another --dir"));
+            return Err(Failure::new(Status::Conflict, message)
+                .hint("end it with `countersignctl dev down`, or say another --dir"));
         }
         directory.remove()?;
     }
@@ -64,17 +74,31 @@ fn make_room(directory: &Directory) -> Result<(), Failure> {
 
 fn plan(wanted: &UpOptions) -> anyhow::Result<State> {
     let ids: Vec<u64> = (1..=wanted.nodes).collect();
-    let pairs: Vec<_> =
-        ids.iter().flat_map(|from| ids.iter().map(|to| (*from, *to))).filter(|(from, to)| from != to).collect();
+    let pairs: Vec<_> = ids
+        .iter()
+        .flat_map(|from| ids.iter().map(|to| (*from, *to)))
+        .filter(|(from, to)| from != to)
+        .collect();
     let mut free = ports::free(ids.len() * PORTS_A_NODE + pairs.len() + 1)?.into_iter();
     let mut port = || free.next().context("too few ports");
     let mut nodes = Vec::new();
     for id in ids {
-        nodes.push(Node { id, api: port()?, postgres: port()?, cluster: port()?, metrics: port()?, process: None });
+        nodes.push(Node {
+            id,
+            api: port()?,
+            postgres: port()?,
+            cluster: port()?,
+            metrics: port()?,
+            process: None,
+        });
     }
     let mut links = Vec::new();
     for (from, to) in pairs {
-        let connect = nodes.iter().find(|node| node.id == to).map(|node| node.cluster).context("no such node")?;
+        let connect = nodes
+            .iter()
+            .find(|node| node.id == to)
+            .map(|node| node.cluster)
+            .context("no such node")?;
         links.push(Link { from, to, listen: port()?, connect });
     }
     let issuer = Issuer { port: port()?, process: None };
@@ -92,11 +116,15 @@ async fn build(
     state.issuer.process = Some(issuer::start(directory, state.issuer.port)?);
     state.links_process = Some(links::start(directory)?);
     state.save(directory)?;
-    probe::wait_for("the links between nodes", || async { Ok(links::show(directory).await.is_ok()) }).await?;
+    probe::wait_for("the links between nodes", || async {
+        Ok(links::show(directory).await.is_ok())
+    })
+    .await?;
     terminal.note(&format!("issuer at {}", state.issuer.url()));
 
     let token = first_node(directory, state, terminal).await?;
-    let client = probe::client(directory, state.nodes.iter().map(Node::api_url).collect(), Some(&token))?;
+    let client =
+        probe::client(directory, state.nodes.iter().map(Node::api_url).collect(), Some(&token))?;
     for place in 1..state.nodes.len() {
         join(directory, state, place, &client).await?;
         terminal.note(&format!("node {} has joined", place + 1));
@@ -113,7 +141,11 @@ async fn build(
 }
 
 /// Starts node 1 and makes the cluster; the bootstrap token.
-async fn first_node(directory: &Directory, state: &mut State, terminal: &mut Terminal) -> Result<String, Failure> {
+async fn first_node(
+    directory: &Directory,
+    state: &mut State,
+    terminal: &mut Terminal,
+) -> Result<String, Failure> {
     start(directory, state, 0, Entry::First).await?;
     let init_token = directory.node_data(1).join("init-token");
     probe::wait_for("node 1's init token", || async { Ok(init_token.is_file()) }).await?;
@@ -126,7 +158,12 @@ async fn first_node(directory: &Directory, state: &mut State, terminal: &mut Ter
 }
 
 /// Lets the node at `place` join and waits until the cluster counts on it. One after the other, so that ids are known.
-async fn join(directory: &Directory, state: &mut State, place: usize, client: &Client) -> Result<(), Failure> {
+async fn join(
+    directory: &Directory,
+    state: &mut State,
+    place: usize,
+    client: &Client,
+) -> Result<(), Failure> {
     let url = state.node_mut(1)?.api_url();
     let token = created_token(client).await?;
     let id = start(directory, state, place, Entry::Joins { url, token }).await?;
@@ -156,7 +193,12 @@ async fn created_token(client: &Client) -> anyhow::Result<String> {
     made.into_inner().context("there is no join token")
 }
 
-async fn start(directory: &Directory, state: &mut State, place: usize, entry: Entry) -> Result<u64, Failure> {
+async fn start(
+    directory: &Directory,
+    state: &mut State,
+    place: usize,
+    entry: Entry,
+) -> Result<u64, Failure> {
     let links = state.links.clone();
     let node = state.nodes.get_mut(place).context("no such node")?;
     let (id, url) = (node.id, node.api_url());

@@ -23,7 +23,8 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     let fingerprint = match &wanted.fingerprint {
         Some(text) => {
-            let seen: Fingerprint = text.parse().map_err(|error| Failure::usage(format!("--fingerprint: {error}")))?;
+            let seen: Fingerprint =
+                text.parse().map_err(|error| Failure::usage(format!("--fingerprint: {error}")))?;
             seen.to_string()
         }
         None => seen(client, choice, &wanted, terminal).await?,
@@ -60,9 +61,15 @@ async fn seen(
             .hint("say --fingerprint with the fingerprint that you have seen, or --yes"));
     }
     let verb = verb(choice);
-    terminal.aside(&format!("\n{verb} exactly this? Type the first word of its key ({}) to {verb}:", hold.key));
+    terminal.aside(&format!(
+        "\n{verb} exactly this? Type the first word of its key ({}) to {verb}:",
+        hold.key
+    ));
     let mut typed = String::new();
-    io::stdin().lock().read_line(&mut typed).map_err(|error| Failure::failed(format!("cannot read stdin: {error}")))?;
+    io::stdin()
+        .lock()
+        .read_line(&mut typed)
+        .map_err(|error| Failure::failed(format!("cannot read stdin: {error}")))?;
     let first = hold.key.split('-').next().unwrap_or_default();
     if first.is_empty() || typed.trim() != first {
         return Err(Failure::new(Status::Pending, "not decided: the word does not match"));
@@ -87,7 +94,11 @@ fn said(hold: &Hold, choice: Choice) -> String {
     let state = hold.state.name();
     match (choice, hold.state.is_settled()) {
         (Choice::Approve, false) if missing > 0 => {
-            format!("you {done} {}; it is {state} and needs more approvals: {}", hold.id, show::reviewers(hold))
+            format!(
+                "you {done} {}; it is {state} and needs more approvals: {}",
+                hold.id,
+                show::reviewers(hold)
+            )
         }
         (Choice::Approve | Choice::Reject, _) => format!("you {done} {}; it is {state}", hold.id),
     }

@@ -14,7 +14,8 @@ pub(super) fn whole(hold: &Hold, terminal: &Terminal) -> String {
         parts.push(parameters(&hold.operation.parameters));
     }
     if !hold.operation.context.is_empty() {
-        let rows = hold.operation.context.iter().map(|(name, value)| [visible(name), visible(value)]);
+        let rows =
+            hold.operation.context.iter().map(|(name, value)| [visible(name), visible(value)]);
         parts.push(output::table(["setting", "value"], rows));
     }
     if !hold.decisions.is_empty() {
@@ -77,9 +78,12 @@ const fn tone(state: HoldState) -> Tone {
 fn text(hold: &Hold) -> String {
     let operation = &hold.operation;
     let mut lines = vec![format!("exact text, {} bytes:", operation.text_length)];
-    lines.extend(visible_lines(&operation.text).map(|line| format!("  | {line}").trim_end().to_owned()));
+    lines.extend(
+        visible_lines(&operation.text).map(|line| format!("  | {line}").trim_end().to_owned()),
+    );
     if operation.text_base64.is_some() {
-        lines.push("  (not UTF-8: -o json has the exact bytes in operation.text_base64)".to_owned());
+        lines
+            .push("  (not UTF-8: -o json has the exact bytes in operation.text_base64)".to_owned());
     }
     lines.join("\n")
 }

@@ -13,7 +13,11 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// Prints every change until Ctrl-C.
-pub(super) async fn run(client: &Client, since: Option<u64>, terminal: &mut Terminal) -> Result<(), Failure> {
+pub(super) async fn run(
+    client: &Client,
+    since: Option<u64>,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
     let mut events = client.hold_events(since);
     events.connect().await?;
     terminal.note("watching; Ctrl-C ends");
@@ -74,7 +78,9 @@ pub(super) fn outcome(hold: &Hold) -> Result<(), Failure> {
         HoldState::Pending | HoldState::Approved => {
             Err(Failure::new(Status::Pending, format!("{} is {}", hold.id, hold.state.name())))
         }
-        HoldState::Rejected => Err(Failure::new(Status::Refused, format!("{} was rejected", hold.id))),
+        HoldState::Rejected => {
+            Err(Failure::new(Status::Refused, format!("{} was rejected", hold.id)))
+        }
         HoldState::Withdrawn => ended("was withdrawn"),
         HoldState::Expired => ended("has expired"),
         HoldState::Invalidated => ended("is void: what it was judged under has changed"),

@@ -7,7 +7,8 @@ fn problems(name: &str, text: &str) -> Vec<String> {
     let file = folder.path().join(name);
     std::fs::write(&file, text).unwrap();
     let read = read(&file).unwrap();
-    let sources = read.iter().map(|(document, source)| (document.name.clone(), source.clone())).collect();
+    let sources =
+        read.iter().map(|(document, source)| (document.name.clone(), source.clone())).collect();
     let documents: Vec<_> = read.into_iter().map(|(document, _)| document).collect();
     let problems = Policies::compile(&documents).err().unwrap_or_default();
     problems
@@ -19,7 +20,10 @@ fn problems(name: &str, text: &str) -> Vec<String> {
 
 #[test]
 fn a_problem_of_a_cedar_file_is_where_the_file_has_it() {
-    assert_eq!(problems("p.cedar", "// one\npermit(principal, action, resource) when { nothing };\n"), ["2:44"]);
+    assert_eq!(
+        problems("p.cedar", "// one\npermit(principal, action, resource) when { nothing };\n"),
+        ["2:44"]
+    );
 }
 
 #[test]

@@ -11,9 +11,17 @@ use similar::{ChangeTag, TextDiff};
 /// Lines of context around a change of a text.
 const CONTEXT_LINES: usize = 3;
 
+/// Whether it was done, or would be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Did,
+    Would,
+}
+
 /// One line for each resource.
 pub(super) fn summary(applied: &ApplyAnswer) -> String {
-    let mut lines: Vec<_> = applied.results.iter().map(|result| line(result, applied.dry_run)).collect();
+    let said = if applied.dry_run { Said::Would } else { Said::Did };
+    let mut lines: Vec<_> = applied.results.iter().map(|result| line(result, said)).collect();
     lines.push(match (applied.dry_run, applied.revision) {
         (true, _) => "nothing was changed: a dry run".to_owned(),
         (false, Some(revision)) => format!("revision {revision}"),
@@ -29,22 +37,23 @@ pub(super) fn whole(applied: &ApplyAnswer, terminal: &Terminal) -> String {
         .iter()
         .filter(|result| result.action != Applied::Unchanged)
         .map(|result| {
-            let places: Vec<_> = result.changes.iter().map(|change| place(change, terminal)).collect();
-            format!("{}\n{}", line(result, true), places.join("\n"))
+            let places: Vec<_> =
+                result.changes.iter().map(|change| place(change, terminal)).collect();
+            format!("{}\n{}", line(result, Said::Would), places.join("\n"))
         })
         .collect();
     if differing.is_empty() { "no differences".to_owned() } else { differing.join("\n\n") }
 }
 
-fn line(result: &ApplyResult, would: bool) -> String {
-    let action = match (result.action, would) {
-        (Applied::Created, true) => "would be created",
-        (Applied::Created, false) => "created",
-        (Applied::Changed, true) => "would be changed",
-        (Applied::Changed, false) => "changed",
+fn line(result: &ApplyResult, said: Said) -> String {
+    let action = match (result.action, said) {
+        (Applied::Created, Said::Would) => "would be created",
+        (Applied::Created, Said::Did) => "created",
+        (Applied::Changed, Said::Would) => "would be changed",
+        (Applied::Changed, Said::Did) => "changed",
         (Applied::Unchanged, _) => "unchanged",
-        (Applied::Deleted, true) => "would be deleted",
-        (Applied::Deleted, false) => "deleted",
+        (Applied::Deleted, Said::Would) => "would be deleted",
+        (Applied::Deleted, Said::Did) => "deleted",
     };
     format!("{}/{} {action}", result.kind, result.name)
 }

@@ -102,7 +102,7 @@ pub struct AuditHead {
     pub sequence: u64,
     /// Its hash, 64 hexadecimal digits.
     pub hash: String,
-    /// The log index up to which the node has applied.
+    /// The log entry that made the last event.
     pub index: u64,
     /// Log time.
     pub at: Timestamp,

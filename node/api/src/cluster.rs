@@ -158,8 +158,8 @@ pub struct JoinRequest {
     pub address: String,
     /// The URL of its API.
     pub api: String,
-    /// Its version.
-    pub version: String,
+    /// Names its data directory: 32 hexadecimal digits, drawn once.
+    pub storage: String,
 }
 
 /// What a joining node needs.
@@ -205,7 +205,7 @@ pub struct TransferRequest {
     pub to: Option<u64>,
 }
 
-/// `POST /v1/cluster/drain` and `undrain`: the answering node only.
+/// `POST /v1/cluster/drain` and `undrain`: the answering node only. A start puts a node into service.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 pub struct DrainAnswer {
     /// The node.

@@ -96,6 +96,8 @@ kinds! {
     NotSupported = "not-supported", 501, "Not supported by this version";
     /// There is no quorum, or the node has no lease.
     NoQuorum = "no-quorum", 503, "No quorum";
+    /// The identity provider's keys cannot be had.
+    ProviderUnavailable = "provider-unavailable", 503, "The identity provider cannot be asked";
     /// The node is at a limit of its own.
     Overloaded = "overloaded", 503, "The node is at a limit";
     /// The node has not been initialised and has not joined a cluster.

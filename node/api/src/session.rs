@@ -27,14 +27,23 @@ pub struct Session {
     pub node: u64,
     /// Log time of the opening.
     pub opened_at: Timestamp,
-    /// Whether it is open. Sessions that ended leave the list after a while; the audit keeps them.
+    /// Whether it is open.
     pub open: bool,
+    /// Log time of its closing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_at: Option<Timestamp>,
+    /// Why it was closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub close_reason: Option<String>,
 }
 
 /// Which sessions are listed.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct SessionQuery {
+    /// `open` (what is listed when it is not said) or `any`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
     /// Only sessions to this target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,

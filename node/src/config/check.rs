@@ -84,6 +84,12 @@ fn addresses(config: &Config) -> Vec<Problem> {
         || "write https://HOST:PORT of a node's listen.api".to_owned(),
     ));
     problems.extend(unless(
+        config.peer_overrides().is_some(),
+        "cluster.peer_overrides",
+        "an entry is not NODE=HOST:PORT".to_owned(),
+        || "write them like \"2=10.0.0.7:7400\"".to_owned(),
+    ));
+    problems.extend(unless(
         cluster.join.is_empty() || cluster.token_file.is_some(),
         "cluster.token_file",
         "joining needs a token".to_owned(),

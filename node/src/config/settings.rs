@@ -37,6 +37,7 @@ settings! {
     "cluster.advertise" = "": "host:port under which the other nodes reach cluster.listen. Needed when that is 0.0.0.0.",
     "cluster.join" = "[]": "API URLs of nodes of the cluster to join. Empty: wait to be initialised.",
     "cluster.token_file" = "": "File with the one-time join token.",
+    "cluster.peer_overrides" = "[]": "Other addresses under which this node dials its peers, each as NODE=HOST:PORT, where their advertised ones do not lead there.",
     "cluster.heartbeat_ms" = "100": "How often a leader shows that it lives.",
     "cluster.election_min_ms" = "500": "The least time without a leader before a node stands for election.",
     "cluster.election_max_ms" = "1000": "The most time without a leader before a node stands for election.",

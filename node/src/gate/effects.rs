@@ -2,7 +2,7 @@
 //! look at the state: when some were missed, everything is looked at.
 
 use super::Inner;
-use crate::{identify, targets};
+use crate::{identify, shutdown::Why, targets};
 use countersign_core::refusal::Refusal;
 use countersign_raft_store::{
     effect::Effect,
@@ -107,7 +107,7 @@ impl Inner {
     fn superseded(&self, why: &'static str) -> Todo {
         tracing::error!("{why}: it stops");
         self.sessions.end_all(&Refusal::ShuttingDown);
-        self.shutdown.drain();
+        self.shutdown.drain(Why::Superseded(why));
         Todo::Stop
     }
 

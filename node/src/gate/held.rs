@@ -241,9 +241,12 @@ impl Held for HeldOperation {
         let (line, hold) = (self.line.clone(), self.record.hold.id);
         // A task of its own: the adapter may go away, the withdrawal goes on.
         let task = tokio::spawn(async move {
+            let mut hold = hold;
             if let Stage::Work(task) = stage {
-                // Whatever it came to is dropped here, which records an admission as not forwarded.
-                drop(task.await);
+                // An admission it came to is dropped here, which records it as not forwarded.
+                if let Ok(Worked::Held(record)) = task.await {
+                    hold = record.hold.id;
+                }
             }
             work::withdraw(&line, hold).await
         });

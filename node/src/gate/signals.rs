@@ -53,9 +53,13 @@ impl SessionSignals {
 
 /// The last word. A line that is gone without one belongs to a session that was closed here.
 async fn end_of(ended: &mut watch::Receiver<Option<Refusal>>) -> Refusal {
-    match ended.wait_for(Option::is_some).await {
-        Ok(word) => word.clone().unwrap_or(Refusal::Internal),
-        Err(_gone) => std::future::pending().await,
+    let word = match ended.wait_for(Option::is_some).await {
+        Ok(word) => word.clone(),
+        Err(_gone) => None,
+    };
+    match word {
+        Some(refusal) => refusal,
+        None => std::future::pending().await,
     }
 }
 

@@ -12,6 +12,7 @@
 mod administer;
 mod copy;
 mod define;
+mod demands;
 mod expression;
 mod functions;
 mod grammar;
@@ -38,6 +39,7 @@ use std::{collections::BTreeSet, fmt, ops::Range};
 
 use serde::{Deserialize, Serialize};
 
+pub use demands::policy_demands;
 pub use functions::built_in_functions;
 pub use grammar::{Grammar, GrammarCommand, GrammarLimits};
 pub use name::Name;

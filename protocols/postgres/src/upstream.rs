@@ -6,14 +6,14 @@ mod login;
 mod own;
 
 pub(crate) use connect::dial;
-pub(crate) use login::Login;
-pub(crate) use own::{OwnError, Standing};
+pub(crate) use login::{Login, error_code, read_status, search_path};
+pub(crate) use own::{OwnError, OwnRow, Standing, read_ready};
 
 use crate::{
-    frame::{FrameError, FrameReader, Stream, TargetWriter},
+    frame::{BackendKind, FrameError, FrameReader, Stream, TargetWriter},
     target::{PostgresTarget, SecretError},
 };
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use std::{io, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf},
@@ -30,6 +30,8 @@ pub(crate) struct Upstream {
     pub(crate) cancel: TargetCancel,
     /// What the target said about itself while logging in.
     pub(crate) reported: Vec<(String, String)>,
+    /// What it said on its own account while the gateway asked something; to be handed to the agent.
+    pub(crate) asides: Vec<(BackendKind, Bytes)>,
 }
 
 /// How to cancel what a connection does.

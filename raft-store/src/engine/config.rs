@@ -1,5 +1,6 @@
 //! What an engine is told at its start.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +42,8 @@ pub struct EngineConfig {
     pub node: NodeId,
     /// The certificates between nodes.
     pub tls: TlsMaterial,
+    /// Addresses at which peers are dialled instead of those in the membership.
+    pub peer_overrides: BTreeMap<NodeId, String>,
     /// The source of time.
     pub clock: Arc<dyn Clock>,
     /// The timing of the consensus.
@@ -63,6 +66,7 @@ impl EngineConfig {
             cluster,
             node,
             tls,
+            peer_overrides: BTreeMap::new(),
             clock: Arc::new(SystemClock),
             timings: Timings::default(),
             lease: LeaseTimings::default(),

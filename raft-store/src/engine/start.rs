@@ -65,7 +65,8 @@ impl Engine {
         let opened = open(&config, machine, effects.clone(), flush_times.clone()).await?;
         let Opened { storage, state, log, flush_thread, disk_p99 } = opened;
         warn_when_slow(disk_p99, config.timings);
-        let peers = Arc::new(Peers::new(tls.clone(), tokio::runtime::Handle::current()));
+        let runtime = tokio::runtime::Handle::current();
+        let peers = Arc::new(Peers::new(tls.clone(), runtime, config.peer_overrides.clone()));
         let network = Network { peers: peers.clone() };
         let raft_config = Arc::new(raft_config(&config)?);
         let raft = Raft::new(config.node, raft_config, network, log, state.clone())

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 /// An export of `count` events behind event `after`, one line each.
 fn export(after: u64, count: u64) -> Vec<String> {
     let mut previous = ChainHash::default();
-    let mut lines = vec![format!(r#"{{"export":{{"format":"{FORMAT}","cluster_id":"c","after":{after}}}}}"#)];
+    let mut lines =
+        vec![format!(r#"{{"export":{{"format":"{FORMAT}","cluster_id":"c","after":{after}}}}}"#)];
     for sequence in 1..=after + count {
         let event = AuditEvent {
             sequence,
@@ -21,7 +22,8 @@ fn export(after: u64, count: u64) -> Vec<String> {
         };
         previous = event.hash();
         if sequence > after {
-            lines.push(serde_json::to_string(&Line::Event(wire::AuditEvent::from(&event))).unwrap());
+            lines
+                .push(serde_json::to_string(&Line::Event(wire::AuditEvent::from(&event))).unwrap());
         }
     }
     lines.push(head(after + count, previous));
@@ -30,7 +32,14 @@ fn export(after: u64, count: u64) -> Vec<String> {
 
 fn head(sequence: u64, hash: ChainHash) -> String {
     let at = LogTime(1_795_378_168_000).into();
-    let head = wire::AuditHead { sequence, hash: hash.to_string(), index: 99, at, cluster_id: "c".to_owned(), node: 1 };
+    let head = wire::AuditHead {
+        sequence,
+        hash: hash.to_string(),
+        index: 99,
+        at,
+        cluster_id: "c".to_owned(),
+        node: 1,
+    };
     serde_json::to_string(&Line::Head(head)).unwrap()
 }
 

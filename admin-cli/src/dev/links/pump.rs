@@ -1,6 +1,6 @@
 //! Carrying one connection over a link: two directions, each of which a cut can stop.
 
-use super::{Cuts, super::state::Link};
+use super::{super::state::Link, Cuts};
 use std::{io, net::Ipv4Addr, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
@@ -15,7 +15,11 @@ const CHUNK_BYTES: usize = 64 * 1024;
 const GIVE_UP_AFTER: Duration = Duration::from_mins(2);
 
 /// Carries `near`, which node `link.from` opened, to node `link.to`, until an end closes or a cut lasts too long.
-pub(super) async fn carry(near: TcpStream, link: Link, cuts: watch::Receiver<Cuts>) -> io::Result<()> {
+pub(super) async fn carry(
+    near: TcpStream,
+    link: Link,
+    cuts: watch::Receiver<Cuts>,
+) -> io::Result<()> {
     let there = (link.from, link.to);
     let back = (link.to, link.from);
     // Opening a connection takes both directions (RFC 9293, section 3.5).

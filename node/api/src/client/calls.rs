@@ -164,12 +164,12 @@ impl Client {
         self.post(&["v1", "cluster", "transfer-leader"], request, Repeat::OnlyUnsent).await
     }
 
-    /// Lets the asked node take no new agents.
+    /// Takes the asked node out of service.
     pub async fn drain(&self) -> Result<DrainAnswer> {
         self.send(Call::new(Method::POST, &["v1", "cluster", "drain"], Repeat::OnlyUnsent)).await
     }
 
-    /// Lets the asked node take agents again.
+    /// Puts the asked node into service again.
     pub async fn undrain(&self) -> Result<DrainAnswer> {
         self.send(Call::new(Method::POST, &["v1", "cluster", "undrain"], Repeat::OnlyUnsent)).await
     }

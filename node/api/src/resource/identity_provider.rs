@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use utoipa::ToSchema;
 
 /// The most that a provider's clock may be off, in seconds.
-pub const MAX_LEEWAY_SECONDS: u32 = 300;
+pub const MAX_LEEWAY_SECONDS: u32 = 120;
 /// The leeway when it is not said, in seconds.
 const DEFAULT_LEEWAY_SECONDS: u32 = 30;
 /// The most audiences of a provider.
@@ -41,7 +41,7 @@ pub struct OidcProvider {
     /// The signature algorithms that are accepted.
     #[serde(default = "default_algorithms")]
     pub algorithms: Vec<TokenAlgorithm>,
-    /// How much the issuer's clock may be off, in seconds: at most 300.
+    /// How much the issuer's clock may be off, in seconds: at most 120.
     #[serde(default = "default_leeway")]
     pub leeway_seconds: u32,
 }
@@ -87,8 +87,6 @@ pub struct Claims {
     pub groups: String,
     /// The human an agent acts for; `owner` unless it is said.
     pub owner: String,
-    /// Other names of the same human, compared with an agent's owner; `email` and `preferred_username` unless it is said.
-    pub also_known_as: Vec<String>,
 }
 
 impl Default for Claims {
@@ -98,7 +96,6 @@ impl Default for Claims {
             name: "preferred_username".to_owned(),
             groups: "groups".to_owned(),
             owner: "owner".to_owned(),
-            also_known_as: vec!["email".to_owned(), "preferred_username".to_owned()],
         }
     }
 }
@@ -136,7 +133,7 @@ impl OidcProvider {
         if self.ca_file.as_ref().is_some_and(|file| !file.is_absolute()) {
             found.push(Invalid::at("/oidc/ca_file", "the path is absolute"));
         }
-        let Claims { subject, name, groups, owner, also_known_as: _ } = &self.claims;
+        let Claims { subject, name, groups, owner } = &self.claims;
         for (claim, value) in
             [("subject", subject), ("name", name), ("groups", groups), ("owner", owner)]
         {

@@ -7,6 +7,8 @@
 mod keys;
 mod mint;
 mod serve;
+#[cfg(test)]
+mod tests;
 
 use anyhow::{Context as _, bail};
 use clap::Parser;

@@ -46,7 +46,7 @@ struct Wanted {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Answer {
+pub(crate) enum Answer {
     Token(String),
     Key(String),
     Error(String),
@@ -106,7 +106,7 @@ async fn exchange(stream: UnixStream, issuer: &str, keys: &KeyRing) -> anyhow::R
     Ok(())
 }
 
-fn answer(line: &str, issuer: &str, keys: &KeyRing) -> anyhow::Result<Answer> {
+pub(crate) fn answer(line: &str, issuer: &str, keys: &KeyRing) -> anyhow::Result<Answer> {
     match serde_json::from_str(line).context("not a request")? {
         Request::Mint(wanted) => mint(&wanted, issuer, keys).map(Answer::Token),
         Request::Rotate { algorithm } => keys.add(algorithm).map(Answer::Key),

@@ -39,13 +39,13 @@ impl Walk {
                 self.opaque("it runs the stored query of the view");
             }
             NodeEnum::RenameStmt(rename) => {
-                self.renamed(rename.rename_type, rename.relation.as_ref())
+                self.renamed(rename.rename_type, rename.relation.as_ref());
             }
             NodeEnum::AlterObjectSchemaStmt(alter) => {
-                self.renamed(alter.object_type, alter.relation.as_ref())
+                self.renamed(alter.object_type, alter.relation.as_ref());
             }
             NodeEnum::CreateEnumStmt(_) | NodeEnum::AlterEnumStmt(_) | NodeEnum::CommentStmt(_) => {
-                self.demand(Action::Ddl)
+                self.demand(Action::Ddl);
             }
             NodeEnum::CompositeTypeStmt(create) => {
                 self.demand(Action::Ddl);
@@ -180,7 +180,7 @@ impl Walk {
             match name {
                 Some(name) => self.named_relation(Action::Ddl, name),
                 None if relations => {
-                    self.opaque("the name of a dropped relation is not understood")
+                    self.opaque("the name of a dropped relation is not understood");
                 }
                 None => self.demand(Action::Ddl),
             }

@@ -123,7 +123,7 @@ impl Walk {
                 self.operators.extend(["<=".to_owned(), ">=".to_owned()]);
             }
             Ok(AExprKind::Undefined) | Err(_) => {
-                self.opaque("a kind of operation is not understood")
+                self.opaque("a kind of operation is not understood");
             }
         }
         self.optional(lexpr.as_deref());

@@ -256,7 +256,7 @@ impl Walk {
                     self.type_name(type_name.as_ref());
                 }
                 Ok(JsonTableColumnType::Undefined) | Err(_) => {
-                    self.opaque("a column of JSON_TABLE is not understood")
+                    self.opaque("a column of JSON_TABLE is not understood");
                 }
             }
             self.json_path(pathspec.as_deref());

@@ -87,11 +87,11 @@ impl Walk {
         let ColumnRef { fields, location: _ } = reference;
         let names = match fields.split_last() {
             Some((last, before)) if matches!(last.node, Some(NodeEnum::AStar(_))) => {
-                return match strings(before) {
-                    Some(names) if names.len() <= 2 => {
-                        names.into_iter().for_each(|part| self.identifier(part))
-                    }
-                    _ => self.opaque("a whole-row reference is not understood"),
+                // `s.t.*` at most: with another part in front it names a database.
+                return if before.len() <= 2 {
+                    self.plain_names(before);
+                } else {
+                    self.opaque("a whole-row reference is not understood");
                 };
             }
             _ => strings(fields),

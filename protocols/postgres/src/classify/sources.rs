@@ -126,7 +126,7 @@ impl Walk {
                 match &definition.node {
                     None => {}
                     Some(NodeEnum::List(list)) => {
-                        self.column_definitions(&list.items, &mut columns)
+                        self.column_definitions(&list.items, &mut columns);
                     }
                     Some(_) => self.unknown("a column definition list", definition),
                 }

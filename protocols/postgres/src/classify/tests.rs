@@ -6,4 +6,5 @@
 mod corpus;
 mod grammar;
 mod mutation;
+mod policy;
 mod shape;

@@ -75,10 +75,6 @@ impl Body {
         std::mem::take(&mut self.rest)
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.rest.is_empty()
-    }
-
     /// The body must end here.
     pub(crate) fn end(self) -> Result<(), FrameError> {
         if self.rest.is_empty() { Ok(()) } else { Err(self.wrong()) }

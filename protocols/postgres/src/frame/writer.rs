@@ -64,6 +64,14 @@ impl<W: AsyncWrite + Unpin> AgentWriter<W> {
         self.sink.flush().await.map_err(FrameError::Io)
     }
 
+    /// Writes everything and then waits for ever; returns only an error. For use beside something that is waited for.
+    pub(crate) async fn flush_then_wait(&mut self) -> FrameError {
+        match self.flush().await {
+            Err(error) => error,
+            Ok(()) => std::future::pending().await,
+        }
+    }
+
     /// Writes everything and closes the writing side.
     pub(crate) async fn close(&mut self) -> Result<(), FrameError> {
         self.flush().await?;

@@ -168,7 +168,7 @@ impl Talk {
             Some((_, encoding)) if encoding == "UTF8" => {}
             other => return Err(DialError::Encoding(other.map(|(_, name)| name.clone()).unwrap_or_default())),
         }
-        Ok(Upstream { reader: self.reader, writer: self.writer, cancel, reported })
+        Ok(Upstream { reader: self.reader, writer: self.writer, cancel, reported, asides: Vec::new() })
     }
 }
 

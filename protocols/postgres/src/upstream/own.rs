@@ -9,6 +9,12 @@ use bytes::Bytes;
 /// Rows the gateway takes of one of its own statements, at most.
 const MAX_OWN_ROWS: usize = 10_000;
 
+/// The longest row of an own statement, in bytes: the definition of a view is in it.
+const MAX_OWN_ROW: usize = 1024 * 1024;
+
+/// Messages of the target's own account that are kept for the agent while the gateway asks something, at most.
+const MAX_ASIDES: usize = 1024;
+
 /// One row of an own statement: text values.
 pub(crate) type OwnRow = Vec<Option<String>>;
 
@@ -96,7 +102,7 @@ impl Upstream {
         }
     }
 
-    async fn until_ready(&mut self) -> Result<u8, FrameError> {
+    pub(crate) async fn until_ready(&mut self) -> Result<u8, FrameError> {
         loop {
             let (kind, body) = self.next_own().await?;
             if kind == BackendKind::ReadyForQuery {
@@ -105,13 +111,23 @@ impl Upstream {
         }
     }
 
+    /// The next message that answers the gateway. What the target says on its own account is put aside for the agent.
     async fn next_own(&mut self) -> Result<(BackendKind, Bytes), FrameError> {
-        let head = self.reader.head().await?;
-        let kind = BackendKind::of(head)?;
-        if matches!(kind, BackendKind::DataRow) && head.body > frame::CHUNK * 64 {
-            return Err(FrameError::Length { kind: head.kind });
+        loop {
+            let head = self.reader.head().await?;
+            let kind = BackendKind::of(head)?;
+            if matches!(kind, BackendKind::DataRow) && head.body > MAX_OWN_ROW {
+                return Err(FrameError::Length { kind: head.kind });
+            }
+            let body = self.reader.whole(head).await?;
+            if !matches!(kind, BackendKind::NotificationResponse | BackendKind::ParameterStatus) {
+                return Ok((kind, body));
+            }
+            if self.asides.len() == MAX_ASIDES {
+                return Err(FrameError::Malformed { what: "answer" });
+            }
+            self.asides.push((kind, body));
         }
-        Ok((kind, self.reader.whole(head).await?))
     }
 }
 

@@ -1,0 +1,103 @@
+//! The one way into the audit: facts become the next event of the hash chain. What is worth an event is decided by the
+//! commands.
+
+use super::step::{Step, Stop};
+use crate::{
+    key_space::{self, Single},
+    records::{AuditText, Author, HoldRecord, SessionRecord},
+};
+use countersign_core::{
+    agent::{Agent, Identity},
+    record::{AuditEvent, ChainHead, EventKind},
+    reviewer::Reviewer,
+};
+use std::{collections::BTreeMap, fmt::Display};
+
+/// The facts of an event under construction.
+#[derive(Default)]
+pub(super) struct Facts(BTreeMap<String, String>);
+
+impl Facts {
+    /// Adds a fact.
+    pub(super) fn with(mut self, name: &str, value: impl Display) -> Self {
+        self.0.insert(name.to_owned(), value.to_string());
+        self
+    }
+
+    /// Adds a fact where there is one.
+    pub(super) fn maybe(self, name: &str, value: Option<impl Display>) -> Self {
+        match value {
+            Some(value) => self.with(name, value),
+            None => self,
+        }
+    }
+
+    pub(super) fn identity(self, of: &Identity) -> Self {
+        self.with("agent.issuer", &of.issuer).with("agent.subject", &of.subject)
+    }
+
+    pub(super) fn agent(self, agent: &Agent) -> Self {
+        self.identity(&agent.identity)
+            .with("agent.name", &agent.name)
+            .maybe("agent.owner", agent.owner.as_ref())
+    }
+
+    pub(super) fn author(self, author: &Author) -> Self {
+        self.with("author", &author.name)
+            .with("author.issuer", &author.identity.issuer)
+            .with("author.subject", &author.identity.subject)
+    }
+
+    pub(super) fn session(self, session: &SessionRecord) -> Self {
+        self.agent(&session.agent)
+            .with("session.id", session.id)
+            .with("target.name", &session.target)
+            .with("target.revision", session.target_revision)
+            .with("node.id", session.node)
+            .with("incarnation", session.incarnation)
+    }
+
+    pub(super) fn hold(self, record: &HoldRecord) -> Self {
+        self.agent(&record.agent)
+            .with("hold.id", record.hold.id)
+            .with("target.name", &record.hold.target)
+            .with("target.revision", record.target_revision)
+            .with("fingerprint", record.hold.fingerprint)
+            .with("policy.revision", record.hold.revision)
+            .with("policy.rules", record.hold.terms.rules.join(","))
+            .with("operation.summary", &record.summary)
+    }
+
+    pub(super) fn reviewer(self, reviewer: &Reviewer) -> Self {
+        self.with("reviewer.issuer", &reviewer.identity.issuer)
+            .with("reviewer.subject", &reviewer.identity.subject)
+            .with("reviewer.name", &reviewer.name)
+    }
+
+    pub(super) fn text(self, text: &AuditText) -> Self {
+        self.with("operation.text", &text.text).with("operation.text_length", text.length)
+    }
+}
+
+/// Appends the next event; gives its sequence.
+pub(super) fn append(step: &mut Step<'_>, kind: EventKind, facts: Facts) -> Result<u64, Stop> {
+    let place = key_space::single(Single::ChainHead);
+    let head: ChainHead = step.get(&place)?.unwrap_or_default();
+    let event = AuditEvent {
+        sequence: head.sequence + 1,
+        at: step.now,
+        index: step.index,
+        kind,
+        fields: facts.0,
+        previous: head.hash,
+    };
+    step.put(key_space::audit(event.sequence), &event)?;
+    step.put(place, &ChainHead { sequence: event.sequence, hash: event.hash() })?;
+    Ok(event.sequence)
+}
+
+/// The sequence that the next event will have.
+pub(super) fn next_sequence(step: &Step<'_>) -> Result<u64, Stop> {
+    let head: Option<ChainHead> = step.get(&key_space::single(Single::ChainHead))?;
+    Ok(head.unwrap_or_default().sequence + 1)
+}

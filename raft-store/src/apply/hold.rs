@@ -1,0 +1,286 @@
+//! Holds: opened, attached to, decided about, parked, withdrawn, claimed. The transitions themselves are core's; here they
+//! are put at their place in the log, with the checks that need the rest of the state.
+
+mod book;
+
+pub(super) use book::{all_open, detach, elapse, invalidate};
+
+use super::{
+    chain::{self, Facts},
+    intent::{self, Planned},
+    session,
+    step::{Done, Step, Stop, short, within},
+};
+use crate::{
+    command::{Attempt, ClaimHold, Decide, OpenHold, ParkHold, WithdrawHold, Withdrawer},
+    effect::Effect,
+    key_space,
+    limits::{
+        Limit, MAX_ATTACHED, MAX_COMMENT, MAX_DECISIONS, MAX_HELD_PARAMETERS, MAX_HELD_TEXT,
+        MAX_HOLD_LIFE_MS, MAX_OPEN_HOLDS_PER_AGENT,
+    },
+    records::{
+        Attachment, AuditText, HeldOperation, HoldPhase, HoldRecord, OperationRecord,
+        SessionRecord, action_names,
+    },
+    reply::{Answer, StateRefusal},
+};
+use countersign_core::{
+    fingerprint::{Fingerprint, Fingerprinted},
+    hold::{Claim, Consumption, Decision, Hold, HoldError, HoldEvent, HoldState, HoldTerms},
+    id::OperationId,
+    record::EventKind,
+    target::Target,
+};
+
+pub(super) fn open(step: &mut Step<'_>, command: OpenHold) -> Done {
+    if let Some(known) = step.get::<HoldRecord>(&key_space::hold(command.id))? {
+        let same = known.operation == command.operation
+            && known.session == command.session
+            && known.hold.fingerprint == command.fingerprint;
+        return if same {
+            Ok(Answer::Held(Box::new(known)))
+        } else {
+            Err(StateRefusal::IdUsed.into())
+        };
+    }
+    fits(&command.held, &command.terms)?;
+    let session = session::live(step, command.session)?;
+    session::not_expired(&session.agent, step.now)?;
+    step.in_force(command.revision)?;
+    if fingerprint(&session, &command.held) != command.fingerprint {
+        return Err(StateRefusal::OtherFingerprint.into());
+    }
+    let others = book::open_of_agent(step, &session.agent.identity)?;
+    let (same, others): (Vec<_>, Vec<_>) =
+        others.into_iter().partition(|other| other.hold.fingerprint == command.fingerprint);
+    for other in same {
+        // The same operation may be judged otherwise under the same policy when the agent's claims have changed.
+        if other.hold.terms == command.terms && other.hold.owner == session.agent.owner {
+            return attach(step, other, &session);
+        }
+        invalidate(step, other, "the agent's claims have changed")?;
+    }
+    if others.len() >= MAX_OPEN_HOLDS_PER_AGENT {
+        return Err(StateRefusal::OverLimit { limit: Limit::OpenHoldsPerAgent }.into());
+    }
+    begin(step, command, session)
+}
+
+fn begin(step: &mut Step<'_>, command: OpenHold, session: SessionRecord) -> Done {
+    let expires_after_ms = command.terms.expires_after_ms.min(MAX_HOLD_LIFE_MS);
+    let record = HoldRecord {
+        number: chain::next_sequence(step)?,
+        hold: Hold {
+            id: command.id,
+            fingerprint: command.fingerprint,
+            requester: session.agent.identity.clone(),
+            owner: session.agent.owner.clone(),
+            target: session.target.clone(),
+            terms: command.terms,
+            revision: command.revision,
+            expires_at: step.now.after_ms(expires_after_ms),
+            state: HoldState::Pending { decisions: Vec::new() },
+        },
+        session: session.id,
+        operation: command.operation,
+        protocol: session.protocol,
+        target_revision: session.target_revision,
+        summary: command.held.summary.clone(),
+        created_at: step.now,
+        attached: vec![attachment(&session)],
+        agent: session.agent,
+    };
+    let facts = Facts::default()
+        .hold(&record)
+        .with("session.id", record.session)
+        .with("operation.id", record.operation)
+        .with("operation.actions", action_names(&command.held.demands).join(","))
+        .with("node.id", session.node)
+        .with("incarnation", session.incarnation)
+        .with("verdict", "hold")
+        .text(&AuditText::of(&command.held.text));
+    chain::append(step, EventKind::Held, facts)?;
+    step.put(key_space::held_operation(command.id), &command.held)?;
+    book::enter(step, &record)?;
+    Ok(Answer::Held(Box::new(record)))
+}
+
+fn attach(step: &mut Step<'_>, mut record: HoldRecord, session: &SessionRecord) -> Done {
+    if !record.attached.iter().any(|waiting| waiting.session == session.id) {
+        within(record.attached.len() + 1, MAX_ATTACHED, Limit::Attached)?;
+        record.attached.push(attachment(session));
+        book::rewrite(step, &record)?;
+    }
+    Ok(Answer::Attached(Box::new(record)))
+}
+
+fn attachment(session: &SessionRecord) -> Attachment {
+    Attachment { session: session.id, node: session.node, incarnation: session.incarnation }
+}
+
+pub(super) fn decide(step: &mut Step<'_>, command: Decide) -> Done {
+    within(command.comment.len(), MAX_COMMENT, Limit::Comment)?;
+    let reviewer = &command.reviewer;
+    short([&reviewer.name, &reviewer.identity.issuer, &reviewer.identity.subject].map(|t| &**t))?;
+    let record = book::get(step, command.hold)?;
+    let repeated = record.hold.state.decisions().iter().any(|made| {
+        made.reviewer.identity == command.reviewer.identity
+            && made.choice == command.choice
+            && made.comment == command.comment
+    });
+    if repeated && command.seen == record.hold.fingerprint {
+        return Ok(Answer::Hold(Box::new(record)));
+    }
+    session::not_revoked(step, &command.reviewer.identity)?;
+    let record = elapse(step, record)?;
+    within(record.hold.state.decisions().len() + 1, MAX_DECISIONS, Limit::Decisions)?;
+    let decision = Decision {
+        reviewer: command.reviewer,
+        choice: command.choice,
+        comment: command.comment,
+        at: step.now,
+        node: command.node,
+    };
+    let facts = Facts::default()
+        .hold(&record)
+        .reviewer(&decision.reviewer)
+        .with("decision", decision.choice.name())
+        .with("comment", &decision.comment)
+        .with("node.id", decision.node);
+    let event = HoldEvent::Decide { decision: Box::new(decision), seen: command.seen };
+    let record = book::handle(step, record, event)?;
+    let facts = facts.with("state", record.hold.state.name());
+    chain::append(step, EventKind::Decided, facts)?;
+    Ok(Answer::Hold(Box::new(record)))
+}
+
+pub(super) fn withdraw(step: &mut Step<'_>, command: WithdrawHold) -> Done {
+    let record = book::get(step, command.hold)?;
+    let facts = match &command.by {
+        Withdrawer::Author(author) => Facts::default().author(author),
+        Withdrawer::Agent(id) => {
+            // A closed session may still withdraw: the agent cancelled and went away at once.
+            let session: SessionRecord =
+                step.get(&key_space::session(*id))?.ok_or(StateRefusal::SessionGone)?;
+            if session.agent.identity != record.hold.requester {
+                return Err(StateRefusal::Hold(HoldError::OtherAgent).into());
+            }
+            Facts::default().with("session.id", *id)
+        }
+    };
+    if HoldPhase::of(&record.hold.state) == HoldPhase::Withdrawn {
+        return Ok(Answer::Hold(Box::new(record)));
+    }
+    let record = elapse(step, record)?;
+    let record = book::handle(step, record, HoldEvent::Withdraw)?;
+    chain::append(step, EventKind::Withdrawn, facts.hold(&record))?;
+    Ok(Answer::Hold(Box::new(record)))
+}
+
+pub(super) fn park(step: &mut Step<'_>, command: ParkHold) -> Done {
+    let record = book::get(step, command.hold)?;
+    let record = elapse(step, record)?;
+    let record = book::let_go(step, record, command.session)?;
+    Ok(Answer::Hold(Box::new(record)))
+}
+
+/// Invariants `approval_consumed_once` and `no_forward_without_approval`: the hold is consumed and the intent recorded in
+/// the same step, or neither.
+pub(super) fn claim(step: &mut Step<'_>, command: ClaimHold, attempt: Attempt) -> Done {
+    let record = book::get(step, command.hold)?;
+    if let Some(answer) = claimed_before(step, &record, command.operation, attempt)? {
+        return Ok(answer);
+    }
+    let session = session::live(step, command.session)?;
+    let record = elapse(step, record)?;
+    step.in_force(command.revision)?;
+    let waits = record.attached.iter().any(|waiting| waiting.session == session.id);
+    let claim = Claim {
+        operation: command.operation,
+        fingerprint: command.fingerprint,
+        agent: session.agent.identity.clone(),
+        revision: command.revision,
+    };
+    let record = book::handle(step, record, HoldEvent::Claim(claim))?;
+    if !waits {
+        return Err(StateRefusal::NotAttached.into());
+    }
+    let held: HeldOperation =
+        step.get(&key_space::held_operation(command.hold))?.ok_or(StateRefusal::NoSuchHold)?;
+    let facts = Facts::default()
+        .hold(&record)
+        .with("operation.actions", action_names(&held.demands).join(","))
+        .with("verdict", "hold")
+        .text(&AuditText::of(&held.text));
+    intent::enter(step, &session, Planned {
+        operation: command.operation,
+        hold: Some(command.hold),
+        attempt,
+        facts,
+    })?;
+    Ok(Answer::Claimed { consumption: consumption(&record, command.operation), index: step.index })
+}
+
+fn claimed_before(
+    step: &Step<'_>,
+    record: &HoldRecord,
+    operation: OperationId,
+    attempt: Attempt,
+) -> Result<Option<Answer>, Stop> {
+    let Some(known) = step.get::<OperationRecord>(&key_space::operation(operation))? else {
+        return Ok(None);
+    };
+    if known.hold == Some(record.hold.id) && known.attempt == attempt.0 {
+        let consumption = consumption(record, operation);
+        return Ok(Some(Answer::Claimed { consumption, index: known.index }));
+    }
+    Err(StateRefusal::IdUsed.into())
+}
+
+fn consumption(record: &HoldRecord, operation: OperationId) -> Consumption {
+    Consumption {
+        hold: record.hold.id,
+        operation,
+        fingerprint: record.hold.fingerprint,
+        revision: record.hold.revision,
+        rules: record.hold.terms.rules.clone(),
+    }
+}
+
+/// The fingerprint that the operation has in this session: what reviewers see must be what the approval covers.
+fn fingerprint(session: &SessionRecord, held: &HeldOperation) -> Fingerprint {
+    let target = Target {
+        name: session.target.clone(),
+        revision: session.target_revision,
+        protocol: session.protocol,
+    };
+    Fingerprint::of(Fingerprinted {
+        target: &target,
+        agent: &session.agent.identity,
+        settings: &held.settings,
+        text: &held.text,
+        parameters: &held.parameters,
+    })
+}
+
+fn fits(held: &HeldOperation, terms: &HoldTerms) -> Result<(), Stop> {
+    within(held.text.len(), MAX_HELD_TEXT, Limit::HeldText)?;
+    let values = held.parameters.iter().map(|parameter| {
+        parameter.shown.len() + parameter.value.as_ref().map_or(0, Vec::len)
+    });
+    within(values.sum(), MAX_HELD_PARAMETERS, Limit::HeldParameters)?;
+    short([held.summary.as_str()])?;
+    short(terms.rules.iter().map(String::as_str))?;
+    let pairs = held.settings.iter().chain(&held.context);
+    short(pairs.flat_map(|(name, value)| [name.as_str(), value.as_str()]))
+}
+
+/// Tells the nodes where a hold stands.
+fn changed(step: &mut Step<'_>, record: &HoldRecord) {
+    step.effect(Effect::HoldChanged {
+        hold: record.hold.id,
+        agent: record.hold.requester.clone(),
+        phase: HoldPhase::of(&record.hold.state),
+    });
+}

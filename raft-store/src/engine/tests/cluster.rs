@@ -1,0 +1,234 @@
+//! Starts, kills and restarts engines, each on a runtime of its own.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Runtime;
+
+use super::toy::{Toy, set};
+use crate::clock::SystemClock;
+use crate::engine::{Engine, EngineConfig, StartError};
+use crate::lease::LeaseTimings;
+use crate::machine::View;
+use crate::network::{ClusterName, TlsMaterial};
+use crate::proposer::{Committed, ProposeError};
+use crate::raft_types::{Member, NodeId};
+
+/// Everything here happens within this, also on a busy machine.
+pub(super) const SOON: Duration = Duration::from_secs(40);
+
+pub(super) struct Authority {
+    certificate: String,
+    issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
+}
+
+impl Authority {
+    pub(super) fn new() -> Self {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut parameters = rcgen::CertificateParams::new(vec![]).unwrap();
+        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let certificate = parameters.self_signed(&key).unwrap().pem();
+        Self { certificate, issuer: rcgen::Issuer::new(parameters, key) }
+    }
+
+    pub(super) fn issue(&self, names: &[String]) -> TlsMaterial {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let parameters = rcgen::CertificateParams::new(names.to_vec()).unwrap();
+        let chain_pem = parameters.signed_by(&key, &self.issuer).unwrap().pem();
+        let authority_pem = self.certificate.clone();
+        TlsMaterial { authority_pem, chain_pem, key_pem: key.serialize_pem() }
+    }
+}
+
+pub(super) fn blue() -> ClusterName {
+    ClusterName::new("blue").unwrap()
+}
+
+pub(super) struct Running {
+    runtime: Option<Runtime>,
+    pub(super) engine: Option<Arc<Engine>>,
+}
+
+/// Settings of one test.
+pub(super) struct Cluster {
+    pub(super) authority: Authority,
+    folder: tempfile::TempDir,
+    pub(super) addresses: BTreeMap<NodeId, SocketAddr>,
+    pub(super) nodes: BTreeMap<NodeId, Running>,
+    pub(super) adjust: fn(&mut EngineConfig),
+    pub(super) crooked: Option<NodeId>,
+    /// Drives the test's own waiting.
+    pub(super) test: Runtime,
+}
+
+impl Cluster {
+    pub(super) fn new() -> Self {
+        Self {
+            authority: Authority::new(),
+            folder: tempfile::tempdir().unwrap(),
+            addresses: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            adjust: |_| {},
+            crooked: None,
+            test: Runtime::new().unwrap(),
+        }
+    }
+
+    /// Three nodes that have a leader.
+    pub(super) fn of_three() -> Self {
+        Self::of_three_with(|_| {}, None)
+    }
+
+    pub(super) fn of_three_with(adjust: fn(&mut EngineConfig), crooked: Option<NodeId>) -> Self {
+        let mut cluster = Self { adjust, crooked, ..Self::new() };
+        for node in 1..=3 {
+            cluster.start(node).unwrap();
+        }
+        let members = (1..=3).map(|node| (node, cluster.member(node))).collect();
+        cluster.test.block_on(cluster.engine(1).initialize(members)).unwrap();
+        cluster.leader();
+        cluster
+    }
+
+    pub(super) fn folder(&self, node: NodeId) -> PathBuf {
+        self.folder.path().join(node.to_string())
+    }
+
+    pub(super) fn config(&self, node: NodeId) -> EngineConfig {
+        let tls = self.authority.issue(&[blue().node_name(node)]);
+        let mut config = EngineConfig::new(self.folder(node), blue(), node, tls);
+        config.clock = Arc::new(SystemClock);
+        // Tests share their machine with compilers.
+        config.lease = LeaseTimings {
+            ask_every: Duration::from_millis(200),
+            valid_for: Duration::from_secs(3),
+            stall: Duration::from_secs(2),
+        };
+        (self.adjust)(&mut config);
+        config
+    }
+
+    pub(super) fn start(&mut self, node: NodeId) -> Result<(), StartError> {
+        let config = self.config(node);
+        self.start_with(config)
+    }
+
+    pub(super) fn start_with(&mut self, config: EngineConfig) -> Result<(), StartError> {
+        let node = config.node;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let known = self.addresses.get(&node).copied();
+        let machine = Arc::new(Toy { crooked: self.crooked == Some(node) });
+        let (engine, address) = runtime.block_on(async {
+            let wanted = known.unwrap_or_else(|| "127.0.0.1:0".parse().unwrap());
+            let listener = tokio::net::TcpListener::bind(wanted).await.unwrap();
+            let address = listener.local_addr().unwrap();
+            (Engine::start(config, machine, listener).await, address)
+        });
+        let engine = Some(Arc::new(engine?));
+        self.addresses.insert(node, address);
+        self.nodes.insert(node, Running { runtime: Some(runtime), engine });
+        Ok(())
+    }
+
+    pub(super) fn engine(&self, node: NodeId) -> Arc<Engine> {
+        self.nodes[&node].engine.clone().unwrap()
+    }
+
+    pub(super) fn member(&self, node: NodeId) -> Member {
+        let storage = self.engine(node).storage();
+        Member { address: self.addresses[&node].to_string(), storage }
+    }
+
+    /// Ends a node without a word: its tasks are dropped where they stand.
+    pub(super) fn kill(&mut self, node: NodeId) {
+        let mut running = self.nodes.remove(&node).unwrap();
+        let engine = running.engine.take().unwrap();
+        running.runtime.take().unwrap().shutdown_timeout(Duration::from_secs(5));
+        Self::closed(engine);
+    }
+
+    pub(super) fn stop(&mut self, node: NodeId) {
+        let mut running = self.nodes.remove(&node).unwrap();
+        let engine = running.engine.take().unwrap();
+        running.runtime.as_ref().unwrap().block_on(engine.shutdown());
+        running.runtime.take().unwrap().shutdown_timeout(Duration::from_secs(5));
+        Self::closed(engine);
+    }
+
+    /// The database is closed when nobody holds the engine any more.
+    fn closed(engine: Arc<Engine>) {
+        let weak = Arc::downgrade(&engine);
+        drop(engine);
+        assert!(weak.upgrade().is_none(), "the test still holds the engine");
+    }
+
+    /// Waits for something that must happen.
+    pub(super) fn until<T>(&self, what: &str, mut check: impl FnMut() -> Option<T>) -> T {
+        let begin = Instant::now();
+        loop {
+            if let Some(found) = check() {
+                return found;
+            }
+            assert!(begin.elapsed() < SOON, "never happened: {what}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// The leader on which a majority of the running nodes agree.
+    pub(super) fn leader(&self) -> NodeId {
+        self.until("a leader", || {
+            let mut seen = BTreeMap::new();
+            for running in self.nodes.values() {
+                let leader = running.engine.as_ref()?.status().leader;
+                if let Some(leader) = leader.filter(|leader| self.nodes.contains_key(leader)) {
+                    *seen.entry(leader).or_insert(0) += 1;
+                }
+            }
+            let (leader, votes) = seen.into_iter().max_by_key(|(_, votes)| *votes)?;
+            (votes * 2 > self.nodes.len()).then_some(leader)
+        })
+    }
+
+    pub(super) fn follower(&self) -> NodeId {
+        let leader = self.leader();
+        self.nodes.keys().copied().find(|node| *node != leader).unwrap()
+    }
+
+    pub(super) fn set_on(&self, node: NodeId, key: &str) -> Result<Committed, ProposeError> {
+        self.set_within(node, key, SOON)
+    }
+
+    pub(super) fn set_within(
+        &self,
+        node: NodeId,
+        key: &str,
+        within: Duration,
+    ) -> Result<Committed, ProposeError> {
+        let engine = self.engine(node);
+        let deadline = tokio::time::Instant::now() + within;
+        self.test.block_on(engine.propose(set(key, key), deadline))
+    }
+
+    pub(super) fn has(&self, node: NodeId, key: &str) -> bool {
+        let found = |view: &dyn View, _| view.get(format!("pair/{key}").as_bytes()).unwrap();
+        self.engine(node).read(found).unwrap().is_some()
+    }
+
+    /// Waits until every running node has applied what the leader has.
+    pub(super) fn settle(&self) {
+        let applied = self.engine(self.leader()).applied();
+        for (node, running) in &self.nodes {
+            let engine = running.engine.clone().unwrap();
+            self.until(&format!("node {node} applies {applied}"), || {
+                (engine.applied() >= applied).then_some(())
+            });
+        }
+    }
+}

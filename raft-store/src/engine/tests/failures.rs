@@ -1,0 +1,141 @@
+//! Nodes die, partitions form, states drift apart.
+
+use std::time::Duration;
+
+use super::cluster::Cluster;
+use super::toy::set;
+use crate::lease::LeaseLapsed;
+use crate::proposer::{COMMAND_BYTES, ProposeError};
+
+#[test]
+fn a_killed_leader_is_replaced_and_no_acknowledged_command_is_lost() {
+    let mut cluster = Cluster::of_three();
+    let mut acknowledged = Vec::new();
+    for round in 0..3 {
+        for number in 0..20 {
+            let key = format!("r{round}-{number}");
+            let node = *cluster.nodes.keys().next().unwrap();
+            cluster.set_on(node, &key).unwrap();
+            acknowledged.push(key);
+        }
+        let leader = cluster.leader();
+        cluster.kill(leader);
+        let key = format!("r{round}-after");
+        let node = *cluster.nodes.keys().next().unwrap();
+        cluster.set_on(node, &key).unwrap();
+        acknowledged.push(key);
+        cluster.start(leader).unwrap();
+    }
+    cluster.settle();
+    for node in 1..=3 {
+        for key in &acknowledged {
+            assert!(cluster.has(node, key), "node {node} lost {key}");
+        }
+    }
+}
+
+#[test]
+fn commands_in_flight_survive_a_change_of_leader() {
+    let mut cluster = Cluster::of_three();
+    let (leader, follower) = (cluster.leader(), cluster.follower());
+    let engine = cluster.engine(follower);
+    let deadline = tokio::time::Instant::now() + super::cluster::SOON;
+    let calls: Vec<_> = (0..50)
+        .map(|number| {
+            let engine = engine.clone();
+            cluster.test.spawn(async move {
+                tokio::time::sleep(Duration::from_millis(number * 20)).await;
+                engine.propose(set(&format!("k{number}"), "v"), deadline).await
+            })
+        })
+        .collect();
+    drop(engine);
+    std::thread::sleep(Duration::from_millis(200));
+    cluster.kill(leader);
+    for (number, call) in calls.into_iter().enumerate() {
+        let committed = cluster.test.block_on(call).unwrap();
+        assert!(committed.is_ok(), "k{number}: {committed:?}");
+    }
+}
+
+#[test]
+fn a_minority_has_no_lease_and_commits_nothing() {
+    let mut cluster = Cluster::of_three();
+    let left = cluster.follower();
+    let lease = cluster.engine(left).lease();
+    cluster.until("a lease", || lease.check().ok());
+    for node in (1..=3).filter(|node| *node != left) {
+        cluster.kill(node);
+    }
+    let refused = cluster.set_within(left, "k", Duration::from_secs(1)).unwrap_err();
+    assert_eq!(refused, ProposeError::NoQuorum);
+    cluster.until("the lease ends", || (lease.check() == Err(LeaseLapsed::NoQuorum)).then_some(()));
+    let read = cluster.test.block_on(cluster.engine(left).read_index(Duration::from_secs(1)));
+    assert!(read.is_err());
+    drop(lease);
+    for node in (1..=3).filter(|node| *node != left) {
+        cluster.start(node).unwrap();
+    }
+    cluster.set_on(left, "again").unwrap();
+}
+
+#[test]
+fn a_node_whose_state_differs_stops_serving_and_the_others_go_on() {
+    let fast = |config: &mut crate::engine::EngineConfig| {
+        config.checkpoint_every = Duration::from_millis(100);
+    };
+    let mut cluster = Cluster::of_three_with(fast, None);
+    let crooked = cluster.follower();
+    cluster.stop(crooked);
+    cluster.crooked = Some(crooked);
+    cluster.start(crooked).unwrap();
+    let leader = cluster.leader();
+    cluster.set_on(leader, "k").unwrap();
+    let lease = cluster.engine(crooked).lease();
+    let found = cluster.until("the difference is found", || match lease.check() {
+        Err(LeaseLapsed::Diverged(index)) => Some(index),
+        Err(LeaseLapsed::NoQuorum | LeaseLapsed::Stalled) | Ok(_) => None,
+    });
+    assert_eq!(cluster.engine(crooked).status().diverged_at, Some(found));
+    drop(lease);
+    for node in (1..=3).filter(|node| *node != crooked) {
+        let lease = cluster.engine(node).lease();
+        cluster.until("the others serve", || lease.check().ok());
+    }
+    cluster.stop(crooked);
+    cluster.start(crooked).unwrap();
+    let lease = cluster.engine(crooked).lease();
+    assert!(matches!(lease.check(), Err(LeaseLapsed::Diverged(_))), "a restart hid it");
+}
+
+#[test]
+fn a_leader_that_is_alone_with_its_state_stops_serving() {
+    let fast = |config: &mut crate::engine::EngineConfig| {
+        config.checkpoint_every = Duration::from_millis(100);
+    };
+    let mut cluster = Cluster::of_three_with(fast, None);
+    let crooked = cluster.follower();
+    cluster.stop(crooked);
+    cluster.crooked = Some(crooked);
+    cluster.start(crooked).unwrap();
+    cluster.settle();
+    let leader = cluster.leader();
+    cluster.test.block_on(cluster.engine(leader).transfer_leader(crooked)).unwrap();
+    cluster.until("the crooked node leads", || (cluster.leader() == crooked).then_some(()));
+    cluster.set_on(crooked, "k").unwrap();
+    for node in 1..=3 {
+        let lease = cluster.engine(node).lease();
+        cluster.until("nobody serves", || {
+            matches!(lease.check(), Err(LeaseLapsed::Diverged(_))).then_some(())
+        });
+    }
+}
+
+#[test]
+fn a_command_that_is_too_long_is_not_proposed() {
+    let cluster = Cluster::of_three();
+    let engine = cluster.engine(1);
+    let deadline = tokio::time::Instant::now() + super::cluster::SOON;
+    let refused = cluster.test.block_on(engine.propose(vec![0; COMMAND_BYTES + 1], deadline));
+    assert_eq!(refused, Err(ProposeError::TooLong));
+}

@@ -1,0 +1,167 @@
+//! The forms of commands.
+
+use super::{Bad, Form, FormatError, Stored, form_enum, form_struct, list, read, stored, write};
+use crate::{
+    command::{
+        AccessRefused, ApplyResources, Attempt, ClaimHold, CloseSession, Command, CreateJoinToken,
+        Decide, EndSession, Expected, Initialise, Intent, NodeUp, OpenHold, OpenSession, ParkHold,
+        Refused, RemoveNode, ResourceBody, ResourceChange, Revocable, Revoke, UseJoinToken,
+        WithdrawHold, Withdrawer,
+    },
+    records::{AuditText, Author, HeldOperation, JoinFacts, RequestId, ResourceKind},
+};
+use countersign_core::{
+    agent::{Agent, Identity},
+    fingerprint::Fingerprint,
+    gate::{CancelKey, Settlement},
+    hold::{Choice, HoldTerms},
+    id::{HoldId, Incarnation, NodeId, OperationId, Revision, SessionId},
+    permit::Basis,
+    reviewer::Reviewer,
+    target::{Protocol, TargetName},
+};
+use std::net::SocketAddr;
+
+stored!(Command = "a command");
+list!(ResourceChange);
+
+impl Form for Attempt {
+    type Dto = [u8; 16];
+
+    fn dto(&self) -> [u8; 16] {
+        self.0
+    }
+
+    fn of(dto: [u8; 16]) -> Result<Self, Bad> {
+        Ok(Self(dto))
+    }
+}
+
+form_enum!(CommandV1 for Command {
+    Initialise(command: Box<Initialise>),
+    NodeUp(command: Box<NodeUp>),
+    OpenSession(command: Box<OpenSession>),
+    CloseSession(command: CloseSession),
+    EndSession(command: EndSession),
+    Cancel(key: CancelKey),
+    OpenHold(command: Box<OpenHold>),
+    Decide(command: Box<Decide>),
+    WithdrawHold(command: WithdrawHold),
+    ParkHold(command: ParkHold),
+    ClaimHold(command: ClaimHold, attempt: Attempt),
+    Intent(command: Box<Intent>, attempt: Attempt),
+    Outcome(settlement: Settlement),
+    Refused(command: Box<Refused>),
+    AccessRefused(command: AccessRefused),
+    ApplyResources(command: ApplyResources),
+    Revoke(command: Revoke),
+    CreateJoinToken(command: CreateJoinToken),
+    UseJoinToken(command: UseJoinToken),
+    RemoveNode(command: RemoveNode),
+    Tick,
+});
+form_struct!(InitialiseV1 for Initialise {
+    cluster_id: [u8; 16],
+    cluster_name: String,
+    ca_cert_pem: String,
+    sealed_ca_key: Vec<u8>,
+    bootstrap_token_sha256: [u8; 32],
+    bootstrap_expires_after_ms: u64,
+    first: JoinFacts,
+});
+form_struct!(NodeUpV1 for NodeUp {
+    node: NodeId,
+    boot: [u8; 16],
+    version: String,
+    api_url: String,
+});
+form_struct!(OpenSessionV1 for OpenSession {
+    id: SessionId,
+    agent: Agent,
+    target: TargetName,
+    protocol: Protocol,
+    role: String,
+    source: SocketAddr,
+    client: String,
+    node: NodeId,
+    incarnation: Incarnation,
+    cancel: CancelKey,
+});
+form_struct!(CloseSessionV1 for CloseSession { id: SessionId, reason: String });
+form_struct!(EndSessionV1 for EndSession { id: SessionId, reason: String, author: Author });
+form_struct!(OpenHoldV1 for OpenHold {
+    id: HoldId,
+    operation: OperationId,
+    session: SessionId,
+    held: HeldOperation,
+    fingerprint: Fingerprint,
+    terms: HoldTerms,
+    revision: Revision,
+});
+form_struct!(DecideV1 for Decide {
+    hold: HoldId,
+    reviewer: Reviewer,
+    choice: Choice,
+    comment: String,
+    seen: Fingerprint,
+    node: NodeId,
+});
+form_struct!(WithdrawHoldV1 for WithdrawHold { hold: HoldId, by: Withdrawer });
+form_enum!(WithdrawerV1 for Withdrawer { Agent(session: SessionId), Author(author: Author) });
+form_struct!(ParkHoldV1 for ParkHold { hold: HoldId, session: SessionId });
+form_struct!(ClaimHoldV1 for ClaimHold {
+    hold: HoldId,
+    operation: OperationId,
+    session: SessionId,
+    fingerprint: Fingerprint,
+    revision: Revision,
+});
+form_struct!(IntentV1 for Intent {
+    session: SessionId,
+    basis: Basis,
+    summary: String,
+    text: AuditText,
+    actions: Vec<String>,
+});
+form_struct!(RefusedV1 for Refused {
+    operation: OperationId,
+    session: SessionId,
+    fingerprint: Fingerprint,
+    revision: Revision,
+    rules: Vec<String>,
+    message: String,
+    summary: String,
+    text: AuditText,
+    actions: Vec<String>,
+});
+form_struct!(AccessRefusedV1 for AccessRefused {
+    id: RequestId,
+    node: NodeId,
+    source: String,
+    who: Option<Identity>,
+    what: String,
+    reason: String,
+});
+form_struct!(ApplyResourcesV1 for ApplyResources {
+    id: RequestId,
+    changes: Vec<ResourceChange>,
+    author: Author,
+    comment: String,
+});
+form_struct!(ResourceChangeV1 for ResourceChange {
+    kind: ResourceKind,
+    name: String,
+    expected: Expected,
+    to: ResourceBody,
+});
+form_enum!(ResourceBodyV1 for ResourceBody { Put(body: String), Delete });
+form_enum!(ExpectedV1 for Expected { Anything, Absent, At(revision: Revision) });
+form_struct!(RevokeV1 for Revoke { what: Revocable, reason: String, author: Author });
+form_enum!(RevocableV1 for Revocable { Identity(identity: Identity), Session(session: SessionId) });
+form_struct!(CreateJoinTokenV1 for CreateJoinToken {
+    sha256: [u8; 32],
+    expires_after_ms: u64,
+    author: Author,
+});
+form_struct!(UseJoinTokenV1 for UseJoinToken { sha256: [u8; 32], facts: JoinFacts });
+form_struct!(RemoveNodeV1 for RemoveNode { node: NodeId, author: Author });

@@ -1,0 +1,243 @@
+//! The forms of core's types, which are parts of commands, records and replies.
+
+use super::{Bad, Form, form_enum, form_struct, list};
+use crate::records::HoldPhase;
+use countersign_core::{
+    agent::{Agent, Identity},
+    fingerprint::Fingerprint,
+    gate::{CancelKey, Settlement},
+    hold::{
+        Choice, Consumption, Decision, DecisionError, Hold, HoldError, HoldState, HoldTerms,
+        ReasonRule, Requirement,
+    },
+    id::{HoldId, Incarnation, LogIndex, NodeId, OperationId, Revision, SessionId},
+    log_time::LogTime,
+    operation::{Action, Demand, Parameter, Resource},
+    permit::{AuditLevel, Basis},
+    record::{ChainHash, EventKind, Outcome},
+    reviewer::Reviewer,
+    target::{Protocol, TargetName},
+};
+use std::{collections::BTreeSet, net::SocketAddr};
+
+list!(String, (String, String), Parameter, Decision, Requirement);
+
+macro_rules! ids {
+    ($($id:ty),+) => { $(
+        impl Form for $id {
+            type Dto = [u8; 16];
+
+            fn dto(&self) -> [u8; 16] {
+                *self.as_bytes()
+            }
+
+            fn of(dto: [u8; 16]) -> Result<Self, Bad> {
+                Ok(Self::from_bytes(dto))
+            }
+        }
+    )+ };
+}
+
+macro_rules! numbers {
+    ($($number:ty),+) => { $(
+        impl Form for $number {
+            type Dto = u64;
+
+            fn dto(&self) -> u64 {
+                self.0
+            }
+
+            fn of(dto: u64) -> Result<Self, Bad> {
+                Ok(Self(dto))
+            }
+        }
+    )+ };
+}
+
+/// Values that are stored by their name, which never changes.
+macro_rules! named {
+    ($($value:ty = $find:expr),+ $(,)?) => { $(
+        impl Form for $value {
+            type Dto = String;
+
+            fn dto(&self) -> String {
+                self.name().to_owned()
+            }
+
+            fn of(dto: String) -> Result<Self, Bad> {
+                let find: fn(&str) -> Option<Self> = $find;
+                find(&dto).ok_or(Bad(concat!("unknown ", stringify!($value))))
+            }
+        }
+    )+ };
+}
+
+ids!(HoldId, OperationId, SessionId);
+numbers!(NodeId, Incarnation, Revision, LogIndex, LogTime);
+named!(
+    Action = |name| Action::ALL.iter().copied().find(|action| action.name() == name),
+    EventKind = EventKind::named,
+    Protocol = |name| (name == Protocol::Postgres.name()).then_some(Protocol::Postgres),
+);
+
+impl Form for Fingerprint {
+    type Dto = [u8; 32];
+
+    fn dto(&self) -> [u8; 32] {
+        *self.as_bytes()
+    }
+
+    fn of(dto: [u8; 32]) -> Result<Self, Bad> {
+        Ok(Self::from_bytes(dto))
+    }
+}
+
+impl Form for ChainHash {
+    type Dto = [u8; 32];
+
+    fn dto(&self) -> [u8; 32] {
+        self.0
+    }
+
+    fn of(dto: [u8; 32]) -> Result<Self, Bad> {
+        Ok(Self(dto))
+    }
+}
+
+impl Form for TargetName {
+    type Dto = String;
+
+    fn dto(&self) -> String {
+        self.as_str().to_owned()
+    }
+
+    fn of(dto: String) -> Result<Self, Bad> {
+        Self::parse(&dto).map_err(|_| Bad("not a target name"))
+    }
+}
+
+impl Form for SocketAddr {
+    type Dto = String;
+
+    fn dto(&self) -> String {
+        self.to_string()
+    }
+
+    fn of(dto: String) -> Result<Self, Bad> {
+        dto.parse().map_err(|_| Bad("not an address"))
+    }
+}
+
+/// The name of a settled state: core has it as a word of the program, so it is looked up among those.
+impl Form for &'static str {
+    type Dto = String;
+
+    fn dto(&self) -> String {
+        (*self).to_owned()
+    }
+
+    fn of(dto: String) -> Result<Self, Bad> {
+        HoldPhase::named(&dto).map(HoldPhase::name).ok_or(Bad("unknown state of a hold"))
+    }
+}
+
+form_struct!(IdentityV1 for Identity { issuer: String, subject: String });
+form_struct!(AgentV1 for Agent {
+    identity: Identity,
+    name: String,
+    owner: Option<String>,
+    groups: BTreeSet<String>,
+    expires_at: LogTime,
+});
+form_struct!(ReviewerV1 for Reviewer {
+    identity: Identity,
+    name: String,
+    also_known_as: BTreeSet<String>,
+    groups: BTreeSet<String>,
+});
+form_struct!(ParameterV1 for Parameter {
+    format: u16,
+    type_oid: u32,
+    value: Option<Vec<u8>>,
+    shown: String,
+});
+form_enum!(ResourceV1 for Resource { Target, Relation { schema: String, name: String } });
+form_struct!(DemandV1 for Demand { action: Action, resource: Resource });
+form_struct!(CancelKeyV1 for CancelKey { process: u32, secret: u32 });
+form_enum!(OutcomeV1 for Outcome { Completed, Failed, Refused, OutcomeUnknown });
+form_struct!(SettlementV1 for Settlement {
+    operation: OperationId,
+    outcome: Outcome,
+    rows: u64,
+    bytes: u64,
+    word: String,
+});
+form_enum!(AuditLevelV1 for AuditLevel { BeforeReply, BeforeForward });
+form_struct!(BasisV1 for Basis {
+    operation: OperationId,
+    fingerprint: Fingerprint,
+    audit: AuditLevel,
+    revision: Revision,
+    rules: Vec<String>,
+    hold: Option<HoldId>,
+});
+form_enum!(ChoiceV1 for Choice { Approve, Reject });
+form_struct!(DecisionV1 for Decision {
+    reviewer: Reviewer,
+    choice: Choice,
+    comment: String,
+    at: LogTime,
+    node: NodeId,
+});
+form_struct!(RequirementV1 for Requirement { group: String, quorum: u32 });
+form_enum!(ReasonRuleV1 for ReasonRule { Optional, Required });
+form_struct!(HoldTermsV1 for HoldTerms {
+    requirements: Vec<Requirement>,
+    expires_after_ms: u64,
+    wait_ms: u64,
+    reason: ReasonRule,
+    rules: Vec<String>,
+});
+form_enum!(HoldStateV1 for HoldState {
+    Pending { decisions: Vec<Decision> },
+    Approved { decisions: Vec<Decision> },
+    Consumed { decisions: Vec<Decision>, operation: OperationId },
+    Rejected { decisions: Vec<Decision> },
+    Withdrawn { decisions: Vec<Decision> },
+    Expired { decisions: Vec<Decision> },
+    Invalidated { decisions: Vec<Decision>, reason: String },
+});
+form_struct!(HoldV1 for Hold {
+    id: HoldId,
+    fingerprint: Fingerprint,
+    requester: Identity,
+    owner: Option<String>,
+    target: TargetName,
+    terms: HoldTerms,
+    revision: Revision,
+    expires_at: LogTime,
+    state: HoldState,
+});
+form_struct!(ConsumptionV1 for Consumption {
+    hold: HoldId,
+    operation: OperationId,
+    fingerprint: Fingerprint,
+    revision: Revision,
+    rules: Vec<String>,
+});
+form_enum!(DecisionErrorV1 for DecisionError {
+    Requester,
+    Owner,
+    NotInGroup,
+    AlreadyDecided,
+    ReasonRequired,
+});
+form_enum!(HoldErrorV1 for HoldError {
+    Settled { state: &'static str },
+    AlreadyApproved,
+    Decision(error: DecisionError),
+    OtherFingerprint,
+    OtherAgent,
+    NotApproved,
+    OtherRevision,
+});

@@ -1,0 +1,187 @@
+//! The forms of what the state holds.
+
+use super::{Bad, Form, FormatError, Stored, form_enum, form_struct, list, read, stored, write};
+use crate::records::{
+    Attachment, AuditText, Author, ClusterRecord, HeldOperation, HoldPhase, HoldRecord, JoinFacts,
+    JoinTokenRecord, NodeRecord, NodeState, OperationRecord, OperationState, RequestId,
+    ResourceKind, ResourceRecord, RevocationRecord, SessionRecord, SessionState, Start,
+};
+use countersign_core::{
+    agent::{Agent, Identity},
+    gate::CancelKey,
+    hold::Hold,
+    id::{HoldId, Incarnation, LogIndex, NodeId, OperationId, Revision, SessionId},
+    log_time::LogTime,
+    operation::{Demand, Parameter},
+    record::{AuditEvent, ChainHash, ChainHead, EventKind, Outcome},
+    target::{Protocol, TargetName},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+};
+
+stored!(
+    HoldRecord = "a hold",
+    HeldOperation = "a held operation",
+    SessionRecord = "a session",
+    NodeRecord = "a node",
+    ClusterRecord = "the cluster",
+    ResourceRecord = "a resource",
+    OperationRecord = "an operation",
+    RevocationRecord = "a revocation",
+    JoinTokenRecord = "a join token",
+    AuditEvent = "an audit event",
+    ChainHead = "the chain head",
+);
+list!(Attachment);
+
+impl Form for RequestId {
+    type Dto = [u8; 16];
+
+    fn dto(&self) -> [u8; 16] {
+        self.0
+    }
+
+    fn of(dto: [u8; 16]) -> Result<Self, Bad> {
+        Ok(Self(dto))
+    }
+}
+
+impl Form for (NodeId, Incarnation) {
+    type Dto = (u64, u64);
+
+    fn dto(&self) -> (u64, u64) {
+        (self.0.0, self.1.0)
+    }
+
+    fn of(dto: (u64, u64)) -> Result<Self, Bad> {
+        Ok((NodeId(dto.0), Incarnation(dto.1)))
+    }
+}
+
+form_struct!(AuthorV1 for Author { identity: Identity, name: String });
+form_struct!(AuditTextV1 for AuditText { text: String, length: u64 });
+form_struct!(HeldOperationV1 for HeldOperation {
+    text: Vec<u8>,
+    parameters: Vec<Parameter>,
+    settings: Vec<(String, String)>,
+    summary: String,
+    demands: BTreeSet<Demand>,
+    context: Vec<(String, String)>,
+});
+form_struct!(AttachmentV1 for Attachment {
+    session: SessionId,
+    node: NodeId,
+    incarnation: Incarnation,
+});
+form_struct!(HoldRecordV1 for HoldRecord {
+    number: u64,
+    hold: Hold,
+    agent: Agent,
+    session: SessionId,
+    operation: OperationId,
+    protocol: Protocol,
+    target_revision: Revision,
+    summary: String,
+    created_at: LogTime,
+    attached: Vec<Attachment>,
+});
+form_enum!(HoldPhaseV1 for HoldPhase {
+    Pending,
+    Approved,
+    Consumed,
+    Rejected,
+    Withdrawn,
+    Expired,
+    Invalidated,
+});
+form_struct!(SessionRecordV1 for SessionRecord {
+    number: u64,
+    id: SessionId,
+    agent: Agent,
+    target: TargetName,
+    target_revision: Revision,
+    protocol: Protocol,
+    role: String,
+    source: SocketAddr,
+    client: String,
+    node: NodeId,
+    incarnation: Incarnation,
+    cancel: CancelKey,
+    opened_at: LogTime,
+    state: SessionState,
+});
+form_enum!(SessionStateV1 for SessionState { Open, Closed { at: LogTime, reason: String } });
+form_struct!(NodeRecordV1 for NodeRecord {
+    id: NodeId,
+    facts: JoinFacts,
+    admitted_at: LogTime,
+    state: NodeState,
+});
+form_enum!(NodeStateV1 for NodeState { Admitted, Started(start: Start), Removed { at: LogTime } });
+form_struct!(StartV1 for Start {
+    incarnation: Incarnation,
+    boot: [u8; 16],
+    version: String,
+    api_url: String,
+    at: LogTime,
+});
+form_struct!(JoinFactsV1 for JoinFacts {
+    key_sha256: [u8; 32],
+    address: String,
+    api_url: String,
+    storage: [u8; 16],
+});
+form_struct!(ClusterRecordV1 for ClusterRecord {
+    id: [u8; 16],
+    name: String,
+    ca_cert_pem: String,
+    sealed_ca_key: Vec<u8>,
+    bootstrap_token_sha256: [u8; 32],
+    bootstrap_expires_at: LogTime,
+    version: u32,
+    initialised_at: LogTime,
+});
+form_enum!(ResourceKindV1 for ResourceKind { Target, IdentityProvider, Binding, Policy });
+form_struct!(ResourceRecordV1 for ResourceRecord {
+    kind: ResourceKind,
+    name: String,
+    body: String,
+    revision: Revision,
+    author: Author,
+    at: LogTime,
+});
+form_struct!(OperationRecordV1 for OperationRecord {
+    id: OperationId,
+    session: SessionId,
+    hold: Option<HoldId>,
+    sequence: u64,
+    index: LogIndex,
+    attempt: [u8; 16],
+    carrier: (NodeId, Incarnation),
+    state: OperationState,
+});
+form_enum!(OperationStateV1 for OperationState { Intended, Settled(outcome: Outcome), Denied });
+form_struct!(RevocationRecordV1 for RevocationRecord {
+    identity: Identity,
+    reason: String,
+    author: Author,
+    at: LogTime,
+    index: LogIndex,
+});
+form_struct!(JoinTokenRecordV1 for JoinTokenRecord {
+    sha256: [u8; 32],
+    expires_at: LogTime,
+    author: Author,
+    used_by: Option<NodeId>,
+});
+form_struct!(AuditEventV1 for AuditEvent {
+    sequence: u64,
+    at: LogTime,
+    index: LogIndex,
+    kind: EventKind,
+    fields: BTreeMap<String, String>,
+    previous: ChainHash,
+});
+form_struct!(ChainHeadV1 for ChainHead { sequence: u64, hash: ChainHash });
