@@ -111,6 +111,7 @@ async fn come_back(
     engine: &dyn StartEngine,
     known: MemberFile,
 ) -> Result<Member, ClusterError> {
+    directory.has_log()?;
     let cluster_key = Arc::new(directory.cluster_key().await?);
     let plan = directory.engine_plan(app, &known).await?;
     let Started { store, membership } = engine.start(plan).await.map_err(ClusterError::Engine)?;

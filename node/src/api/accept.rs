@@ -34,9 +34,6 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 /// The pause after an accept that failed, such as for want of file descriptors.
 const AFTER_FAILURE: Duration = Duration::from_millis(100);
 
-/// The protocols that are offered in the handshake (RFC 7301).
-pub const ALPN: &[&[u8]] = &[b"h2", b"http/1.1"];
-
 /// Serves the API until the shutdown. It may run before the node belongs to a cluster.
 pub async fn serve(
     app: Arc<App>,

@@ -14,7 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use countersign_api::{agent::Role, problem::ProblemKind, resource::BindingSpec};
-use countersign_core::{agent::Identity, id::LogIndex, log_time::LogTime, reviewer::Reviewer, secret::Secret};
+use countersign_core::{agent::Identity, log_time::LogTime, reviewer::Reviewer, secret::Secret};
 use countersign_raft_store::{
     command::AccessRefused,
     handle::StateView,
@@ -262,9 +262,4 @@ impl Api {
             drop(slot);
         });
     }
-}
-
-/// The log index that an answer must not be older than, for `?min_index=`.
-pub(crate) fn later(left: Option<LogIndex>, right: Option<LogIndex>) -> Option<LogIndex> {
-    left.max(right)
 }

@@ -46,7 +46,7 @@ impl Failure {
     }
 
     /// A fault of our own: the cause goes to the log, the caller hears only that there was one.
-    pub(crate) fn internal(what: &str, error: &dyn std::error::Error) -> Self {
+    pub(crate) fn internal(what: &str, error: &(dyn std::error::Error + 'static)) -> Self {
         tracing::error!(error, "{what}");
         Self::new(ProblemKind::Internal, "the node could not do it; its log says why")
     }

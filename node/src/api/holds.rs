@@ -110,7 +110,7 @@ pub(crate) async fn decide(
     let reviewer = caller.reviewer()?;
     let node = api.node()?;
     // The state decides; but a node that may not act takes no decision either.
-    node.gate.may_act().map_err(|_| Failure::no_quorum())?;
+    let _leased = node.gate.may_act().map_err(|_| Failure::no_quorum())?;
     let choice = choice(request.decision);
     let command = Decide {
         hold,
@@ -164,7 +164,7 @@ pub(crate) async fn withdraw(
     let hold = hold_id(&id)?;
     check_comment(&request.comment)?;
     let node = api.node()?;
-    node.gate.may_act().map_err(|_| Failure::no_quorum())?;
+    let _leased = node.gate.may_act().map_err(|_| Failure::no_quorum())?;
     let command = WithdrawHold { hold, by: Withdrawer::Author(caller.author()) };
     let withdrawn = reading::committed(node.store.withdraw_hold(command)).await?;
     // A repetition finds it withdrawn and is told so; a hold that expired at this very place is not withdrawn.

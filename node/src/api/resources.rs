@@ -99,12 +99,11 @@ pub(crate) async fn replace(
         revision: expected(&headers)?,
     };
     let request = ApplyRequest { documents: vec![document], ..ApplyRequest::default() };
-    let (_, committed) = run(&api, request, &caller, &headers).await?;
+    run(&api, request, &caller, &headers).await?;
     let found = reading::now(api.node()?, move |view| {
         let record = view.resource(convert::resource_kind(kind), &name)?;
         convert::resource(&record.ok_or_else(|| Failure::not_found(kind.name(), &name))?)
     });
-    drop(committed);
     Ok(tagged(found.await?))
 }
 

@@ -35,8 +35,6 @@ pub struct MemberFile {
     pub cluster_name: String,
     /// The node.
     pub node: u64,
-    /// Names the engine's folder, hexadecimal.
-    pub storage: String,
 }
 
 /// A join that has begun. The same key and folder name are used until it succeeds.
@@ -169,13 +167,16 @@ impl Directory {
         .await
     }
 
+    /// Looks that the log of a member is there.
+    pub(super) fn has_log(&self) -> Result<(), ClusterError> {
+        let path = self.path.join(ENGINE);
+        if path.is_dir() { Ok(()) } else { Err(ClusterError::LostLog { path }) }
+    }
+
     /// What the engine of this member is started with.
     pub(super) async fn engine_plan(&self, app: &App, member: &MemberFile) -> Result<EnginePlan, ClusterError> {
-        let damaged = || ClusterError::Damaged { path: self.path.join(MEMBER) };
-        let mut storage = [0; 16];
-        hex::decode_to_slice(&member.storage, &mut storage).map_err(|_| damaged())?;
         if member.version != FILE_VERSION {
-            return Err(damaged());
+            return Err(ClusterError::Damaged { path: self.path.join(MEMBER) });
         }
         let (ca_pem, certificate_pem, key_pem) = self
             .blocking(|directory| Ok((directory.text(CA)?, directory.text(CERTIFICATE)?, directory.text(KEY)?)))
@@ -185,7 +186,7 @@ impl Directory {
             folder: self.path.join(ENGINE),
             cluster_name: member.cluster_name.clone(),
             node: NodeId(member.node),
-            storage,
+            storage: None,
             ca_pem,
             certificate_pem,
             key_pem,

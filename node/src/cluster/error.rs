@@ -60,6 +60,12 @@ pub enum ClusterError {
         /// The id of the directory.
         found: u64,
     },
+    /// The folder of the log is gone.
+    #[error("{} is gone: a node that lost its log must not come back under its old id; remove it from the cluster and let it join anew", path.display())]
+    LostLog {
+        /// Where it was.
+        path: PathBuf,
+    },
     /// The node stops.
     #[error("the node stops before it belongs to a cluster")]
     Stopped,

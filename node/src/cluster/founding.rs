@@ -2,7 +2,7 @@
 //! wrote into its data directory may order it, once.
 
 use super::{
-    BOOTSTRAP_PREFIX, ClusterError, ClusterKey, InitOrder, Member, MemberFile, StartEngine, Started, bootstrap,
+    BOOTSTRAP_PREFIX, ClusterError, ClusterKey, EnginePlan, InitOrder, Member, MemberFile, StartEngine, Started, bootstrap,
     certificates,
     directory::{Directory, FILE_VERSION, Keys},
 };
@@ -70,9 +70,8 @@ async fn found(
         cluster_id: hex::encode(cluster_id),
         cluster_name: name.clone(),
         node: FIRST.0,
-        storage: hex::encode(storage),
     };
-    let plan = directory.engine_plan(app, &file).await?;
+    let plan = EnginePlan { storage: Some(storage), ..directory.engine_plan(app, &file).await? };
     let Started { store, membership } = engine.start(plan).await.map_err(ClusterError::Engine)?;
     let address = app.config.advertise();
     membership.initialise(address.clone()).await?;

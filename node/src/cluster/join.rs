@@ -2,7 +2,7 @@
 //! authority is the one that the token pins. Until it succeeds, every try uses the same key, so the same token does.
 
 use super::{
-    ClusterError, ClusterKey, JoinTokenText, Member, MemberFile, StartEngine, Started, certificates,
+    ClusterError, ClusterKey, EnginePlan, JoinTokenText, Member, MemberFile, StartEngine, Started, certificates,
     directory::{Directory, FILE_VERSION, JoiningFile, Keys},
 };
 use crate::app::App;
@@ -30,7 +30,7 @@ pub(super) async fn join(app: &App, directory: &Directory, engine: &dyn StartEng
         csr: certificates::request_for(&key)?,
         address: app.config.advertise(),
         api: app.config.api_url(),
-        storage: storage.clone(),
+        storage: hex::encode(storage),
     };
     let client = client(app, &token).await?;
     let answer = asked(app, &client, &request).await?;
@@ -48,13 +48,14 @@ pub(super) async fn join(app: &App, directory: &Directory, engine: &dyn StartEng
         cluster_id: answer.cluster_id,
         cluster_name: answer.cluster_name,
         node: answer.node,
-        storage,
     };
-    directory.become_member(file.clone()).await?;
-    tracing::info!(node.id = file.node, "this node was let into the cluster");
-    let plan = directory.engine_plan(app, &file).await?;
+    let id = NodeId(file.node);
+    let plan = EnginePlan { storage: Some(storage), ..directory.engine_plan(app, &file).await? };
     let Started { store, membership } = engine.start(plan).await.map_err(ClusterError::Engine)?;
-    Ok(Member { id: NodeId(file.node), store, membership, cluster_key: Arc::new(cluster_key) })
+    // Only now: a member without a log would be one that has lost it.
+    directory.become_member(file).await?;
+    tracing::info!(node.id = id.0, "this node was let into the cluster");
+    Ok(Member { id, store, membership, cluster_key: Arc::new(cluster_key) })
 }
 
 async fn token(app: &App) -> Result<JoinTokenText, ClusterError> {
@@ -66,13 +67,17 @@ async fn token(app: &App) -> Result<JoinTokenText, ClusterError> {
 }
 
 /// The key and the folder's name of this join, drawn when it began.
-async fn prepared(directory: &Directory) -> Result<(KeyPair, String), ClusterError> {
+async fn prepared(directory: &Directory) -> Result<(KeyPair, [u8; 16]), ClusterError> {
     if let Some(begun) = directory.joining().await? {
-        return Ok((KeyPair::from_pem(&directory.peer_key().await?)?, begun.storage));
+        let key = KeyPair::from_pem(&directory.peer_key().await?)?;
+        let mut storage = [0; 16];
+        let read = hex::decode_to_slice(&begun.storage, &mut storage);
+        read.map_err(|_| ClusterError::Answer { problem: "joining.json is damaged".to_owned() })?;
+        return Ok((key, storage));
     }
     let (key, _) = certificates::request()?;
-    let storage = hex::encode(rand::random::<[u8; 16]>());
-    let begun = JoiningFile { version: FILE_VERSION, storage: storage.clone() };
+    let storage: [u8; 16] = rand::random();
+    let begun = JoiningFile { version: FILE_VERSION, storage: hex::encode(storage) };
     directory.begin_joining(begun, key.serialize_pem()).await?;
     Ok((key, storage))
 }

@@ -9,7 +9,7 @@ use aws_lc_rs::{
 use countersign_core::secret::Secret;
 
 /// Bytes of the key.
-pub const KEY_BYTES: usize = 32;
+const KEY_BYTES: usize = 32;
 /// What is sealed is bound to its purpose.
 const PURPOSE: &[u8] = b"countersign-peer-authority-key-v1";
 

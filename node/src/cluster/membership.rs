@@ -92,8 +92,8 @@ pub struct EnginePlan {
     pub cluster_name: String,
     /// This node.
     pub node: NodeId,
-    /// Names the folder; drawn once.
-    pub storage: [u8; 16],
+    /// Names a new folder; none when there is one already.
+    pub storage: Option<[u8; 16]>,
     /// The certificate of the peer authority, PEM.
     pub ca_pem: String,
     /// This node's certificate, PEM.

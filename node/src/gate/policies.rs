@@ -100,6 +100,8 @@ impl PoliciesInForce {
 /// The policies that are applied, compiled; `None` when `known` is their revision.
 fn read(store: &Store, known: Revision) -> Result<Option<Compiled>, PolicyReadError> {
     let view = store.view()?;
+    // Before the rules: should they change in between, they stand under a revision that is not in force any more, and
+    // what is judged by them is found out when it is recorded.
     let revision = view.policy_revision()?;
     if revision == known {
         return Ok(None);

@@ -148,9 +148,10 @@ async fn open(
 ) -> Result<Opened, StartError> {
     let (folder, cluster, node) =
         (config.folder.clone(), config.cluster.as_str().to_owned(), config.node);
+    let name = config.storage.unwrap_or_else(StorageId::draw);
     let opened = tokio::task::spawn_blocking(move || {
         let Storage { identity, disk, high_water, snapshots } =
-            Storage::open(&folder, &cluster, node)?;
+            Storage::open_as(&folder, &cluster, (node, name))?;
         let disk_p99 = measure::sync_p99(&folder)?;
         let purge_limit = Arc::new(PurgeLimit::default());
         let snapshots = SnapshotFolder::open(snapshots, purge_limit.clone())?;

@@ -87,6 +87,8 @@ pub struct Claims {
     pub groups: String,
     /// The human an agent acts for; `owner` unless it is said.
     pub owner: String,
+    /// Other names of the same human, compared with an agent's owner; `email` and `preferred_username` unless it is said.
+    pub also_known_as: Vec<String>,
 }
 
 impl Default for Claims {
@@ -96,6 +98,7 @@ impl Default for Claims {
             name: "preferred_username".to_owned(),
             groups: "groups".to_owned(),
             owner: "owner".to_owned(),
+            also_known_as: vec!["email".to_owned(), "preferred_username".to_owned()],
         }
     }
 }
@@ -133,7 +136,7 @@ impl OidcProvider {
         if self.ca_file.as_ref().is_some_and(|file| !file.is_absolute()) {
             found.push(Invalid::at("/oidc/ca_file", "the path is absolute"));
         }
-        let Claims { subject, name, groups, owner } = &self.claims;
+        let Claims { subject, name, groups, owner, also_known_as: _ } = &self.claims;
         for (claim, value) in
             [("subject", subject), ("name", name), ("groups", groups), ("owner", owner)]
         {

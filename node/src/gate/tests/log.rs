@@ -3,8 +3,8 @@
 use countersign_core::id::{LogIndex, NodeId};
 use countersign_raft_store::{
     apply::StateMachine,
-    handle::{BoxFuture, Effects, Log, LogError, SharedView, Status},
-    machine::{Batch, Machine, StoreError},
+    handle::{BoxFuture, Effects, Log, LogError, Look, Status},
+    machine::{Batch, Effect, Machine, StoreError},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -30,7 +30,7 @@ pub(super) enum Weather {
 pub(super) struct LocalLog {
     state: Mutex<State>,
     applied: watch::Sender<u64>,
-    effects: broadcast::Sender<(u64, Arc<[u8]>)>,
+    effects: broadcast::Sender<(u64, Vec<Effect>)>,
     weather: watch::Sender<Weather>,
     lease: AtomicBool,
     clock_ms: AtomicU64,
@@ -83,9 +83,7 @@ impl LocalLog {
         state.index = index;
         drop(state);
         self.applied.send_replace(index);
-        for effect in applied.effects {
-            drop(self.effects.send((index, effect.into())));
-        }
+        drop(self.effects.send((index, applied.effects)));
         (index, applied.replies.remove(0))
     }
 }
@@ -122,8 +120,10 @@ impl Log for LocalLog {
         })
     }
 
-    fn view(&self) -> Result<SharedView, StoreError> {
-        Ok(Arc::new(self.state.lock().unwrap().map.clone()))
+    fn look(&self, look: Look<'_>) -> Result<(), StoreError> {
+        let state = self.state.lock().unwrap();
+        look(&state.map, state.index);
+        Ok(())
     }
 
     fn has_lease(&self) -> bool {
@@ -131,7 +131,7 @@ impl Log for LocalLog {
     }
 
     fn effects(&self) -> Effects {
-        self.effects.subscribe()
+        Effects::of_channel(self.effects.subscribe())
     }
 
     fn status(&self) -> Status {
