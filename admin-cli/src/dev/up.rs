@@ -47,10 +47,7 @@ pub(super) async fn run(
         Err(failure) => {
             // What was started is in the state; its logs stay for whoever wants to know why.
             drop(state.end_all().await);
-            return Err(failure.hint(format!(
-                "the logs are in {}",
-                directory.logs().display()
-            )));
+            return Err(failure.hint(format!("the logs are in {}", directory.logs().display())));
         }
     }
     terminal.note("");
