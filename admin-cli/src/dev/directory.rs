@@ -69,9 +69,13 @@ impl Directory {
         self.node(id).join("data")
     }
 
+    pub(super) fn logs(&self) -> PathBuf {
+        self.0.join("logs")
+    }
+
     /// What a process wrote to stdout and stderr.
     pub(super) fn log(&self, process: &str) -> PathBuf {
-        self.0.join("logs").join(format!("{process}.log"))
+        self.logs().join(format!("{process}.log"))
     }
 
     /// Removes what is ours; the directory itself only when nothing else is in it.

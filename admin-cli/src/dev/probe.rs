@@ -3,7 +3,10 @@
 use super::{directory::Directory, process::Running};
 use crate::{failure::Failure, files};
 use anyhow::{Context as _, bail};
-use countersign_api::{Client, client::ClientConfig};
+use countersign_api::{
+    Client,
+    client::{ClientConfig, ClientError},
+};
 use countersign_core::secret::Secret;
 use std::{fs, time::Duration};
 use tokio::time::{Instant, sleep};
@@ -48,11 +51,8 @@ pub(super) async fn wait_live(
         if !running.is_alive() {
             bail!("process {} has ended:\n{}", running.pid, last_lines(directory, &title));
         }
-        // A refusal is an answer too: it is alive, whatever it thinks of being asked.
-        Ok(match client.readiness().await {
-            Ok(_) => true,
-            Err(error) => error.problem().is_some(),
-        })
+        // Whatever it answers: it lives.
+        Ok(!matches!(client.readiness().await, Err(ClientError::Transport { .. })))
     })
     .await?;
     Ok(())

@@ -120,7 +120,14 @@ pub(super) fn spawn<'a>(
         .open(&log)
         .with_context(|| format!("cannot write {}", log.display()))?;
     let program = beside(name)?;
-    let child = Command::new(&program)
+    // What is set for this program is not meant for a node.
+    let own = std::env::vars_os().map(|(name, _)| name);
+    let own = own.filter(|name| name.to_string_lossy().starts_with("COUNTERSIGN_"));
+    let mut command = Command::new(&program);
+    for name in own {
+        command.env_remove(name);
+    }
+    let child = command
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)

@@ -37,6 +37,9 @@ pub(super) async fn run(
     for program in ["countersign", "countersign-dev-issuer"] {
         process::beside(program)?;
     }
+    if server.as_ref().is_some_and(|server| server.password.is_none()) {
+        terminal.aside("warning: the URL has no password, and the gateway logs in at targets by SCRAM-SHA-256 only");
+    }
     make_room(directory)?;
     let mut state = plan(wanted)?;
     match build(directory, &mut state, server.as_ref(), terminal).await {
@@ -44,10 +47,7 @@ pub(super) async fn run(
         Err(failure) => {
             // What was started is in the state; its logs stay for whoever wants to know why.
             drop(state.end_all().await);
-            return Err(failure.hint(format!(
-                "the logs are in {}",
-                directory.log("").with_file_name("").display()
-            )));
+            return Err(failure.hint(format!("the logs are in {}", directory.logs().display())));
         }
     }
     terminal.note("");
