@@ -13,13 +13,13 @@ pub use view::{
 };
 
 use crate::{
+    COMMAND_BYTES, EngineConfig, StartError,
+    apply::StateMachine,
     command::{
         AccessRefused, ApplyResources, Attempt, ClaimHold, CloseSession, Command, CreateJoinToken,
         Decide, EndSession, Initialise, Intent, NodeUp, OpenHold, OpenSession, ParkHold, Refused,
         RemoveNode, Revoke, UseJoinToken, WithdrawHold,
     },
-    COMMAND_BYTES, EngineConfig, StartError,
-    apply::StateMachine,
     effect::Happened,
     engine::Engine,
     format,
@@ -98,7 +98,10 @@ impl Store {
 
     /// Typed reads of what this node has applied; each call on it sees one consistent picture. Reads the disk: not for long
     /// walks on an async task.
-    #[expect(clippy::unnecessary_wraps, reason = "a log may refuse to be read, as one that has halted")]
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "a log may refuse to be read, as one that has halted"
+    )]
     pub fn view(&self) -> Result<StateView, ReadError> {
         Ok(StateView::new(Arc::clone(&self.log)))
     }
@@ -144,9 +147,8 @@ impl Store {
 
     /// Announces a start of this node and settles what its earlier ones left.
     pub async fn node_up(&self, command: NodeUp) -> Result<Committed<Incarnation>, ProposeError> {
-        self.ask(Command::NodeUp(Box::new(command)), |answer| match answer {
-            Answer::NodeUp(incarnation) => Some(incarnation),
-            _other => None,
+        self.ask(Command::NodeUp(Box::new(command)), |answer| {
+            if let Answer::NodeUp(incarnation) = answer { Some(incarnation) } else { None }
         })
         .await
     }
@@ -156,9 +158,8 @@ impl Store {
         &self,
         command: OpenSession,
     ) -> Result<Committed<SessionOpened>, ProposeError> {
-        self.ask(Command::OpenSession(Box::new(command)), |answer| match answer {
-            Answer::SessionOpened(opened) => Some(opened),
-            _other => None,
+        self.ask(Command::OpenSession(Box::new(command)), |answer| {
+            if let Answer::SessionOpened(opened) = answer { Some(opened) } else { None }
         })
         .await
     }
@@ -186,10 +187,14 @@ impl Store {
         &self,
         command: OpenHold,
     ) -> Result<Committed<HoldOpened>, ProposeError> {
-        self.ask(Command::OpenHold(Box::new(command)), |answer| match answer {
-            Answer::Held(hold) => Some(HoldOpened::New(hold)),
-            Answer::Attached(hold) => Some(HoldOpened::Attached(hold)),
-            _other => None,
+        self.ask(Command::OpenHold(Box::new(command)), |answer| {
+            if let Answer::Held(hold) = answer {
+                Some(HoldOpened::New(hold))
+            } else if let Answer::Attached(hold) = answer {
+                Some(HoldOpened::Attached(hold))
+            } else {
+                None
+            }
         })
         .await
     }
@@ -223,9 +228,12 @@ impl Store {
     pub async fn claim(&self, command: ClaimHold) -> Result<Claimed, ProposeError> {
         let operation = command.operation;
         let answer = self
-            .ask(Command::ClaimHold(command, draw_attempt()), |answer| match answer {
-                Answer::Claimed { consumption, index } => Some((consumption, index)),
-                _other => None,
+            .ask(Command::ClaimHold(command, draw_attempt()), |answer| {
+                if let Answer::Claimed { consumption, index } = answer {
+                    Some((consumption, index))
+                } else {
+                    None
+                }
             })
             .await?;
         let (consumption, index) = answer.value;
@@ -242,9 +250,8 @@ impl Store {
     pub async fn intend(&self, command: Intent) -> Result<Receipt, ProposeError> {
         let operation = command.basis.operation;
         let answer = self
-            .ask(Command::Intent(Box::new(command), draw_attempt()), |answer| match answer {
-                Answer::Intended { index } => Some(index),
-                _other => None,
+            .ask(Command::Intent(Box::new(command), draw_attempt()), |answer| {
+                if let Answer::Intended { index } = answer { Some(index) } else { None }
             })
             .await?;
         #[expect(clippy::disallowed_methods, reason = "the intent is committed")]
@@ -275,9 +282,8 @@ impl Store {
         &self,
         command: ApplyResources,
     ) -> Result<Committed<Revision>, ProposeError> {
-        self.ask(Command::ApplyResources(command), |answer| match answer {
-            Answer::Applied(revision) => Some(revision),
-            _other => None,
+        self.ask(Command::ApplyResources(command), |answer| {
+            if let Answer::Applied(revision) = answer { Some(revision) } else { None }
         })
         .await
     }
@@ -300,9 +306,8 @@ impl Store {
         &self,
         command: UseJoinToken,
     ) -> Result<Committed<NodeId>, ProposeError> {
-        self.ask(Command::UseJoinToken(command), |answer| match answer {
-            Answer::NodeAdmitted(node) => Some(node),
-            _other => None,
+        self.ask(Command::UseJoinToken(command), |answer| {
+            if let Answer::NodeAdmitted(node) = answer { Some(node) } else { None }
         })
         .await
     }
@@ -317,11 +322,8 @@ impl Store {
     }
 
     async fn hold(&self, command: Command) -> Result<Committed<Box<HoldRecord>>, ProposeError> {
-        self.ask(command, |answer| match answer {
-            Answer::Hold(hold) => Some(hold),
-            _other => None,
-        })
-        .await
+        self.ask(command, |answer| if let Answer::Hold(hold) = answer { Some(hold) } else { None })
+            .await
     }
 
     async fn ask<T>(

@@ -106,3 +106,6 @@ impl FromStr for Fingerprint {
         Ok(Self(bytes))
     }
 }
+
+#[cfg(test)]
+mod tests;

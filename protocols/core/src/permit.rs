@@ -201,3 +201,6 @@ impl Forwardable<'_> {
         self.operation
     }
 }
+
+#[cfg(test)]
+mod tests;

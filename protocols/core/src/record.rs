@@ -219,3 +219,6 @@ impl ChainWalk {
         self.head
     }
 }
+
+#[cfg(test)]
+mod tests;

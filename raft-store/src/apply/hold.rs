@@ -44,6 +44,10 @@ pub(super) fn open(step: &mut Step<'_>, command: OpenHold) -> Done {
             Err(StateRefusal::IdUsed.into())
         };
     }
+    // A repetition that comes after the operation was claimed must not open another hold for it.
+    if step.has(&key_space::operation(command.operation))? {
+        return Err(StateRefusal::IdUsed.into());
+    }
     fits(&command.held, &command.terms)?;
     let session = session::live(step, command.session)?;
     session::not_expired(&session.agent, step.now)?;

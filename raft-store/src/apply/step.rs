@@ -5,7 +5,7 @@ use crate::{
     effect::Effect,
     format::{FormatError, Stored},
     handle::ReadError,
-    key_space::{self, Single},
+    key_space::Single,
     limits::{Limit, MAX_SHORT_TEXT},
     machine::{Overlay, Pair, StoreError, View, Writes},
     reply::{Answer, StateRefusal},

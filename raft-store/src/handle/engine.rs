@@ -4,11 +4,7 @@ use super::{
     LogError,
     log::{BoxFuture, Effects, Log, Look, Status},
 };
-use crate::{
-    ProposeError, Unconfirmed,
-    engine::Engine,
-    machine::StoreError,
-};
+use crate::{ProposeError, Unconfirmed, engine::Engine, machine::StoreError};
 use countersign_core::id::{LogIndex, NodeId};
 use std::time::Duration;
 use tokio::time::Instant;

@@ -1,1 +1,300 @@
-//! Every state of a hold against every event.
+//! Every state with every event, the quorum, and random histories.
+
+use super::*;
+use crate::{
+    fingerprint::Fingerprint,
+    id::{HoldId, NodeId, OperationId, Revision},
+    log_time::LogTime,
+    reviewer::Reviewer,
+    target::TargetName,
+};
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+
+const SEEN: Fingerprint = Fingerprint::from_bytes([1; 32]);
+const EXPIRES: LogTime = LogTime(1_000);
+
+fn who(subject: &str) -> Identity {
+    Identity { issuer: "https://issuer".to_owned(), subject: subject.to_owned() }
+}
+
+fn decision(name: &str, groups: &[&str], choice: Choice) -> Decision {
+    Decision {
+        reviewer: Reviewer {
+            identity: who(name),
+            name: name.to_owned(),
+            also_known_as: BTreeSet::from([format!("{name}@example.org")]),
+            groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+        },
+        choice,
+        comment: String::new(),
+        at: LogTime(1),
+        node: NodeId(1),
+    }
+}
+
+fn terms(requirements: &[(&str, u32)]) -> HoldTerms {
+    HoldTerms {
+        requirements: requirements
+            .iter()
+            .map(|(group, quorum)| Requirement { group: (*group).to_owned(), quorum: *quorum })
+            .collect(),
+        expires_after_ms: 1_000,
+        wait_ms: 100,
+        reason: ReasonRule::Optional,
+        rules: vec!["writes".to_owned()],
+    }
+}
+
+fn pending(requirements: &[(&str, u32)]) -> Hold {
+    Hold {
+        id: HoldId::from_bytes([1; 16]),
+        fingerprint: SEEN,
+        requester: who("bot"),
+        owner: Some("Olga@example.org".to_owned()),
+        target: TargetName::parse("orders").unwrap(),
+        terms: terms(requirements),
+        revision: Revision(7),
+        expires_at: EXPIRES,
+        state: HoldState::Pending { decisions: Vec::new() },
+    }
+}
+
+fn decide(decision: Decision) -> HoldEvent {
+    HoldEvent::Decide { decision: Box::new(decision), seen: SEEN }
+}
+
+fn claim(operation: u8) -> HoldEvent {
+    HoldEvent::Claim(Claim {
+        operation: OperationId::from_bytes([operation; 16]),
+        fingerprint: SEEN,
+        agent: who("bot"),
+        revision: Revision(7),
+    })
+}
+
+/// One hold in each state.
+fn every_state() -> Vec<Hold> {
+    let decisions = vec![decision("dana", &["dba"], Choice::Approve)];
+    let operation = OperationId::from_bytes([9; 16]);
+    [
+        HoldState::Pending { decisions: Vec::new() },
+        HoldState::Approved { decisions: decisions.clone() },
+        HoldState::Consumed { decisions: decisions.clone(), operation },
+        HoldState::Rejected { decisions: decisions.clone() },
+        HoldState::Withdrawn { decisions: decisions.clone() },
+        HoldState::Expired { decisions: decisions.clone() },
+        HoldState::Invalidated { decisions, reason: "the policy has changed".to_owned() },
+    ]
+    .map(|state| Hold { state, ..pending(&[("dba", 1)]) })
+    .to_vec()
+}
+
+fn every_event() -> Vec<(&'static str, HoldEvent)> {
+    vec![
+        ("approve", decide(decision("rui", &["dba"], Choice::Approve))),
+        ("reject", decide(decision("rui", &["dba"], Choice::Reject))),
+        ("withdraw", HoldEvent::Withdraw),
+        ("claim", claim(5)),
+        ("invalidate", HoldEvent::Invalidate { reason: "changed".to_owned() }),
+        ("elapse", HoldEvent::Elapse),
+    ]
+}
+
+fn outcome(hold: Hold, event: HoldEvent, now: LogTime) -> String {
+    match hold.handle(event, now) {
+        Ok(hold) => hold.state.name().to_owned(),
+        Err(HoldError::Settled { .. }) => "settled".to_owned(),
+        Err(error) => format!("{error:?}"),
+    }
+}
+
+#[test]
+fn every_state_takes_every_event_as_the_table_says() {
+    let before = [
+        // approve, reject, withdraw, claim, invalidate, elapse
+        ("pending", ["approved", "rejected", "withdrawn", "NotApproved", "invalidated", "pending"]),
+        (
+            "approved",
+            [
+                "AlreadyApproved",
+                "AlreadyApproved",
+                "withdrawn",
+                "consumed",
+                "invalidated",
+                "approved",
+            ],
+        ),
+        ("consumed", ["settled"; 6]),
+        ("rejected", ["settled"; 6]),
+        ("withdrawn", ["settled"; 6]),
+        ("expired", ["settled"; 6]),
+        ("invalidated", ["settled"; 6]),
+    ];
+    for (hold, (state, expected)) in every_state().into_iter().zip(before) {
+        assert_eq!(hold.state.name(), state);
+        for ((name, event), expected) in every_event().into_iter().zip(expected) {
+            assert_eq!(outcome(hold.clone(), event, LogTime(5)), expected, "{state} × {name}");
+        }
+    }
+}
+
+#[test]
+fn at_its_expiry_every_event_finds_an_open_hold_expired() {
+    for hold in every_state() {
+        let expected = if hold.state.is_settled() { "settled" } else { "expired" };
+        for (name, event) in every_event() {
+            let state = hold.state.name();
+            assert_eq!(outcome(hold.clone(), event, EXPIRES), expected, "{state} × {name}");
+        }
+    }
+}
+
+#[test]
+fn an_error_names_why_a_decision_is_refused() {
+    let check = |decision: Decision, expected: DecisionError| {
+        let refused = pending(&[("dba", 2)]).handle(decide(decision), LogTime(5)).unwrap_err();
+        assert_eq!(refused, HoldError::Decision(expected));
+    };
+    check(decision("bot", &["dba"], Choice::Approve), DecisionError::Requester);
+    check(decision("olga", &["dba"], Choice::Approve), DecisionError::Owner);
+    check(decision("olga", &["dba"], Choice::Reject), DecisionError::Owner);
+    check(decision("rui", &["ops"], Choice::Approve), DecisionError::NotInGroup);
+    check(decision("rui", &[], Choice::Reject), DecisionError::NotInGroup);
+    let mut held = pending(&[("dba", 2)]);
+    held = held.handle(decide(decision("rui", &["dba"], Choice::Approve)), LogTime(5)).unwrap();
+    let again = held.clone().handle(decide(decision("rui", &["dba"], Choice::Approve)), LogTime(6));
+    assert_eq!(again, Err(HoldError::Decision(DecisionError::AlreadyDecided)));
+    held.terms.reason = ReasonRule::Required;
+    let mut silent = decision("dana", &["dba"], Choice::Approve);
+    silent.comment = "  ".to_owned();
+    assert_eq!(
+        held.handle(decide(silent), LogTime(6)),
+        Err(HoldError::Decision(DecisionError::ReasonRequired))
+    );
+}
+
+#[test]
+fn a_decision_about_another_fingerprint_is_refused() {
+    let event = HoldEvent::Decide {
+        decision: Box::new(decision("rui", &["dba"], Choice::Approve)),
+        seen: Fingerprint::from_bytes([2; 32]),
+    };
+    assert_eq!(pending(&[("dba", 1)]).handle(event, LogTime(5)), Err(HoldError::OtherFingerprint));
+}
+
+#[test]
+fn a_claim_must_bring_the_same_operation_agent_and_revision() {
+    let approved = every_state().remove(1);
+    let check = |change: &dyn Fn(&mut Claim), expected: HoldError| {
+        let HoldEvent::Claim(mut claim) = claim(5) else { panic!("a claim") };
+        change(&mut claim);
+        assert_eq!(approved.clone().handle(HoldEvent::Claim(claim), LogTime(5)), Err(expected));
+    };
+    check(
+        &|claim| claim.fingerprint = Fingerprint::from_bytes([2; 32]),
+        HoldError::OtherFingerprint,
+    );
+    check(&|claim| claim.agent.subject = "other".to_owned(), HoldError::OtherAgent);
+    check(&|claim| claim.agent.issuer = "https://other".to_owned(), HoldError::OtherAgent);
+    check(&|claim| claim.revision = Revision(8), HoldError::OtherRevision);
+}
+
+#[test]
+fn a_quorum_counts_distinct_humans_each_for_one_place() {
+    let check = |needed: &[(&str, u32)], humans: &[(&str, &[&str])], expected: bool| {
+        let made: Vec<_> =
+            humans.iter().map(|(name, groups)| decision(name, groups, Choice::Approve)).collect();
+        assert_eq!(is_reached(&terms(needed), &made), expected, "{needed:?} {humans:?}");
+    };
+    check(&[("dba", 1)], &[], false);
+    check(&[], &[("a", &["dba"])], false);
+    check(&[("dba", 1)], &[("a", &["dba"])], true);
+    check(&[("dba", 1)], &[("a", &["ops"])], false);
+    check(&[("dba", 2)], &[("a", &["dba"])], false);
+    check(&[("dba", 2)], &[("a", &["dba"]), ("b", &["dba"])], true);
+    // One human in two groups takes one place.
+    check(&[("dba", 1), ("ops", 1)], &[("a", &["dba", "ops"])], false);
+    check(&[("dba", 1), ("ops", 1)], &[("a", &["dba", "ops"]), ("b", &["dba"])], true);
+    check(&[("dba", 1), ("ops", 1)], &[("b", &["dba"]), ("a", &["dba", "ops"])], true);
+    // The first must give way twice.
+    check(
+        &[("dba", 1), ("ops", 1), ("sec", 1)],
+        &[("a", &["dba", "ops"]), ("b", &["dba", "sec"]), ("c", &["dba"])],
+        true,
+    );
+    check(
+        &[("dba", 1), ("ops", 1), ("sec", 1)],
+        &[("a", &["dba"]), ("b", &["dba"]), ("c", &["ops", "sec"])],
+        false,
+    );
+    check(&[("dba", 2)], &[("a", &["ops"]), ("b", &["ops"]), ("c", &["dba"])], false);
+}
+
+fn event() -> impl Strategy<Value = (HoldEvent, u64)> {
+    let name = prop::sample::select(vec!["dana", "rui", "max", "bot", "olga"]);
+    let groups = prop::sample::subsequence(vec!["dba", "ops"], 0..=2);
+    let choice = prop_oneof![5 => Just(Choice::Approve), 1 => Just(Choice::Reject)];
+    let event = prop_oneof![
+        8 => (name, groups, choice).prop_map(|(name, groups, choice)| decide(decision(name, &groups, choice))),
+        4 => (0..4u8).prop_map(claim),
+        1 => Just(HoldEvent::Withdraw),
+        1 => Just(HoldEvent::Invalidate { reason: "changed".to_owned() }),
+        1 => Just(HoldEvent::Elapse),
+    ];
+    (event, 0..80u64)
+}
+
+proptest! {
+    #[test]
+    fn settled_states_absorb_everything_and_an_approval_is_consumed_once(
+        events in prop::collection::vec(event(), 0..40),
+    ) {
+        let mut hold = pending(&[("dba", 1), ("ops", 1)]);
+        let (mut now, mut consumed) = (0, 0);
+        for (event, passes) in events {
+            now += passes;
+            let is_claim = matches!(event, HoldEvent::Claim(_));
+            let before = hold.clone();
+            match hold.clone().handle(event, LogTime(now)) {
+                Ok(after) => {
+                    prop_assert!(!before.state.is_settled());
+                    if matches!(after.state, HoldState::Consumed { .. }) {
+                        prop_assert!(is_claim);
+                        prop_assert_eq!(before.state.name(), "approved");
+                        consumed += 1;
+                    }
+                    hold = after;
+                }
+                Err(_) => prop_assert_eq!(&hold, &before),
+            }
+            let made = hold.state.decisions();
+            let humans: BTreeSet<_> = made.iter().map(|made| &made.reviewer.identity).collect();
+            prop_assert_eq!(humans.len(), made.len());
+            prop_assert!(made.iter().all(|made| made.reviewer.name != "bot" && made.reviewer.name != "olga"));
+            if ["approved", "consumed"].contains(&hold.state.name()) {
+                prop_assert!(is_reached(&hold.terms, made));
+            }
+        }
+        prop_assert!(consumed <= 1);
+    }
+
+    #[test]
+    fn a_quorum_does_not_depend_on_the_order_of_decisions(
+        humans in prop::collection::vec(prop::sample::subsequence(vec!["a", "b", "c"], 0..=3), 0..5),
+        needed in prop::collection::btree_map(prop::sample::select(vec!["a", "b", "c"]), 1..3u32, 1..3),
+        turn in 0..5usize,
+    ) {
+        let needed: Vec<_> = needed.into_iter().collect();
+        let mut made: Vec<_> = humans
+            .iter()
+            .enumerate()
+            .map(|(n, groups)| decision(&format!("human{n}"), groups, Choice::Approve))
+            .collect();
+        let reached = is_reached(&terms(&needed), &made);
+        made.rotate_left(turn.min(humans.len()));
+        prop_assert_eq!(is_reached(&terms(&needed), &made), reached);
+        made.reverse();
+        prop_assert_eq!(is_reached(&terms(&needed), &made), reached);
+    }
+}

@@ -1,1 +1,96 @@
-//! The policy matrix and the single rules of judging.
+//! The policy matrix, and the single rules of compiling and judging.
+
+mod compiling;
+mod judging;
+mod matrix;
+
+use super::{Policies, PolicyDocument, PolicyProblem, Verdict, evaluate};
+use crate::{
+    agent::{Agent, Identity},
+    id::{OperationId, Revision, SessionId},
+    log_time::LogTime,
+    operation::{Action, Classification, Demand, Operation, Resource},
+    session::{Opening, Session},
+    target::{Protocol, Target, TargetName},
+};
+use std::sync::Arc;
+
+fn documents(text: &str) -> Vec<PolicyDocument> {
+    vec![PolicyDocument { name: "sample".to_owned(), text: text.to_owned() }]
+}
+
+fn compile(text: &str) -> Policies {
+    Policies::compile(&documents(text)).unwrap_or_else(|problems| panic!("{problems:#?}"))
+}
+
+fn problems(text: &str) -> Vec<PolicyProblem> {
+    Policies::compile(&documents(text)).expect_err("the policy has a problem")
+}
+
+fn session(subject: &str, groups: &[&str], target: &str) -> Session {
+    #[expect(clippy::disallowed_methods, reason = "a test has no gate")]
+    let session = Session::opened(Opening {
+        id: SessionId::from_bytes([1; 16]),
+        agent: Agent {
+            identity: Identity { issuer: "https://issuer".to_owned(), subject: subject.to_owned() },
+            name: subject.to_owned(),
+            owner: None,
+            groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+            expires_at: LogTime(1_000),
+        },
+        target: Target {
+            name: TargetName::parse(target).unwrap(),
+            revision: Revision(2),
+            protocol: Protocol::Postgres,
+        },
+        role: "app".to_owned(),
+        opened_at: LogTime(1),
+    });
+    session
+}
+
+fn operation(session: &Session, demands: &[Demand]) -> Operation {
+    let classification = Classification {
+        id: OperationId::from_bytes([1; 16]),
+        text: Arc::from(&b"a statement"[..]),
+        parameters: Vec::new(),
+        settings: Vec::new(),
+        summary: String::new(),
+        demands: demands.iter().cloned().collect(),
+        context: Vec::new(),
+    };
+    #[expect(clippy::disallowed_methods, reason = "a test has no adapter")]
+    let operation = Operation::classified(session, classification);
+    operation
+}
+
+fn on(action: Action, resource: Resource) -> Demand {
+    Demand { action, resource }
+}
+
+fn relation(schema: &str, name: &str) -> Resource {
+    Resource::Relation { schema: schema.to_owned(), name: name.to_owned() }
+}
+
+fn judge(policies: &Policies, session: &Session, demands: &[Demand]) -> Verdict {
+    evaluate(policies, session, &operation(session, demands), Revision(7))
+}
+
+/// A verdict in one line.
+fn shown(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Allow(cleared) => {
+            let basis = cleared.basis();
+            format!("allow {} by {}", basis.audit.name(), basis.rules.join(", "))
+        }
+        Verdict::Hold(terms) => {
+            let needed: Vec<_> = terms
+                .requirements
+                .iter()
+                .map(|needed| format!("{} of {}", needed.quorum, needed.group))
+                .collect();
+            format!("hold for {} by {}", needed.join(" and "), terms.rules.join(", "))
+        }
+        Verdict::Deny(reason) => format!("deny {}: {}", reason.rules.join(", "), reason.message),
+    }
+}

@@ -104,10 +104,7 @@ fn no_forward_without_approval() {
         StateRefusal::StaleRevision { .. }
     ));
     replica.opened(4, "bot");
-    assert_eq!(
-        refused(&mut replica, &|claim| claim.session = ses(4)),
-        StateRefusal::NotAttached
-    );
+    assert_eq!(refused(&mut replica, &|claim| claim.session = ses(4)), StateRefusal::NotAttached);
     // An intent cannot stand in for the claim.
     let Command::Intent(mut intent, attempt) = replica.intend(20, 1) else { panic!("an intent") };
     intent.basis.hold = Some(hold(1));

@@ -107,15 +107,17 @@ fn revoked_is_out() {
 fn a_session_that_was_ended_admits_nothing() {
     let mut replica = Replica::ready();
     replica.opened(1, "bot");
-    let end =
-        EndSession { id: ses(1), reason: "maintenance".to_owned(), author: ada() };
+    let end = EndSession { id: ses(1), reason: "maintenance".to_owned(), author: ada() };
     replica.run(Command::EndSession(end)).unwrap();
     let intent = replica.intend(20, 1);
     assert_eq!(refusal(replica.run(intent)), StateRefusal::SessionGone);
-    assert_eq!(refusal({
-        let open = replica.open_hold(1, 1, "delete");
-        replica.run(open)
-    }), StateRefusal::SessionGone);
+    assert_eq!(
+        refusal({
+            let open = replica.open_hold(1, 1, "delete");
+            replica.run(open)
+        }),
+        StateRefusal::SessionGone
+    );
 }
 
 #[test]

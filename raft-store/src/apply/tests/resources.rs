@@ -6,11 +6,7 @@ use crate::{
     records::*,
     reply::{Answer, StateRefusal},
 };
-use countersign_core::{
-    hold::HoldError,
-    id::Revision,
-    record::EventKind,
-};
+use countersign_core::{hold::HoldError, id::Revision, record::EventKind};
 
 #[test]
 fn revision_in_force() {

@@ -1,0 +1,99 @@
+//! What is refused when policies are compiled, and how people are told where it is.
+
+use super::*;
+
+fn one(text: &str) -> PolicyProblem {
+    let mut found = problems(text);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    found.remove(0)
+}
+
+#[test]
+fn an_unknown_annotation_is_refused_with_its_place() {
+    let text = "// first line\n  @id(\"x\") @hodl(\"dba\")\npermit(principal, action, resource);";
+    let problem = one(text);
+    assert_eq!((problem.line, problem.column), (2, 3), "{problem}");
+    assert!(problem.message.starts_with("unknown annotation @hodl"), "{problem}");
+    assert!(problem.to_string().starts_with("sample:2:3: "), "{problem}");
+}
+
+#[test]
+fn the_place_of_a_rule_without_an_id_is_its_own() {
+    let text = "permit(principal, action, resource);\n\n @hodl(\"dba\")\npermit(principal, action, resource);";
+    let problem = one(text);
+    assert_eq!((problem.line, problem.column), (3, 2), "{problem}");
+}
+
+#[test]
+fn annotations_that_cannot_be_read_are_refused() {
+    for (annotations, told) in [
+        ("@hold(\"\")", "@hold needs the group"),
+        ("@hold(\"dba\") @quorum(\"0\")", "@quorum(\"0\") is not a number from 1 to 16"),
+        ("@hold(\"dba\") @quorum(\"many\")", "is not a number"),
+        ("@hold(\"dba\") @expires(\"soon\")", "@expires(\"soon\") is not a time span"),
+        ("@hold(\"dba\") @expires(\"8d\")", "up to 7 days"),
+        ("@hold(\"dba\") @wait(\"0s\")", "is not a time span"),
+        ("@hold(\"dba\") @reason(\"maybe\")", "neither required nor optional"),
+        ("@audit(\"never\")", "neither before_forward nor before_reply"),
+        ("@hold(\"dba\") @audit(\"before_reply\")", "always audited before_forward"),
+        ("@quorum(\"2\")", "mean something only beside @hold"),
+    ] {
+        let problem = one(&format!("{annotations} permit(principal, action, resource);"));
+        assert!(problem.message.contains(told), "{annotations}: {problem}");
+    }
+}
+
+#[test]
+fn a_forbid_takes_no_annotation_that_would_soften_it() {
+    let problem = one("@hold(\"dba\") forbid(principal, action, resource);");
+    assert!(problem.message.contains("always denies"), "{problem}");
+}
+
+#[test]
+fn a_policy_that_does_not_parse_is_refused_with_its_place() {
+    let found =
+        problems("permit(principal, action, resource);\npermit(principal action, resource);");
+    assert_eq!(found[0].line, 2, "{found:#?}");
+    assert!(found[0].column > 1, "{found:#?}");
+}
+
+#[test]
+fn a_rule_that_names_what_does_not_exist_is_refused_with_help() {
+    let found = problems("\npermit(principal, action == Action::\"postgres:raed\", resource);");
+    assert!(found.iter().any(|problem| problem.line == 2), "{found:#?}");
+    assert!(
+        found.iter().any(|p| p.help.as_deref().is_some_and(|h| h.contains("postgres:read"))),
+        "{found:#?}"
+    );
+    let found = problems("permit(principal, action, resource) when { context.tabels.isEmpty() };");
+    assert!(found.iter().all(|problem| problem.line == 1), "{found:#?}");
+}
+
+#[test]
+fn a_template_is_refused() {
+    let problem = one("permit(principal == ?principal, action, resource);");
+    assert!(problem.message.contains("without slots"), "{problem}");
+}
+
+#[test]
+fn two_rules_of_one_name_are_refused() {
+    let text = "@id(\"a\") permit(principal, action, resource);\n@id(\"a\") permit(principal, action, resource);";
+    assert!(one(text).message.contains("another rule with @id(\"a\")"));
+}
+
+#[test]
+fn all_problems_of_all_documents_are_told_at_once() {
+    let documents = ["@x(\"1\") permit(principal, action, resource);", "permit(", ""]
+        .map(|text| PolicyDocument { name: format!("d{}", text.len()), text: text.to_owned() });
+    let found = Policies::compile(&documents).unwrap_err();
+    let named: std::collections::BTreeSet<_> = found.iter().map(|p| p.document.as_str()).collect();
+    assert_eq!(named.len(), 2, "{found:#?}");
+}
+
+#[test]
+fn the_schema_has_every_action() {
+    let schema = crate::policy::schema_text();
+    for action in Action::ALL {
+        assert!(schema.contains(&format!("action \"{}\"", action.name())), "{}", action.name());
+    }
+}

@@ -1,0 +1,156 @@
+//! How verdicts come together.
+
+use super::*;
+use crate::{hold::ReasonRule, permit::AuditLevel};
+
+const READ: &str = r#"permit(principal, action == Action::"postgres:read", resource);"#;
+
+fn verdict(text: &str, demands: &[Demand]) -> String {
+    shown(&judge(&compile(text), &session("bot", &["ci"], "orders"), demands))
+}
+
+#[test]
+fn without_any_rule_everything_is_denied() {
+    let demands = [on(Action::PostgresRead, Resource::Target)];
+    assert_eq!(verdict("", &demands), "deny : no rule permits postgres:read");
+}
+
+#[test]
+fn the_strictest_verdict_of_all_demands_wins() {
+    let text = r#"
+        @id("reads") permit(principal, action == Action::"postgres:read", resource);
+        @id("writes") @hold("dba") permit(principal, action == Action::"postgres:write", resource);
+        @id("no-ddl") forbid(principal, action == Action::"postgres:ddl", resource);
+    "#;
+    let (read, write, ddl, lock) = (
+        on(Action::PostgresRead, Resource::Target),
+        on(Action::PostgresWrite, Resource::Target),
+        on(Action::PostgresDdl, Resource::Target),
+        on(Action::PostgresLock, Resource::Target),
+    );
+    assert_eq!(verdict(text, &[read.clone()]), "allow before_reply by reads");
+    assert_eq!(verdict(text, &[read.clone(), write.clone()]), "hold for 1 of dba by writes");
+    assert_eq!(
+        verdict(text, &[read.clone(), write.clone(), ddl]),
+        "deny no-ddl: postgres:ddl is forbidden"
+    );
+    assert_eq!(verdict(text, &[read, write, lock]), "deny : no rule permits postgres:lock");
+}
+
+#[test]
+fn a_rule_that_holds_wins_over_one_that_allows() {
+    let text = format!(
+        "{READ} @id(\"careful\") @hold(\"dba\") permit(principal, action, resource in Target::\"orders\");"
+    );
+    assert_eq!(
+        verdict(&text, &[on(Action::PostgresRead, Resource::Target)]),
+        "hold for 1 of dba by careful"
+    );
+}
+
+#[test]
+fn a_hold_asks_for_the_union_of_what_its_rules_ask_for() {
+    let text = r#"
+        @id("a") @hold("dba") @quorum("2") @expires("30m") @wait("9m")
+        permit(principal, action == Action::"postgres:write", resource);
+        @id("b") @hold("dba") @expires("20m") @reason("required")
+        permit(principal, action == Action::"postgres:write", resource in Schema::"orders/public");
+        @id("c") @hold("audit") @wait("3m")
+        permit(principal, action == Action::"postgres:ddl", resource);
+    "#;
+    let demands = [
+        on(Action::PostgresWrite, relation("public", "t")),
+        on(Action::PostgresDdl, Resource::Target),
+    ];
+    let held = judge(&compile(text), &session("bot", &[], "orders"), &demands);
+    let Verdict::Hold(terms) = held else { panic!("{held:?}") };
+    let needed: Vec<_> = terms.requirements.iter().map(|n| (n.group.as_str(), n.quorum)).collect();
+    assert_eq!(needed, [("audit", 1), ("dba", 2)]);
+    assert_eq!((terms.expires_after_ms, terms.wait_ms), (20 * 60_000, 3 * 60_000));
+    assert_eq!(terms.reason, ReasonRule::Required);
+    assert_eq!(terms.rules, ["a", "b", "c"]);
+}
+
+#[test]
+fn a_rule_that_cannot_be_evaluated_denies() {
+    // The arithmetic overflows: Cedar would skip the forbid and permit.
+    let text = r#"
+        permit(principal, action, resource);
+        @id("broken") forbid(principal, action, resource)
+        when { 9223372036854775807 + 1 > 0 };
+    "#;
+    let demands = [on(Action::PostgresRead, Resource::Target)];
+    assert_eq!(verdict(text, &demands), "deny : a rule could not be evaluated");
+}
+
+#[test]
+fn opaque_is_not_allowed_by_a_rule_for_what_is_understood() {
+    let opaque = [on(Action::PostgresOpaque, Resource::Target)];
+    let refused = "deny : the operation is not fully understood, and no rule names that action";
+    for broad in [
+        "permit(principal, action, resource);",
+        r#"permit(principal, action in Action::"postgres", resource);"#,
+        r#"permit(principal, action in [Action::"postgres"], resource);"#,
+    ] {
+        assert_eq!(verdict(broad, &opaque), refused, "{broad}");
+    }
+    let named = r#"@id("o") permit(principal, action == Action::"postgres:opaque", resource);"#;
+    assert_eq!(verdict(named, &opaque), "allow before_forward by o");
+    let held = r#"@id("all") @hold("dba") permit(principal, action, resource);"#;
+    assert_eq!(verdict(held, &opaque), "hold for 1 of dba by all");
+    // Beside something that is allowed it stays what it is.
+    let both = [on(Action::PostgresRead, Resource::Target), opaque[0].clone()];
+    assert_eq!(verdict("permit(principal, action, resource);", &both), refused);
+}
+
+#[test]
+fn an_operation_without_demands_is_opaque() {
+    assert_eq!(
+        verdict("permit(principal, action, resource);", &[]),
+        "deny : the operation is not fully understood, and no rule names that action"
+    );
+}
+
+#[test]
+fn an_allowed_operation_is_audited_as_strictly_as_its_strictest_demand() {
+    let text = r#"
+        @id("all") permit(principal, action, resource);
+        @id("late") @audit("before_reply") permit(principal, action == Action::"postgres:notify", resource);
+        @id("early") @audit("before_forward") permit(principal, action == Action::"postgres:show", resource);
+    "#;
+    let level = |actions: &[Action]| {
+        let demands: Vec<_> = actions.iter().map(|action| on(*action, Resource::Target)).collect();
+        match judge(&compile(text), &session("bot", &[], "orders"), &demands) {
+            Verdict::Allow(cleared) => cleared.basis().audit,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(level(&[Action::PostgresRead]), AuditLevel::BeforeReply);
+    assert_eq!(level(&[Action::PostgresWrite]), AuditLevel::BeforeForward);
+    assert_eq!(level(&[Action::PostgresRead, Action::PostgresWrite]), AuditLevel::BeforeForward);
+    assert_eq!(level(&[Action::PostgresNotify]), AuditLevel::BeforeReply);
+    assert_eq!(level(&[Action::PostgresShow]), AuditLevel::BeforeForward);
+}
+
+#[test]
+fn a_name_cannot_imitate_another_relation() {
+    let text = r#"@id("t") permit(principal, action, resource == Relation::"orders/public.t");"#;
+    assert!(
+        verdict(text, &[on(Action::PostgresRead, relation("public", "t"))]).starts_with("allow")
+    );
+    for (schema, name) in
+        [("public.t", ""), ("", "public.t"), ("public", "T"), ("Public", "t"), ("public", "t\"")]
+    {
+        let verdict = verdict(text, &[on(Action::PostgresRead, relation(schema, name))]);
+        assert!(verdict.starts_with("deny"), "{schema} {name}: {verdict}");
+    }
+}
+
+#[test]
+fn an_agent_is_judged_by_issuer_and_subject() {
+    let text = r#"permit(principal == Agent::"https://issuer#bot", action, resource);"#;
+    let demands = [on(Action::PostgresRead, Resource::Target)];
+    assert!(verdict(text, &demands).starts_with("allow"));
+    let other = session("bot2", &[], "orders");
+    assert!(shown(&judge(&compile(text), &other, &demands)).starts_with("deny"));
+}

@@ -1,0 +1,566 @@
+//! One value of everything that is stored or sent.
+
+use crate::{
+    command::*,
+    effect::Effect,
+    limits::Limit,
+    records::*,
+    reply::{Answer, Reply, SessionOpened, StateRefusal},
+};
+use countersign_core::{
+    agent::{Agent, Identity},
+    fingerprint::Fingerprint,
+    gate::{CancelKey, Settlement},
+    hold::{
+        Choice, Consumption, Decision, DecisionError, Hold, HoldError, HoldState, HoldTerms,
+        ReasonRule, Requirement,
+    },
+    id::*,
+    log_time::LogTime,
+    operation::{Action, Demand, Parameter, Resource},
+    permit::{AuditLevel, Basis},
+    record::{AuditEvent, ChainHash, ChainHead, EventKind, Outcome},
+    reviewer::Reviewer,
+    target::{Protocol, TargetName},
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+fn t(text: &str) -> String {
+    text.to_owned()
+}
+
+fn identity() -> Identity {
+    Identity { issuer: t("iss"), subject: t("sub") }
+}
+
+fn agent() -> Agent {
+    Agent {
+        identity: identity(),
+        name: t("bot"),
+        owner: Some(t("olga")),
+        groups: BTreeSet::from([t("ci"), t("qa")]),
+        expires_at: LogTime(9_000),
+    }
+}
+
+fn reviewer() -> Reviewer {
+    Reviewer {
+        identity: identity(),
+        name: t("dana"),
+        also_known_as: BTreeSet::from([t("dana@x")]),
+        groups: BTreeSet::from([t("dba")]),
+    }
+}
+
+fn author() -> Author {
+    Author { identity: identity(), name: t("ada") }
+}
+
+fn facts() -> JoinFacts {
+    JoinFacts { key_sha256: [1; 32], address: t("h:1"), api_url: t("https://h"), storage: [2; 16] }
+}
+
+fn terms() -> HoldTerms {
+    HoldTerms {
+        requirements: vec![Requirement { group: t("dba"), quorum: 2 }],
+        expires_after_ms: 1_000,
+        wait_ms: 500,
+        reason: ReasonRule::Required,
+        rules: vec![t("writes")],
+    }
+}
+
+fn decisions() -> Vec<Decision> {
+    [Choice::Approve, Choice::Reject]
+        .map(|choice| Decision {
+            reviewer: reviewer(),
+            choice,
+            comment: t("ok"),
+            at: LogTime(7),
+            node: NodeId(3),
+        })
+        .to_vec()
+}
+
+fn target() -> TargetName {
+    TargetName::parse("orders").unwrap()
+}
+
+fn fingerprint() -> Fingerprint {
+    Fingerprint::from_bytes([0xab; 32])
+}
+
+fn hold_id() -> HoldId {
+    HoldId::from_bytes([3; 16])
+}
+
+fn op() -> OperationId {
+    OperationId::from_bytes([4; 16])
+}
+
+fn ses() -> SessionId {
+    SessionId::from_bytes([5; 16])
+}
+
+pub(super) fn held_operation() -> HeldOperation {
+    HeldOperation {
+        text: b"delete".to_vec(),
+        parameters: vec![
+            Parameter { format: 1, type_oid: 23, value: Some(vec![0, 7]), shown: t("7") },
+            Parameter { format: 0, type_oid: 25, value: None, shown: t("null") },
+        ],
+        settings: vec![(t("role"), t("app"))],
+        summary: t("DELETE"),
+        demands: Action::ALL
+            .iter()
+            .map(|action| Demand { action: *action, resource: Resource::Target })
+            .chain([Demand {
+                action: Action::PostgresWrite,
+                resource: Resource::Relation { schema: t("public"), name: t("a") },
+            }])
+            .collect(),
+        context: vec![(t("client"), t("psql"))],
+    }
+}
+
+fn hold_in(state: HoldState) -> HoldRecord {
+    HoldRecord {
+        number: 300,
+        hold: Hold {
+            id: hold_id(),
+            fingerprint: fingerprint(),
+            requester: identity(),
+            owner: None,
+            target: target(),
+            terms: terms(),
+            revision: Revision(6),
+            expires_at: LogTime(70_000),
+            state,
+        },
+        agent: agent(),
+        session: ses(),
+        operation: op(),
+        protocol: Protocol::Postgres,
+        target_revision: Revision(5),
+        summary: t("DELETE"),
+        created_at: LogTime(69_000),
+        attached: vec![Attachment {
+            session: ses(),
+            node: NodeId(1),
+            incarnation: Incarnation(12),
+        }],
+    }
+}
+
+pub(super) fn hold() -> HoldRecord {
+    hold_in(HoldState::Pending { decisions: decisions() })
+}
+
+pub(super) fn holds_in_every_state() -> Vec<(&'static str, HoldRecord)> {
+    let none = Vec::new;
+    vec![
+        ("hold-pending", hold_in(HoldState::Pending { decisions: none() })),
+        ("hold-approved", hold_in(HoldState::Approved { decisions: none() })),
+        ("hold-consumed", hold_in(HoldState::Consumed { decisions: none(), operation: op() })),
+        ("hold-rejected", hold_in(HoldState::Rejected { decisions: none() })),
+        ("hold-withdrawn", hold_in(HoldState::Withdrawn { decisions: none() })),
+        ("hold-expired", hold_in(HoldState::Expired { decisions: none() })),
+        (
+            "hold-invalidated",
+            hold_in(HoldState::Invalidated { decisions: none(), reason: t("why") }),
+        ),
+    ]
+}
+
+fn session(state: SessionState) -> SessionRecord {
+    SessionRecord {
+        number: 2,
+        id: ses(),
+        agent: agent(),
+        target: target(),
+        target_revision: Revision(5),
+        protocol: Protocol::Postgres,
+        role: t("app"),
+        source: "[::1]:5000".parse().unwrap(),
+        client: t("psql"),
+        node: NodeId(1),
+        incarnation: Incarnation(12),
+        cancel: CancelKey { process: 1_000_000, secret: 7 },
+        opened_at: LogTime(6),
+        state,
+    }
+}
+
+pub(super) fn sessions() -> Vec<(&'static str, SessionRecord)> {
+    let closed = SessionState::Closed { at: LogTime(8), reason: t("gone") };
+    vec![("session-open", session(SessionState::Open)), ("session-closed", session(closed))]
+}
+
+pub(super) fn nodes() -> Vec<(&'static str, NodeRecord)> {
+    let node = |state| NodeRecord { id: NodeId(2), facts: facts(), admitted_at: LogTime(3), state };
+    let start = Start {
+        incarnation: Incarnation(12),
+        boot: [6; 16],
+        version: t("0.1.0"),
+        api_url: t("https://h"),
+        at: LogTime(4),
+    };
+    vec![
+        ("node-admitted", node(NodeState::Admitted)),
+        ("node-started", node(NodeState::Started(start))),
+        ("node-removed", node(NodeState::Removed { at: LogTime(9) })),
+    ]
+}
+
+pub(super) fn cluster() -> ClusterRecord {
+    ClusterRecord {
+        id: [7; 16],
+        name: t("c"),
+        ca_cert_pem: t("pem"),
+        sealed_ca_key: vec![1, 2],
+        bootstrap_token_sha256: [8; 32],
+        bootstrap_expires_at: LogTime(5),
+        version: 1,
+        initialised_at: LogTime(1),
+    }
+}
+
+pub(super) fn resources() -> Vec<(&'static str, ResourceRecord)> {
+    let names = ["resource-target", "resource-provider", "resource-binding", "resource-policy"];
+    let of = |kind: &ResourceKind| ResourceRecord {
+        kind: *kind,
+        name: t("n"),
+        body: t("{}"),
+        revision: Revision(5),
+        author: author(),
+        at: LogTime(2),
+    };
+    names.into_iter().zip(ResourceKind::ALL.iter().map(of)).collect()
+}
+
+pub(super) fn operations() -> Vec<(&'static str, OperationRecord)> {
+    let of = |state| OperationRecord {
+        id: op(),
+        session: ses(),
+        hold: Some(hold_id()),
+        sequence: 9,
+        index: LogIndex(8),
+        attempt: [1; 16],
+        carrier: (NodeId(1), Incarnation(12)),
+        state,
+    };
+    vec![
+        ("operation-intended", of(OperationState::Intended)),
+        ("operation-completed", of(OperationState::Settled(Outcome::Completed))),
+        ("operation-failed", of(OperationState::Settled(Outcome::Failed))),
+        ("operation-refused", of(OperationState::Settled(Outcome::Refused))),
+        ("operation-unknown", of(OperationState::Settled(Outcome::OutcomeUnknown))),
+        ("operation-denied", of(OperationState::Denied)),
+    ]
+}
+
+pub(super) fn revocation() -> RevocationRecord {
+    RevocationRecord {
+        identity: identity(),
+        reason: t("left"),
+        author: author(),
+        at: LogTime(2),
+        index: LogIndex(3),
+    }
+}
+
+pub(super) fn join_token() -> JoinTokenRecord {
+    JoinTokenRecord {
+        sha256: [9; 32],
+        expires_at: LogTime(2),
+        author: author(),
+        used_by: Some(NodeId(3)),
+    }
+}
+
+pub(super) fn event() -> AuditEvent {
+    AuditEvent {
+        sequence: 3,
+        at: LogTime(2),
+        index: LogIndex(1),
+        kind: EventKind::Intent,
+        fields: BTreeMap::from([(t("agent.name"), t("bot")), (t("rows"), t("1"))]),
+        previous: ChainHash([5; 32]),
+    }
+}
+
+pub(super) fn chain_head() -> ChainHead {
+    ChainHead { sequence: 3, hash: ChainHash([6; 32]) }
+}
+
+pub(super) fn commands() -> Vec<(&'static str, Command)> {
+    let mut all = of_nodes();
+    all.extend(of_sessions());
+    all.extend(of_holds());
+    all.extend(of_operations());
+    all.extend(of_administrators());
+    all
+}
+
+fn of_nodes() -> Vec<(&'static str, Command)> {
+    let initialise = Initialise {
+        cluster_id: [7; 16],
+        cluster_name: t("c"),
+        ca_cert_pem: t("pem"),
+        sealed_ca_key: vec![1, 2],
+        bootstrap_token_sha256: [8; 32],
+        bootstrap_expires_after_ms: 3_600_000,
+        first: facts(),
+    };
+    let node_up =
+        NodeUp { node: NodeId(2), boot: [6; 16], version: t("0.1.0"), api_url: t("https://h") };
+    let token = CreateJoinToken { sha256: [9; 32], expires_after_ms: 60_000, author: author() };
+    vec![
+        ("command-initialise", Command::Initialise(Box::new(initialise))),
+        ("command-node-up", Command::NodeUp(Box::new(node_up))),
+        ("command-create-join-token", Command::CreateJoinToken(token)),
+        (
+            "command-use-join-token",
+            Command::UseJoinToken(UseJoinToken { sha256: [9; 32], facts: facts() }),
+        ),
+        (
+            "command-remove-node",
+            Command::RemoveNode(RemoveNode { node: NodeId(2), author: author() }),
+        ),
+        ("command-tick", Command::Tick),
+    ]
+}
+
+fn of_sessions() -> Vec<(&'static str, Command)> {
+    let open = OpenSession {
+        id: ses(),
+        agent: agent(),
+        target: target(),
+        protocol: Protocol::Postgres,
+        role: t("app"),
+        source: "127.0.0.1:5000".parse().unwrap(),
+        client: t("psql"),
+        node: NodeId(1),
+        incarnation: Incarnation(12),
+        cancel: CancelKey { process: 1, secret: 2 },
+    };
+    vec![
+        ("command-open-session", Command::OpenSession(Box::new(open))),
+        (
+            "command-close-session",
+            Command::CloseSession(CloseSession { id: ses(), reason: t("gone") }),
+        ),
+        (
+            "command-end-session",
+            Command::EndSession(EndSession { id: ses(), reason: t("end"), author: author() }),
+        ),
+        ("command-cancel", Command::Cancel(CancelKey { process: 1, secret: 2 })),
+    ]
+}
+
+fn of_holds() -> Vec<(&'static str, Command)> {
+    let open = OpenHold {
+        id: hold_id(),
+        operation: op(),
+        session: ses(),
+        held: held_operation(),
+        fingerprint: fingerprint(),
+        terms: terms(),
+        revision: Revision(6),
+    };
+    let decide = Decide {
+        hold: hold_id(),
+        reviewer: reviewer(),
+        choice: Choice::Approve,
+        comment: t("ok"),
+        seen: fingerprint(),
+        node: NodeId(3),
+    };
+    let claim = ClaimHold {
+        hold: hold_id(),
+        operation: op(),
+        session: ses(),
+        fingerprint: fingerprint(),
+        revision: Revision(6),
+    };
+    let withdraw = |by| Command::WithdrawHold(WithdrawHold { hold: hold_id(), by });
+    vec![
+        ("command-open-hold", Command::OpenHold(Box::new(open))),
+        ("command-decide", Command::Decide(Box::new(decide))),
+        ("command-withdraw-by-agent", withdraw(Withdrawer::Agent(ses()))),
+        ("command-withdraw-by-author", withdraw(Withdrawer::Author(author()))),
+        ("command-park-hold", Command::ParkHold(ParkHold { hold: hold_id(), session: ses() })),
+        ("command-claim-hold", Command::ClaimHold(claim, Attempt([1; 16]))),
+    ]
+}
+
+fn of_operations() -> Vec<(&'static str, Command)> {
+    let text = || AuditText { text: t("select"), length: 6 };
+    let intent = Intent {
+        session: ses(),
+        basis: Basis {
+            operation: op(),
+            fingerprint: fingerprint(),
+            audit: AuditLevel::BeforeForward,
+            revision: Revision(6),
+            rules: vec![t("reads")],
+            hold: None,
+        },
+        summary: t("SELECT"),
+        text: text(),
+        actions: vec![t("postgres:read")],
+    };
+    let settlement = Settlement {
+        operation: op(),
+        outcome: Outcome::Failed,
+        rows: 1,
+        bytes: 2,
+        word: t("42P01"),
+    };
+    let refused = Refused {
+        operation: op(),
+        session: ses(),
+        fingerprint: fingerprint(),
+        revision: Revision(6),
+        rules: vec![t("no")],
+        message: t("forbidden"),
+        summary: t("COPY"),
+        text: text(),
+        actions: vec![t("postgres:program")],
+    };
+    let access = AccessRefused {
+        id: RequestId([2; 16]),
+        node: NodeId(1),
+        source: t("127.0.0.1:1"),
+        who: Some(identity()),
+        what: t("open"),
+        reason: t("expired"),
+    };
+    vec![
+        ("command-intent", Command::Intent(Box::new(intent), Attempt([1; 16]))),
+        ("command-outcome", Command::Outcome(settlement)),
+        ("command-refused", Command::Refused(Box::new(refused))),
+        ("command-access-refused", Command::AccessRefused(access)),
+    ]
+}
+
+fn of_administrators() -> Vec<(&'static str, Command)> {
+    let change =
+        |expected, to| ResourceChange { kind: ResourceKind::Policy, name: t("p"), expected, to };
+    let apply = ApplyResources {
+        id: RequestId([2; 16]),
+        changes: vec![
+            change(Expected::Anything, ResourceBody::Put(t("{}"))),
+            change(Expected::Absent, ResourceBody::Put(t("{}"))),
+            change(Expected::At(Revision(5)), ResourceBody::Delete),
+        ],
+        author: author(),
+        comment: t("why"),
+    };
+    let revoke = |what| Command::Revoke(Revoke { what, reason: t("left"), author: author() });
+    vec![
+        ("command-apply-resources", Command::ApplyResources(apply)),
+        ("command-revoke-identity", revoke(Revocable::Identity(identity()))),
+        ("command-revoke-session", revoke(Revocable::Session(ses()))),
+    ]
+}
+
+pub(super) fn replies() -> Vec<(&'static str, Reply)> {
+    let consumption = Consumption {
+        hold: hold_id(),
+        operation: op(),
+        fingerprint: fingerprint(),
+        revision: Revision(6),
+        rules: vec![t("writes")],
+    };
+    let opened = SessionOpened { target_revision: Revision(5), opened_at: LogTime(6) };
+    let mut all = vec![
+        ("reply-done", Ok(Answer::Done)),
+        ("reply-node-up", Ok(Answer::NodeUp(Incarnation(12)))),
+        ("reply-session-opened", Ok(Answer::SessionOpened(opened))),
+        ("reply-held", Ok(Answer::Held(Box::new(hold())))),
+        ("reply-attached", Ok(Answer::Attached(Box::new(hold())))),
+        ("reply-hold", Ok(Answer::Hold(Box::new(hold())))),
+        ("reply-claimed", Ok(Answer::Claimed { consumption, index: LogIndex(8) })),
+        ("reply-intended", Ok(Answer::Intended { index: LogIndex(8) })),
+        ("reply-applied", Ok(Answer::Applied(Revision(6)))),
+        ("reply-node-admitted", Ok(Answer::NodeAdmitted(NodeId(4)))),
+    ];
+    all.extend(refusals().into_iter().map(|(name, refusal)| (name, Err(refusal))));
+    all
+}
+
+fn refusals() -> Vec<(&'static str, StateRefusal)> {
+    let conflict = StateRefusal::Conflict {
+        kind: ResourceKind::Policy,
+        name: t("p"),
+        found: Some(Revision(5)),
+    };
+    let hold = StateRefusal::Hold;
+    vec![
+        ("refusal-not-initialised", StateRefusal::NotInitialised),
+        ("refusal-already-initialised", StateRefusal::AlreadyInitialised),
+        ("refusal-unknown-node", StateRefusal::UnknownNode),
+        ("refusal-stale-incarnation", StateRefusal::StaleIncarnation),
+        ("refusal-no-such-target", StateRefusal::NoSuchTarget),
+        ("refusal-revoked", StateRefusal::Revoked),
+        ("refusal-identity-expired", StateRefusal::IdentityExpired),
+        ("refusal-session-gone", StateRefusal::SessionGone),
+        ("refusal-stale-revision", StateRefusal::StaleRevision { in_force: Revision(6) }),
+        ("refusal-over-limit", StateRefusal::OverLimit { limit: Limit::OpenHoldsPerAgent }),
+        ("refusal-no-such-hold", StateRefusal::NoSuchHold),
+        ("refusal-not-attached", StateRefusal::NotAttached),
+        ("refusal-settled", hold(HoldError::Settled { state: "consumed" })),
+        ("refusal-already-approved", hold(HoldError::AlreadyApproved)),
+        ("refusal-decision", hold(HoldError::Decision(DecisionError::ReasonRequired))),
+        ("refusal-hold-fingerprint", hold(HoldError::OtherFingerprint)),
+        ("refusal-other-agent", hold(HoldError::OtherAgent)),
+        ("refusal-not-approved", hold(HoldError::NotApproved)),
+        ("refusal-other-revision", hold(HoldError::OtherRevision)),
+        ("refusal-other-fingerprint", StateRefusal::OtherFingerprint),
+        ("refusal-needs-claim", StateRefusal::NeedsClaim),
+        ("refusal-id-used", StateRefusal::IdUsed),
+        ("refusal-no-such-operation", StateRefusal::NoSuchOperation),
+        ("refusal-already-settled", StateRefusal::AlreadySettled { outcome: Outcome::Failed }),
+        ("refusal-conflict", conflict),
+        ("refusal-bad-name", StateRefusal::BadName { name: t("A") }),
+        ("refusal-bad-join-token", StateRefusal::BadJoinToken),
+    ]
+}
+
+pub(super) fn effects() -> Vec<(&'static str, Effect)> {
+    let mut all: Vec<_> = [
+        "effect-hold-pending",
+        "effect-hold-approved",
+        "effect-hold-consumed",
+        "effect-hold-rejected",
+        "effect-hold-withdrawn",
+        "effect-hold-expired",
+        "effect-hold-invalidated",
+    ]
+    .into_iter()
+    .zip(HoldPhase::ALL.iter().map(|phase| Effect::HoldChanged {
+        hold: hold_id(),
+        agent: identity(),
+        phase: *phase,
+    }))
+    .collect();
+    all.extend([
+        (
+            "effect-session-ended",
+            Effect::SessionEnded { session: ses(), node: NodeId(1), reason: t("end") },
+        ),
+        ("effect-cancel", Effect::CancelRequested { session: ses(), node: NodeId(1) }),
+        (
+            "effect-resources",
+            Effect::ResourcesChanged {
+                revision: Revision(6),
+                kinds: ResourceKind::ALL.iter().copied().collect(),
+            },
+        ),
+        ("effect-revoked", Effect::Revoked { identity: identity() }),
+        ("effect-node-up", Effect::NodeUp { node: NodeId(1), incarnation: Incarnation(12) }),
+        ("effect-node-removed", Effect::NodeRemoved { node: NodeId(1) }),
+    ]);
+    all
+}
