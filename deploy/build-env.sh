@@ -65,7 +65,7 @@ cs_toolchain() {
   local wanted
   wanted="$(sed -n 's/^channel = "\(.*\)"/\1/p' "$ROOT/rust-toolchain.toml")"
   command -v cargo >/dev/null 2>&1 \
-    || cs_fail "cargo is not installed. Install Rust $wanted with rustup (https://rustup.rs), then run this again."
+    || cs_fail "cargo is not installed. Install Rust $wanted (with rustup), then run this again."
   (cd "$ROOT" && cargo --version >/dev/null) \
     || cs_fail "cargo does not run here: is Rust $wanted installed? (rustup toolchain install $wanted)"
 }

@@ -15,8 +15,8 @@ use std::path::PathBuf;
 
 /// What is said below `--help`.
 const AFTER_HELP: &str = "\
-Exit status: 0 done, 1 failed, 2 usage, 3 not found, 4 not logged in, 5 refused by policy or permission,
-6 held or pending, 7 expired, withdrawn or rejected, 8 no quorum or unreachable, 9 conflict.";
+Exit status: 0 done, 1 failed, 2 usage, 3 not found, 4 not logged in, 5 refused by policy, permission or reviewer,
+6 held or pending, 7 expired or withdrawn, 8 no quorum or unreachable, 9 conflict.";
 
 /// The command line of Countersign: holds and the decisions about them, resources, the audit, the cluster.
 #[derive(Debug, Parser)]
@@ -95,7 +95,7 @@ pub(crate) enum Command {
     Cluster(ClusterCommand),
     /// Apply resources from YAML or JSON documents, all or none
     Apply(ApplyOptions),
-    /// Show what `apply` would change; exit status 1 when it would
+    /// Show what `apply` would change
     Diff(DiffOptions),
     /// List the resources of a kind, or show one
     Get(GetOptions),

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use countersign_api::resource::ResourceDocument;
 use serde::Deserialize;
 use serde_json::Value;
-use serde_saphyr::{DuplicateKeyPolicy, Options, Spanned};
+use serde_saphyr::{DuplicateKeyPolicy, Options, Spanned, UserMessageFormatter};
 use std::{
     collections::BTreeMap,
     fs,
@@ -78,7 +78,7 @@ pub(crate) fn problem(file: &Path, error: &serde_saphyr::Error) -> Failure {
         Some(at) => format!("{}:{}:{}", shown(file), at.line(), at.column()),
         None => shown(file),
     };
-    let message = error.render();
+    let message = error.render_with_formatter(&UserMessageFormatter);
     // The message names the place once more, in its own words.
     let message = message.split(" at line ").next().unwrap_or(&message);
     Failure::usage(format!("{place}: {message}"))

@@ -22,7 +22,7 @@ pub(crate) enum Status {
     Refused,
     /// Still held or pending.
     Pending,
-    /// Expired, withdrawn, rejected or invalidated: it will not go on.
+    /// Expired, withdrawn or invalidated: it will not go on.
     Ended,
     /// No quorum, or no node can be reached.
     NoQuorum,

@@ -30,9 +30,10 @@ use std::{ffi::OsString, process::ExitCode};
 
 /// Runs one command line and says how it ended.
 pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(error) => return shell::explain_usage(&error),
+        Err(error) => return shell::explain_usage(&error, &arguments),
     };
     // A second call finds the provider installed, which is as good.
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());

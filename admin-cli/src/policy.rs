@@ -155,20 +155,15 @@ fn of_documents(file: &Path, text: &str) -> Result<Vec<(PolicyDocument, Source)>
         .collect()
 }
 
-/// A block scalar (YAML 1.2.2, section 8.1) begins on the line after its indicator, every line indented alike. Of other
-/// scalars only the beginning is known.
+/// The lines of a block scalar (YAML 1.2.2, section 8.1) are indented alike, and its place is that of its first one. Of
+/// other scalars only the beginning is known; a quoted one begins behind its quote.
 fn source(file: &Path, text: &str, cedar: &Spanned<String>) -> Source {
-    let file = documents::shown(file);
-    let line = usize::try_from(cedar.referenced.line()).unwrap_or(1).max(1);
-    let column = usize::try_from(cedar.referenced.column()).unwrap_or(1).max(1);
-    let rest: String =
-        text.lines().nth(line - 1).unwrap_or_default().chars().skip(column - 1).collect();
-    if !rest.trim_start().starts_with('|') {
-        return Source { file, lines: line - 1, indent: column };
-    }
-    let first = text.lines().skip(line).find(|line| !line.trim().is_empty()).unwrap_or_default();
-    let indent = first.chars().take_while(|c| *c == ' ').count();
-    Source { file, lines: line, indent }
+    let place = |number: u64| usize::try_from(number).unwrap_or(1).max(1) - 1;
+    let (lines, column) = (place(cedar.referenced.line()), place(cedar.referenced.column()));
+    let first = text.lines().nth(lines).and_then(|line| line.chars().nth(column));
+    let quoted = matches!(first, Some('"' | '\''));
+    let indent = if quoted { column + 1 } else { column };
+    Source { file: documents::shown(file), lines, indent }
 }
 
 #[cfg(test)]

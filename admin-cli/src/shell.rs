@@ -7,7 +7,7 @@ use crate::{
 };
 use anyhow::Context as _;
 use clap::CommandFactory as _;
-use std::{path::Path, process::ExitCode};
+use std::{ffi::OsString, io::Write as _, path::Path, process::ExitCode};
 
 /// Prints the completions of a shell.
 pub(crate) fn completion(
@@ -28,10 +28,26 @@ pub(crate) fn man(dir: &Path, terminal: &mut Terminal) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Prints help, the version, or what is wrong with a command line.
-pub(crate) fn explain_usage(error: &clap::Error) -> ExitCode {
-    let status = if error.use_stderr() { Status::Usage } else { Status::Done };
-    // When stdout or stderr is closed there is nobody to tell.
-    drop(error.print());
-    ExitCode::from(status.code())
+/// Prints help, the version, or what is wrong with a command line: as a problem document where JSON was asked for.
+pub(crate) fn explain_usage(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
+    if !error.use_stderr() {
+        // When stdout is closed there is nobody to tell.
+        drop(error.print());
+        return ExitCode::from(Status::Done.code());
+    }
+    if wants_json(arguments) {
+        let text = error.render().to_string();
+        let message = text.trim().trim_start_matches("error: ");
+        drop(writeln!(std::io::stderr(), "{}", Failure::usage(message).document()));
+    } else {
+        drop(error.print());
+    }
+    ExitCode::from(Status::Usage.code())
+}
+
+/// Whether a command line that could not be read asks for JSON.
+fn wants_json(arguments: &[OsString]) -> bool {
+    let texts: Vec<_> = arguments.iter().filter_map(|argument| argument.to_str()).collect();
+    texts.iter().any(|text| matches!(*text, "-ojson" | "-o=json" | "--output=json"))
+        || texts.windows(2).any(|pair| matches!(pair, ["-o" | "--output", "json"]))
 }

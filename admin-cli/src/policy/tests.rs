@@ -33,6 +33,12 @@ fn a_problem_of_a_block_scalar_is_where_the_yaml_file_has_it() {
 }
 
 #[test]
+fn a_problem_of_a_quoted_scalar_is_where_the_yaml_file_has_it() {
+    let text = "kind: Policy\nname: p\nspec: {cedar: 'permit(principal, action, resource) when { nothing };'}\n";
+    assert_eq!(problems("p.yaml", text), ["3:59"]);
+}
+
+#[test]
 fn the_sample_policy_has_no_problems() {
     assert_eq!(problems("p.yaml", include_str!("../dev/sample/policy.yaml")), Vec::<String>::new());
 }

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 /// The fingerprint of [`hold`].
-pub(crate) const FINGERPRINT: &str = "abababababababababababababababababababababababababababababababab";
+pub(crate) const FINGERPRINT: &str =
+    "abababababababababababababababababababababababababababababababab";
 
 /// A hold whose text tries to deceive.
 pub(crate) fn hold(state: &str) -> Value {
@@ -44,8 +45,9 @@ pub(crate) fn hold(state: &str) -> Value {
     })
 }
 
-/// A cluster of three nodes, with a quorum or without.
-pub(crate) fn cluster(quorum: bool) -> Value {
+/// A cluster of three nodes, with a quorum, or without when it tolerates nothing.
+pub(crate) fn cluster(tolerates: u32) -> Value {
+    let quorum = tolerates > 0;
     let node = |id: u64, role: &str, healthy: bool| {
         json!({
             "id": id, "address": format!("127.0.0.1:740{id}"), "api": format!("https://127.0.0.1:744{id}"),
@@ -53,13 +55,16 @@ pub(crate) fn cluster(quorum: bool) -> Value {
             "incarnation": id,
         })
     };
-    let (leader, verdict) =
-        if quorum { (json!(3), "tolerates 1 more failure") } else { (json!(null), "no quorum: 1 of 3 nodes answers") };
+    let (leader, verdict) = if quorum {
+        (json!(3), "tolerates 1 more failure")
+    } else {
+        (json!(null), "no quorum: 1 of 3 nodes answers")
+    };
     json!({
         "cluster_id": "c", "name": "dev", "node": 1, "leader": leader, "term": 4, "committed_index": 43,
         "applied_index": 43, "log_time": "2026-11-22T20:00:00.000Z", "policy_revision": 12,
         "nodes": [node(1, "follower", true), node(2, "follower", quorum), node(3, if quorum {"leader"} else {"unknown"}, quorum)],
-        "tolerates": u32::from(quorum), "quorum": quorum, "verdict": verdict,
+        "tolerates": tolerates, "quorum": quorum, "verdict": verdict,
     })
 }
 

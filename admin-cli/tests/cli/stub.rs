@@ -34,7 +34,8 @@ pub(crate) struct Stub {
 
 impl Stub {
     pub(crate) fn start(routes: Vec<Route>) -> Self {
-        let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let CertifiedKey { cert, signing_key } =
+            generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("ca.crt"), cert.pem()).unwrap();
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(signing_key.serialize_der()));
@@ -72,7 +73,12 @@ impl Stub {
 }
 
 /// One request, one answer, then the connection is closed.
-fn answer(stream: TcpStream, config: &Arc<ServerConfig>, routes: &[Route], seen: &Mutex<Vec<Request>>) {
+fn answer(
+    stream: TcpStream,
+    config: &Arc<ServerConfig>,
+    routes: &[Route],
+    seen: &Mutex<Vec<Request>>,
+) {
     let connection = ServerConnection::new(Arc::clone(config)).unwrap();
     let mut stream = BufReader::new(StreamOwned::new(connection, stream));
     let mut line = String::new();

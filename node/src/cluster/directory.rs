@@ -191,6 +191,8 @@ impl Directory {
             certificate_pem,
             key_pem,
             listen: cluster.listen,
+            // `check` has refused a configuration whose entries cannot be read.
+            peer_overrides: app.config.peer_overrides().unwrap_or_default(),
             heartbeat: Duration::from_millis(cluster.heartbeat_ms),
             election: (Duration::from_millis(cluster.election_min_ms), Duration::from_millis(cluster.election_max_ms)),
         })

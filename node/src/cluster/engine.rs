@@ -39,6 +39,7 @@ fn config(plan: EnginePlan) -> Result<EngineConfig, Box<dyn std::error::Error + 
     let name = ClusterName::new(&plan.cluster_name)?;
     let mut config = EngineConfig::new(plan.folder, name, plan.node.0, tls);
     config.storage = plan.storage.map(StorageId);
+    config.peer_overrides = plan.peer_overrides;
     let (election_min, election_max) = plan.election;
     config.timings = Timings { heartbeat: plan.heartbeat, election_min, election_max };
     Ok(config)

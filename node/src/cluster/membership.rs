@@ -102,6 +102,8 @@ pub struct EnginePlan {
     pub key_pem: String,
     /// Where peers are listened for.
     pub listen: SocketAddr,
+    /// Other addresses at which peers are dialled.
+    pub peer_overrides: BTreeMap<u64, String>,
     /// How often a leader shows that it lives.
     pub heartbeat: Duration,
     /// The shortest and the longest time without a leader before a node stands for election.

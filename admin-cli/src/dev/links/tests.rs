@@ -15,7 +15,12 @@ async fn connected(cuts: watch::Receiver<Cuts>) -> (TcpStream, TcpStream) {
     let target = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let near = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = near.local_addr().unwrap();
-    let link = Link { from: 1, to: 2, listen: address.port(), connect: target.local_addr().unwrap().port() };
+    let link = Link {
+        from: 1,
+        to: 2,
+        listen: address.port(),
+        connect: target.local_addr().unwrap().port(),
+    };
     tokio::spawn(accept(near, link, cuts, Arc::new(Semaphore::new(8))));
     let client = TcpStream::connect(address).await.unwrap();
     let (server, _) = target.accept().await.unwrap();
@@ -63,7 +68,12 @@ async fn no_connection_is_opened_over_a_cut() {
     let target = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let near = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = near.local_addr().unwrap();
-    let link = Link { from: 1, to: 2, listen: address.port(), connect: target.local_addr().unwrap().port() };
+    let link = Link {
+        from: 1,
+        to: 2,
+        listen: address.port(),
+        connect: target.local_addr().unwrap().port(),
+    };
     let (cuts, watched) = watch::channel(Cuts::from([(2, 1)]));
     tokio::spawn(accept(near, link, watched, Arc::new(Semaphore::new(8))));
     let _client = TcpStream::connect(address).await.unwrap();
