@@ -32,7 +32,10 @@ fn is_due(store: &Store) -> bool {
     match store.view().and_then(|view| view.next_expiry()) {
         Ok(next) => next.is_some_and(|at| at.0 <= clock::now_ms()),
         Err(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "what expires next could not be read");
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "what expires next could not be read"
+            );
             false
         }
     }

@@ -23,11 +23,11 @@ pub use policies::{PoliciesInForce, PolicyReadError};
 
 use crate::{clock::Clock, identify::Identify, shutdown::Shutdown, targets::TargetTable};
 use countersign_core::{
+    agent::Agent,
     gate::{
         Admission, BoxFuture, CancelKey, CloseReason, Gate, Judged, OpenedSession, Proof,
         SessionWish, Settlement, Source,
     },
-    agent::Agent,
     id::{Incarnation, NodeId, SessionId},
     operation::Operation,
     permit::{Cleared, Leased},

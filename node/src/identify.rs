@@ -89,11 +89,9 @@ impl Identify {
         let known = self.trusted.load();
         let trusted = providers
             .into_iter()
-            .map(|provider| {
-                match known.iter().find(|known| *known.provider == provider) {
-                    Some(same) => same.clone(),
-                    None => Trusted::new(provider, Arc::clone(&self.fetch)),
-                }
+            .map(|provider| match known.iter().find(|known| *known.provider == provider) {
+                Some(same) => same.clone(),
+                None => Trusted::new(provider, Arc::clone(&self.fetch)),
             })
             .collect();
         self.trusted.store(Arc::new(trusted));

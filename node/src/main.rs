@@ -47,7 +47,9 @@ const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     // The grammar's process is this executable too; it must not start anything else.
-    if std::env::args_os().nth(1).is_some_and(|first| first == countersign_postgres::WORKER_ARGUMENT)
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|first| first == countersign_postgres::WORKER_ARGUMENT)
     {
         return countersign_postgres::run_grammar_worker();
     }
@@ -104,7 +106,8 @@ fn read(path: Option<&Path>) -> Result<Config, ExitCode> {
         },
         Err(ConfigError::Problems(problems)) => problems,
         Err(error @ ConfigError::Unreadable { .. }) => {
-            let why = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            let why =
+                std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
             complain(&format!(
                 "countersign: {error}: {why}\n\nhint: give an existing file with --config"
             ));

@@ -253,7 +253,9 @@ impl Listeners {
 }
 
 async fn listen(setting: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| ServeError::Listen { setting, address, source })
+    TcpListener::bind(address).await.map_err(|source| ServeError::Listen {
+        setting,
+        address,
+        source,
+    })
 }

@@ -23,9 +23,8 @@ pub enum TelemetryError {
 
 /// Writes log lines to standard error from now on.
 pub fn install(settings: &Telemetry) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::try_new(&settings.log_level).map_err(|source| {
-        TelemetryError::Level { level: settings.log_level.clone(), source }
-    })?;
+    let filter = EnvFilter::try_new(&settings.log_level)
+        .map_err(|source| TelemetryError::Level { level: settings.log_level.clone(), source })?;
     let registry = tracing_subscriber::registry().with(filter);
     match settings.log_format {
         LogFormat::Json => registry

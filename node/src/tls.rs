@@ -64,8 +64,7 @@ pub fn server_config(settings: &Tls, alpn: &[&[u8]]) -> Result<Arc<ServerConfig>
 
 /// The certificates of a PEM file, of which there must be one at least.
 pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let pem =
-        |source| TlsError::Pem { what: "certificates", path: path.to_owned(), source };
+    let pem = |source| TlsError::Pem { what: "certificates", path: path.to_owned(), source };
     let found = CertificateDer::pem_file_iter(path)
         .map_err(pem)?
         .collect::<Result<Vec<_>, _>>()

@@ -126,12 +126,7 @@ fn limits(config: &Config) -> Vec<Problem> {
     })
 }
 
-fn unless(
-    fine: bool,
-    place: &str,
-    message: String,
-    hint: impl FnOnce() -> String,
-) -> Vec<Problem> {
+fn unless(fine: bool, place: &str, message: String, hint: impl FnOnce() -> String) -> Vec<Problem> {
     if fine {
         Vec::new()
     } else {

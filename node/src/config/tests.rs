@@ -7,7 +7,8 @@ fn flatten(prefix: &str, value: &serde_json::Value, into: &mut BTreeMap<String, 
     match value {
         serde_json::Value::Object(fields) => {
             for (name, value) in fields {
-                let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+                let path =
+                    if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
                 flatten(&path, value, into);
             }
         }
@@ -45,7 +46,8 @@ fn problems(text: &str) -> Vec<Problem> {
 
 #[test]
 fn a_file_overrides_the_defaults_it_names_and_no_others() {
-    let config = load_text("data_dir = \"/tmp/d\"\n[listen]\npostgres = \"127.0.0.1:5\"\n").unwrap();
+    let config =
+        load_text("data_dir = \"/tmp/d\"\n[listen]\npostgres = \"127.0.0.1:5\"\n").unwrap();
     assert_eq!(config.data_dir, PathBuf::from("/tmp/d"));
     assert_eq!(config.listen.postgres, "127.0.0.1:5".parse().unwrap());
     assert_eq!(config.listen.api, Listen::default().api);

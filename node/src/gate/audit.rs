@@ -1,11 +1,6 @@
 //! What the audit is told of an operation, the same in every event.
 
-use countersign_core::{
-    id::Revision,
-    operation::Operation,
-    policy::DenyReason,
-    session::Session,
-};
+use countersign_core::{id::Revision, operation::Operation, policy::DenyReason, session::Session};
 use countersign_raft_store::{
     command::{Intent, Refused},
     records::{AuditText, action_names},

@@ -53,7 +53,10 @@ pub(super) fn draw_key(node: NodeId) -> CancelKey {
 /// Has cancelled what the session of this key does, wherever it is.
 pub(super) async fn cancel(inner: &Inner, key: CancelKey) {
     if inner.cancels.take().is_err() {
-        tracing::warn!(limit = "cancel_requests", "a cancel request is not looked at: there are too many");
+        tracing::warn!(
+            limit = "cancel_requests",
+            "a cancel request is not looked at: there are too many"
+        );
         return;
     }
     let known = inner.store.view().and_then(|view| view.session_of_key(key));
@@ -61,12 +64,18 @@ pub(super) async fn cancel(inner: &Inner, key: CancelKey) {
         Ok(Some(_session)) => {}
         Ok(None) => return,
         Err(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "a cancel key could not be looked up");
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "a cancel key could not be looked up"
+            );
             return;
         }
     }
     if let Err(error) = within(NO_QUORUM_AFTER, inner.store.cancel(key)).await {
-        tracing::warn!(error = &error as &dyn std::error::Error, "a cancel request was not recorded");
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "a cancel request was not recorded"
+        );
     }
 }
 

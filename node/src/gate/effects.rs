@@ -75,7 +75,11 @@ impl Inner {
         let effect = match self.store.effect(index, bytes) {
             Ok(happened) => happened.effect,
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, index, "an effect is not readable");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    index,
+                    "an effect is not readable"
+                );
                 return Todo::Everything;
             }
         };
@@ -116,7 +120,10 @@ impl Inner {
         let view = match self.store.view() {
             Ok(view) => view,
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "sessions could not be read");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "sessions could not be read"
+                );
                 return;
             }
         };

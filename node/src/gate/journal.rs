@@ -95,7 +95,9 @@ impl Journal {
     /// Waits, for a bounded time, until everything is recorded.
     pub(super) async fn flush(&self) {
         if timeout(FLUSH_WITHIN, self.open.none_of(None)).await.is_err() {
-            tracing::warn!("not everything was recorded before the node stopped; its next start settles the rest");
+            tracing::warn!(
+                "not everything was recorded before the node stopped; its next start settles the rest"
+            );
         }
     }
 

@@ -44,18 +44,21 @@ pub(super) async fn judge(
         let revision = compiled.revision;
         let unproposed = match evaluate(&compiled.policies, session, operation, revision) {
             Verdict::Allow(cleared) => return Ok(Judgement::Cleared(cleared)),
-            Verdict::Hold(terms) => match hold(inner, session, operation, (terms, revision)).await {
-                Ok(record) => return Ok(Judgement::Held(record)),
-                Err(unproposed) => unproposed,
-            },
-            Verdict::Deny(reason) => match deny(inner, session, operation, (&reason, revision)).await
-            {
-                Ok(()) => {
-                    let DenyReason { rules, message } = reason;
-                    return Err(Refusal::Denied { rules, message });
+            Verdict::Hold(terms) => {
+                match hold(inner, session, operation, (terms, revision)).await {
+                    Ok(record) => return Ok(Judgement::Held(record)),
+                    Err(unproposed) => unproposed,
                 }
-                Err(unproposed) => unproposed,
-            },
+            }
+            Verdict::Deny(reason) => {
+                match deny(inner, session, operation, (&reason, revision)).await {
+                    Ok(()) => {
+                        let DenyReason { rules, message } = reason;
+                        return Err(Refusal::Denied { rules, message });
+                    }
+                    Err(unproposed) => unproposed,
+                }
+            }
         };
         let Some(in_force) = unproposed.stale() else { return Err(unproposed.refusal()) };
         catch_up(inner, in_force).await?;
@@ -94,9 +97,8 @@ async fn hold(
     match within(NO_QUORUM_AFTER, inner.store.open_hold(command)).await {
         Ok(committed) => {
             // The waiting reads this node's own state from here on.
-            let applied = within(NO_QUORUM_AFTER, async {
-                Ok(inner.store.applied(committed.index).await?)
-            });
+            let applied =
+                within(NO_QUORUM_AFTER, async { Ok(inner.store.applied(committed.index).await?) });
             applied.await?;
             match committed.value {
                 HoldOpened::New(record) | HoldOpened::Attached(record) => Ok(record),

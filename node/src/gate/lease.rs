@@ -66,7 +66,8 @@ impl Inner {
                 Err(refused) => refused,
             };
             let lost = self.lease.seen(Held::No);
-            if self.incarnation.get().is_none() || lost.is_none_or(|since| since.elapsed() >= GRACE) {
+            if self.incarnation.get().is_none() || lost.is_none_or(|since| since.elapsed() >= GRACE)
+            {
                 return Err(refused);
             }
             sleep(WAIT_STEP).await;

@@ -95,8 +95,8 @@ async fn propose(
         cancel,
     };
     let answer = within(NO_QUORUM_AFTER, inner.store.open_session(command)).await;
-    let Committed { value: SessionOpened { target_revision: revision, opened_at }, .. } =
-        answer.map_err(|unproposed| {
+    let Committed { value: SessionOpened { target_revision: revision, opened_at }, .. } = answer
+        .map_err(|unproposed| {
             let refusal = unproposed.refusal();
             let who = Some(wish.agent.identity.clone());
             inner.not_let_in(&wish.source, who, "open a session", refusal.to_string());

@@ -74,7 +74,10 @@ impl Unproposed {
             Self::Failed(ProposeError::Refused(refused)) => of_state(refused),
             Self::Failed(ProposeError::Log(error)) => of_log(error),
             Self::Failed(error @ (ProposeError::Format(_) | ProposeError::OtherAnswer)) => {
-                tracing::error!(error = error as &dyn std::error::Error, "a proposal has no usable answer");
+                tracing::error!(
+                    error = error as &dyn std::error::Error,
+                    "a proposal has no usable answer"
+                );
                 Refusal::Internal
             }
         }
@@ -114,7 +117,10 @@ fn of_state(refused: &StateRefusal) -> Refusal {
         | StateRefusal::Conflict { .. }
         | StateRefusal::BadName { .. }
         | StateRefusal::BadJoinToken => {
-            tracing::error!(refused = refused as &dyn std::error::Error, "the state refused what the gate proposed");
+            tracing::error!(
+                refused = refused as &dyn std::error::Error,
+                "the state refused what the gate proposed"
+            );
             Refusal::Internal
         }
     }

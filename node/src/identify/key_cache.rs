@@ -100,9 +100,10 @@ impl KeyCache {
     async fn renew(&self) -> Result<(), FetchError> {
         let url = discovery_url(&self.provider.issuer);
         let document = self.fetch.fetch(&self.provider, &url).await?;
-        let unusable = |url: &str, problem: String| FetchError::Document { url: url.to_owned(), problem };
-        let discovery: Discovery = serde_json::from_slice(&document)
-            .map_err(|error| unusable(&url, error.to_string()))?;
+        let unusable =
+            |url: &str, problem: String| FetchError::Document { url: url.to_owned(), problem };
+        let discovery: Discovery =
+            serde_json::from_slice(&document).map_err(|error| unusable(&url, error.to_string()))?;
         // OpenID Connect Discovery 1.0, section 4.3: the issuer in the document MUST be exactly the one asked for.
         if discovery.issuer != self.provider.issuer {
             return Err(unusable(&url, "it names another issuer".to_owned()));

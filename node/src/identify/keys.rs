@@ -74,10 +74,8 @@ impl Keys {
 impl Key {
     fn of(jwk: &Jwk) -> Option<Self> {
         let algorithm = algorithm(jwk)?;
-        let for_signatures = matches!(
-            jwk.common.public_key_use,
-            None | Some(PublicKeyUse::Signature)
-        );
+        let for_signatures =
+            matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature));
         let agrees = match jwk.common.key_algorithm {
             None => true,
             Some(KeyAlgorithm::RS256) => algorithm == Algorithm::Rs256,
@@ -94,7 +92,9 @@ impl Key {
 
 fn algorithm(jwk: &Jwk) -> Option<Algorithm> {
     match &jwk.algorithm {
-        AlgorithmParameters::RSA(rsa) if rsa.n.len() >= MIN_MODULUS_BASE64 => Some(Algorithm::Rs256),
+        AlgorithmParameters::RSA(rsa) if rsa.n.len() >= MIN_MODULUS_BASE64 => {
+            Some(Algorithm::Rs256)
+        }
         AlgorithmParameters::EllipticCurve(ec) if ec.curve == EllipticCurve::P256 => {
             Some(Algorithm::Es256)
         }

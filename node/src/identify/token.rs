@@ -102,7 +102,8 @@ impl Presented {
         now_ms: u64,
     ) -> Result<Verified, TokenError> {
         let key = keys.find(self.kid()).ok_or(TokenError::UnknownKey)?;
-        if self.header.alg != key.algorithm.of_jwt() || !provider.algorithms.contains(&key.algorithm)
+        if self.header.alg != key.algorithm.of_jwt()
+            || !provider.algorithms.contains(&key.algorithm)
         {
             return Err(TokenError::Algorithm);
         }

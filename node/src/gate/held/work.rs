@@ -7,12 +7,7 @@ use crate::gate::{
     judge::{self, Judgement},
     proposing::{CLAIM_AFTER, NO_QUORUM_AFTER, Unproposed, within},
 };
-use countersign_core::{
-    gate::Admission,
-    hold::HoldError,
-    id::HoldId,
-    refusal::Refusal,
-};
+use countersign_core::{gate::Admission, hold::HoldError, id::HoldId, refusal::Refusal};
 use countersign_raft_store::{
     command::{ClaimHold, WithdrawHold, Withdrawer},
     handle::{Claimed, ProposeError},

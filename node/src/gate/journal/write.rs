@@ -73,12 +73,14 @@ impl Write {
         };
         match answer {
             Ok(()) => Attempted::Recorded,
-            Err(ProposeError::Log(LogError::NoQuorum | LogError::Overloaded | LogError::Unknown)) => {
-                Attempted::Unanswered
-            }
+            Err(ProposeError::Log(
+                LogError::NoQuorum | LogError::Overloaded | LogError::Unknown,
+            )) => Attempted::Unanswered,
             Err(ProposeError::Log(LogError::Stopped)) => Attempted::Never,
             Err(ProposeError::Refused(
-                StateRefusal::NoSuchOperation | StateRefusal::NoSuchHold | StateRefusal::SessionGone,
+                StateRefusal::NoSuchOperation
+                | StateRefusal::NoSuchHold
+                | StateRefusal::SessionGone,
             )) => Attempted::Unknown,
             // Settled, closed or parked by somebody else already: what is there stays.
             Err(ProposeError::Refused(refused)) => {
@@ -86,7 +88,10 @@ impl Write {
                 Attempted::Recorded
             }
             Err(error @ (ProposeError::Format(_) | ProposeError::OtherAnswer)) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "an entry cannot be recorded");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "an entry cannot be recorded"
+                );
                 Attempted::Never
             }
         }

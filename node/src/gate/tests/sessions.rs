@@ -55,8 +55,7 @@ async fn an_ended_session_hears_its_end_and_nothing_after_it() {
     let world = World::new().await;
     let mut opened = world.open().await;
     let reason = "maintenance".to_owned();
-    let command =
-        EndSession { id: opened.session.id(), reason: reason.clone(), author: author() };
+    let command = EndSession { id: opened.session.id(), reason: reason.clone(), author: author() };
     world.store.end_session(command).await.unwrap();
     let end = Signal::End(Refusal::SessionEnded { reason });
     assert_eq!(signal(&mut opened.signals).await, end);

@@ -1,9 +1,6 @@
 //! A node with a target, a policy, an agent and two reviewers.
 
-use super::{
-    super::*,
-    log::LocalLog,
-};
+use super::{super::*, log::LocalLog};
 use crate::identify::{Fetch, FetchError, Provider};
 use countersign_core::{
     agent::Identity,
@@ -18,9 +15,7 @@ use countersign_core::{
     target::{Protocol, TargetName},
 };
 use countersign_raft_store::{
-    command::{
-        ApplyResources, Decide, Expected, Initialise, NodeUp, ResourceBody, ResourceChange,
-    },
+    command::{ApplyResources, Decide, Expected, Initialise, NodeUp, ResourceBody, ResourceChange},
     handle::{AuditFilter, StateView},
     records::{Author, JoinFacts, RequestId, ResourceKind},
 };

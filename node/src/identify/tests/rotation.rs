@@ -78,7 +78,9 @@ async fn a_provider_that_is_down_from_the_start_identifies_nobody() {
 #[tokio::test]
 async fn a_discovery_document_of_another_issuer_is_not_believed() {
     let issuer = Issuer::new();
-    issuer.set_discovery(json!({"issuer": "https://evil.example", "jwks_uri": "https://evil.example/k"}));
+    issuer.set_discovery(
+        json!({"issuer": "https://evil.example", "jwks_uri": "https://evil.example/k"}),
+    );
     let refused = identify(&issuer).agent(&issuer.token(&claims()), SOURCE).await;
     assert!(matches!(refused, Err(IdentifyError::Unavailable { .. })), "{refused:?}");
 }
@@ -86,7 +88,8 @@ async fn a_discovery_document_of_another_issuer_is_not_believed() {
 #[tokio::test]
 async fn addresses_that_are_not_https_are_not_fetched() {
     let provider = super::provider(Plane::Agents);
-    for url in ["http://issuer.example/", "file:///etc/passwd", "https://user@issuer.example/", "x"] {
+    for url in ["http://issuer.example/", "file:///etc/passwd", "https://user@issuer.example/", "x"]
+    {
         let refused = HttpsFetch.fetch(&provider, url).await;
         assert!(matches!(refused, Err(FetchError::Address { .. })), "{url}: {refused:?}");
     }

@@ -147,7 +147,8 @@ fn schema() -> Result<Schema, PolicyProblem> {
 
 /// Where a policy begins in its text, as a byte offset.
 fn place_of(text: &str, policy: &Policy) -> usize {
-    policy.annotation("id").and_then(|id| text.find(&format!("@id(\"{id}\")"))).unwrap_or(0)
+    // A parsed policy is displayed as it was written, its annotations included.
+    text.find(policy.to_string().trim()).unwrap_or(0)
 }
 
 fn located(document: &PolicyDocument, error: &(impl Diagnostic + ?Sized)) -> PolicyProblem {
