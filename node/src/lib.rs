@@ -1,1 +1,26 @@
-//! Placeholder.
+//! The node: identification, the gate, the HTTP API, and what starts and stops them.
+//!
+//! The way of an operation through this crate is [`identify`] → [`gate`]; the adapters call it through
+//! `countersign_core::gate`. Deliberately not here: any protocol of a target, and how the replicated state is kept.
+
+// What agents pass through.
+pub mod gate;
+pub mod identify;
+pub mod expiry;
+pub mod incarnation;
+pub mod targets;
+
+// What people and other nodes talk to.
+pub mod api;
+pub mod cluster;
+pub mod health;
+pub mod metrics;
+
+// What starts, configures and stops all of it.
+pub mod app;
+pub mod clock;
+pub mod config;
+pub mod serve;
+pub mod shutdown;
+pub mod telemetry;
+pub mod tls;

@@ -14,3 +14,26 @@ pub(crate) fn halt(during: &str, reason: &dyn std::fmt::Display) -> ! {
     eprintln!("countersign: halted while {during}: {reason}");
     std::process::exit(HALT_STATUS)
 }
+
+/// For tests about the end of a process: they run again in a process of their own.
+#[cfg(test)]
+pub(crate) mod child {
+    /// Set in that process.
+    const CHILD: &str = "COUNTERSIGN_TEST_CHILD";
+
+    /// Whether this is that process. If not, starts it for `test` and expects it to halt for `reason`.
+    pub(crate) fn expect_halt(test: &str, reason: &str) -> bool {
+        if std::env::var_os(CHILD).is_some() {
+            return true;
+        }
+        let child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", test, "--nocapture"])
+            .env(CHILD, "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&child.stderr);
+        assert_eq!(child.status.code(), Some(super::HALT_STATUS), "{said}");
+        assert!(said.contains(reason), "{said}");
+        false
+    }
+}

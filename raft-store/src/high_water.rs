@@ -107,6 +107,15 @@ impl HighWater {
     }
 }
 
+#[cfg(test)]
+impl HighWater {
+    /// An existing file that cannot be written.
+    pub(crate) fn read_only(path: &Path) -> Self {
+        let Self { sequence, now, .. } = Self::open(path).unwrap();
+        Self { file: File::open(path).unwrap(), sequence, now }
+    }
+}
+
 /// Puts checksum and length before a record and zeros behind it.
 fn seal(body: &[u8]) -> Result<[u8; RECORD_BYTES], EncodingError> {
     let length =

@@ -73,9 +73,9 @@ impl Identity {
     pub(crate) fn create(
         folder: &Path,
         cluster: &str,
-        node: NodeId,
+        (node, storage): (NodeId, StorageId),
     ) -> Result<Self, IdentityError> {
-        let fresh = Self { cluster: cluster.to_owned(), node, storage: StorageId::draw() };
+        let fresh = Self { cluster: cluster.to_owned(), node, storage };
         durable_file::write(&folder.join(FILE), &fresh.encode().map_err(damaged)?)?;
         Ok(fresh)
     }
@@ -87,20 +87,20 @@ fn damaged(error: EncodingError) -> IdentityError {
 
 #[cfg(test)]
 mod tests {
-    use super::{Identity, IdentityError};
+    use super::{Identity, IdentityError, StorageId};
 
     #[test]
     fn a_folder_keeps_its_identity() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(Identity::find(folder.path(), "blue", 3).unwrap(), None);
-        let first = Identity::create(folder.path(), "blue", 3).unwrap();
+        let first = Identity::create(folder.path(), "blue", (3, StorageId::draw())).unwrap();
         assert_eq!(Identity::find(folder.path(), "blue", 3).unwrap(), Some(first));
     }
 
     #[test]
     fn the_folder_of_another_node_or_cluster_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        Identity::create(folder.path(), "blue", 3).unwrap();
+        Identity::create(folder.path(), "blue", (3, StorageId::draw())).unwrap();
         for (cluster, node) in [("blue", 4), ("green", 3)] {
             let refused = Identity::find(folder.path(), cluster, node).unwrap_err();
             assert!(matches!(refused, IdentityError::AnotherNode { node: 3, .. }), "{refused}");

@@ -160,3 +160,6 @@ const WITHDRAWN: u64 = 1;
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

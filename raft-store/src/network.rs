@@ -26,6 +26,8 @@ pub use tls::{TlsError, TlsMaterial};
     unreachable_pub,
     unused_qualifications,
     clippy::pedantic,
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
     reason = "generated code, documented in the proto file"
 )]
 pub(crate) mod proto {

@@ -14,7 +14,7 @@ use crate::encoding::{Encoded, EncodingError};
 use crate::high_water::{Acknowledged, HighWater, HighWaterError};
 use crate::identity_file::{Identity, IdentityError};
 use crate::log_store;
-use crate::raft_types::{Entry, NodeId};
+use crate::raft_types::{Entry, NodeId, StorageId, Vote};
 
 /// The opened parts of a data directory.
 pub(crate) struct Storage {
@@ -70,8 +70,19 @@ impl From<EncodingError> for StorageError {
 }
 
 impl Storage {
-    /// Opens the directory of node `node`, or makes it when it is empty.
+    /// Opens the directory of node `node`, or makes it under a fresh name when it is empty.
+    #[cfg(test)]
     pub(crate) fn open(folder: &Path, cluster: &str, node: NodeId) -> Result<Self, StorageError> {
+        Self::open_as(folder, cluster, (node, StorageId::draw()))
+    }
+
+    /// Opens the directory of node `node`, or makes it, under the name `storage`, when it is empty. A directory that is
+    /// there keeps its name.
+    pub(crate) fn open_as(
+        folder: &Path,
+        cluster: &str,
+        (node, storage): (NodeId, StorageId),
+    ) -> Result<Self, StorageError> {
         fs::create_dir_all(folder)?;
         durable_file::remove_partial(folder)?;
         let (database, high_water) = (folder.join("db"), folder.join("high-water"));
@@ -88,22 +99,19 @@ impl Storage {
         let high_water = HighWater::create(&high_water)?;
         fs::create_dir(&snapshots)?;
         durable_file::sync_folder(folder)?;
-        let identity = Identity::create(folder, cluster, node)?;
+        let identity = Identity::create(folder, cluster, (node, storage))?;
         Ok(Self { identity, disk: Arc::new(disk), high_water, snapshots })
     }
 }
 
 fn check_vote(disk: &Disk, acknowledged: Acknowledged) -> Result<(), StorageError> {
     let stored = log_store::stored_vote(disk)?;
-    match acknowledged.vote {
-        Some(given) if stored.is_none_or(|stored| !(stored >= given)) => {
-            Err(StorageError::VoteLost {
-                found: stored.map_or("none".to_owned(), |vote| vote.to_string()),
-                acknowledged: given.to_string(),
-            })
-        }
-        Some(_) | None => Ok(()),
+    let kept = acknowledged.vote.is_none_or(|given| stored.is_some_and(|stored| stored >= given));
+    if kept {
+        return Ok(());
     }
+    let text = |vote: Option<Vote>| vote.map_or("none".to_owned(), |vote| vote.to_string());
+    Err(StorageError::VoteLost { found: text(stored), acknowledged: text(acknowledged.vote) })
 }
 
 /// Holds the log against what was acknowledged: it has no gap, reaches far enough, and has that entry there.

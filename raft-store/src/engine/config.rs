@@ -1,5 +1,6 @@
 //! What an engine is told at its start.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use crate::clock::{Clock, SystemClock};
 use crate::lease::LeaseTimings;
 use crate::network::{ClusterName, TlsMaterial};
-use crate::raft_types::NodeId;
+use crate::raft_types::{NodeId, StorageId};
 
 /// The timing of the consensus. Every node of a cluster should have the same.
 #[derive(Debug, Clone, Copy)]
@@ -39,8 +40,13 @@ pub struct EngineConfig {
     pub cluster: ClusterName,
     /// The number of this node.
     pub node: NodeId,
+    /// What a new data directory is called, when that had to be said before there was one. Drawn when it is not given. Given
+    /// only when the node is new: a directory that was lost must not come back under its old name.
+    pub storage: Option<StorageId>,
     /// The certificates between nodes.
     pub tls: TlsMaterial,
+    /// Addresses at which peers are dialled instead of those in the membership.
+    pub peer_overrides: BTreeMap<NodeId, String>,
     /// The source of time.
     pub clock: Arc<dyn Clock>,
     /// The timing of the consensus.
@@ -62,7 +68,9 @@ impl EngineConfig {
             folder,
             cluster,
             node,
+            storage: None,
             tls,
+            peer_overrides: BTreeMap::new(),
             clock: Arc::new(SystemClock),
             timings: Timings::default(),
             lease: LeaseTimings::default(),

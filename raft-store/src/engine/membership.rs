@@ -6,17 +6,20 @@ use std::time::Duration;
 
 use openraft::ChangeMembers;
 use openraft::async_runtime::WatchReceiver;
-use openraft::errors::{ClientWriteError, ForwardToLeader, RaftError};
-use tokio::time::timeout;
+use openraft::errors::{ClientWriteError, RaftError};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::Engine;
-use crate::raft_types::{Member, NodeId, TypeConfig};
+use crate::raft_types::{Member, NodeId};
+use crate::read_index::{Leader, leader};
 
 /// Members by number.
 pub type Members = BTreeMap<NodeId, Member>;
 
 /// The longest a change of the membership is waited for.
 const CHANGE: Duration = Duration::from_secs(30);
+/// Pause before a leader without a fresh quorum is asked again.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Why the membership did not change.
 #[derive(Debug, thiserror::Error)]
@@ -96,19 +99,28 @@ impl Engine {
         done.map_err(|error| MembershipError::Refused(error.to_string()))
     }
 
+    /// A leader that has just lost sight of its quorum refuses as if it did not lead: that is tried again.
     async fn change(
         &self,
         change: ChangeMembers<NodeId, Member>,
         removed: Removed,
     ) -> Result<(), MembershipError> {
         let retain = removed == Removed::Kept;
-        match timeout(CHANGE, self.raft.change_membership(change, retain)).await {
-            Err(_) => Err(MembershipError::NoQuorum),
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(RaftError::APIError(
-                ClientWriteError::ForwardToLeader(to) | ClientWriteError::LogEntryDiscarded(to),
-            ))) => Err(not_leader(&to)),
-            Ok(Err(error)) => Err(MembershipError::Refused(error.to_string())),
+        let end = Instant::now() + CHANGE;
+        loop {
+            let changed = self.raft.change_membership(change.clone(), retain);
+            match timeout_at(end, changed).await {
+                Err(_) => return Err(MembershipError::NoQuorum),
+                Ok(Ok(_)) => return Ok(()),
+                Ok(Err(RaftError::APIError(
+                    ClientWriteError::ForwardToLeader(_) | ClientWriteError::LogEntryDiscarded(_),
+                ))) => match leader(&self.raft) {
+                    Leader::Own => sleep(PAUSE).await,
+                    Leader::Peer(id, _) => return Err(MembershipError::NotLeader(Some(id))),
+                    Leader::Unknown => return Err(MembershipError::NotLeader(None)),
+                },
+                Ok(Err(error)) => return Err(MembershipError::Refused(error.to_string())),
+            }
         }
     }
 }
@@ -120,8 +132,4 @@ enum Removed {
     Kept,
     /// They are members no more.
     Forgotten,
-}
-
-fn not_leader(to: &ForwardToLeader<TypeConfig>) -> MembershipError {
-    MembershipError::NotLeader(to.leader_id)
 }

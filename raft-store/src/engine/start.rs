@@ -65,7 +65,8 @@ impl Engine {
         let opened = open(&config, machine, effects.clone(), flush_times.clone()).await?;
         let Opened { storage, state, log, flush_thread, disk_p99 } = opened;
         warn_when_slow(disk_p99, config.timings);
-        let peers = Arc::new(Peers::new(tls.clone(), tokio::runtime::Handle::current()));
+        let runtime = tokio::runtime::Handle::current();
+        let peers = Arc::new(Peers::new(tls.clone(), runtime, config.peer_overrides.clone()));
         let network = Network { peers: peers.clone() };
         let raft_config = Arc::new(raft_config(&config)?);
         let raft = Raft::new(config.node, raft_config, network, log, state.clone())
@@ -147,9 +148,10 @@ async fn open(
 ) -> Result<Opened, StartError> {
     let (folder, cluster, node) =
         (config.folder.clone(), config.cluster.as_str().to_owned(), config.node);
+    let name = config.storage.unwrap_or_else(StorageId::draw);
     let opened = tokio::task::spawn_blocking(move || {
         let Storage { identity, disk, high_water, snapshots } =
-            Storage::open(&folder, &cluster, node)?;
+            Storage::open_as(&folder, &cluster, (node, name))?;
         let disk_p99 = measure::sync_p99(&folder)?;
         let purge_limit = Arc::new(PurgeLimit::default());
         let snapshots = SnapshotFolder::open(snapshots, purge_limit.clone())?;

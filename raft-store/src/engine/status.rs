@@ -61,7 +61,7 @@ impl Engine {
         let metrics = metrics.borrow_watched();
         let voters: Vec<NodeId> = metrics.membership_config.voter_ids().collect();
         let peer = |(id, member): (&NodeId, &Member)| {
-            let matching = metrics.replication.as_ref().and_then(|all| all.get(id).cloned());
+            let matching = metrics.replication.as_ref().and_then(|all| all.get(id).copied());
             let matching = matching.flatten().map(|id| id.index);
             let member = member.clone();
             (*id, PeerStatus { member, voter: voters.contains(id), matching })

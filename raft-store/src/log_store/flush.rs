@@ -175,3 +175,6 @@ impl FlushThread {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

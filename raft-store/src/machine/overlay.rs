@@ -56,7 +56,7 @@ impl View for Overlay<'_> {
         limit: usize,
     ) -> Result<Vec<Pair>, StoreError> {
         let start = after.filter(|after| *after >= prefix).unwrap_or(prefix);
-        let mut changes = self
+        let mut overlaid = self
             .writes
             .from(start)
             .skip_while(|(key, _)| after == Some(*key))
@@ -66,18 +66,18 @@ impl View for Overlay<'_> {
         let mut out = Vec::new();
         while out.len() < limit {
             let stored = base.peek()?;
-            let change = changes.peek().copied();
+            let change = overlaid.peek().copied();
             match (stored, change) {
                 (None, None) => break,
                 (Some((key, _)), Some((changed, value))) if key.as_slice() >= changed => {
                     if key.as_slice() == changed {
                         base.advance();
                     }
-                    changes.next();
+                    overlaid.next();
                     out.extend(value.map(|value| (changed.to_vec(), value.to_vec())));
                 }
                 (None, Some((changed, value))) => {
-                    changes.next();
+                    overlaid.next();
                     out.extend(value.map(|value| (changed.to_vec(), value.to_vec())));
                 }
                 (Some(pair), _) => {

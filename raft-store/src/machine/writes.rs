@@ -24,7 +24,6 @@ impl Writes {
     }
 
     /// What these changes say about `key`: `None` nothing, `Some(None)` that it is removed.
-    #[expect(clippy::option_option, reason = "silence and removal are two different answers")]
     pub fn get(&self, key: &[u8]) -> Option<Option<&[u8]>> {
         self.0.get(key).map(Option::as_deref)
     }

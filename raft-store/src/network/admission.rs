@@ -20,7 +20,6 @@ pub(crate) struct Admission {
 
 impl Admission {
     /// The peer behind a call, if the call is taken.
-    #[expect(clippy::result_large_err, reason = "the error type of every gRPC handler")]
     pub(super) fn admit<T>(&self, call: &Request<T>) -> Result<NodeId, Status> {
         let Some(From(peer)) = call.extensions().get::<From>().copied() else {
             return Err(Status::unauthenticated("the connection has no certificate"));
@@ -56,7 +55,6 @@ impl Admission {
 }
 
 /// Nobody speaks in another node's name.
-#[expect(clippy::result_large_err, reason = "the error type of every gRPC handler")]
 pub(super) fn same(peer: NodeId, claimed: NodeId) -> Result<(), Status> {
     if peer == claimed {
         Ok(())

@@ -31,7 +31,7 @@ use crate::snapshot::SnapshotFile;
 /// Opening a stream of appends; a live connection answers at once.
 const OPEN_STREAM: Duration = Duration::from_secs(2);
 /// Sending and installing a whole snapshot. A transfer that is cut off begins anew.
-const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(600);
+const SNAPSHOT_TIMEOUT: Duration = Duration::from_mins(10);
 /// Frames of a snapshot that are read ahead of the network.
 const SNAPSHOT_FRAMES_AHEAD: usize = 2;
 /// Pauses before a peer that cannot be reached is tried again.

@@ -51,6 +51,7 @@ type Key = (NodeId, Member, Lane);
 pub(crate) struct Peers {
     tls: Arc<Tls>,
     runtime: tokio::runtime::Handle,
+    overrides: BTreeMap<NodeId, String>,
     channels: Mutex<BTreeMap<(NodeId, Lane), (Member, Channel)>>,
 }
 
@@ -87,8 +88,13 @@ impl Peer {
 }
 
 impl Peers {
-    pub(crate) fn new(tls: Arc<Tls>, runtime: tokio::runtime::Handle) -> Self {
-        Self { tls, runtime, channels: Mutex::new(BTreeMap::new()) }
+    /// Peers are dialled at their `overrides`, else at their address in the membership.
+    pub(crate) fn new(
+        tls: Arc<Tls>,
+        runtime: tokio::runtime::Handle,
+        overrides: BTreeMap<NodeId, String>,
+    ) -> Self {
+        Self { tls, runtime, overrides, channels: Mutex::new(BTreeMap::new()) }
     }
 
     /// The connection to a peer; it is opened when it is first used.
@@ -119,7 +125,8 @@ impl Peers {
             .http2_keep_alive_interval(KEEP_ALIVE)
             .keep_alive_timeout(KEEP_ALIVE)
             .keep_alive_while_idle(true);
-        let (tls, address) = (self.tls.clone(), member.address.clone());
+        let address = self.overrides.get(&to).unwrap_or(&member.address).clone();
+        let tls = self.tls.clone();
         let _runtime = self.runtime.enter();
         Ok(endpoint.connect_with_connector_lazy(tower::service_fn(move |_| {
             let (tls, address) = (tls.clone(), address.clone());

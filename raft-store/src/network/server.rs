@@ -2,7 +2,7 @@
 //! proposer or the reader. Nothing is decided here.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -106,7 +106,7 @@ impl Server {
 
 /// Writes the frames to the draft and verifies the whole.
 async fn receive_file(
-    path: &PathBuf,
+    path: &Path,
     mut file: std::fs::File,
     length: u64,
     frames: &mut Streaming<Frame>,
@@ -121,7 +121,7 @@ async fn receive_file(
     if left > 0 {
         return Err(Status::invalid_argument("the snapshot is shorter than announced"));
     }
-    let path = path.clone();
+    let path = path.to_owned();
     blocking(move || {
         file.sync_all()?;
         let file = SnapshotFile::open(&path)?;

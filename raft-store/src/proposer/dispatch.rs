@@ -44,7 +44,9 @@ fn settle(proposal: Proposal, how: Settled) {
 fn send_back(batch: Vec<Proposal>) -> Vec<Proposal> {
     let (own, peers): (Vec<_>, Vec<_>) =
         batch.into_iter().partition(|proposal| proposal.origin == Origin::Own);
-    peers.into_iter().for_each(|proposal| settle(proposal, Settled::NotLeader));
+    for proposal in peers {
+        settle(proposal, Settled::NotLeader);
+    }
     own
 }
 
@@ -67,8 +69,9 @@ async fn commit(parts: &ProposerParts, batch: Vec<Proposal>, deadline: Instant) 
         ))) => send_back_if_led_elsewhere(parts, batch),
         Ok(Err(error)) => {
             tracing::error!(%error, "proposals cannot be committed");
-            let refused = || Settled::Refused(ProposeError::Stopping);
-            batch.into_iter().for_each(|proposal| settle(proposal, refused()));
+            for proposal in batch {
+                settle(proposal, Settled::Refused(ProposeError::Stopping));
+            }
             Vec::new()
         }
     }

@@ -124,7 +124,9 @@ impl SnapshotReader {
             Some((&TAG_PAIRS, rest)) => {
                 let pairs = split(rest).ok_or_else(|| damaged("a chunk ends inside a pair"))?;
                 self.pairs += pairs.len() as u64;
-                pairs.iter().for_each(|(key, value)| self.hash.add(key, value));
+                for (key, value) in &pairs {
+                    self.hash.add(key, value);
+                }
                 Ok(Some(pairs))
             }
             Some((&TAG_END, rest)) => {

@@ -30,7 +30,7 @@ pub(super) fn as_snapshot(file: SnapshotFile) -> Snapshot {
 
 impl Shared {
     /// Writes the state of this instant to a file. Applying goes on meanwhile.
-    fn build(&self) -> io::Result<SnapshotFile> {
+    pub(super) fn build(&self) -> io::Result<SnapshotFile> {
         let view = self.disk.db().snapshot();
         let state = applied_state::at(&self.disk, &view)?;
         if let Some(file) = self.snapshots.at(state.applied.as_ref())? {
@@ -91,7 +91,7 @@ impl Shared {
     }
 
     /// Fills the unused place chunk by chunk. The reader fails at the end if anything was wrong with the file.
-    fn load(&self, state: &AppliedState, file: &SnapshotFile) -> io::Result<()> {
+    pub(super) fn load(&self, state: &AppliedState, file: &SnapshotFile) -> io::Result<()> {
         let place = Family::State(state.slot);
         self.disk.clear(place)?;
         let family = self.disk.family(place)?;

@@ -1,19 +1,13 @@
 //! A node that cannot trust its data directory does not start; one that cannot write does not go on.
 
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use super::cluster::Cluster;
-use super::toy::set;
-use crate::HALT_STATUS;
 use crate::engine::StartError;
+use crate::halt::child::expect_halt;
 use crate::high_water::HighWaterError;
 use crate::identity_file::IdentityError;
 use crate::storage::StorageError;
-
-/// Set in the child process of a test that is about the end of a process.
-const CHILD: &str = "COUNTERSIGN_TEST_CHILD";
 
 fn single() -> Cluster {
     let mut cluster = Cluster::new();
@@ -51,24 +45,14 @@ fn a_log_that_lost_its_acknowledged_end_is_refused() {
     let bytes = std::fs::read(&wal).unwrap();
     std::fs::write(&wal, &bytes[..bytes.len() / 2]).unwrap();
     let refused = cluster.start(1).unwrap_err();
-    assert!(
-        matches!(refused, StartError::Storage(StorageError::LogLost { .. })),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, StartError::Storage(StorageError::LogLost { .. })), "{refused:?}");
 }
 
 #[test]
 fn a_flipped_bit_in_the_log_is_never_forgiven() {
     let cluster = with_entries();
-    let wal = newest_wal(&cluster.folder(1));
-    let bytes = std::fs::read(&wal).unwrap();
-    drop(cluster);
-    let cluster = with_entries();
-    drop(bytes);
     let folder = cluster.folder(1);
-    let wal_name = newest_wal(&folder);
-    let whole = std::fs::read(&wal_name).unwrap();
-    drop(wal);
+    let whole = std::fs::read(newest_wal(&folder)).unwrap();
     for place in [whole.len() / 4, whole.len() / 2, whole.len() - 20] {
         let copy = tempfile::tempdir().unwrap();
         copy_folder(&folder, copy.path());
@@ -141,53 +125,18 @@ fn a_stopped_engine_leaves_its_directory_free() {
     }
 }
 
-/// Runs the test of this name again in a process of its own, and expects it to halt.
-fn expect_halt(test: &str, reason: &str) -> bool {
-    if std::env::var_os(CHILD).is_some() {
-        return true;
-    }
-    let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", &format!("engine::tests::storage_rules::{test}"), "--nocapture"])
-        .env(CHILD, "1")
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&child.stderr);
-    assert_eq!(child.status.code(), Some(HALT_STATUS), "{said}");
-    assert!(said.contains(reason), "{said}");
-    false
+/// Proposes what no version of the machine knows, on the node in `cluster`.
+fn propose_unknown(cluster: &Cluster) {
+    let engine = cluster.engine(1);
+    let deadline = tokio::time::Instant::now() + super::cluster::SOON;
+    cluster.test.block_on(engine.propose(b"unknown".to_vec(), deadline)).unwrap();
 }
 
 #[test]
-fn a_failed_sync_ends_the_process() {
-    if expect_halt("a_failed_sync_ends_the_process", "recording the high-water mark") {
-        let mut cluster = with_entries();
-        // A file that can be read and never written: the next promise cannot be recorded.
-        let high_water = cluster.folder(1).join("high-water");
-        std::fs::remove_file(&high_water).unwrap();
-        symlink("/dev/full", &high_water).unwrap();
-        drop(cluster.start(1));
-        cluster.set_on(1, "k").unwrap();
-    }
-}
-
-#[test]
-fn an_unknown_command_ends_the_process() {
-    if expect_halt("an_unknown_command_ends_the_process", "a command this build does not") {
-        let cluster = single();
-        let engine = cluster.engine(1);
-        let deadline = tokio::time::Instant::now() + super::cluster::SOON;
-        cluster.test.block_on(engine.propose(b"unknown".to_vec(), deadline)).unwrap();
-    }
-}
-
-#[test]
-fn an_unknown_command_is_not_skipped_at_the_next_start_either() {
-    let name = "an_unknown_command_is_not_skipped_at_the_next_start_either";
+fn an_unknown_command_ends_the_process_and_is_never_skipped() {
+    let name =
+        "engine::tests::storage_rules::an_unknown_command_ends_the_process_and_is_never_skipped";
     if expect_halt(name, "a command this build does not") {
-        let cluster = single();
-        let engine = cluster.engine(1);
-        let deadline = tokio::time::Instant::now() + super::cluster::SOON;
-        drop(set("k", "v"));
-        cluster.test.block_on(engine.propose(b"unknown".to_vec(), deadline)).unwrap();
+        propose_unknown(&single());
     }
 }

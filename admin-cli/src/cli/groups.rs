@@ -1,0 +1,352 @@
+//! The grammar of the groups of commands.
+
+use super::Format;
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
+use std::{path::PathBuf, time::Duration};
+
+fn span(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| format!("{error}; write it like 30m or 1h"))
+}
+
+/// `context`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ContextCommand {
+    /// List the contexts; `*` marks the current one
+    List,
+    /// Make a context the current one
+    Use {
+        /// The context
+        name: String,
+    },
+    /// Add a context with the servers, authority and token file given by --server, --ca-file, --token-file
+    Add {
+        /// The new context
+        name: String,
+    },
+}
+
+/// `cluster`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClusterCommand {
+    /// Make a cluster of the one node that --server names; its init token is given by --token or --token-file
+    Init {
+        /// Name of the cluster; the node's setting when it is not given
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+    },
+    /// Tokens with which nodes join
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Show the nodes and how many of them may fail
+    Status,
+    /// Hand leadership to another node
+    TransferLeader {
+        /// The node that is to lead; one that is up to date when it is not given
+        #[arg(long, value_name = "NODE")]
+        to: Option<u64>,
+    },
+    /// Take a node out of service: no new agents, open sessions may end
+    Drain {
+        /// The node
+        node: u64,
+    },
+}
+
+/// `cluster token`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Make a token with which one node may join, once
+    Create {
+        /// How long it lives
+        #[arg(long, value_name = "DURATION", value_parser = span, default_value = "1h")]
+        expires: Duration,
+    },
+}
+
+/// `apply`.
+#[derive(Debug, Args)]
+pub(crate) struct ApplyOptions {
+    /// File, directory of *.yaml, *.yml and *.json, or `-` for stdin; may be repeated
+    #[arg(short = 'f', long = "file", value_name = "PATH", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Check and show what would change, change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Delete resources that the documents do not name
+    #[arg(long)]
+    pub(crate) prune: bool,
+    /// Why, for the audit
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) comment: String,
+}
+
+/// `diff`.
+#[derive(Debug, Args)]
+pub(crate) struct DiffOptions {
+    /// File, directory of *.yaml, *.yml and *.json, or `-` for stdin; may be repeated
+    #[arg(short = 'f', long = "file", value_name = "PATH", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Also show what `apply --prune` would delete
+    #[arg(long)]
+    pub(crate) prune: bool,
+}
+
+/// `get`.
+#[derive(Debug, Args)]
+pub(crate) struct GetOptions {
+    /// Kind, such as Target or policies
+    pub(crate) kind: String,
+    /// Name; all of the kind when it is not given
+    pub(crate) name: Option<String>,
+}
+
+/// A resource.
+#[derive(Debug, Args)]
+pub(crate) struct Named {
+    /// Kind, such as Target or policy
+    pub(crate) kind: String,
+    /// Name
+    pub(crate) name: String,
+}
+
+/// `delete`.
+#[derive(Debug, Args)]
+pub(crate) struct DeleteOptions {
+    #[command(flatten)]
+    pub(crate) what: Named,
+    /// Delete only this revision of it
+    #[arg(long, value_name = "REVISION")]
+    pub(crate) revision: Option<u64>,
+    /// Why, for the audit
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) comment: String,
+}
+
+/// `export`.
+#[derive(Debug, Args)]
+pub(crate) struct ExportOptions {
+    /// Only this kind
+    pub(crate) kind: Option<String>,
+}
+
+/// `holds`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum HoldsCommand {
+    /// List holds
+    List {
+        /// Only holds in this state
+        #[arg(long, value_enum)]
+        state: Option<StateName>,
+        /// Only holds of this target
+        #[arg(long)]
+        target: Option<String>,
+        /// Only holds of this agent
+        #[arg(long)]
+        agent: Option<String>,
+    },
+    /// Show a hold with all that a decision rests on
+    Show {
+        /// The hold's id
+        id: String,
+        /// Wait until it is settled, at most this long
+        #[arg(long, value_name = "DURATION", value_parser = span, num_args = 0..=1,
+              require_equals = true, default_missing_value = "7d")]
+        wait: Option<Duration>,
+    },
+    /// Approve exactly the operation that is shown
+    Approve(Decide),
+    /// Reject it
+    Reject(Decide),
+    /// Take a hold back, as an administrator
+    Withdraw {
+        /// The hold's id
+        id: String,
+        /// Why, for the audit
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        comment: String,
+    },
+    /// Print holds as they come and change, until Ctrl-C
+    Watch {
+        /// Resume behind this log index
+        #[arg(long, value_name = "INDEX")]
+        since_index: Option<u64>,
+    },
+}
+
+/// `holds approve` and `holds reject`.
+#[derive(Debug, Args)]
+pub(crate) struct Decide {
+    /// The hold's id
+    pub(crate) id: String,
+    /// Why, for the agent and the audit; some policies require it
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) comment: String,
+    /// The fingerprint that you have seen: decide about that and nothing else, without being asked
+    #[arg(long, value_name = "HEX")]
+    pub(crate) fingerprint: Option<String>,
+    /// Do not ask; decide about the hold as it is shown
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// After the decision, wait until the hold is settled, at most this long
+    #[arg(long, value_name = "DURATION", value_parser = span, num_args = 0..=1,
+          require_equals = true, default_missing_value = "7d")]
+    pub(crate) wait: Option<Duration>,
+}
+
+/// The states of a hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StateName {
+    /// Waits for decisions
+    Pending,
+    /// Approved, waits for its agent
+    Approved,
+    /// Admitted one operation
+    Consumed,
+    /// Rejected
+    Rejected,
+    /// Withdrawn
+    Withdrawn,
+    /// Its time ran out
+    Expired,
+    /// What it was judged under has changed
+    Invalidated,
+}
+
+/// `sessions`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SessionsCommand {
+    /// List open sessions
+    List {
+        /// Only sessions to this target
+        #[arg(long)]
+        target: Option<String>,
+        /// Only sessions of this agent
+        #[arg(long)]
+        agent: Option<String>,
+    },
+    /// Show a session
+    Show {
+        /// The session's id
+        id: String,
+    },
+    /// End a session
+    End {
+        /// The session's id
+        id: String,
+        /// Why, told to the agent
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        reason: String,
+    },
+}
+
+/// `audit`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// List events
+    Search {
+        #[command(flatten)]
+        filter: EventFilter,
+        /// At most this many events
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        limit: usize,
+    },
+    /// Print events as they come, until Ctrl-C
+    Tail {
+        #[command(flatten)]
+        filter: EventFilter,
+        /// How many of the last events to begin with
+        #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
+        lines: u64,
+    },
+    /// Write all events, with the head of the chain as last line
+    Export {
+        /// Form of the export
+        #[arg(long, value_enum, default_value_t = ExportFormat::Jsonl)]
+        format: ExportFormat,
+        /// Only events after this sequence; the file verifies from there on
+        #[arg(long, value_name = "SEQUENCE", default_value_t = 0)]
+        after: u64,
+    },
+    /// Prove that nothing is missing from, changed in or added to the chain
+    #[command(group = ArgGroup::new("what").required(true).args(["file", "live"]))]
+    Verify {
+        /// File written by `audit export --format jsonl`, `-` for stdin; needs no cluster
+        file: Option<PathBuf>,
+        /// Verify the running cluster: its whole chain, and that all nodes have the same
+        #[arg(long)]
+        live: bool,
+        /// The head that the chain must end at, known from elsewhere: SEQUENCE:HASH
+        #[arg(long, value_name = "HEAD", conflicts_with = "live")]
+        head: Option<String>,
+    },
+}
+
+/// Which events.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct EventFilter {
+    /// Only events of this agent
+    #[arg(long)]
+    pub(crate) agent: Option<String>,
+    /// Only events of this target
+    #[arg(long)]
+    pub(crate) target: Option<String>,
+    /// Only events with this verdict
+    #[arg(long, value_parser = ["allow", "hold", "deny"])]
+    pub(crate) verdict: Option<String>,
+    /// Only events of this kind, such as intent or decided
+    #[arg(long)]
+    pub(crate) kind: Option<String>,
+    /// Only events one of whose facts contains this text
+    #[arg(long)]
+    pub(crate) text: Option<String>,
+    /// Only events at or after this time (RFC 3339), or so long ago (2h)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Only events before this time (RFC 3339), or so long ago (2h)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+}
+
+/// The forms of an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// One JSON object a line
+    Jsonl,
+}
+
+/// `policy`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Check policies without a cluster
+    Check {
+        /// Files or directories of *.cedar (plain Cedar), *.yaml, *.yml and *.json (resource documents)
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+    },
+    /// Print the Cedar schema that policies are checked against
+    Schema,
+}
+
+/// `revoke`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RevokeCommand {
+    /// An agent or a reviewer: nothing is admitted for it any more, its sessions are closed
+    Identity {
+        /// Issuer, exactly as its provider writes it
+        issuer: String,
+        /// Subject within that issuer
+        subject: String,
+    },
+    /// A session
+    Session {
+        /// The session's id
+        id: String,
+    },
+}
+
+impl Format {
+    /// Whether more columns are wanted.
+    pub(crate) const fn is_wide(self) -> bool {
+        matches!(self, Self::Wide)
+    }
+}

@@ -1,0 +1,76 @@
+//! The sample resources of a development cluster, as documents that are also left in its directory to look at and change.
+
+use super::{directory::Directory, postgres_url::PostgresServer, state::State};
+use crate::files;
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// The name of the target.
+pub(super) const TARGET: &str = "orders";
+
+const PROVIDERS: &str = include_str!("sample/identity-providers.yaml");
+const BINDINGS: &str = include_str!("sample/bindings.yaml");
+const POLICY: &str = include_str!("sample/policy.yaml");
+const TARGETS: &str = include_str!("sample/target.yaml");
+
+/// Writes the documents: (file name, text).
+pub(super) fn write(
+    directory: &Directory,
+    state: &State,
+    server: Option<&PostgresServer>,
+) -> anyhow::Result<Vec<std::path::PathBuf>> {
+    let issuer = json!(state.issuer.url());
+    let ca_file = json!(directory.ca_file());
+    let providers = filled(PROVIDERS, &[("ISSUER", &issuer), ("CA_FILE", &ca_file)]);
+    let mut documents = vec![
+        ("identity-providers.yaml", providers),
+        ("bindings.yaml", BINDINGS.to_owned()),
+        ("policy.yaml", POLICY.to_owned()),
+    ];
+    if let Some(server) = server {
+        documents.push(("target.yaml", target(directory, server)?));
+    }
+    let written = documents.into_iter().map(|(name, text)| {
+        let path = directory.resources().join(name);
+        files::write_private(&path, text)?;
+        Ok(path)
+    });
+    written.collect()
+}
+
+fn target(directory: &Directory, server: &PostgresServer) -> anyhow::Result<String> {
+    let password = match &server.password {
+        Some(password) => {
+            let file = directory.target_password();
+            files::write_private(&file, password)?;
+            json!(reference(&file))
+        }
+        None => Value::Null,
+    };
+    let tls = match (&server.ca_file, server.local) {
+        (Some(ca_file), _) => json!({"mode": "verify-full", "ca_file": ca_file}),
+        (None, true) => json!({"mode": "disable"}),
+        (None, false) => json!({"mode": "verify-full"}),
+    };
+    Ok(filled(
+        TARGETS,
+        &[
+            ("ADDRESS", &json!(server.address)),
+            ("TLS", &tls),
+            ("DATABASE", &json!(server.database)),
+            ("USER", &json!(server.user)),
+            ("PASSWORD", &password),
+        ],
+    ))
+}
+
+fn reference(file: &Path) -> String {
+    format!("file:{}", file.display())
+}
+
+/// The text with each `${NAME}` replaced by its value in JSON, which YAML reads as the same.
+fn filled(text: &str, values: &[(&str, &Value)]) -> String {
+    values.iter().fold(text.to_owned(), |text, (name, value)| {
+        text.replace(&format!("${{{name}}}"), &value.to_string())
+    })
+}

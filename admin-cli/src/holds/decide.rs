@@ -1,0 +1,105 @@
+//! `holds approve` and `holds reject`. The fingerprint that is sent is the one of what was shown, or the one that the
+//! reviewer gave: never one that was fetched unseen.
+
+use super::{show, watch};
+use crate::{
+    cli::Decide,
+    failure::{Failure, Status},
+    output::Terminal,
+};
+use countersign_api::{
+    Client,
+    hold::{Choice, DecisionRequest, Hold},
+};
+use countersign_core::fingerprint::Fingerprint;
+use std::io::{self, BufRead as _, IsTerminal as _};
+
+/// Decides about one hold.
+pub(super) async fn run(
+    client: &Client,
+    choice: Choice,
+    wanted: Decide,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
+    let fingerprint = match &wanted.fingerprint {
+        Some(text) => {
+            let seen: Fingerprint =
+                text.parse().map_err(|error| Failure::usage(format!("--fingerprint: {error}")))?;
+            seen.to_string()
+        }
+        None => seen(client, choice, &wanted, terminal).await?,
+    };
+    let request = DecisionRequest {
+        decision: choice,
+        comment: wanted.comment,
+        fingerprint: Some(fingerprint),
+        for_seconds: 0,
+    };
+    let mut hold = client.decide(&wanted.id, &request).await?.body;
+    if let Some(at_most) = wanted.wait {
+        hold = watch::until_settled(client, &wanted.id, at_most, terminal).await?;
+    }
+    terminal.answer(&hold, |hold, _| said(hold, choice))?;
+    if wanted.wait.is_some() && choice == Choice::Approve { watch::outcome(&hold) } else { Ok(()) }
+}
+
+/// Shows the hold and asks, unless the reviewer said that it need not be asked; the fingerprint of what was shown.
+async fn seen(
+    client: &Client,
+    choice: Choice,
+    wanted: &Decide,
+    terminal: &mut Terminal,
+) -> Result<String, Failure> {
+    let hold = client.hold(&wanted.id).await?.body;
+    let shown = show::whole(&hold, terminal);
+    terminal.aside(&shown);
+    if wanted.yes {
+        return Ok(hold.fingerprint);
+    }
+    if !io::stdin().is_terminal() {
+        return Err(Failure::usage("nobody can be asked: stdin is not a terminal")
+            .hint("say --fingerprint with the fingerprint that you have seen, or --yes"));
+    }
+    let verb = verb(choice);
+    terminal.aside(&format!(
+        "\n{verb} exactly this? Type the first word of its key ({}) to {verb}:",
+        hold.key
+    ));
+    let mut typed = String::new();
+    io::stdin()
+        .lock()
+        .read_line(&mut typed)
+        .map_err(|error| Failure::failed(format!("cannot read stdin: {error}")))?;
+    let first = hold.key.split('-').next().unwrap_or_default();
+    if first.is_empty() || typed.trim() != first {
+        return Err(Failure::new(Status::Pending, "not decided: the word does not match"));
+    }
+    Ok(hold.fingerprint)
+}
+
+const fn verb(choice: Choice) -> &'static str {
+    match choice {
+        Choice::Approve => "approve",
+        Choice::Reject => "reject",
+    }
+}
+
+fn said(hold: &Hold, choice: Choice) -> String {
+    let done = match choice {
+        Choice::Approve => "approved",
+        Choice::Reject => "rejected",
+    };
+    let missing: u32 =
+        hold.reviewers.iter().map(|needed| needed.quorum.saturating_sub(needed.approvals)).sum();
+    let state = hold.state.name();
+    match (choice, hold.state.is_settled()) {
+        (Choice::Approve, false) if missing > 0 => {
+            format!(
+                "you {done} {}; it is {state} and needs more approvals: {}",
+                hold.id,
+                show::reviewers(hold)
+            )
+        }
+        (Choice::Approve | Choice::Reject, _) => format!("you {done} {}; it is {state}", hold.id),
+    }
+}

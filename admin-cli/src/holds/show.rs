@@ -1,0 +1,118 @@
+//! A hold in full: everything that a decision should rest on, nothing cut off, nothing that deceives the eye.
+
+use crate::{
+    output::{self, Terminal, Tone},
+    sessions,
+    visible::{visible, visible_lines},
+};
+use countersign_api::hold::{Choice, Decision, Hold, HoldState, Parameter};
+
+/// The whole hold for people.
+pub(super) fn whole(hold: &Hold, terminal: &Terminal) -> String {
+    let mut parts = vec![head(hold, terminal), text(hold)];
+    if !hold.operation.parameters.is_empty() {
+        parts.push(parameters(&hold.operation.parameters));
+    }
+    if !hold.operation.context.is_empty() {
+        let rows =
+            hold.operation.context.iter().map(|(name, value)| [visible(name), visible(value)]);
+        parts.push(output::table(["setting", "value"], rows));
+    }
+    if !hold.decisions.is_empty() {
+        parts.push(decisions(&hold.decisions));
+    }
+    parts.join("\n\n")
+}
+
+/// Who decides, and how far it is.
+pub(super) fn reviewers(hold: &Hold) -> String {
+    let each = hold
+        .reviewers
+        .iter()
+        .map(|needed| format!("{} {}/{}", visible(&needed.group), needed.approvals, needed.quorum));
+    each.collect::<Vec<_>>().join(", ")
+}
+
+fn head(hold: &Hold, terminal: &Terminal) -> String {
+    let state = terminal.toned(hold.state.name(), tone(hold.state));
+    let state = match &hold.state_reason {
+        Some(reason) => format!("{state}: {}", visible(reason)),
+        None => state,
+    };
+    let client = if hold.waiting { "waits for the answer" } else { "has gone; the hold is parked" };
+    let reason = if hold.reason_required { " (a comment is required)" } else { "" };
+    let mut pairs = vec![
+        ("hold", hold.id.clone()),
+        ("state", state),
+        ("agent", sessions::agent(&hold.agent)),
+        ("groups", visible(&hold.agent.groups.iter().cloned().collect::<Vec<_>>().join(", "))),
+        ("target", format!("{} ({})", hold.target, hold.protocol)),
+        ("operation", visible(&hold.operation.summary)),
+        ("actions", hold.operation.actions.join(", ")),
+        ("resources", visible(&hold.operation.resources.join(", "))),
+        ("held by", visible(&hold.rules.join(", "))),
+        ("decides", format!("{}{reason}", reviewers(hold))),
+        ("client", format!("{client} (node {})", hold.node)),
+        ("created", hold.created_at.to_string()),
+        ("expires", hold.expires_at.to_string()),
+        ("policy revision", hold.policy_revision.to_string()),
+        ("session", hold.session_id.clone()),
+        ("fingerprint", hold.fingerprint.clone()),
+        ("key", hold.key.clone()),
+    ];
+    if let Some(operation) = &hold.consumed_by {
+        pairs.push(("consumed by", operation.clone()));
+    }
+    output::pairs(&pairs)
+}
+
+const fn tone(state: HoldState) -> Tone {
+    match state {
+        HoldState::Pending => Tone::Waiting,
+        HoldState::Approved | HoldState::Consumed => Tone::Good,
+        HoldState::Rejected => Tone::Bad,
+        HoldState::Withdrawn | HoldState::Expired | HoldState::Invalidated => Tone::Plain,
+    }
+}
+
+fn text(hold: &Hold) -> String {
+    let operation = &hold.operation;
+    let mut lines = vec![format!("exact text, {} bytes:", operation.text_length)];
+    lines.extend(
+        visible_lines(&operation.text).map(|line| format!("  | {line}").trim_end().to_owned()),
+    );
+    if operation.text_base64.is_some() {
+        lines
+            .push("  (not UTF-8: -o json has the exact bytes in operation.text_base64)".to_owned());
+    }
+    lines.join("\n")
+}
+
+fn parameters(parameters: &[Parameter]) -> String {
+    let rows = parameters.iter().enumerate().map(|(place, parameter)| {
+        let value = match &parameter.shown {
+            Some(value) => visible(value),
+            None => "NULL".to_owned(),
+        };
+        let format = if parameter.format == 0 { "text" } else { "binary" };
+        [format!("${}", place + 1), value, format.to_owned(), parameter.type_oid.to_string()]
+    });
+    output::table(["parameter", "value", "format", "type oid"], rows)
+}
+
+fn decisions(decisions: &[Decision]) -> String {
+    let rows = decisions.iter().map(|decision| {
+        let choice = match decision.decision {
+            Choice::Approve => "approve",
+            Choice::Reject => "reject",
+        };
+        [
+            visible(&decision.reviewer.name),
+            choice.to_owned(),
+            decision.at.to_string(),
+            decision.node.to_string(),
+            visible(&decision.comment),
+        ]
+    });
+    output::table(["reviewer", "decision", "at", "node", "comment"], rows)
+}

@@ -1,0 +1,267 @@
+//! The command line as its users meet it: the real binary against a stub of the API, output and exit statuses as snapshots.
+
+use crate::{answers, stub::Stub};
+
+use insta::assert_snapshot;
+use serde_json::json;
+use std::{
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+/// The binary with an environment of its own.
+fn ctl(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_countersignctl"));
+    command
+        .args(arguments)
+        .env_clear()
+        .env("XDG_CONFIG_HOME", folder)
+        .env("COLUMNS", "100")
+        .stdin(Stdio::null());
+    command
+}
+
+/// What came of a command: status, stdout, stderr.
+fn told(output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let status = output.status.code().unwrap();
+    format!(
+        "status {status}\n--- stdout\n{}--- stderr\n{}",
+        text(&output.stdout),
+        text(&output.stderr)
+    )
+}
+
+/// Runs a command without a server.
+fn offline(arguments: &[&str]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    told(&ctl(folder.path(), arguments).output().unwrap())
+}
+
+/// Runs a command against the stub.
+fn online(stub: &Stub, arguments: &[&str]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let output = ctl(folder.path(), arguments)
+        .env("COUNTERSIGN_SERVER", stub.url())
+        .env("COUNTERSIGN_CA_FILE", stub.ca_file())
+        .env("COUNTERSIGN_TOKEN", "test-token")
+        .output()
+        .unwrap();
+    told(&output)
+}
+
+#[test]
+fn help_names_every_command_and_the_exit_statuses() {
+    assert_snapshot!(offline(&["--help"]));
+    assert_snapshot!(offline(&["holds", "approve", "--help"]));
+    assert_snapshot!(offline(&["dev", "--help"]));
+}
+
+#[test]
+fn a_command_line_that_cannot_be_understood_has_status_2() {
+    assert_snapshot!(offline(&["holds", "aprove", "x"]));
+    assert_snapshot!(offline(&["audit", "verify"]));
+    assert_snapshot!(offline(&["-o", "json", "holds", "show"]));
+}
+
+#[test]
+fn who_has_no_server_or_no_token_is_told_what_to_do() {
+    assert_snapshot!(offline(&["holds", "list"]));
+    assert_snapshot!(offline(&["holds", "list", "--server", "https://127.0.0.1:1"]));
+}
+
+#[test]
+fn a_node_that_cannot_be_reached_has_status_8() {
+    let arguments = ["whoami", "--server", "https://127.0.0.1:1", "--token", "t"];
+    let told = offline(&arguments);
+    assert!(told.starts_with("status 8\n"), "{told}");
+    assert!(told.contains("\n\nhint: "), "{told}");
+}
+
+#[test]
+fn problems_have_their_exit_statuses_and_stay_off_stdout() {
+    let cases = [
+        ("not-found", 404, 3),
+        ("not-identified", 401, 4),
+        ("forbidden", 403, 5),
+        ("not-in-group", 403, 5),
+        ("no-quorum", 503, 8),
+        ("hold-settled", 409, 9),
+        ("revision-conflict", 412, 9),
+        ("internal", 500, 1),
+        ("invalid", 422, 2),
+    ];
+    for (slug, http, status) in cases {
+        let problem = json!({
+            "type": format!("urn:countersign:problem:{slug}"), "title": "T", "status": http, "detail": "why",
+        });
+        let stub = Stub::start(vec![("GET /v1/holds/hold_1", http, problem)]);
+        let told = online(&stub, &["holds", "show", "hold_1", "-o", "json"]);
+        assert!(
+            told.starts_with(&format!("status {status}\n--- stdout\n--- stderr\n{{")),
+            "{slug}: {told}"
+        );
+        assert!(told.contains(&format!("\"exit_status\":{status}")), "{slug}: {told}");
+    }
+}
+
+#[test]
+fn holds_are_listed_as_a_table_and_as_json() {
+    let stub =
+        Stub::start(vec![("GET /v1/holds", 200, json!({"items": [answers::hold("pending")]}))]);
+    assert_snapshot!(online(&stub, &["holds", "list", "--state", "pending"]));
+    assert_snapshot!(online(&stub, &["holds", "list", "-o", "wide"]));
+    let told = online(&stub, &["holds", "list", "-o", "json"]);
+    let stdout = told.split("--- stdout\n").nth(1).unwrap().split("--- stderr").next().unwrap();
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(stdout).unwrap(),
+        json!([answers::hold("pending")])
+    );
+    assert!(
+        stub.requests()
+            .iter()
+            .any(|request| request.line == "GET /v1/holds?state=pending HTTP/1.1")
+    );
+}
+
+#[test]
+fn a_shown_hold_hides_nothing_and_deceives_nobody() {
+    let stub = Stub::start(vec![("GET /v1/holds/hold_1", 200, answers::hold("pending"))]);
+    assert_snapshot!(online(&stub, &["holds", "show", "hold_1"]));
+}
+
+#[test]
+fn an_approval_sends_the_fingerprint_of_what_was_shown() {
+    let stub = Stub::start(vec![
+        ("GET /v1/holds/hold_1", 200, answers::hold("pending")),
+        ("POST /v1/holds/hold_1/decision", 200, answers::hold("approved")),
+    ]);
+    let told = online(&stub, &["holds", "approve", "hold_1", "--yes", "--comment", "fine"]);
+    assert!(told.starts_with("status 0\n"), "{told}");
+    assert!(told.contains("exact text, 47 bytes:"), "{told}");
+    let sent =
+        stub.requests().into_iter().find(|request| request.line.starts_with("POST ")).unwrap();
+    let body: serde_json::Value = serde_json::from_str(&sent.body).unwrap();
+    let expected = json!({
+        "decision": "approve", "comment": "fine", "fingerprint": answers::FINGERPRINT, "for_seconds": 0,
+    });
+    assert_eq!(body, expected);
+}
+
+#[test]
+fn nobody_approves_unasked_and_unseen() {
+    let stub = Stub::start(vec![("GET /v1/holds/hold_1", 200, answers::hold("pending"))]);
+    let told = online(&stub, &["holds", "approve", "hold_1"]);
+    assert!(told.starts_with("status 2\n"), "{told}");
+    assert!(stub.requests().iter().all(|request| request.line.starts_with("GET ")));
+}
+
+#[test]
+fn a_fingerprint_that_was_seen_elsewhere_is_sent_as_it_is() {
+    let stub =
+        Stub::start(vec![("POST /v1/holds/hold_1/decision", 200, answers::hold("rejected"))]);
+    let other = "cd".repeat(32);
+    let told =
+        online(&stub, &["holds", "reject", "hold_1", "--fingerprint", &other, "--comment", "no"]);
+    assert!(told.starts_with("status 0\n"), "{told}");
+    assert_eq!(stub.requests().len(), 1);
+    assert!(stub.requests()[0].body.contains(&other));
+}
+
+#[test]
+fn the_status_of_the_cluster_ends_in_a_verdict() {
+    let stub = Stub::start(vec![("GET /v1/cluster", 200, answers::cluster(1))]);
+    assert_snapshot!(online(&stub, &["cluster", "status"]));
+    let stub = Stub::start(vec![("GET /v1/cluster", 200, answers::cluster(0))]);
+    assert_snapshot!(online(&stub, &["cluster", "status"]));
+}
+
+#[test]
+fn a_diff_shows_the_lines_that_differ() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("policy.yaml");
+    std::fs::write(&file, "kind: Policy\nname: sample\nspec:\n  cedar: |\n    permit();\n")
+        .unwrap();
+    let stub = Stub::start(vec![("POST /v1/apply", 200, answers::applied())]);
+    assert_snapshot!(online(&stub, &["diff", "-f", file.to_str().unwrap()]));
+    let sent: serde_json::Value = serde_json::from_str(&stub.requests()[0].body).unwrap();
+    assert_eq!(sent["dry_run"], true);
+    assert_eq!(sent["documents"][0]["spec"]["cedar"], "permit();\n");
+}
+
+#[test]
+fn a_document_that_cannot_be_read_is_named_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.yaml"), "kind: Policy\nname: a\nname: b\nspec: {}\n")
+        .unwrap();
+    let output =
+        ctl(folder.path(), &["apply", "-f", "a.yaml"]).current_dir(folder.path()).output().unwrap();
+    assert_snapshot!(told(&output));
+}
+
+#[test]
+fn an_exported_chain_is_verified_and_a_cut_one_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let zero = "0".repeat(64);
+    let header =
+        r#"{"export":{"format":"countersign-audit-export-v1","cluster_id":"c","after":0}}"#;
+    let head = json!({"head": {"sequence": 0, "hash": zero, "index": 9, "at": "2026-11-22T20:00:00.000Z", "cluster_id": "c", "node": 1}});
+    std::fs::write(folder.path().join("whole.jsonl"), format!("{header}\n{head}\n")).unwrap();
+    std::fs::write(folder.path().join("cut.jsonl"), format!("{header}\n")).unwrap();
+    let run = |file| {
+        ctl(folder.path(), &["audit", "verify", file]).current_dir(folder.path()).output().unwrap()
+    };
+    assert_snapshot!(told(&run("whole.jsonl")));
+    assert_snapshot!(told(&run("cut.jsonl")));
+}
+
+#[test]
+fn policies_are_checked_without_a_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "permit(principal, action == Action::\"postgres:fly\", resource);\n";
+    std::fs::write(folder.path().join("p.cedar"), text).unwrap();
+    let output = ctl(folder.path(), &["policy", "check", "p.cedar"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert_snapshot!(told(&output));
+}
+
+#[test]
+fn contexts_are_added_listed_and_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| told(&ctl(folder.path(), arguments).output().unwrap());
+    let add =
+        run(&["context", "add", "prod", "--server", "https://a:1", "--server", "https://b:2"]);
+    assert!(add.starts_with("status 0\n"), "{add}");
+    run(&["context", "add", "test", "--server", "https://c:3"]);
+    run(&["context", "use", "test"]);
+    assert_snapshot!(run(&["context", "list"]));
+    assert!(run(&["context", "use", "nowhere"]).starts_with("status 3\n"));
+    let file = folder.path().join("countersign/contexts.toml");
+    let mode =
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(file).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn completions_of_every_shell_know_the_commands() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let told = offline(&["completion", shell]);
+        assert!(told.starts_with("status 0\n"), "{shell}");
+        for word in ["holds", "transfer-leader", "partition"] {
+            assert!(told.contains(word), "{shell} does not complete {word}");
+        }
+    }
+    assert_snapshot!(offline(&["completion", "fish"]));
+}
+
+#[test]
+fn manual_pages_are_written_for_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("man");
+    assert!(offline(&["man", dir.to_str().unwrap()]).starts_with("status 0\n"));
+    for page in ["countersignctl.1", "countersignctl-holds-approve.1", "countersignctl-dev-up.1"] {
+        assert!(dir.join(page).is_file(), "{page}");
+    }
+}

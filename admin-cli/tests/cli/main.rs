@@ -1,0 +1,8 @@
+//! The command line as its users meet it. Nothing is tested here of what a node does.
+
+#[cfg(test)]
+mod answers;
+#[cfg(test)]
+mod cases;
+#[cfg(test)]
+mod stub;

@@ -1,0 +1,106 @@
+//! `countersign-chaos`: runs, and judges what was written down.
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use countersign_chaos::{
+    history::History,
+    invariant,
+    report::report,
+    run::{Plan, run},
+};
+use rand::RngExt;
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+/// Breaks a Countersign cluster in every way it knows, and checks that the invariants hold.
+#[derive(Debug, Parser)]
+#[command(name = "countersign-chaos", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Real node processes on loopback, with real clients, under faults.
+    Run {
+        /// How long faults and traffic last.
+        #[arg(long, default_value_t = 2)]
+        minutes: u64,
+        /// How many nodes.
+        #[arg(long, default_value_t = 3)]
+        nodes: usize,
+        /// How many agents.
+        #[arg(long, default_value_t = 12)]
+        agents: usize,
+        /// What every choice is derived from; drawn when it is not given.
+        #[arg(long)]
+        seed: Option<u64>,
+        /// Where the history goes; a temporary folder when it is not given. Kept when an invariant is violated.
+        #[arg(long)]
+        dir: Option<PathBuf>,
+        /// What is run: all faults against PostgreSQL.
+        #[arg(long, default_value = "postgres", value_parser = ["postgres"])]
+        profile: String,
+        /// An executable to be run instead of `countersign`.
+        #[arg(long)]
+        node_binary: Option<PathBuf>,
+    },
+    /// Judges a recorded history again.
+    Check {
+        /// The folder of the history.
+        dir: PathBuf,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()))
+        .with_writer(std::io::stderr)
+        .init();
+    // Only fails when a provider is installed already, which is as good.
+    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+    match carry_out(Arguments::parse().command).await {
+        Ok(code) => code,
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn carry_out(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Check { dir } => judge(&dir, &format!("countersign-chaos check {}", dir.display())),
+        Command::Run { minutes, nodes, agents, seed, dir, profile: _, node_binary } => {
+            let seed = seed.unwrap_or_else(|| rand::rng().random());
+            let temporary = tempfile::Builder::new().prefix("countersign-chaos-").tempdir()?;
+            let keep = dir.is_some();
+            let dir = dir.unwrap_or_else(|| temporary.path().to_owned());
+            // The target's account must be able to enter.
+            let lasts = Duration::from_secs(minutes * 60);
+            let plan = Plan { dir, nodes, agents, lasts, seed, node_binary };
+            let history = run(&plan).await?;
+            let again = format!("countersign-chaos run --minutes {minutes} --nodes {nodes} --agents {agents} --seed {seed}");
+            let code = judge(&history, &again)?;
+            if code != ExitCode::SUCCESS && !keep {
+                let kept = temporary.keep();
+                complain(&format!("the history is kept in {}", kept.join("history").display()));
+            }
+            Ok(code)
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the report is this program's output")]
+fn judge(history: &std::path::Path, again: &str) -> Result<ExitCode> {
+    let history = History::read(history)?;
+    let violations = invariant::check(&history);
+    print!("{}", report(&history, &violations, again));
+    Ok(if violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+#[expect(clippy::print_stderr, reason = "errors of this program")]
+fn complain(message: &str) {
+    eprintln!("{message}");
+}

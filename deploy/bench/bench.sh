@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# What the gateway costs, in one run: point reads direct and through a node, intents committed a second beside etcd's puts,
+# and the throughput of a large result. README.md beside it has the numbers and what limits them.
+#
+#   bash deploy/bench/bench.sh [--secs 5] [--rounds 3] [--clients "1 16 64"] [--in-flight "1 64 256"] [--stream-mb 1024]
+#                              [--only reads|intents|stream]
+#
+# It starts a private PostgreSQL and a cluster of three nodes on loopback and stops them. etcd (Debian: etcd-server,
+# etcd-client) and h2load (nghttp2-client) are used when they are installed. Data go to CS_BENCH_DIR (default /var/tmp),
+# which must be a real disk: the log of the cluster is synced to it.
+set -euo pipefail
+ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
+cd "$ROOT"
+# shellcheck source=../build-env.sh
+source deploy/build-env.sh
+# shellcheck source=../private-postgres.sh
+source deploy/private-postgres.sh
+
+SCALE=10 SECS=5 ROUNDS=3 CLIENTS="1 16 64" IN_FLIGHT="1 64 256" STREAM_MB=1024 ONLY=all
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --secs) SECS="$2"; shift 2 ;;
+    --rounds) ROUNDS="$2"; shift 2 ;;
+    --clients) CLIENTS="$2"; shift 2 ;;
+    --in-flight) IN_FLIGHT="$2"; shift 2 ;;
+    --stream-mb) STREAM_MB="$2"; shift 2 ;;
+    --only) ONLY="$2"; shift 2 ;;
+    *) sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
+  esac
+done
+
+PLACE="$(mktemp -d "${CS_BENCH_DIR:-/var/tmp}/countersign-bench.XXXXXX")"
+chmod 755 "$PLACE"
+CTL="$CS_BIN/countersignctl"
+ETCD_PIDS=()
+
+stop_all() {
+  local status=$? pid
+  trap - EXIT INT TERM
+  for pid in "${ETCD_PIDS[@]}"; do kill "$pid" 2>/dev/null || true; done
+  if [ -x "$CTL" ]; then "$CTL" dev --dir "$PLACE/dev" down >/dev/null 2>&1 || true; fi
+  cs_postgres_stop "$PLACE/pg"
+  rm -rf "$PLACE"
+  exit "$status"
+}
+trap stop_all EXIT
+trap 'exit 130' INT TERM
+
+wanted() { [ "$ONLY" = all ] || [ "$ONLY" = "$1" ]; }
+
+# The direct rows go over TLS too, as the gateway's clients do.
+postgres() {
+  mkdir -p "$PLACE/tls"
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost \
+    -addext subjectAltName=IP:127.0.0.1 -keyout "$PLACE/tls/key.pem" -out "$PLACE/tls/cert.pem" 2>/dev/null
+  chmod 600 "$PLACE/tls/key.pem"
+  if [ "$(id -u)" = 0 ]; then chown -R postgres: "$PLACE/tls"; fi
+  CS_POSTGRES_SETTINGS="ssl = on\nssl_cert_file = '$PLACE/tls/cert.pem'\nssl_key_file = '$PLACE/tls/key.pem'\nshared_buffers = 512MB\nsynchronous_commit = off\nautovacuum = off\nmax_wal_size = 4GB\nmax_parallel_workers_per_gather = 0\n"
+  cs_postgres_start "$PLACE/pg"
+  PGPASSWORD="$CS_POSTGRES_PASSWORD" pgbench -q -i -s "$SCALE" -h 127.0.0.1 -p "$CS_POSTGRES_PORT" -U postgres orders \
+    >"$PLACE/init.log" 2>&1
+  cs_postgres_truth orders >/dev/null <<SQL
+CREATE UNLOGGED TABLE big (part int NOT NULL, body text NOT NULL);
+INSERT INTO big SELECT p, repeat(md5(n::text), 32) FROM generate_series(1, $((STREAM_MB / 64))) p, generate_series(1, 65536) n;
+CREATE INDEX ON big (part);
+ANALYZE;
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO orders_app;
+SQL
+}
+
+# Three etcd with their data on the same disk, all defaults.
+etcds() {
+  local number peers='' ports=() number_port
+  command -v etcd >/dev/null && command -v h2load >/dev/null && command -v etcdctl >/dev/null || return 0
+  for number in 1 2 3; do
+    ports+=("$(cs_free_port) $(cs_free_port)")
+    number_port="${ports[$((number - 1))]#* }"
+    peers+="${peers:+,}e$number=http://127.0.0.1:$number_port"
+  done
+  CS_BENCH_ETCD=''
+  for number in 1 2 3; do
+    local client="${ports[$((number - 1))]% *}" peer="${ports[$((number - 1))]#* }"
+    etcd --name "e$number" --data-dir "$PLACE/etcd-$number" --listen-client-urls "http://127.0.0.1:$client" \
+      --advertise-client-urls "http://127.0.0.1:$client" --listen-peer-urls "http://127.0.0.1:$peer" \
+      --initial-advertise-peer-urls "http://127.0.0.1:$peer" --initial-cluster "$peers" --logger zap \
+      >"$PLACE/etcd-$number.log" 2>&1 &
+    ETCD_PIDS+=($!)
+    CS_BENCH_ETCD+="${CS_BENCH_ETCD:+,}127.0.0.1:$client"
+  done
+  export CS_BENCH_ETCD CS_BENCH_ETCD_PIDS="${ETCD_PIDS[*]}"
+}
+
+cs_packages postgresql postgresql-client postgresql-contrib python3 openssl procps util-linux || true
+cs_toolchain
+cs_own_build
+cargo build --locked --quiet --package countersign-node --package countersign-admin --bins
+cs_say "preparing: PostgreSQL with pgbench's tables (scale $SCALE) and $STREAM_MB MB of rows, three nodes"
+postgres
+"$CTL" dev --dir "$PLACE/dev" up --nodes 3 --postgres "$CS_POSTGRES_URL" >"$PLACE/up.log" 2>&1 \
+  || { cat "$PLACE/up.log" >&2; cs_fail "the cluster does not start"; }
+(umask 077 && "$CTL" dev --dir "$PLACE/dev" env | sed 's/^CS_/export CS_/' >"$PLACE/env")
+# shellcheck disable=SC1091 # written just now
+source "$PLACE/env"
+if wanted intents; then etcds; fi
+
+export CS_BENCH_SECS="$SECS" CS_BENCH_ROUNDS="$ROUNDS" CS_BENCH_CLIENTS="$CLIENTS" CS_BENCH_IN_FLIGHT="$IN_FLIGHT" \
+  CS_BENCH_STREAM_MB="$STREAM_MB" CS_BENCH_ONLY="$ONLY" CS_BENCH_PLACE="$PLACE" CS_BENCH_SCALE="$SCALE" \
+  CS_POSTGRES_PORT CS_POSTGRES_PASSWORD
+python3 deploy/bench/measure.py

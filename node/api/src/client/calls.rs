@@ -1,0 +1,195 @@
+//! Every route as a method.
+
+use super::{
+    Answer, Client, ClientError,
+    transport::{Call, Repeat},
+};
+use crate::{
+    agent::Caller,
+    audit::{AuditEvent, AuditHead, AuditQuery},
+    cluster::{
+        Cluster, DrainAnswer, InitAnswer, InitRequest, JoinAnswer, JoinRequest, JoinToken,
+        JoinTokenRequest, Readiness, TransferRequest,
+    },
+    hold::{DecisionRequest, Hold, HoldQuery, WithdrawRequest},
+    page::{Page, Paging},
+    policy::{PolicyCheck, PolicyCheckRequest, PolicySchema},
+    resource::{ApplyAnswer, ApplyRequest, Kind, PutRequest, Resource},
+    revocation::{Revocation, RevocationRequest},
+    session::{EndRequest, Session, SessionQuery},
+};
+use reqwest::{Method, header};
+use serde::{Serialize, de::DeserializeOwned};
+
+type Result<T> = std::result::Result<Answer<T>, ClientError>;
+
+impl Client {
+    /// Whom the node takes the caller for.
+    pub async fn whoami(&self) -> Result<Caller> {
+        self.send(Call::get(&["v1", "whoami"])).await
+    }
+
+    /// One page of holds.
+    pub async fn holds(&self, query: &HoldQuery) -> Result<Page<Hold>> {
+        self.send(Call::get(&["v1", "holds"]).query(query)).await
+    }
+
+    /// A hold.
+    pub async fn hold(&self, id: &str) -> Result<Hold> {
+        self.send(Call::get(&["v1", "holds", id])).await
+    }
+
+    /// Decides about a hold. The same decision of the same reviewer may be sent again.
+    pub async fn decide(&self, id: &str, request: &DecisionRequest) -> Result<Hold> {
+        self.post(&["v1", "holds", id, "decision"], request, Repeat::Safe).await
+    }
+
+    /// Withdraws a hold.
+    pub async fn withdraw(&self, id: &str, request: &WithdrawRequest) -> Result<Hold> {
+        self.post(&["v1", "holds", id, "withdraw"], request, Repeat::Safe).await
+    }
+
+    /// One page of sessions.
+    pub async fn sessions(&self, query: &SessionQuery) -> Result<Page<Session>> {
+        self.send(Call::get(&["v1", "sessions"]).query(query)).await
+    }
+
+    /// A session.
+    pub async fn session(&self, id: &str) -> Result<Session> {
+        self.send(Call::get(&["v1", "sessions", id])).await
+    }
+
+    /// Ends a session, on whichever node it is.
+    pub async fn end_session(&self, id: &str, request: &EndRequest) -> Result<Session> {
+        self.post(&["v1", "sessions", id, "end"], request, Repeat::Safe).await
+    }
+
+    /// One page of audit events.
+    pub async fn audit_events(&self, query: &AuditQuery) -> Result<Page<AuditEvent>> {
+        self.send(Call::get(&["v1", "audit", "events"]).query(query)).await
+    }
+
+    /// The head of the audit chain.
+    pub async fn audit_head(&self) -> Result<AuditHead> {
+        self.send(Call::get(&["v1", "audit", "head"])).await
+    }
+
+    /// One page of the resources of all kinds.
+    pub async fn resources(&self, paging: &Paging) -> Result<Page<Resource>> {
+        self.send(Call::get(&["v1", "resources"]).query(paging)).await
+    }
+
+    /// One page of the resources of a kind.
+    pub async fn resources_of(&self, kind: Kind, paging: &Paging) -> Result<Page<Resource>> {
+        self.send(Call::get(&["v1", "resources", kind.name()]).query(paging)).await
+    }
+
+    /// A resource.
+    pub async fn resource(&self, kind: Kind, name: &str) -> Result<Resource> {
+        self.send(Call::get(&["v1", "resources", kind.name(), name])).await
+    }
+
+    /// Creates or changes a resource. `expected` is the revision it must have, 0 when it must not exist.
+    pub async fn put_resource(
+        &self,
+        kind: Kind,
+        name: &str,
+        request: &PutRequest,
+        expected: Option<u64>,
+    ) -> Result<Resource> {
+        let call =
+            Call::new(Method::PUT, &["v1", "resources", kind.name(), name], Repeat::OnlyUnsent);
+        let call = match expected {
+            Some(0) => call.header(header::IF_NONE_MATCH, "*"),
+            Some(revision) => call.header(header::IF_MATCH, format!("\"{revision}\"")),
+            None => call,
+        };
+        self.send(call.json(request)?).await
+    }
+
+    /// Deletes a resource. `expected` is the revision it must have.
+    pub async fn delete_resource(
+        &self,
+        kind: Kind,
+        name: &str,
+        expected: Option<u64>,
+    ) -> Result<()> {
+        let call =
+            Call::new(Method::DELETE, &["v1", "resources", kind.name(), name], Repeat::OnlyUnsent);
+        let call = match expected {
+            Some(revision) => call.header(header::IF_MATCH, format!("\"{revision}\"")),
+            None => call,
+        };
+        self.send(call).await
+    }
+
+    /// Applies documents, all or none.
+    pub async fn apply(&self, request: &ApplyRequest) -> Result<ApplyAnswer> {
+        let repeat = if request.dry_run { Repeat::Safe } else { Repeat::OnlyUnsent };
+        self.post(&["v1", "apply"], request, repeat).await
+    }
+
+    /// Compiles policy texts without applying them.
+    pub async fn check_policy(&self, request: &PolicyCheckRequest) -> Result<PolicyCheck> {
+        self.post(&["v1", "policy", "check"], request, Repeat::Safe).await
+    }
+
+    /// The schema that policies are validated against.
+    pub async fn policy_schema(&self) -> Result<PolicySchema> {
+        self.send(Call::get(&["v1", "policy", "schema"])).await
+    }
+
+    /// The cluster as the asked node sees it.
+    pub async fn cluster(&self) -> Result<Cluster> {
+        self.send(Call::get(&["v1", "cluster"])).await
+    }
+
+    /// Makes a cluster of the asked node. The client's token is the node's init token.
+    pub async fn init(&self, request: &InitRequest) -> Result<InitAnswer> {
+        self.post(&["v1", "cluster", "init"], request, Repeat::OnlyUnsent).await
+    }
+
+    /// Makes a one-time join token.
+    pub async fn create_join_token(&self, request: &JoinTokenRequest) -> Result<JoinToken> {
+        self.post(&["v1", "cluster", "tokens"], request, Repeat::OnlyUnsent).await
+    }
+
+    /// Joins the cluster. The client's token is the join token. The same request with the same key may be sent again.
+    pub async fn join(&self, request: &JoinRequest) -> Result<JoinAnswer> {
+        self.post(&["v1", "cluster", "join"], request, Repeat::Safe).await
+    }
+
+    /// Hands leadership to another voter.
+    pub async fn transfer_leader(&self, request: &TransferRequest) -> Result<Cluster> {
+        self.post(&["v1", "cluster", "transfer-leader"], request, Repeat::OnlyUnsent).await
+    }
+
+    /// Takes the asked node out of service.
+    pub async fn drain(&self) -> Result<DrainAnswer> {
+        self.send(Call::new(Method::POST, &["v1", "cluster", "drain"], Repeat::OnlyUnsent)).await
+    }
+
+    /// Puts the asked node into service again.
+    pub async fn undrain(&self) -> Result<DrainAnswer> {
+        self.send(Call::new(Method::POST, &["v1", "cluster", "undrain"], Repeat::OnlyUnsent)).await
+    }
+
+    /// Revokes an identity or a session.
+    pub async fn revoke(&self, request: &RevocationRequest) -> Result<Revocation> {
+        self.post(&["v1", "revocations"], request, Repeat::Safe).await
+    }
+
+    /// Whether the asked node may take agents. A node that is not ready answers too.
+    pub async fn readiness(&self) -> Result<Readiness> {
+        self.send(Call::get(&["readyz"]).query(&serde_json::json!({"verbose": true}))).await
+    }
+
+    async fn post<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        body: &impl Serialize,
+        repeat: Repeat,
+    ) -> Result<T> {
+        self.send(Call::new(Method::POST, path, repeat).json(body)?).await
+    }
+}

@@ -1,0 +1,136 @@
+//! The stream of hold events. When a node goes away it is resumed on another, right after the last event that was seen.
+
+use super::{
+    Client, ClientError,
+    sse::{Event, Parser},
+    transport::Call,
+};
+use crate::hold::HoldEvent;
+use futures::{Stream, stream};
+use reqwest::{Response, header};
+use std::{collections::VecDeque, time::Duration};
+
+/// The media type of the stream.
+pub(super) const EVENT_STREAM: &str = "text/event-stream";
+/// The longest silence on a stream that lives; the server breaks it every 15 s.
+const MAX_SILENCE: Duration = Duration::from_secs(45);
+/// How many times in a row a stream is opened again without a single event.
+const MAX_REOPENINGS: u32 = 5;
+
+/// Hold events, in the order of the log. It is not a stream of states: an event shows its hold as it stood when it was sent.
+#[derive(Debug)]
+pub struct HoldEvents {
+    client: Client,
+    last: Option<u64>,
+    open: Option<Open>,
+    ready: VecDeque<HoldEvent>,
+    reopenings: u32,
+}
+
+#[derive(Debug)]
+struct Open {
+    endpoint: String,
+    response: Response,
+    parser: Parser,
+}
+
+impl Client {
+    /// Follows the holds, from after log index `last`, or from now on.
+    pub fn hold_events(&self, last: Option<u64>) -> HoldEvents {
+        HoldEvents { client: self.clone(), last, open: None, ready: VecDeque::new(), reopenings: 0 }
+    }
+}
+
+impl HoldEvents {
+    /// The next event. An error is final when it is not about a node that went away.
+    pub async fn next(&mut self) -> Result<HoldEvent, ClientError> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                self.last = Some(event.index);
+                self.reopenings = 0;
+                return Ok(event);
+            }
+            match self.read().await {
+                Ok(()) => {}
+                Err(error) if error.is_passing() && self.reopenings < MAX_REOPENINGS => {
+                    self.open = None;
+                    self.reopenings += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The index of the last event, to go on from later.
+    pub fn last(&self) -> Option<u64> {
+        self.last
+    }
+
+    /// Opens the stream now instead of with the first event, so that nothing that happens after this is missed.
+    pub async fn connect(&mut self) -> Result<(), ClientError> {
+        if self.open.is_none() {
+            self.open = Some(self.reopen().await?);
+        }
+        Ok(())
+    }
+
+    /// The events as a stream that ends after its first error.
+    pub fn into_stream(self) -> impl Stream<Item = Result<HoldEvent, ClientError>> {
+        stream::unfold(Some(self), |events| async move {
+            let mut events = events?;
+            match events.next().await {
+                Ok(event) => Some((Ok(event), Some(events))),
+                Err(error) => Some((Err(error), None)),
+            }
+        })
+    }
+
+    /// Reads one piece of the stream, opening it first where needed.
+    async fn read(&mut self) -> Result<(), ClientError> {
+        if self.open.is_none() {
+            self.open = Some(self.reopen().await?);
+        }
+        let Some(open) = self.open.as_mut() else { return Ok(()) };
+        let piece = match tokio::time::timeout(MAX_SILENCE, open.response.chunk()).await {
+            Ok(Ok(Some(piece))) => piece,
+            Ok(Err(source)) => {
+                return Err(ClientError::Transport { endpoint: open.endpoint.clone(), source });
+            }
+            // Ended, or silent for longer than a living node is.
+            Ok(Ok(None)) | Err(_) => {
+                self.open = None;
+                self.reopenings += 1;
+                if self.reopenings < MAX_REOPENINGS {
+                    return Ok(());
+                }
+                let problem = "the event stream ended again and again".to_owned();
+                return Err(ClientError::Configuration { problem });
+            }
+        };
+        let wrong =
+            |detail: String| ClientError::Answer { endpoint: open.endpoint.clone(), detail };
+        let events = open.parser.push(&piece).map_err(|error| wrong(error.to_string()))?;
+        for event in events {
+            if let Some(event) = decoded(&event).map_err(wrong)? {
+                self.ready.push_back(event);
+            }
+        }
+        Ok(())
+    }
+
+    async fn reopen(&self) -> Result<Open, ClientError> {
+        let mut call = Call::get(&["v1", "holds", "events"]).header(header::ACCEPT, EVENT_STREAM);
+        if let Some(last) = self.last {
+            call = call.header(header::HeaderName::from_static("last-event-id"), last);
+        }
+        let (endpoint, response) = self.client.respond(call).await?;
+        Ok(Open { endpoint, response, parser: Parser::default() })
+    }
+}
+
+fn decoded(event: &Event) -> Result<Option<HoldEvent>, String> {
+    if event.name != "hold" {
+        return Ok(None);
+    }
+    serde_json::from_str(&event.data).map(Some).map_err(|error| error.to_string())
+}

@@ -1,0 +1,260 @@
+//! Holds and the decisions about them.
+
+use crate::{
+    agent::{Agent, Reviewer},
+    page::Paging,
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use utoipa::{IntoParams, ToSchema};
+
+/// The longest comment of a decision, in bytes.
+pub const MAX_COMMENT: usize = 4096;
+
+/// Where a hold stands.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, ToSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum HoldState {
+    /// Waits for decisions.
+    Pending,
+    /// Approved by a quorum; waits for its agent to claim it.
+    Approved,
+    /// Its approval admitted one operation.
+    Consumed,
+    /// Rejected.
+    Rejected,
+    /// Withdrawn by its agent or an administrator.
+    Withdrawn,
+    /// Its time ran out.
+    Expired,
+    /// What it was judged under has changed.
+    Invalidated,
+}
+
+impl HoldState {
+    /// Every state.
+    pub const ALL: &[Self] = &[
+        Self::Pending,
+        Self::Approved,
+        Self::Consumed,
+        Self::Rejected,
+        Self::Withdrawn,
+        Self::Expired,
+        Self::Invalidated,
+    ];
+
+    /// The name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Approved => "approved",
+            Self::Consumed => "consumed",
+            Self::Rejected => "rejected",
+            Self::Withdrawn => "withdrawn",
+            Self::Expired => "expired",
+            Self::Invalidated => "invalidated",
+        }
+    }
+
+    /// Whether nothing can change any more.
+    pub const fn is_settled(self) -> bool {
+        match self {
+            Self::Pending | Self::Approved => false,
+            Self::Consumed
+            | Self::Rejected
+            | Self::Withdrawn
+            | Self::Expired
+            | Self::Invalidated => true,
+        }
+    }
+}
+
+/// A hold: an operation that waits for humans, with everything that a decision should rest on.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Hold {
+    /// Its id.
+    pub id: String,
+    /// Where it stands.
+    pub state: HoldState,
+    /// What changed, when it is invalidated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_reason: Option<String>,
+    /// Log time of its making.
+    pub created_at: Timestamp,
+    /// Log time at which it expires.
+    pub expires_at: Timestamp,
+    /// Whose operation it is.
+    pub agent: Agent,
+    /// The session in which it was made.
+    pub session_id: String,
+    /// The target's name.
+    pub target: String,
+    /// The adapter's protocol.
+    pub protocol: String,
+    /// What is asked.
+    pub operation: Operation,
+    /// SHA-256 over everything that gives the operation its meaning; a decision repeats it.
+    pub fingerprint: String,
+    /// Four words of the fingerprint, which the agent was shown too.
+    pub key: String,
+    /// The policy revision it was judged under.
+    pub policy_revision: u64,
+    /// The rules that hold.
+    pub rules: Vec<String>,
+    /// Who decides.
+    pub reviewers: Vec<Requirement>,
+    /// Whether a decision needs a comment.
+    pub reason_required: bool,
+    /// The decisions made.
+    pub decisions: Vec<Decision>,
+    /// Whether a live client waits for the answer.
+    pub waiting: bool,
+    /// The node the client is attached to, or was last.
+    pub node: u64,
+    /// The operation that consumed the approval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consumed_by: Option<String>,
+}
+
+/// What an agent asks of a target.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Operation {
+    /// Its id.
+    pub id: String,
+    /// The text as it is forwarded. Where its bytes are not UTF-8, each bad one is shown as U+FFFD and `text_base64` has all.
+    pub text: String,
+    /// The exact bytes, when they are not UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text_base64: Option<String>,
+    /// The length of the exact bytes.
+    pub text_length: u64,
+    /// The bound values.
+    pub parameters: Vec<Parameter>,
+    /// One line for people, without values.
+    pub summary: String,
+    /// The actions it needs, ordered.
+    pub actions: Vec<String>,
+    /// What it acts on, ordered.
+    pub resources: Vec<String>,
+    /// Facts about the session and the operation, settings that change meaning among them.
+    pub context: BTreeMap<String, String>,
+}
+
+/// One bound value.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Parameter {
+    /// The value as a reviewer reads it; absent for null.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<String>,
+    /// The exact bytes; absent for null.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base64: Option<String>,
+    /// The wire format (PostgreSQL: 0 text, 1 binary).
+    pub format: u16,
+    /// The declared type (PostgreSQL: its oid; 0 when the agent left it to the target).
+    pub type_oid: u32,
+}
+
+/// So many distinct humans of a group.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Requirement {
+    /// The group.
+    pub group: String,
+    /// How many of its members must approve.
+    pub quorum: u32,
+    /// How many of its members have approved. A human in two groups counts for one of them only when the hold is decided.
+    pub approvals: u32,
+}
+
+/// Approve or reject.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Choice {
+    /// Let exactly this operation go on.
+    Approve,
+    /// End the hold.
+    Reject,
+}
+
+/// A decision as it was made.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Decision {
+    /// Who decided.
+    pub reviewer: Reviewer,
+    /// What.
+    pub decision: Choice,
+    /// Why, in the reviewer's words; may be empty.
+    pub comment: String,
+    /// Log time.
+    pub at: Timestamp,
+    /// The node that took it.
+    pub node: u64,
+}
+
+/// `POST /v1/holds/{id}/decision`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DecisionRequest {
+    /// Approve or reject.
+    pub decision: Choice,
+    /// Why; some policies require it. At most 4096 bytes.
+    #[serde(default)]
+    pub comment: String,
+    /// The fingerprint that the reviewer saw. Required.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(required)]
+    pub fingerprint: Option<String>,
+    /// Grant for this long instead of once. Only 0 (once) is known to this version.
+    #[serde(default)]
+    pub for_seconds: u64,
+}
+
+/// `POST /v1/holds/{id}/withdraw`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WithdrawRequest {
+    /// Why. At most 4096 bytes.
+    #[serde(default)]
+    pub comment: String,
+}
+
+/// Which holds are listed.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct HoldQuery {
+    /// Only holds in this state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(inline)]
+    pub state: Option<HoldState>,
+    /// Only holds of this target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// Only holds of the agent with this name or subject.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// `next` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// How many items, at most 1000; 100 when it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+}
+
+impl HoldQuery {
+    /// The page that is wanted.
+    pub fn paging(&self) -> Paging {
+        Paging { cursor: self.cursor.clone(), limit: self.limit }
+    }
+}
+
+/// One of the server-sent events of `GET /v1/holds/events`: event name `hold`, id = log index.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct HoldEvent {
+    /// The log index of the change.
+    pub index: u64,
+    /// The hold as it stood when the event was sent: never older than the change, and possibly newer.
+    pub hold: Hold,
+}

@@ -1,0 +1,148 @@
+//! IdentityProvider: whose tokens are believed, for whom, and which claims say what.
+
+use super::Invalid;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use utoipa::ToSchema;
+
+/// The most that a provider's clock may be off, in seconds.
+pub const MAX_LEEWAY_SECONDS: u32 = 120;
+/// The leeway when it is not said, in seconds.
+const DEFAULT_LEEWAY_SECONDS: u32 = 30;
+/// The most audiences of a provider.
+const MAX_AUDIENCES: usize = 16;
+
+/// The body of an IdentityProvider: its protocol, and that protocol's settings.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum IdentityProviderSpec {
+    /// OpenID Connect: the issuer is discovered, tokens are JWTs signed with its keys.
+    Oidc(OidcProvider),
+}
+
+/// An OpenID Connect issuer.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OidcProvider {
+    /// The issuer, exactly as its tokens say it; an https URL.
+    pub issuer: String,
+    /// The audiences that are accepted; a token must be for one of them.
+    pub audiences: Vec<String>,
+    /// Whose tokens these are.
+    #[serde(rename = "for")]
+    pub token_use: TokenUse,
+    /// Which claim says what.
+    #[serde(default)]
+    pub claims: Claims,
+    /// The certificates to trust when the issuer is asked (PEM), on every node; the system's when it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub ca_file: Option<PathBuf>,
+    /// The signature algorithms that are accepted.
+    #[serde(default = "default_algorithms")]
+    pub algorithms: Vec<TokenAlgorithm>,
+    /// How much the issuer's clock may be off, in seconds: at most 120.
+    #[serde(default = "default_leeway")]
+    pub leeway_seconds: u32,
+}
+
+fn default_algorithms() -> Vec<TokenAlgorithm> {
+    vec![TokenAlgorithm::Rs256, TokenAlgorithm::Es256]
+}
+
+fn default_leeway() -> u32 {
+    DEFAULT_LEEWAY_SECONDS
+}
+
+/// Whose tokens a provider issues. The two are never mixed: an agent's token is no reviewer's.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenUse {
+    /// Automation that connects to targets.
+    Agents,
+    /// Humans that use the API.
+    Reviewers,
+}
+
+/// A signature algorithm (RFC 7518, section 3.1).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, ToSchema)]
+pub enum TokenAlgorithm {
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    #[serde(rename = "RS256")]
+    Rs256,
+    /// ECDSA on P-256 with SHA-256.
+    #[serde(rename = "ES256")]
+    Es256,
+}
+
+/// Which claim says what.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Claims {
+    /// The subject; `sub` unless it is said.
+    pub subject: String,
+    /// The name shown to people; `preferred_username` unless it is said.
+    pub name: String,
+    /// The groups; `groups` unless it is said. Without the claim there are none.
+    pub groups: String,
+    /// The human an agent acts for; `owner` unless it is said.
+    pub owner: String,
+    /// Other names of the same human, compared with an agent's owner; `email` and `preferred_username` unless it is said.
+    pub also_known_as: Vec<String>,
+}
+
+impl Default for Claims {
+    fn default() -> Self {
+        Self {
+            subject: "sub".to_owned(),
+            name: "preferred_username".to_owned(),
+            groups: "groups".to_owned(),
+            owner: "owner".to_owned(),
+            also_known_as: vec!["email".to_owned(), "preferred_username".to_owned()],
+        }
+    }
+}
+
+impl IdentityProviderSpec {
+    pub(super) fn check(&self, found: &mut Vec<Invalid>) {
+        match self {
+            Self::Oidc(provider) => provider.check(found),
+        }
+    }
+}
+
+impl OidcProvider {
+    fn check(&self, found: &mut Vec<Invalid>) {
+        // OpenID Connect Discovery 1.0, section 3: https, without query and fragment.
+        let plain = self.issuer.strip_prefix("https://").is_some_and(|rest| {
+            !rest.is_empty() && !rest.starts_with('/') && !rest.contains(['?', '#', '@', ' '])
+        });
+        if !plain {
+            let message = "an issuer is an https URL without query, fragment and credentials";
+            found.push(Invalid::at("/oidc/issuer", message));
+        }
+        let empty = self.audiences.iter().any(|audience| audience.trim().is_empty());
+        if empty || self.audiences.is_empty() || self.audiences.len() > MAX_AUDIENCES {
+            let message = format!("name 1 to {MAX_AUDIENCES} audiences");
+            found.push(Invalid::at("/oidc/audiences", message));
+        }
+        if self.algorithms.is_empty() {
+            found.push(Invalid::at("/oidc/algorithms", "name at least one algorithm"));
+        }
+        if self.leeway_seconds > MAX_LEEWAY_SECONDS {
+            let message = format!("at most {MAX_LEEWAY_SECONDS}");
+            found.push(Invalid::at("/oidc/leeway_seconds", message));
+        }
+        if self.ca_file.as_ref().is_some_and(|file| !file.is_absolute()) {
+            found.push(Invalid::at("/oidc/ca_file", "the path is absolute"));
+        }
+        let Claims { subject, name, groups, owner, also_known_as: _ } = &self.claims;
+        for (claim, value) in
+            [("subject", subject), ("name", name), ("groups", groups), ("owner", owner)]
+        {
+            if value.is_empty() {
+                found.push(Invalid::at(format!("/oidc/claims/{claim}"), "a claim has a name"));
+            }
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Target: what agents reach. Only PostgreSQL targets are known to this version.
+
+use super::{Invalid, SecretReference};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, str::FromStr};
+use utoipa::ToSchema;
+
+/// The longest name of PostgreSQL (`NAMEDATALEN` - 1), in bytes.
+const MAX_POSTGRES_NAME: usize = 63;
+/// The port that an address without one means.
+const POSTGRES_PORT: u16 = 5432;
+
+/// The body of a Target: its protocol, and that protocol's settings.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum TargetSpec {
+    /// A PostgreSQL server.
+    Postgres(PostgresTarget),
+}
+
+/// A PostgreSQL server as agents reach it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PostgresTarget {
+    /// `host:port`, or `unix:/directory?port=5432` for the server's socket in that directory.
+    pub address: String,
+    /// How the connection is secured: verified TLS unless it is said otherwise.
+    #[serde(default)]
+    pub tls: TargetTls,
+    /// The databases that agents may name; the first is the default.
+    pub databases: Vec<String>,
+    /// The search path of every session.
+    #[serde(default = "default_search_path")]
+    pub search_path: Vec<String>,
+    /// The roles that agents may name, each with the login it means.
+    pub roles: BTreeMap<String, PostgresRole>,
+    /// Functions that are harmless to call, beyond those that the gateway knows: `name` or `schema.name`.
+    #[serde(default)]
+    pub allow_functions: Vec<String>,
+}
+
+fn default_search_path() -> Vec<String> {
+    vec!["public".to_owned()]
+}
+
+/// How the connection to a target is secured.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TargetTls {
+    /// Whether TLS is used.
+    #[serde(default)]
+    pub mode: TlsMode,
+    /// The certificates to trust (PEM), on every node; the system's when it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub ca_file: Option<PathBuf>,
+    /// The name in the target's certificate; the host of its address when it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_name: Option<String>,
+}
+
+/// Whether TLS is used towards a target.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TlsMode {
+    /// The target's certificate and name are verified.
+    #[default]
+    VerifyFull,
+    /// No TLS: only for unix sockets and loopback addresses.
+    Disable,
+}
+
+/// A role of a target.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PostgresRole {
+    /// The user that the gateway logs in as.
+    pub user: String,
+    /// A reference to its password: `file:/path` or `env:NAME`. None for targets that ask for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+    /// A role that may only read, taken on for reads that policy allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reader: Option<String>,
+    /// Whether an agent that names itself gets this role.
+    #[serde(default)]
+    pub default: bool,
+}
+
+/// A target's address.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum PostgresAddress {
+    /// A host and a port.
+    Tcp {
+        /// A name or an IP address.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// The socket of the server on this port, in this directory.
+    Unix {
+        /// The directory.
+        directory: PathBuf,
+        /// The port, which is part of the socket's name.
+        port: u16,
+    },
+}
+
+/// A text that is no address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an address is host:port, [ipv6]:port, or unix:/absolute/directory?port=5432")]
+pub struct AddressError;
+
+impl FromStr for PostgresAddress {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        if let Some(rest) = text.strip_prefix("unix:") {
+            let (directory, port) = match rest.split_once("?port=") {
+                Some((directory, port)) => (directory, port.parse().map_err(|_| AddressError)?),
+                None => (rest, POSTGRES_PORT),
+            };
+            let directory = PathBuf::from(directory);
+            return if directory.is_absolute() {
+                Ok(Self::Unix { directory, port })
+            } else {
+                Err(AddressError)
+            };
+        }
+        let (host, port) = text.rsplit_once(':').ok_or(AddressError)?;
+        let port = port.parse().map_err(|_| AddressError)?;
+        let host = match host.strip_prefix('[') {
+            Some(host) => host.strip_suffix(']').ok_or(AddressError)?,
+            None if host.contains(':') => return Err(AddressError),
+            None => host,
+        };
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
+        if port == 0 || host.is_empty() || !host.chars().all(plain) {
+            return Err(AddressError);
+        }
+        Ok(Self::Tcp { host: host.to_owned(), port })
+    }
+}
+
+impl PostgresAddress {
+    /// Whether a connection without TLS cannot leave the machine.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Unix { .. } => true,
+            Self::Tcp { host, .. } => host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()),
+        }
+    }
+}
+
+impl TargetSpec {
+    pub(super) fn check(&self, found: &mut Vec<Invalid>) {
+        match self {
+            Self::Postgres(target) => target.check(found),
+        }
+    }
+}
+
+impl PostgresTarget {
+    /// The address, read.
+    pub fn address(&self) -> Result<PostgresAddress, AddressError> {
+        self.address.parse()
+    }
+
+    fn check(&self, found: &mut Vec<Invalid>) {
+        self.check_connection(found);
+        if self.databases.is_empty() {
+            found.push(Invalid::at("/postgres/databases", "name at least one database"));
+        }
+        check_names("/postgres/databases", &self.databases, found);
+        check_names("/postgres/search_path", &self.search_path, found);
+        for (place, function) in self.allow_functions.iter().enumerate() {
+            if function.split('.').count() > 2 || function.split('.').any(str::is_empty) {
+                let at = format!("/postgres/allow_functions/{place}");
+                found.push(Invalid::at(at, "a function is `name` or `schema.name`"));
+            }
+        }
+        self.check_roles(found);
+    }
+
+    fn check_connection(&self, found: &mut Vec<Invalid>) {
+        let address = match self.address() {
+            Ok(address) => address,
+            Err(error) => {
+                found.push(Invalid::at("/postgres/address", error.to_string()));
+                return;
+            }
+        };
+        match self.tls.mode {
+            TlsMode::Disable if !address.is_local() => found.push(Invalid::at(
+                "/postgres/tls/mode",
+                "`disable` is only for unix sockets and loopback addresses: use verify-full",
+            )),
+            TlsMode::VerifyFull if matches!(address, PostgresAddress::Unix { .. }) => {
+                found.push(Invalid::at(
+                    "/postgres/tls/mode",
+                    "PostgreSQL speaks no TLS on unix sockets: say `mode: disable`",
+                ));
+            }
+            TlsMode::VerifyFull | TlsMode::Disable => {}
+        }
+        if self.tls.ca_file.as_ref().is_some_and(|file| !file.is_absolute()) {
+            found.push(Invalid::at("/postgres/tls/ca_file", "the path is absolute"));
+        }
+    }
+
+    fn check_roles(&self, found: &mut Vec<Invalid>) {
+        if self.roles.is_empty() {
+            found.push(Invalid::at("/postgres/roles", "define at least one role"));
+        }
+        if self.roles.values().filter(|role| role.default).count() > 1 {
+            found.push(Invalid::at("/postgres/roles", "only one role can be the default"));
+        }
+        for (name, role) in &self.roles {
+            let at = format!("/postgres/roles/{}", name.replace('~', "~0").replace('/', "~1"));
+            let names =
+                [("", Some(name)), ("/user", Some(&role.user)), ("/reader", role.reader.as_ref())];
+            for (part, value) in names {
+                if let Some(message) = value.and_then(|value| name_fault(value)) {
+                    found.push(Invalid::at(format!("{at}{part}"), message));
+                }
+            }
+            if let Some(Err(error)) = role.password.as_deref().map(str::parse::<SecretReference>) {
+                found.push(Invalid::at(format!("{at}/password"), error.to_string()));
+            }
+        }
+    }
+}
+
+fn check_names(at: &str, names: &[String], found: &mut Vec<Invalid>) {
+    for (place, name) in names.iter().enumerate() {
+        if let Some(message) = name_fault(name) {
+            found.push(Invalid::at(format!("{at}/{place}"), message));
+        }
+    }
+}
+
+fn name_fault(name: &str) -> Option<&'static str> {
+    if name.is_empty() {
+        Some("a name is not empty")
+    } else if name.len() > MAX_POSTGRES_NAME {
+        Some("a name of PostgreSQL has at most 63 bytes")
+    } else if name.chars().any(char::is_control) {
+        Some("a name has no control characters")
+    } else {
+        None
+    }
+}

@@ -1,0 +1,135 @@
+//! Documents that are accepted, and documents that are refused, each with the place of its fault.
+
+use super::*;
+use serde_json::{Value, json};
+
+fn check(kind: &str, spec: Value) -> Result<Document, Vec<String>> {
+    let document =
+        ResourceDocument { kind: kind.into(), name: "orders".into(), spec, revision: None };
+    Document::read(&document).map_err(|found| found.iter().map(ToString::to_string).collect())
+}
+
+fn target() -> Value {
+    json!({"postgres": {
+        "address": "127.0.0.1:5432", "tls": {"mode": "disable"}, "databases": ["orders"],
+        "roles": {"app": {"user": "orders_app", "password": "file:/run/pw", "default": true}}
+    }})
+}
+
+fn target_with(pointer: &str, value: Value) -> Value {
+    let mut spec = target();
+    let (parent, name) = pointer.rsplit_once('/').unwrap();
+    spec.pointer_mut(parent).unwrap()[name] = value;
+    spec
+}
+
+#[test]
+fn a_target_gets_its_documented_defaults() {
+    let document = check("Target", target()).unwrap();
+    let Spec::Target(TargetSpec::Postgres(target)) = document.spec else { panic!("a target") };
+    assert_eq!(target.search_path, ["public"]);
+    assert_eq!(target.address(), Ok(PostgresAddress::Tcp { host: "127.0.0.1".into(), port: 5432 }));
+}
+
+#[test]
+fn a_fault_in_a_target_is_told_with_its_place() {
+    let cases = [
+        ("/postgres/adress", json!("x"), "/spec/postgres/adress: unknown field"),
+        (
+            "/postgres/address",
+            json!("db.example.com:5432"),
+            "/spec/postgres/tls/mode: `disable` is only",
+        ),
+        ("/postgres/address", json!("nowhere"), "/spec/postgres/address: an address is host:port"),
+        ("/postgres/tls/mode", json!("prefer"), "/spec/postgres/tls/mode: unknown variant"),
+        ("/postgres/databases", json!([]), "/spec/postgres/databases: name at least one"),
+        (
+            "/postgres/databases",
+            json!(["a\u{0}b"]),
+            "/spec/postgres/databases/0: a name has no control",
+        ),
+        (
+            "/postgres/roles/app/password",
+            json!("hunter2"),
+            "/spec/postgres/roles/app/password: a secret is a reference",
+        ),
+        (
+            "/postgres/roles/app/password",
+            json!("file:pw"),
+            "/spec/postgres/roles/app/password: the path",
+        ),
+        (
+            "/postgres/roles/app/password",
+            json!("sealed:x"),
+            "/spec/postgres/roles/app/password: this version",
+        ),
+        ("/postgres/roles", json!({}), "/spec/postgres/roles: define at least one"),
+    ];
+    for (place, value, expected) in cases {
+        let found = check("Target", target_with(place, value)).unwrap_err();
+        assert!(found.iter().any(|fault| fault.starts_with(expected)), "{expected}: {found:?}");
+        assert!(!found.concat().contains("hunter2"), "a misplaced secret is not repeated");
+    }
+}
+
+#[test]
+fn kinds_of_later_versions_and_misspelt_kinds_are_refused_clearly() {
+    let fault = |kind: &str| check(kind, json!({})).unwrap_err().concat();
+    assert_eq!(fault("MaskRule"), "/kind: this version does not know MaskRule resources yet");
+    assert_eq!(fault("target"), "/kind: write it as `Target`");
+    assert!(fault("Tarjet").contains("does not know resources of kind `Tarjet`"));
+    assert!(
+        check("Target", json!({"ssh": {}})).unwrap_err().concat().contains("unknown variant `ssh`")
+    );
+}
+
+#[test]
+fn an_issuer_is_an_https_url() {
+    let provider = |issuer: &str| {
+        check(
+            "IdentityProvider",
+            json!({"oidc": {"issuer": issuer, "audiences": ["a"], "for": "agents"}}),
+        )
+    };
+    assert!(provider("https://id.example.com/realms/x").is_ok());
+    for issuer in ["http://id.example.com", "https://", "https://a@b", "https://a?b", ""] {
+        assert!(provider(issuer).is_err(), "{issuer}");
+    }
+}
+
+#[test]
+fn a_binding_has_a_known_role() {
+    assert!(check("Binding", json!({"provider": "p", "group": "g", "role": "admin"})).is_ok());
+    let found =
+        check("Binding", json!({"provider": "p", "group": "g", "role": "root"})).unwrap_err();
+    assert!(found.concat().starts_with("/spec/role: unknown variant `root`"), "{found:?}");
+}
+
+#[test]
+fn addresses_are_read_exactly() {
+    let read = |text: &str| text.parse::<PostgresAddress>();
+    assert_eq!(read("[::1]:5"), Ok(PostgresAddress::Tcp { host: "::1".into(), port: 5 }));
+    assert_eq!(
+        read("unix:/run/pg?port=6"),
+        Ok(PostgresAddress::Unix { directory: "/run/pg".into(), port: 6 })
+    );
+    assert_eq!(
+        read("unix:/run/pg"),
+        Ok(PostgresAddress::Unix { directory: "/run/pg".into(), port: 5432 })
+    );
+    for wrong in
+        ["", "a", "a:", "a:0", ":1", "::1:5", "unix:run", "unix:/run?port=x", "a b:1", "a:70000"]
+    {
+        assert!(read(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn changes_name_the_places_that_differ() {
+    let found =
+        changes(Some(&json!({"a": {"b/c": 1, "d": 2}})), Some(&json!({"a": {"b/c": 3, "e": 4}})));
+    let places: Vec<_> = found.iter().map(|change| change.pointer.as_str()).collect();
+    assert_eq!(places, ["/a/b~1c", "/a/d", "/a/e"]);
+    assert!(changes(Some(&json!({"a": 1})), Some(&json!({"a": 1}))).is_empty());
+    assert_eq!(changes(None, Some(&json!({}))).len(), 1);
+}

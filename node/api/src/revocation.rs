@@ -1,0 +1,34 @@
+//! Revocations: what must be out everywhere, at once.
+
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// `POST /v1/revocations`: exactly one of the two.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum RevocationRequest {
+    /// An agent or a reviewer, by issuer and subject.
+    Identity {
+        /// The issuer, exactly as its provider writes it.
+        issuer: String,
+        /// The subject within that issuer.
+        subject: String,
+    },
+    /// A session, by id.
+    Session {
+        /// The session's id.
+        id: String,
+    },
+}
+
+/// A revocation that is in the log.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Revocation {
+    /// The log index: a node that has applied it admits nothing more for what was revoked.
+    pub index: u64,
+    /// Log time.
+    pub at: Timestamp,
+    /// From when on it holds on every node, a partitioned one included: one lease after the commit.
+    pub everywhere_after_ms: u64,
+}

@@ -1,0 +1,249 @@
+//! From what the replicated state holds to what the API shows. Nothing is left out silently: text that is not UTF-8 is
+//! shown with its exact bytes beside it.
+
+use super::failure::Answer;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use countersign_api::{
+    agent::{Agent, Reviewer},
+    hold::{self, Hold, HoldState},
+    resource::{Kind, Resource},
+    session::Session,
+};
+use countersign_core::{
+    hold::{Choice, Decision, HoldState as State, ReasonRule},
+    id::NodeId,
+    key_words::key_words,
+    operation::Parameter,
+};
+use countersign_raft_store::{
+    handle::{ReadError, StateView},
+    records::{
+        Author, HeldOperation, HoldPhase, HoldRecord, ResourceKind, ResourceRecord, SessionRecord, SessionState,
+        action_names,
+    },
+};
+use countersign_core::operation::Resource as Acted;
+use std::collections::BTreeSet;
+
+/// A hold with its operation, as `view` shows it.
+pub(crate) fn hold(view: &StateView, record: &HoldRecord) -> Result<Hold, ReadError> {
+    let held = view.held_operation(record.hold.id)?;
+    let session = view.session(record.session)?;
+    let node = record.attached.first().map(|attached| attached.node).or(session.map(|session| session.node));
+    Ok(whole_hold(record, held.as_ref(), node.unwrap_or_default()))
+}
+
+fn whole_hold(record: &HoldRecord, held: Option<&HeldOperation>, node: NodeId) -> Hold {
+    let kept = &record.hold;
+    let decisions = kept.state.decisions();
+    let (state_reason, consumed_by) = match &kept.state {
+        State::Invalidated { reason, .. } => (Some(reason.clone()), None),
+        State::Consumed { operation, .. } => (None, Some(operation.to_string())),
+        State::Pending { .. }
+        | State::Approved { .. }
+        | State::Rejected { .. }
+        | State::Withdrawn { .. }
+        | State::Expired { .. } => (None, None),
+    };
+    Hold {
+        id: kept.id.to_string(),
+        state: state(HoldPhase::of(&kept.state)),
+        state_reason,
+        created_at: record.created_at.into(),
+        expires_at: kept.expires_at.into(),
+        agent: agent(&record.agent),
+        session_id: record.session.to_string(),
+        target: kept.target.to_string(),
+        protocol: record.protocol.name().to_owned(),
+        operation: operation(record, held),
+        fingerprint: kept.fingerprint.to_string(),
+        key: key_words(&kept.fingerprint),
+        policy_revision: kept.revision.0,
+        rules: kept.terms.rules.clone(),
+        reviewers: kept.terms.requirements.iter().map(|needed| requirement(needed, decisions)).collect(),
+        reason_required: kept.terms.reason == ReasonRule::Required,
+        decisions: decisions.iter().map(decision).collect(),
+        waiting: !record.attached.is_empty(),
+        node: node.0,
+        consumed_by,
+    }
+}
+
+/// The state of a phase, as the API names it.
+pub(crate) const fn state(phase: HoldPhase) -> HoldState {
+    match phase {
+        HoldPhase::Pending => HoldState::Pending,
+        HoldPhase::Approved => HoldState::Approved,
+        HoldPhase::Consumed => HoldState::Consumed,
+        HoldPhase::Rejected => HoldState::Rejected,
+        HoldPhase::Withdrawn => HoldState::Withdrawn,
+        HoldPhase::Expired => HoldState::Expired,
+        HoldPhase::Invalidated => HoldState::Invalidated,
+    }
+}
+
+/// The phase of a state of the API.
+pub(crate) const fn phase(state: HoldState) -> HoldPhase {
+    match state {
+        HoldState::Pending => HoldPhase::Pending,
+        HoldState::Approved => HoldPhase::Approved,
+        HoldState::Consumed => HoldPhase::Consumed,
+        HoldState::Rejected => HoldPhase::Rejected,
+        HoldState::Withdrawn => HoldPhase::Withdrawn,
+        HoldState::Expired => HoldPhase::Expired,
+        HoldState::Invalidated => HoldPhase::Invalidated,
+    }
+}
+
+fn requirement(needed: &countersign_core::hold::Requirement, decisions: &[Decision]) -> hold::Requirement {
+    let counts = |made: &&Decision| {
+        made.choice == Choice::Approve && made.reviewer.groups.contains(&needed.group)
+    };
+    let approvals = decisions.iter().filter(counts).count();
+    hold::Requirement {
+        group: needed.group.clone(),
+        quorum: needed.quorum,
+        approvals: u32::try_from(approvals).unwrap_or(u32::MAX),
+    }
+}
+
+fn decision(made: &Decision) -> hold::Decision {
+    hold::Decision {
+        reviewer: Reviewer {
+            issuer: made.reviewer.identity.issuer.clone(),
+            subject: made.reviewer.identity.subject.clone(),
+            name: made.reviewer.name.clone(),
+        },
+        decision: match made.choice {
+            Choice::Approve => hold::Choice::Approve,
+            Choice::Reject => hold::Choice::Reject,
+        },
+        comment: made.comment.clone(),
+        at: made.at.into(),
+        node: made.node.0,
+    }
+}
+
+fn operation(record: &HoldRecord, held: Option<&HeldOperation>) -> hold::Operation {
+    let Some(held) = held else {
+        // The operation of a hold that was settled long ago may have left the state; the audit keeps it.
+        return hold::Operation {
+            id: record.operation.to_string(),
+            text: String::new(),
+            text_base64: None,
+            text_length: 0,
+            parameters: Vec::new(),
+            summary: record.summary.clone(),
+            actions: Vec::new(),
+            resources: Vec::new(),
+            context: std::collections::BTreeMap::new(),
+        };
+    };
+    let text = String::from_utf8_lossy(&held.text).into_owned();
+    let exact = std::str::from_utf8(&held.text).is_ok();
+    let resources: BTreeSet<String> =
+        held.demands.iter().map(|demand| acted(&demand.resource, record)).collect();
+    let settings = held.settings.iter().map(|(name, value)| (format!("setting.{name}"), value.clone()));
+    hold::Operation {
+        id: record.operation.to_string(),
+        text,
+        text_base64: (!exact).then(|| STANDARD.encode(&held.text)),
+        text_length: held.text.len() as u64,
+        parameters: held.parameters.iter().map(parameter).collect(),
+        summary: held.summary.clone(),
+        actions: action_names(&held.demands),
+        resources: resources.into_iter().collect(),
+        context: held.context.iter().cloned().chain(settings).collect(),
+    }
+}
+
+fn acted(resource: &Acted, record: &HoldRecord) -> String {
+    match resource {
+        Acted::Target => record.hold.target.to_string(),
+        Acted::Relation { schema, name } => format!("{}/{schema}.{name}", record.hold.target),
+    }
+}
+
+fn parameter(parameter: &Parameter) -> hold::Parameter {
+    hold::Parameter {
+        shown: parameter.value.as_ref().map(|_| parameter.shown.clone()),
+        base64: parameter.value.as_ref().map(|value| STANDARD.encode(value)),
+        format: parameter.format,
+        type_oid: parameter.type_oid,
+    }
+}
+
+fn agent(agent: &countersign_core::agent::Agent) -> Agent {
+    Agent {
+        issuer: agent.identity.issuer.clone(),
+        subject: agent.identity.subject.clone(),
+        name: agent.name.clone(),
+        owner: agent.owner.clone(),
+        groups: agent.groups.clone(),
+    }
+}
+
+/// A session.
+pub(crate) fn session(record: &SessionRecord) -> Session {
+    let (closed_at, close_reason) = match &record.state {
+        SessionState::Open => (None, None),
+        SessionState::Closed { at, reason } => (Some((*at).into()), Some(reason.clone())),
+    };
+    Session {
+        id: record.id.to_string(),
+        agent: agent(&record.agent),
+        target: record.target.to_string(),
+        target_revision: record.target_revision.0,
+        protocol: record.protocol.name().to_owned(),
+        role: record.role.clone(),
+        source: record.source.to_string(),
+        client: record.client.clone(),
+        node: record.node.0,
+        opened_at: record.opened_at.into(),
+        open: closed_at.is_none(),
+        closed_at,
+        close_reason,
+    }
+}
+
+/// A resource.
+pub(crate) fn resource(record: &ResourceRecord) -> Answer<Resource> {
+    Ok(Resource {
+        kind: kind(record.kind),
+        name: record.name.clone(),
+        spec: body(record)?,
+        revision: record.revision.0,
+        updated_at: record.at.into(),
+        author: author(&record.author),
+    })
+}
+
+/// The body of a resource.
+pub(crate) fn body(record: &ResourceRecord) -> Answer<serde_json::Value> {
+    serde_json::from_str(&record.body)
+        .map_err(|error| super::failure::Failure::internal("a resource in force cannot be read", &error))
+}
+
+fn author(author: &Author) -> String {
+    format!("{} ({})", author.name, author.identity)
+}
+
+/// The kind of a record, as the API names it.
+pub(crate) const fn kind(kind: ResourceKind) -> Kind {
+    match kind {
+        ResourceKind::Target => Kind::Target,
+        ResourceKind::IdentityProvider => Kind::IdentityProvider,
+        ResourceKind::Binding => Kind::Binding,
+        ResourceKind::Policy => Kind::Policy,
+    }
+}
+
+/// The kind of the API, as the state names it.
+pub(crate) const fn resource_kind(kind: Kind) -> ResourceKind {
+    match kind {
+        Kind::Target => ResourceKind::Target,
+        Kind::IdentityProvider => ResourceKind::IdentityProvider,
+        Kind::Binding => ResourceKind::Binding,
+        Kind::Policy => ResourceKind::Policy,
+    }
+}

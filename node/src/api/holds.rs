@@ -1,0 +1,190 @@
+//! Holds: listing, showing, deciding. Every decision repeats the fingerprint that the reviewer saw.
+
+use super::{
+    Api,
+    caller::{Caller, Who},
+    convert,
+    failure::{Answer, Failure},
+    input::{Asked, Body, MinIndex, cursor, page_size},
+    reading,
+};
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use countersign_api::{
+    agent,
+    hold::{Choice, DecisionRequest, Hold, HoldQuery, MAX_COMMENT, WithdrawRequest},
+    page::Page,
+    problem::{Problem, ProblemKind},
+};
+use countersign_core::{fingerprint::Fingerprint, hold as core_hold, id::HoldId, reviewer::Reviewer};
+use countersign_raft_store::{
+    command::{Decide, WithdrawHold, Withdrawer},
+    handle::{HoldFilter, HoldsIn},
+    records::{HoldPhase, HoldRecord},
+};
+
+/// How many rows a filtered list looks through for one page; a page may be short, its cursor goes on.
+const MAX_SCANNED: usize = 10_000;
+
+/// Whom the node takes the caller for.
+#[utoipa::path(get, path = "/v1/whoami", tag = "identity", responses((status = 200, body = agent::Caller), (status = "default", body = Problem)))]
+pub(crate) async fn whoami(caller: Caller) -> Json<agent::Caller> {
+    let (reviewer, groups) = match &caller.who {
+        Who::Bootstrap => (None, std::collections::BTreeSet::new()),
+        Who::Reviewer { reviewer, .. } => {
+            let shown = agent::Reviewer {
+                issuer: reviewer.identity.issuer.clone(),
+                subject: reviewer.identity.subject.clone(),
+                name: reviewer.name.clone(),
+            };
+            (Some(shown), reviewer.groups.clone())
+        }
+    };
+    Json(agent::Caller { reviewer, groups, roles: caller.roles })
+}
+
+/// Lists holds, newest first.
+#[utoipa::path(get, path = "/v1/holds", tag = "holds", params(HoldQuery), responses((status = 200, body = Page<Hold>), (status = "default", body = Problem)))]
+pub(crate) async fn list(
+    State(api): State<Api>,
+    Asked(query): Asked<HoldQuery>,
+    Asked(min): Asked<MinIndex>,
+) -> Answer<Json<Page<Hold>>> {
+    let limit = page_size(query.limit)?;
+    let mut before = cursor(query.cursor.as_deref())?;
+    let within = query.state.map_or(HoldsIn::Any, |state| HoldsIn::Phase(convert::phase(state)));
+    let page = reading::linear(api.node()?, min.get(), move |view| {
+        let (mut items, mut scanned) = (Vec::new(), 0);
+        loop {
+            let found = view.holds(HoldFilter { within, before }, limit - items.len())?;
+            scanned += found.holds.len().max(1);
+            for record in found.holds.iter().filter(|record| wanted(&query, record)) {
+                items.push(convert::hold(view, record)?);
+            }
+            before = found.next;
+            if before.is_none() || items.len() >= limit || scanned >= MAX_SCANNED {
+                return Ok(Page { items, next: before.map(|number| number.to_string()) });
+            }
+        }
+    })
+    .await?;
+    Ok(Json(page))
+}
+
+fn wanted(query: &HoldQuery, record: &HoldRecord) -> bool {
+    let agent = &record.agent;
+    query.target.as_ref().is_none_or(|target| record.hold.target.as_str() == target)
+        && query.agent.as_ref().is_none_or(|name| {
+            agent.name == *name || agent.identity.subject == *name || agent.identity.to_string() == *name
+        })
+}
+
+/// Shows a hold.
+#[utoipa::path(get, path = "/v1/holds/{id}", tag = "holds", params(("id" = String, Path)), responses((status = 200, body = Hold), (status = "default", body = Problem)))]
+pub(crate) async fn show(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    Asked(min): Asked<MinIndex>,
+) -> Answer<Json<Hold>> {
+    let hold = hold_id(&id)?;
+    let found = reading::linear(api.node()?, min.get(), move |view| {
+        let record = view.hold(hold)?.ok_or_else(|| Failure::not_found("hold", &id))?;
+        Ok(convert::hold(view, &record)?)
+    });
+    Ok(Json(found.await?))
+}
+
+/// Approves or rejects a hold.
+#[utoipa::path(post, path = "/v1/holds/{id}/decision", tag = "holds", params(("id" = String, Path)), request_body = DecisionRequest, responses((status = 200, body = Hold), (status = "default", body = Problem)))]
+pub(crate) async fn decide(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    caller: Caller,
+    Body(request): Body<DecisionRequest>,
+) -> Answer<Json<Hold>> {
+    let hold = hold_id(&id)?;
+    let seen = seen(&request)?;
+    check_comment(&request.comment)?;
+    let reviewer = caller.reviewer()?;
+    let node = api.node()?;
+    // The state decides; but a node that may not act takes no decision either.
+    let _leased = node.gate.may_act().map_err(|_| Failure::no_quorum())?;
+    let choice = choice(request.decision);
+    let command = Decide {
+        hold,
+        reviewer: reviewer.clone(),
+        choice,
+        comment: request.comment,
+        seen,
+        node: node.id,
+    };
+    let decided = reading::committed(node.store.decide(command)).await?;
+    was_decided(&decided.value, reviewer, choice)?;
+    shown(&api, decided.value).await
+}
+
+/// A hold whose time ran out at the decision's place in the log takes no decision.
+fn was_decided(record: &HoldRecord, reviewer: &Reviewer, choice: core_hold::Choice) -> Answer<()> {
+    let mut made = record.hold.state.decisions().iter();
+    if made.any(|made| made.reviewer.identity == reviewer.identity && made.choice == choice) {
+        return Ok(());
+    }
+    Err(Failure::settled(record.hold.state.name()))
+}
+
+fn seen(request: &DecisionRequest) -> Answer<Fingerprint> {
+    if request.for_seconds != 0 {
+        return Err(Failure::new(ProblemKind::NotSupported, "this version grants nothing for a time: `for_seconds` is 0"));
+    }
+    let required = |detail: &str| {
+        Failure::new(ProblemKind::FingerprintRequired, detail)
+            .hint("send the `fingerprint` of the hold that the reviewer was shown")
+    };
+    let text = request.fingerprint.as_deref().ok_or_else(|| required("the decision has no `fingerprint`"))?;
+    text.parse().map_err(|_| required("`fingerprint` is not 64 hexadecimal digits"))
+}
+
+const fn choice(choice: Choice) -> core_hold::Choice {
+    match choice {
+        Choice::Approve => core_hold::Choice::Approve,
+        Choice::Reject => core_hold::Choice::Reject,
+    }
+}
+
+/// Takes a hold back, on behalf of its agent.
+#[utoipa::path(post, path = "/v1/holds/{id}/withdraw", tag = "holds", params(("id" = String, Path)), request_body = WithdrawRequest, responses((status = 200, body = Hold), (status = "default", body = Problem)))]
+pub(crate) async fn withdraw(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    caller: Caller,
+    Body(request): Body<WithdrawRequest>,
+) -> Answer<Json<Hold>> {
+    let hold = hold_id(&id)?;
+    check_comment(&request.comment)?;
+    let node = api.node()?;
+    let _leased = node.gate.may_act().map_err(|_| Failure::no_quorum())?;
+    let command = WithdrawHold { hold, by: Withdrawer::Author(caller.author()) };
+    let withdrawn = reading::committed(node.store.withdraw_hold(command)).await?;
+    // A repetition finds it withdrawn and is told so; a hold that expired at this very place is not withdrawn.
+    if HoldPhase::of(&withdrawn.value.hold.state) != HoldPhase::Withdrawn {
+        return Err(Failure::settled(withdrawn.value.hold.state.name()));
+    }
+    shown(&api, withdrawn.value).await
+}
+
+async fn shown(api: &Api, record: Box<HoldRecord>) -> Answer<Json<Hold>> {
+    reading::now(api.node()?, move |view| Ok(Json(convert::hold(view, &record)?))).await
+}
+
+pub(crate) fn check_comment(comment: &str) -> Answer<()> {
+    if comment.len() > MAX_COMMENT {
+        return Err(Failure::new(ProblemKind::Invalid, format!("a comment has at most {MAX_COMMENT} bytes")));
+    }
+    Ok(())
+}
+
+fn hold_id(text: &str) -> Answer<HoldId> {
+    text.parse().map_err(|_| Failure::not_found("hold", text))
+}

@@ -1,0 +1,53 @@
+//! The description of the API (OpenAPI 3.1), made of the handlers and types themselves.
+
+use super::{audit, cluster, events, holds, policy, resources, revocations, sessions};
+use crate::health;
+use axum::Json;
+use utoipa::{
+    Modify, OpenApi,
+    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Countersign",
+        description = "The HTTP API of a Countersign node. Errors are problem documents (RFC 9457). Every answer carries X-Request-Id, X-Countersign-Node and X-Countersign-Applied-Index; every GET takes ?min_index= to read one's own writes on another node.",
+    ),
+    paths(
+        health::live, health::ready, serve,
+        holds::whoami, holds::list, holds::show, holds::decide, holds::withdraw, events::follow,
+        sessions::list, sessions::show, sessions::end,
+        audit::events, audit::head,
+        resources::list, resources::list_kind, resources::show, resources::replace, resources::remove, resources::apply,
+        policy::check, policy::schema,
+        cluster::show, cluster::init, cluster::create_token, cluster::join, cluster::transfer_leader, cluster::drain, cluster::undrain,
+        revocations::revoke,
+    ),
+    modifiers(&Bearer),
+    security(("bearer" = []))
+)]
+struct Description;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("A token of a reviewers' identity provider, or the bootstrap token of a new cluster."))
+            .build();
+        document.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    }
+}
+
+/// The description.
+pub fn document() -> utoipa::openapi::OpenApi {
+    Description::openapi()
+}
+
+/// Describes the API.
+#[utoipa::path(get, path = "/v1/openapi.json", tag = "meta", security(()), responses((status = 200, description = "This document")))]
+pub(crate) async fn serve() -> Json<utoipa::openapi::OpenApi> {
+    Json(document())
+}

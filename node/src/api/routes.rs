@@ -1,0 +1,93 @@
+//! Every route, with what it asks of its caller. A route cannot be added without saying so.
+
+use super::{
+    Api, answers, audit,
+    caller::{Access, guard},
+    cluster, events, holds, input, open_api, policy, resources, revocations, sessions,
+};
+use crate::health;
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::Method,
+    middleware,
+    routing::{MethodRouter, delete, get, post, put},
+};
+
+/// A route.
+pub(crate) struct Route {
+    #[cfg_attr(not(test), expect(dead_code, reason = "the handler knows its method; the table's tests need it"))]
+    pub(crate) method: Method,
+    pub(crate) path: &'static str,
+    pub(crate) access: Access,
+    handler: MethodRouter<Api>,
+}
+
+fn route(method: Method, path: &'static str, access: Access, handler: MethodRouter<Api>) -> Route {
+    Route { method, path, access, handler }
+}
+
+/// The table.
+pub(crate) fn table() -> Vec<Route> {
+    let mut all = operations();
+    all.extend(administration());
+    all
+}
+
+/// Health, and what reviewers and auditors use.
+fn operations() -> Vec<Route> {
+    use Access::{Audit, Identified, Open};
+    vec![
+        route(Method::GET, "/livez", Open, get(health::live)),
+        route(Method::GET, "/readyz", Open, get(health::ready)),
+        route(Method::GET, "/v1/openapi.json", Open, get(open_api::serve)),
+        route(Method::GET, "/v1/whoami", Identified, get(holds::whoami)),
+        route(Method::GET, "/v1/holds", Identified, get(holds::list)),
+        route(Method::GET, "/v1/holds/events", Identified, get(events::follow)),
+        route(Method::GET, "/v1/holds/{id}", Identified, get(holds::show)),
+        route(Method::POST, "/v1/holds/{id}/decision", Identified, post(holds::decide)),
+        route(Method::POST, "/v1/holds/{id}/withdraw", Access::Admin, post(holds::withdraw)),
+        route(Method::GET, "/v1/sessions", Audit, get(sessions::list)),
+        route(Method::GET, "/v1/sessions/{id}", Audit, get(sessions::show)),
+        route(Method::POST, "/v1/sessions/{id}/end", Access::Admin, post(sessions::end)),
+        route(Method::GET, "/v1/audit/events", Audit, get(audit::events)),
+        route(Method::GET, "/v1/audit/head", Audit, get(audit::head)),
+    ]
+}
+
+/// What administrators use, and what makes a cluster.
+fn administration() -> Vec<Route> {
+    use Access::{Admin, Identified, OwnToken, Resources};
+    vec![
+        route(Method::GET, "/v1/resources", Resources, get(resources::list)),
+        route(Method::GET, "/v1/resources/{kind}", Resources, get(resources::list_kind)),
+        route(Method::GET, "/v1/resources/{kind}/{name}", Resources, get(resources::show)),
+        route(Method::PUT, "/v1/resources/{kind}/{name}", Admin, put(resources::replace)),
+        route(Method::DELETE, "/v1/resources/{kind}/{name}", Admin, delete(resources::remove)),
+        route(Method::POST, "/v1/apply", Admin, post(resources::apply)),
+        route(Method::POST, "/v1/policy/check", Identified, post(policy::check)),
+        route(Method::GET, "/v1/policy/schema", Identified, get(policy::schema)),
+        route(Method::GET, "/v1/cluster", Identified, get(cluster::show)),
+        route(Method::POST, "/v1/cluster/init", OwnToken, post(cluster::init)),
+        route(Method::POST, "/v1/cluster/tokens", Admin, post(cluster::create_token)),
+        route(Method::POST, "/v1/cluster/join", OwnToken, post(cluster::join)),
+        route(Method::POST, "/v1/cluster/transfer-leader", Admin, post(cluster::transfer_leader)),
+        route(Method::POST, "/v1/cluster/drain", Admin, post(cluster::drain)),
+        route(Method::POST, "/v1/cluster/undrain", Admin, post(cluster::undrain)),
+        route(Method::POST, "/v1/revocations", Admin, post(revocations::revoke)),
+    ]
+}
+
+/// The router of all routes.
+pub(crate) fn router(api: Api) -> Router {
+    let mut router = Router::new();
+    for Route { method: _, path, access, handler } in table() {
+        let guarded = handler.layer(middleware::from_fn_with_state((api.clone(), access), guard));
+        router = router.route(path, guarded);
+    }
+    router
+        .fallback(answers::nothing_here)
+        .layer(DefaultBodyLimit::max(input::MAX_BODY))
+        .layer(middleware::from_fn_with_state(api.clone(), answers::around))
+        .with_state(api)
+}

@@ -1,0 +1,125 @@
+//! The engine of `raft-store` in the words of this part.
+
+use super::{EnginePlan, Figures, MemberStatus, Membership, MembershipError, StartEngine, Started};
+use countersign_core::id::{LogIndex, NodeId};
+use countersign_raft_store::{
+    ClusterName, EngineConfig, Member, StorageId, TlsMaterial,
+    engine::{self, Engine, Timings},
+    handle::{BoxFuture, Store},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+use tokio::net::TcpListener;
+
+/// Starts the engine of `raft-store`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Replicated;
+
+impl StartEngine for Replicated {
+    fn start(
+        &self,
+        plan: EnginePlan,
+    ) -> BoxFuture<'_, Result<Started, Box<dyn std::error::Error + Send + Sync>>> {
+        Box::pin(async move {
+            let listener = TcpListener::bind(plan.listen).await?;
+            let (store, engine) = Store::start(config(plan)?, listener).await?;
+            Ok(Started { store, membership: Arc::new(Members(engine)) })
+        })
+    }
+}
+
+fn config(plan: EnginePlan) -> Result<EngineConfig, Box<dyn std::error::Error + Send + Sync>> {
+    let tls = TlsMaterial {
+        authority_pem: plan.ca_pem,
+        chain_pem: plan.certificate_pem,
+        key_pem: plan.key_pem,
+    };
+    let name = ClusterName::new(&plan.cluster_name)?;
+    let mut config = EngineConfig::new(plan.folder, name, plan.node.0, tls);
+    config.storage = plan.storage.map(StorageId);
+    config.peer_overrides = plan.peer_overrides;
+    let (election_min, election_max) = plan.election;
+    config.timings = Timings { heartbeat: plan.heartbeat, election_min, election_max };
+    Ok(config)
+}
+
+/// The membership of a running engine.
+#[derive(Debug)]
+struct Members(Arc<Engine>);
+
+impl Membership for Members {
+    fn initialise(&self, address: String) -> BoxFuture<'_, Result<(), MembershipError>> {
+        Box::pin(async move {
+            let member = Member { address, storage: self.0.storage() };
+            let members = BTreeMap::from([(self.0.node(), member)]);
+            self.0.initialize(members).await.map_err(unchanged)
+        })
+    }
+
+    fn add_learner(
+        &self,
+        node: NodeId,
+        address: String,
+        storage: [u8; 16],
+    ) -> BoxFuture<'_, Result<(), MembershipError>> {
+        Box::pin(async move {
+            let member = Member { address, storage: StorageId(storage) };
+            self.0.add_learner(node.0, member).await.map_err(unchanged)
+        })
+    }
+
+    fn promote(&self, node: NodeId) -> BoxFuture<'_, Result<(), MembershipError>> {
+        Box::pin(async move { self.0.promote(BTreeSet::from([node.0])).await.map_err(unchanged) })
+    }
+
+    fn remove(&self, node: NodeId) -> BoxFuture<'_, Result<(), MembershipError>> {
+        Box::pin(async move { self.0.remove(BTreeSet::from([node.0])).await.map_err(unchanged) })
+    }
+
+    fn transfer_leader(&self, to: NodeId) -> BoxFuture<'_, Result<(), MembershipError>> {
+        Box::pin(async move { self.0.transfer_leader(to.0).await.map_err(unchanged) })
+    }
+
+    fn members(&self) -> BTreeMap<NodeId, MemberStatus> {
+        let peers = self.0.status().peers.into_iter();
+        peers
+            .map(|(id, peer)| {
+                let matching = peer.matching.map(LogIndex);
+                let status = MemberStatus { address: peer.member.address, voter: peer.voter, matching };
+                (NodeId(id), status)
+            })
+            .collect()
+    }
+
+    fn figures(&self) -> Figures {
+        let status = self.0.status();
+        Figures {
+            committed: LogIndex(status.committed.unwrap_or_default()),
+            lease_left: self.0.lease().check().ok().map(|left| left.0),
+            flush_p99: status.flush_p99,
+            disk_p99: status.disk_sync_p99,
+        }
+    }
+
+    fn is_running(&self) -> bool {
+        self.0.status().running
+    }
+
+    fn shutdown(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.0.shutdown())
+    }
+}
+
+fn unchanged(error: engine::MembershipError) -> MembershipError {
+    match error {
+        engine::MembershipError::NotLeader(leader) => {
+            MembershipError::NotLeader { leader: leader.map(NodeId) }
+        }
+        engine::MembershipError::NoQuorum => MembershipError::NoQuorum,
+        engine::MembershipError::UsedNumber(_) | engine::MembershipError::Refused(_) => {
+            MembershipError::Refused { reason: error.to_string() }
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Making a cluster: an authority, a key, the first node, and the entry that says so. Whoever holds the token that the node
+//! wrote into its data directory may order it, once.
+
+use super::{
+    BOOTSTRAP_PREFIX, ClusterError, ClusterKey, EnginePlan, InitOrder, Member, MemberFile, StartEngine, Started, bootstrap,
+    certificates,
+    directory::{Directory, FILE_VERSION, Keys},
+};
+use crate::{app::App, clock::now_ms};
+use countersign_api::{cluster::InitAnswer, time::Timestamp};
+use countersign_core::{id::NodeId, secret::Secret};
+use countersign_raft_store::{command::Initialise, records::JoinFacts};
+use sha2::{Digest, Sha256};
+use std::{sync::Arc, time::Duration};
+use tokio::time::{Instant, sleep};
+
+/// How long the bootstrap token counts, in milliseconds: one hour.
+const BOOTSTRAP_LIFE_MS: u64 = 60 * 60 * 1000;
+/// How long the first node may take to become the leader of itself.
+const FIRST_ELECTION: Duration = Duration::from_secs(20);
+/// How often it is looked whether it did.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// The first node's id.
+const FIRST: NodeId = NodeId(1);
+
+/// Waits for an order and makes a cluster.
+pub(super) async fn wait(app: &App, directory: &Directory, engine: &dyn StartEngine) -> Result<Member, ClusterError> {
+    let token = Secret::new(format!("cs-init.{}", hex::encode(rand::random::<[u8; 32]>())));
+    let path = directory.write_init_token(&token).await?;
+    tracing::info!(token_file = %path.display(), "this node belongs to no cluster yet; it waits for `countersignctl cluster init`");
+    let mut orders = app.bootstrap.wait(&token);
+    let order = bootstrap::next(&mut orders, app.shutdown.stopping()).await?;
+    let name = order.name.clone().unwrap_or_else(|| app.config.cluster.name.clone());
+    let (member, answer) = found(app, directory, engine, name).await?;
+    app.bootstrap.done();
+    answer_to(order, answer);
+    Ok(member)
+}
+
+fn answer_to(order: InitOrder, answer: InitAnswer) {
+    if order.answer.send(answer).is_err() {
+        tracing::warn!("nobody waits any more for the bootstrap token: remove the data directory and initialise again");
+    }
+}
+
+async fn found(
+    app: &App,
+    directory: &Directory,
+    engine: &dyn StartEngine,
+    name: String,
+) -> Result<(Member, InitAnswer), ClusterError> {
+    let (cluster_id, storage): ([u8; 16], [u8; 16]) = (rand::random(), rand::random());
+    let cluster_key = Arc::new(ClusterKey::draw());
+    let ca = certificates::authority(&name)?;
+    let (key, request) = certificates::request()?;
+    let key_sha256 = certificates::requested_key(&request)?;
+    let node_name = certificates::node_name(&name, FIRST);
+    let certificate_pem = certificates::sign(&ca.certificate_pem, &ca.key_pem, &request, &node_name)?;
+    directory.begin_founding().await?;
+    let key_pem = key.serialize_pem();
+    let keys = Keys {
+        cluster_key: &cluster_key,
+        ca_pem: &ca.certificate_pem,
+        certificate_pem: &certificate_pem,
+        key_pem: &key_pem,
+    };
+    directory.write_keys(keys).await?;
+    let file = MemberFile {
+        version: FILE_VERSION,
+        cluster_id: hex::encode(cluster_id),
+        cluster_name: name.clone(),
+        node: FIRST.0,
+    };
+    let plan = EnginePlan { storage: Some(storage), ..directory.engine_plan(app, &file).await? };
+    let Started { store, membership } = engine.start(plan).await.map_err(ClusterError::Engine)?;
+    let address = app.config.advertise();
+    membership.initialise(address.clone()).await?;
+    led(&store).await?;
+    let bootstrap_token = format!("{BOOTSTRAP_PREFIX}{}", hex::encode(rand::random::<[u8; 32]>()));
+    let command = Initialise {
+        cluster_id,
+        cluster_name: name.clone(),
+        ca_cert_pem: ca.certificate_pem.clone(),
+        sealed_ca_key: cluster_key.seal(&cluster_id, ca.key_pem.as_bytes())?,
+        bootstrap_token_sha256: Sha256::digest(bootstrap_token.as_bytes()).into(),
+        bootstrap_expires_after_ms: BOOTSTRAP_LIFE_MS,
+        first: JoinFacts { key_sha256, address, api_url: app.config.api_url(), storage },
+    };
+    store.initialise(command).await?;
+    directory.become_member(file).await?;
+    let answer = InitAnswer {
+        cluster_id: hex::encode(cluster_id),
+        name,
+        node: FIRST.0,
+        bootstrap_token,
+        bootstrap_expires_at: Timestamp(now_ms().saturating_add(BOOTSTRAP_LIFE_MS)),
+        ca_sha256: certificates::certificate_sha256(&ca.certificate_pem).map(hex::encode).unwrap_or_default(),
+    };
+    Ok((Member { id: FIRST, store, membership, cluster_key }, answer))
+}
+
+/// Waits until the only node leads.
+async fn led(store: &countersign_raft_store::handle::Store) -> Result<(), ClusterError> {
+    let until = Instant::now() + FIRST_ELECTION;
+    while store.status().leader != Some(FIRST) {
+        if Instant::now() >= until {
+            return Err(super::MembershipError::NoQuorum.into());
+        }
+        sleep(LOOK_EVERY).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,216 @@
+//! The node's configuration: `node.toml`, over which the environment goes, over the defaults.
+//!
+//! Unknown keys are errors. Every setting with its default, its environment variable and its meaning is in
+//! [`SETTINGS`]. Nothing here opens a file that a setting names: whoever uses it does, and says what is wrong with it.
+
+mod check;
+mod load;
+mod settings;
+
+pub use check::{Problem, check};
+pub use load::{ConfigError, load, unknown_variables};
+pub use settings::{SETTINGS, Setting};
+
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
+
+/// The whole configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// See [`SETTINGS`].
+    pub node_id: Option<u64>,
+    /// See [`SETTINGS`].
+    pub data_dir: PathBuf,
+    /// The cluster and this node's place in it.
+    pub cluster: Cluster,
+    /// The certificate of the listeners.
+    pub tls: Tls,
+    /// Where the node listens.
+    pub listen: Listen,
+    /// What the node allows at most.
+    pub limits: Limits,
+    /// What the node says about itself.
+    pub telemetry: Telemetry,
+}
+
+/// The cluster and this node's place in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Cluster {
+    /// See [`SETTINGS`].
+    pub name: String,
+    /// See [`SETTINGS`].
+    pub listen: SocketAddr,
+    /// See [`SETTINGS`].
+    pub advertise: Option<String>,
+    /// See [`SETTINGS`].
+    pub join: Vec<String>,
+    /// See [`SETTINGS`].
+    pub token_file: Option<PathBuf>,
+    /// See [`SETTINGS`].
+    pub peer_overrides: Vec<String>,
+    /// See [`SETTINGS`].
+    pub heartbeat_ms: u64,
+    /// See [`SETTINGS`].
+    pub election_min_ms: u64,
+    /// See [`SETTINGS`].
+    pub election_max_ms: u64,
+}
+
+/// The certificate of the API and protocol listeners. Never the one that nodes use among themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    /// See [`SETTINGS`].
+    pub cert_file: PathBuf,
+    /// See [`SETTINGS`].
+    pub key_file: PathBuf,
+    /// See [`SETTINGS`].
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Where the node listens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Listen {
+    /// See [`SETTINGS`].
+    pub api: SocketAddr,
+    /// See [`SETTINGS`].
+    pub api_url: Option<String>,
+    /// See [`SETTINGS`].
+    pub postgres: SocketAddr,
+    /// See [`SETTINGS`].
+    pub metrics: SocketAddr,
+}
+
+/// What the node allows at most.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// See [`SETTINGS`].
+    pub sessions: usize,
+    /// See [`SETTINGS`].
+    pub failed_logins_per_minute: u32,
+    /// See [`SETTINGS`].
+    pub drain_ms: u64,
+}
+
+/// What the node says about itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Telemetry {
+    /// See [`SETTINGS`].
+    pub log_format: LogFormat,
+    /// See [`SETTINGS`].
+    pub log_level: String,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// One JSON object a line, for collectors.
+    Json,
+    /// For people.
+    Text,
+}
+
+impl Config {
+    /// The address under which other nodes reach this one's cluster listener.
+    pub fn advertise(&self) -> String {
+        self.cluster.advertise.clone().unwrap_or_else(|| self.cluster.listen.to_string())
+    }
+
+    /// The addresses of `cluster.peer_overrides` by node; `None` when an entry cannot be read.
+    pub fn peer_overrides(&self) -> Option<BTreeMap<u64, String>> {
+        let entry = |entry: &String| {
+            let (node, address) = entry.split_once('=')?;
+            let (host, port) = address.rsplit_once(':')?;
+            port.parse::<u16>().ok().filter(|_| !host.is_empty())?;
+            Some((node.parse().ok()?, address.to_owned()))
+        };
+        self.cluster.peer_overrides.iter().map(entry).collect()
+    }
+
+    /// The URL under which people and other nodes reach this node's API, without a slash at the end.
+    pub fn api_url(&self) -> String {
+        let url =
+            self.listen.api_url.clone().unwrap_or_else(|| format!("https://{}", self.listen.api));
+        url.trim_end_matches('/').to_owned()
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            node_id: None,
+            data_dir: PathBuf::from("/var/lib/countersign"),
+            cluster: Cluster::default(),
+            tls: Tls::default(),
+            listen: Listen::default(),
+            limits: Limits::default(),
+            telemetry: Telemetry::default(),
+        }
+    }
+}
+
+impl Default for Cluster {
+    fn default() -> Self {
+        Self {
+            name: "countersign".to_owned(),
+            listen: everywhere(7400),
+            advertise: None,
+            join: Vec::new(),
+            token_file: None,
+            peer_overrides: Vec::new(),
+            heartbeat_ms: 100,
+            election_min_ms: 500,
+            election_max_ms: 1000,
+        }
+    }
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Self {
+            cert_file: PathBuf::from("/etc/countersign/tls.crt"),
+            key_file: PathBuf::from("/etc/countersign/tls.key"),
+            ca_file: None,
+        }
+    }
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            api: everywhere(7443),
+            api_url: None,
+            postgres: everywhere(7432),
+            metrics: SocketAddr::from((Ipv4Addr::LOCALHOST, 7490)),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { sessions: 10_000, failed_logins_per_minute: 60, drain_ms: 10_000 }
+    }
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self { log_format: LogFormat::Text, log_level: "info".to_owned() }
+    }
+}
+
+fn everywhere(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))
+}
+
+#[cfg(test)]
+mod tests;

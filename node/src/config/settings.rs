@@ -1,0 +1,56 @@
+//! The list of all settings: the one place where each is explained. A test compares it with the structures.
+
+/// One setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setting {
+    /// Its place in `node.toml`, with dots.
+    pub path: &'static str,
+    /// Its default, as TOML; empty when there is none.
+    pub default: &'static str,
+    /// What it means.
+    pub meaning: &'static str,
+}
+
+impl Setting {
+    /// The environment variable that overrides it: `cluster.token_file` is `COUNTERSIGN_CLUSTER_TOKEN_FILE`.
+    pub fn variable(&self) -> String {
+        format!("{PREFIX}{}", self.path.replace('.', "_").to_uppercase())
+    }
+}
+
+/// What the names of our environment variables begin with.
+pub(super) const PREFIX: &str = "COUNTERSIGN_";
+
+macro_rules! settings {
+    ($($path:literal = $default:literal: $meaning:literal),+ $(,)?) => {
+        /// Every setting.
+        pub const SETTINGS: &[Setting] =
+            &[$(Setting { path: $path, default: $default, meaning: $meaning }),+];
+    };
+}
+
+settings! {
+    "node_id" = "": "The id this node must have in its cluster. Ids are given by the cluster; a data directory of another node is refused when this is set.",
+    "data_dir" = "\"/var/lib/countersign\"": "Where the node keeps its log, its state and its keys. Must be on a disk that honours fdatasync.",
+    "cluster.name" = "\"countersign\"": "The cluster's name, part of the nodes' certificates.",
+    "cluster.listen" = "\"0.0.0.0:7400\"": "Where this node takes connections of the other nodes (mutual TLS).",
+    "cluster.advertise" = "": "host:port under which the other nodes reach cluster.listen. Needed when that is 0.0.0.0.",
+    "cluster.join" = "[]": "API URLs of nodes of the cluster to join. Empty: wait to be initialised.",
+    "cluster.token_file" = "": "File with the one-time join token.",
+    "cluster.peer_overrides" = "[]": "Other addresses under which this node dials its peers, each as NODE=HOST:PORT, where their advertised ones do not lead there.",
+    "cluster.heartbeat_ms" = "100": "How often a leader shows that it lives.",
+    "cluster.election_min_ms" = "500": "The least time without a leader before a node stands for election.",
+    "cluster.election_max_ms" = "1000": "The most time without a leader before a node stands for election.",
+    "tls.cert_file" = "\"/etc/countersign/tls.crt\"": "Certificate chain of the API and protocol listeners (PEM).",
+    "tls.key_file" = "\"/etc/countersign/tls.key\"": "Private key of that certificate (PEM).",
+    "tls.ca_file" = "": "The authority that signed the other nodes' listener certificates, for joining (PEM). Without it the system's authorities count.",
+    "listen.api" = "\"0.0.0.0:7443\"": "Where the HTTP API is served.",
+    "listen.api_url" = "": "The URL of the API as people and other nodes reach it. Without it: https:// and listen.api.",
+    "listen.postgres" = "\"0.0.0.0:7432\"": "Where agents connect with PostgreSQL's protocol.",
+    "listen.metrics" = "\"127.0.0.1:7490\"": "Where metrics are served, without authentication.",
+    "limits.sessions" = "10000": "Open sessions on this node.",
+    "limits.failed_logins_per_minute" = "60": "Refused proofs of identity that one source address may bring in a minute.",
+    "limits.drain_ms" = "10000": "How long open sessions may go on when the node shuts down.",
+    "telemetry.log_format" = "\"text\"": "json (one object a line) or text.",
+    "telemetry.log_level" = "\"info\"": "error, warn, info, debug, trace, or directives such as info,countersign_node=debug.",
+}

@@ -1,0 +1,198 @@
+//! The gate: the one place where policy, holds and the record meet.
+//!
+//! [`judge`] evaluates an operation under the policy in force and commits the hold or the refusal it comes to; [`admit`]
+//! commits the intent; [`held`] waits with the agent for humans; [`journal`] records what became of it all. What an
+//! operation is and how it is forwarded is the adapters' business, what is decided inside the log the state machine's.
+
+mod admit;
+mod audit;
+mod cancel;
+mod effects;
+mod held;
+mod hold_bells;
+mod journal;
+mod judge;
+mod lease;
+mod open;
+mod policies;
+mod proposing;
+mod sessions;
+mod signals;
+
+pub use policies::{PoliciesInForce, PolicyReadError};
+
+use crate::{clock::Clock, identify::Identify, shutdown::Shutdown, targets::TargetTable};
+use countersign_core::{
+    gate::{
+        Admission, BoxFuture, CancelKey, CloseReason, Gate, Judged, OpenedSession, Proof,
+        SessionWish, Settlement, Source,
+    },
+    agent::Agent,
+    id::{Incarnation, NodeId, SessionId},
+    operation::Operation,
+    permit::{Cleared, Leased},
+    refusal::Refusal,
+    session::Session,
+};
+use countersign_raft_store::handle::Store;
+use std::sync::{Arc, OnceLock};
+
+/// The gate of a node. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct NodeGate {
+    inner: Arc<Inner>,
+}
+
+/// What a gate is made of.
+#[derive(Debug)]
+pub struct GateParts {
+    /// This node.
+    pub node: NodeId,
+    /// The replicated state.
+    pub store: Store,
+    /// Checks agents' tokens.
+    pub identify: Arc<Identify>,
+    /// The targets as adapters see them.
+    pub targets: Arc<TargetTable>,
+    /// The clock that tokens are judged by.
+    pub clock: Clock,
+    /// The signals of a shutdown.
+    pub shutdown: Shutdown,
+    /// Where people follow holds, without a slash at the end.
+    pub api_url: String,
+    /// Open sessions, at most.
+    pub max_sessions: usize,
+}
+
+#[derive(Debug)]
+struct Inner {
+    node: NodeId,
+    store: Store,
+    identify: Arc<Identify>,
+    targets: Arc<TargetTable>,
+    clock: Clock,
+    shutdown: Shutdown,
+    api_url: String,
+    incarnation: OnceLock<Incarnation>,
+    policies: PoliciesInForce,
+    sessions: sessions::Sessions,
+    bells: hold_bells::HoldBells,
+    lease: lease::LeaseWatch,
+    journal: journal::Journal,
+    cancels: cancel::Attempts,
+    /// Intents that are under way while their operations are forwarded already.
+    ahead: Arc<tokio::sync::Semaphore>,
+}
+
+impl NodeGate {
+    /// A gate that admits nothing until [`begin`](Self::begin) gives it an incarnation. Its tasks run until shutdown.
+    pub fn start(parts: GateParts) -> Result<Self, PolicyReadError> {
+        let GateParts { node, store, identify, targets, clock, shutdown, api_url, max_sessions } =
+            parts;
+        // Subscribed before anything is read, so that no change falls between.
+        let effects = store.effects();
+        let inner = Arc::new(Inner {
+            policies: PoliciesInForce::new(store.clone())?,
+            sessions: sessions::Sessions::new(max_sessions),
+            bells: hold_bells::HoldBells::default(),
+            lease: lease::LeaseWatch::new(),
+            journal: journal::Journal::start(store.clone(), shutdown.stop_token()),
+            cancels: cancel::Attempts::default(),
+            ahead: Arc::new(tokio::sync::Semaphore::new(admit::MAX_AHEAD)),
+            incarnation: OnceLock::new(),
+            node,
+            store,
+            identify,
+            targets,
+            clock,
+            shutdown,
+            api_url,
+        });
+        tokio::spawn(effects::follow(Arc::clone(&inner), effects));
+        tokio::spawn(lease::watch(Arc::clone(&inner)));
+        Ok(Self { inner })
+    }
+
+    /// The node has announced itself: from now on the gate admits, as long as there is a lease.
+    pub fn begin(&self, incarnation: Incarnation) {
+        // A second call would be a second start of the same process, which there is not: the first one stays.
+        let _ = self.inner.incarnation.set(incarnation);
+    }
+
+    /// The incarnation of this start, once it is in the log.
+    pub fn incarnation(&self) -> Option<Incarnation> {
+        self.inner.incarnation.get().copied()
+    }
+
+    /// Whether this node may act right now: it has an incarnation and a valid lease. The API asks too, right before it
+    /// proposes a decision.
+    pub fn may_act(&self) -> Result<Leased, Refusal> {
+        self.inner.leased()
+    }
+
+    /// How many sessions are open on this node.
+    pub fn open_sessions(&self) -> usize {
+        self.inner.sessions.count()
+    }
+
+    /// The policies in force, as this node knows them.
+    pub fn policies(&self) -> &PoliciesInForce {
+        &self.inner.policies
+    }
+
+    /// Ends every session of this node with this last word.
+    pub fn end_all(&self, refusal: &Refusal) {
+        self.inner.sessions.end_all(refusal);
+    }
+
+    /// Waits, for a bounded time, until what is to be recorded is recorded.
+    pub async fn flush(&self) {
+        self.inner.journal.flush().await;
+    }
+}
+
+impl Gate for NodeGate {
+    fn identify(&self, proof: Proof, source: Source) -> BoxFuture<'_, Result<Agent, Refusal>> {
+        Box::pin(open::identify(&self.inner, proof, source))
+    }
+
+    fn open(&self, wish: SessionWish) -> BoxFuture<'_, Result<OpenedSession, Refusal>> {
+        Box::pin(open::open(&self.inner, wish))
+    }
+
+    fn judge<'a>(
+        &'a self,
+        session: &'a Session,
+        operation: &'a Arc<Operation>,
+    ) -> BoxFuture<'a, Result<Judged, Refusal>> {
+        Box::pin(held::judge(&self.inner, session, operation))
+    }
+
+    fn admit<'a>(
+        &'a self,
+        session: &'a Session,
+        operation: &'a Arc<Operation>,
+        cleared: Cleared,
+    ) -> BoxFuture<'a, Result<Admission, Refusal>> {
+        Box::pin(admit::admit(&self.inner, session, operation, cleared))
+    }
+
+    fn lease(&self) -> Result<Leased, Refusal> {
+        self.inner.leased()
+    }
+
+    fn settle<'a>(&'a self, session: &'a Session, settlement: Settlement) -> BoxFuture<'a, ()> {
+        Box::pin(self.inner.journal.settle(session.id(), settlement))
+    }
+
+    fn cancel(&self, key: CancelKey) -> BoxFuture<'_, ()> {
+        Box::pin(cancel::cancel(&self.inner, key))
+    }
+
+    fn close(&self, session: SessionId, reason: CloseReason) -> BoxFuture<'_, ()> {
+        Box::pin(open::close(&self.inner, session, reason))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! Admitting what policy allowed: the intent goes into the log before the operation goes to the target, or, where the
+//! audit level lets it, while it does.
+
+use super::{
+    Inner, audit,
+    judge::{Judgement, MAX_JUDGEMENTS, catch_up, judge},
+    proposing::{NO_QUORUM_AFTER, policy_changed, within},
+};
+use countersign_core::{
+    gate::{Admission, BoxFuture, Reply},
+    operation::Operation,
+    permit::{AuditLevel, AwaitedRelease, Cleared, Permit, PermitError, Receipt, Release},
+    refusal::Refusal,
+    session::Session,
+};
+use countersign_raft_store::command::Intent;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// Intents under way whose operations are forwarded already, on one node.
+pub(super) const MAX_AHEAD: usize = 8192;
+
+/// Admits a cleared operation.
+pub(super) async fn admit(
+    inner: &Arc<Inner>,
+    session: &Session,
+    operation: &Operation,
+    cleared: Cleared,
+) -> Result<Admission, Refusal> {
+    drop(inner.await_lease().await?);
+    match cleared.basis().audit {
+        AuditLevel::BeforeForward => first_the_intent(inner, session, operation, cleared).await,
+        AuditLevel::BeforeReply => meanwhile_the_intent(inner, session, operation, cleared),
+    }
+}
+
+/// Audit level `before_forward`: no permit without the receipt.
+async fn first_the_intent(
+    inner: &Inner,
+    session: &Session,
+    operation: &Operation,
+    mut cleared: Cleared,
+) -> Result<Admission, Refusal> {
+    for _ in 0..MAX_JUDGEMENTS {
+        let command = audit::intent(session, operation, cleared.basis().clone());
+        // Until the permit is handed over, an intent in the log would be one that nobody forwards.
+        let unforwarded = inner.journal.unforwarded(session.id(), operation.id());
+        let unproposed = match within(NO_QUORUM_AFTER, inner.store.intend(command)).await {
+            Ok(receipt) => {
+                let admission = granted(cleared, receipt)?;
+                unforwarded.forget();
+                return Ok(admission);
+            }
+            Err(unproposed) => unproposed,
+        };
+        if !unproposed.may_be_committed() {
+            unforwarded.forget();
+        }
+        let Some(in_force) = unproposed.stale() else { return Err(unproposed.refusal()) };
+        catch_up(inner, in_force).await?;
+        cleared = match judge(inner, session, operation).await? {
+            Judgement::Cleared(cleared) => cleared,
+            // It has to be held now, and only a fresh judgement can hold it: the hold is open, the agent sends it again.
+            Judgement::Held(record) => {
+                let hold = record.hold.id;
+                inner.journal.park(countersign_raft_store::command::ParkHold {
+                    hold,
+                    session: session.id(),
+                });
+                return Err(Refusal::Parked { hold });
+            }
+        };
+    }
+    Err(policy_changed())
+}
+
+/// The admission of a committed intent.
+pub(super) fn granted(cleared: Cleared, receipt: Receipt) -> Result<Admission, Refusal> {
+    let (permit, release) = Permit::grant(cleared, receipt).map_err(|error| mismatch(&error))?;
+    Ok(Admission { permit, reply: Reply::Released(release) })
+}
+
+/// Audit level `before_reply`: the permit at once, the answer with the receipt.
+fn meanwhile_the_intent(
+    inner: &Arc<Inner>,
+    session: &Session,
+    operation: &Operation,
+    cleared: Cleared,
+) -> Result<Admission, Refusal> {
+    let full = |_| Refusal::Overloaded { limit: "intents_ahead" };
+    let place = Arc::clone(&inner.ahead).try_acquire_owned().map_err(full)?;
+    let command = audit::intent(session, operation, cleared.basis().clone());
+    let (permit, awaited) = Permit::ahead(cleared).map_err(|error| mismatch(&error))?;
+    let (sender, receiver) = oneshot::channel();
+    let store = inner.store.clone();
+    // A task of its own, so that the intent goes on whatever becomes of the session.
+    tokio::spawn(async move {
+        let receipt = record(&store, command).await;
+        drop(place);
+        // Nobody may wait any more: then the answer is not written, and the intent stands.
+        drop(sender.send(receipt));
+    });
+    Ok(Admission { permit, reply: Reply::Awaited(release_with(awaited, receiver)) })
+}
+
+async fn record(
+    store: &countersign_raft_store::handle::Store,
+    command: Intent,
+) -> Result<Receipt, Refusal> {
+    within(NO_QUORUM_AFTER, store.intend(command)).await.map_err(|unproposed| unproposed.refusal())
+}
+
+fn release_with(
+    awaited: AwaitedRelease,
+    receipt: oneshot::Receiver<Result<Receipt, Refusal>>,
+) -> BoxFuture<'static, Result<Release, Refusal>> {
+    Box::pin(async move {
+        let receipt = receipt.await.map_err(|_lost| Refusal::Internal)??;
+        awaited.receive(receipt).map_err(|error| mismatch(&error))
+    })
+}
+
+/// A receipt and what was cleared do not belong together: a fault of the gateway's own.
+pub(super) fn mismatch(error: &PermitError) -> Refusal {
+    tracing::error!(error = error as &dyn std::error::Error, "a permit was not granted");
+    Refusal::Internal
+}

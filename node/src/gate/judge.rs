@@ -1,0 +1,123 @@
+//! Judging: the policy in force is asked, and what it says is put into the log, under the revision it was said under. When
+//! the log knows a newer revision, the operation is judged again.
+
+use super::{
+    Inner, audit,
+    proposing::{NO_QUORUM_AFTER, Unproposed, policy_changed, within},
+};
+use countersign_core::{
+    hold::HoldTerms,
+    id::{HoldId, Revision},
+    operation::Operation,
+    permit::Cleared,
+    policy::{DenyReason, Verdict, evaluate},
+    refusal::Refusal,
+    session::Session,
+};
+use countersign_raft_store::{
+    command::{OpenHold, ParkHold},
+    handle::HoldOpened,
+    records::{HeldOperation, HoldRecord},
+};
+
+/// How often an operation is judged again because the policy changed meanwhile.
+pub(super) const MAX_JUDGEMENTS: usize = 5;
+
+/// What judging came to, unless it was a refusal.
+#[derive(Debug)]
+pub(super) enum Judgement {
+    /// Policy allows it.
+    Cleared(Cleared),
+    /// Humans decide; the hold is in the log, and the session waits for it.
+    Held(Box<HoldRecord>),
+}
+
+/// Judges an operation. A refusal by policy is in the log when this returns.
+pub(super) async fn judge(
+    inner: &Inner,
+    session: &Session,
+    operation: &Operation,
+) -> Result<Judgement, Refusal> {
+    drop(inner.await_lease().await?);
+    for _ in 0..MAX_JUDGEMENTS {
+        let compiled = inner.policies.current();
+        let revision = compiled.revision;
+        let unproposed = match evaluate(&compiled.policies, session, operation, revision) {
+            Verdict::Allow(cleared) => return Ok(Judgement::Cleared(cleared)),
+            Verdict::Hold(terms) => match hold(inner, session, operation, (terms, revision)).await {
+                Ok(record) => return Ok(Judgement::Held(record)),
+                Err(unproposed) => unproposed,
+            },
+            Verdict::Deny(reason) => match deny(inner, session, operation, (&reason, revision)).await
+            {
+                Ok(()) => {
+                    let DenyReason { rules, message } = reason;
+                    return Err(Refusal::Denied { rules, message });
+                }
+                Err(unproposed) => unproposed,
+            },
+        };
+        let Some(in_force) = unproposed.stale() else { return Err(unproposed.refusal()) };
+        catch_up(inner, in_force).await?;
+    }
+    Err(policy_changed())
+}
+
+/// Learns the policies of `in_force` before an operation is judged again.
+pub(super) async fn catch_up(inner: &Inner, in_force: Revision) -> Result<(), Refusal> {
+    inner.policies.catch_up(in_force).await.map_err(|error| {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            policy.revision = in_force.0,
+            "the policies in force could not be read"
+        );
+        Refusal::NoQuorum
+    })
+}
+
+async fn hold(
+    inner: &Inner,
+    session: &Session,
+    operation: &Operation,
+    (terms, revision): (HoldTerms, Revision),
+) -> Result<Box<HoldRecord>, Unproposed> {
+    let id = HoldId::from_bytes(rand::random());
+    let command = OpenHold {
+        id,
+        operation: operation.id(),
+        session: session.id(),
+        held: HeldOperation::of(operation),
+        fingerprint: *operation.fingerprint(),
+        terms,
+        revision,
+    };
+    match within(NO_QUORUM_AFTER, inner.store.open_hold(command)).await {
+        Ok(committed) => {
+            // The waiting reads this node's own state from here on.
+            let applied = within(NO_QUORUM_AFTER, async {
+                Ok(inner.store.applied(committed.index).await?)
+            });
+            applied.await?;
+            match committed.value {
+                HoldOpened::New(record) | HoldOpened::Attached(record) => Ok(record),
+            }
+        }
+        Err(unproposed) => {
+            if unproposed.may_be_committed() {
+                // The agent hears a refusal, so nobody waits for the hold that may come to be.
+                inner.journal.park(ParkHold { hold: id, session: session.id() });
+            }
+            Err(unproposed)
+        }
+    }
+}
+
+async fn deny(
+    inner: &Inner,
+    session: &Session,
+    operation: &Operation,
+    (reason, revision): (&DenyReason, Revision),
+) -> Result<(), Unproposed> {
+    let command = audit::refused(session, operation, revision, reason);
+    within(NO_QUORUM_AFTER, inner.store.refused(command)).await.map(drop)
+}

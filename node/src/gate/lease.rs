@@ -1,0 +1,90 @@
+//! Whether this node may act. The lease itself is kept by the engine; here it is looked at, and its loss has consequences.
+//!
+//! A stall of the event loop takes the lease away until the leader's next answer, about a second later. An operation that
+//! arrives meanwhile waits that long; once the lease is lost for longer, everything is refused at once.
+
+use super::Inner;
+use countersign_core::{permit::Leased, refusal::Refusal};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::time::{Instant, sleep};
+
+/// How long a lost lease may take to come back before operations are refused at once.
+const GRACE: Duration = Duration::from_millis(1500);
+/// How long the lease may be lost before the node's sessions are ended: nobody here would hear of a revocation.
+const SESSIONS_END_AFTER: Duration = Duration::from_secs(5);
+/// How often the lease is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How often an operation looks that waits for it.
+const WAIT_STEP: Duration = Duration::from_millis(20);
+
+/// Since when the lease is lost.
+#[derive(Debug)]
+pub(super) struct LeaseWatch {
+    lost: Mutex<Option<Instant>>,
+}
+
+impl LeaseWatch {
+    pub(super) fn new() -> Self {
+        Self { lost: Mutex::new(None) }
+    }
+
+    fn seen(&self, held: Held) -> Option<Instant> {
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        match held {
+            Held::Yes => *lost = None,
+            Held::No => *lost = Some(lost.unwrap_or_else(Instant::now)),
+        }
+        *lost
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Held {
+    Yes,
+    No,
+}
+
+impl Inner {
+    /// A proof that the node may act right now.
+    pub(super) fn leased(&self) -> Result<Leased, Refusal> {
+        if self.incarnation.get().is_none() || !self.store.has_lease() {
+            return Err(Refusal::NoQuorum);
+        }
+        #[expect(clippy::disallowed_methods, reason = "the lease was looked at just now")]
+        let leased = Leased::checked();
+        Ok(leased)
+    }
+
+    /// The same, waiting for a lease that was lost only a moment ago.
+    pub(super) async fn await_lease(&self) -> Result<Leased, Refusal> {
+        loop {
+            let refused = match self.leased() {
+                Ok(leased) => return Ok(leased),
+                Err(refused) => refused,
+            };
+            let lost = self.lease.seen(Held::No);
+            if self.incarnation.get().is_none() || lost.is_none_or(|since| since.elapsed() >= GRACE) {
+                return Err(refused);
+            }
+            sleep(WAIT_STEP).await;
+        }
+    }
+}
+
+/// Looks at the lease until shutdown, and ends the node's sessions when it stays lost.
+pub(super) async fn watch(inner: Arc<Inner>) {
+    loop {
+        let held = if inner.store.has_lease() { Held::Yes } else { Held::No };
+        let lost = inner.lease.seen(held);
+        if lost.is_some_and(|since| since.elapsed() >= SESSIONS_END_AFTER) {
+            inner.sessions.end_all(&Refusal::NoQuorum);
+        }
+        tokio::select! {
+            () = sleep(LOOK_EVERY) => {}
+            () = inner.shutdown.stopping() => return,
+        }
+    }
+}

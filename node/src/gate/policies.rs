@@ -1,0 +1,119 @@
+//! The policies in force, compiled once a revision.
+
+use arc_swap::ArcSwap;
+use countersign_api::resource::PolicySpec;
+use countersign_core::{
+    id::{LogIndex, Revision},
+    policy::{Policies, PolicyDocument, PolicyProblem},
+};
+use countersign_raft_store::{
+    handle::{LogError, ReadError, Store},
+    records::ResourceKind,
+};
+use std::{sync::Arc, time::Duration};
+use tokio::{sync::Mutex, time::timeout};
+
+/// How long this node may take to apply a revision that the log says is in force.
+const CATCH_UP: Duration = Duration::from_secs(3);
+
+/// The policies in force, as this node knows them.
+#[derive(Debug)]
+pub struct PoliciesInForce {
+    store: Store,
+    current: ArcSwap<Compiled>,
+    /// One compilation at a time.
+    loading: Mutex<()>,
+}
+
+/// Policies with their revision.
+#[derive(Debug)]
+pub struct Compiled {
+    /// The policy revision.
+    pub revision: Revision,
+    /// The rules.
+    pub policies: Policies,
+}
+
+/// Why the policies in force cannot be known.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyReadError {
+    /// The state cannot be read.
+    #[error("the policies could not be read")]
+    Read(#[from] ReadError),
+    /// A policy is not readable. It was checked when it was applied: another version of the program did that.
+    #[error("the policy {name} is not readable")]
+    Body {
+        /// Its name.
+        name: String,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// They do not compile. They were checked when they were applied: another version of the program did that.
+    #[error("the policies do not compile: {}", .0.first().map(ToString::to_string).unwrap_or_default())]
+    Problems(Vec<PolicyProblem>),
+    /// This node does not catch up with the log.
+    #[error("this node is behind the log")]
+    Behind(#[source] LogError),
+    /// The reading task was lost.
+    #[error("the policies were not read to the end")]
+    Lost,
+}
+
+impl PoliciesInForce {
+    /// Nothing is allowed until policies are read.
+    pub(super) fn new(store: Store) -> Result<Self, PolicyReadError> {
+        let policies = Policies::compile(&[]).map_err(PolicyReadError::Problems)?;
+        let nothing = Compiled { revision: Revision(0), policies };
+        Ok(Self { store, current: ArcSwap::from_pointee(nothing), loading: Mutex::new(()) })
+    }
+
+    /// The policies as of the last time they were read. Whether they are in force is found out when what was judged under
+    /// them is recorded.
+    pub fn current(&self) -> Arc<Compiled> {
+        self.current.load_full()
+    }
+
+    /// Reads the policies that this node has applied, if their revision is another.
+    pub async fn refresh(&self) -> Result<(), PolicyReadError> {
+        let _one = self.loading.lock().await;
+        let (store, known) = (self.store.clone(), self.current().revision);
+        // Reading the disk and compiling take milliseconds: not on the threads that serve.
+        let read = tokio::task::spawn_blocking(move || read(&store, known)).await;
+        if let Some(compiled) = read.map_err(|_panicked| PolicyReadError::Lost)?? {
+            tracing::info!(policy.revision = compiled.revision.0, "policies in force");
+            self.current.store(Arc::new(compiled));
+        }
+        Ok(())
+    }
+
+    /// Reads the policies of `revision` or a later one, which the log says is in force.
+    pub(super) async fn catch_up(&self, revision: Revision) -> Result<(), PolicyReadError> {
+        match timeout(CATCH_UP, self.store.applied(LogIndex(revision.0))).await {
+            Ok(applied) => applied.map_err(PolicyReadError::Behind)?,
+            Err(_late) => return Err(PolicyReadError::Behind(LogError::NoQuorum)),
+        }
+        self.refresh().await
+    }
+}
+
+/// The policies that are applied, compiled; `None` when `known` is their revision.
+fn read(store: &Store, known: Revision) -> Result<Option<Compiled>, PolicyReadError> {
+    let view = store.view()?;
+    // Before the rules: should they change in between, they stand under a revision that is not in force any more, and
+    // what is judged by them is found out when it is recorded.
+    let revision = view.policy_revision()?;
+    if revision == known {
+        return Ok(None);
+    }
+    let documents = view
+        .resources(ResourceKind::Policy)?
+        .into_iter()
+        .map(|resource| match serde_json::from_str::<PolicySpec>(&resource.body) {
+            Ok(spec) => Ok(PolicyDocument { name: resource.name, text: spec.cedar }),
+            Err(source) => Err(PolicyReadError::Body { name: resource.name, source }),
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let policies = Policies::compile(&documents).map_err(PolicyReadError::Problems)?;
+    Ok(Some(Compiled { revision, policies }))
+}

@@ -1,0 +1,129 @@
+//! From what the log and the state answer to what the agent hears. Whatever is not a clear answer is a refusal.
+
+use countersign_core::{hold::HoldError, id::Revision, refusal::Refusal};
+use countersign_raft_store::{
+    handle::{LogError, ProposeError},
+    limits::Limit,
+    reply::StateRefusal,
+};
+use std::time::Duration;
+
+/// How long a proposal may take before the agent hears that there is no quorum. Longer than an election.
+pub(super) const NO_QUORUM_AFTER: Duration = Duration::from_secs(3);
+/// How long a claim may take. Its agent is waiting anyway, and an approval whose claim is given up is lost.
+pub(super) const CLAIM_AFTER: Duration = Duration::from_secs(10);
+
+/// Why a proposal allows nothing.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unproposed {
+    /// No answer in time. It may be committed nevertheless.
+    #[error("no answer of the log in time")]
+    Late,
+    /// An answer that allows nothing, or none.
+    #[error(transparent)]
+    Failed(#[from] ProposeError),
+}
+
+/// Waits for a proposal, but not for ever.
+pub(super) async fn within<T>(
+    limit: Duration,
+    proposal: impl Future<Output = Result<T, ProposeError>>,
+) -> Result<T, Unproposed> {
+    match tokio::time::timeout(limit, proposal).await {
+        Ok(answer) => Ok(answer?),
+        Err(_late) => Err(Unproposed::Late),
+    }
+}
+
+impl Unproposed {
+    /// Whether the command may be, or become, part of the log.
+    pub(super) fn may_be_committed(&self) -> bool {
+        match self {
+            Self::Late => true,
+            Self::Failed(error) => match error {
+                ProposeError::Refused(_) | ProposeError::Log(LogError::Overloaded) => false,
+                ProposeError::Log(LogError::NoQuorum | LogError::Unknown | LogError::Stopped)
+                | ProposeError::Format(_)
+                | ProposeError::OtherAnswer => true,
+            },
+        }
+    }
+
+    /// The policy revision in force, when that is why: judge again.
+    pub(super) fn stale(&self) -> Option<Revision> {
+        match self {
+            Self::Failed(ProposeError::Refused(StateRefusal::StaleRevision { in_force })) => {
+                Some(*in_force)
+            }
+            Self::Late | Self::Failed(_) => None,
+        }
+    }
+
+    /// Why the hold did not allow it, when that is why.
+    pub(super) fn hold_error(&self) -> Option<&HoldError> {
+        match self {
+            Self::Failed(ProposeError::Refused(StateRefusal::Hold(error))) => Some(error),
+            Self::Late | Self::Failed(_) => None,
+        }
+    }
+
+    /// What the agent hears. Faults of our own are logged here, where they are handled.
+    pub(super) fn refusal(&self) -> Refusal {
+        match self {
+            Self::Late => Refusal::NoQuorum,
+            Self::Failed(ProposeError::Refused(refused)) => of_state(refused),
+            Self::Failed(ProposeError::Log(error)) => of_log(error),
+            Self::Failed(error @ (ProposeError::Format(_) | ProposeError::OtherAnswer)) => {
+                tracing::error!(error = error as &dyn std::error::Error, "a proposal has no usable answer");
+                Refusal::Internal
+            }
+        }
+    }
+}
+
+fn of_log(error: &LogError) -> Refusal {
+    match error {
+        LogError::NoQuorum | LogError::Unknown => Refusal::NoQuorum,
+        LogError::Overloaded => Refusal::Overloaded { limit: "proposals" },
+        LogError::Stopped => Refusal::ShuttingDown,
+    }
+}
+
+fn of_state(refused: &StateRefusal) -> Refusal {
+    let ended = |reason: &str| Refusal::SessionEnded { reason: reason.to_owned() };
+    match refused {
+        StateRefusal::NoSuchTarget => Refusal::NoSuchTarget,
+        StateRefusal::Revoked => ended("revoked"),
+        StateRefusal::IdentityExpired => ended("the proof of identity has expired"),
+        StateRefusal::SessionGone => ended("it is closed"),
+        StateRefusal::NotInitialised
+        | StateRefusal::UnknownNode
+        | StateRefusal::StaleIncarnation => Refusal::ShuttingDown,
+        StateRefusal::StaleRevision { .. } => policy_changed(),
+        StateRefusal::OverLimit { limit: Limit::OpenHoldsPerAgent } => Refusal::TooManyHolds,
+        StateRefusal::OverLimit { limit } => Refusal::Overloaded { limit: limit.name() },
+        StateRefusal::NoSuchHold
+        | StateRefusal::NotAttached
+        | StateRefusal::Hold(_)
+        | StateRefusal::AlreadyInitialised
+        | StateRefusal::OtherFingerprint
+        | StateRefusal::NeedsClaim
+        | StateRefusal::IdUsed
+        | StateRefusal::NoSuchOperation
+        | StateRefusal::AlreadySettled { .. }
+        | StateRefusal::Conflict { .. }
+        | StateRefusal::BadName { .. }
+        | StateRefusal::BadJoinToken => {
+            tracing::error!(refused = refused as &dyn std::error::Error, "the state refused what the gate proposed");
+            Refusal::Internal
+        }
+    }
+}
+
+/// The policy changed between judging and recording, again and again or when it was too late to judge again.
+pub(super) fn policy_changed() -> Refusal {
+    Refusal::Denied {
+        rules: Vec::new(),
+        message: "the policy changed while the operation was judged; send it again".to_owned(),
+    }
+}

@@ -1,0 +1,93 @@
+//! The sessions that this node carries, and how they are told that something happened. What they do is not known here.
+
+use super::signals::SessionSignals;
+use countersign_core::{id::SessionId, refusal::Refusal};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::sync::watch;
+
+/// The sessions of this node.
+#[derive(Debug)]
+pub(super) struct Sessions {
+    limit: usize,
+    open: Mutex<HashMap<SessionId, Line>>,
+}
+
+/// How one session is told.
+#[derive(Debug)]
+struct Line {
+    ended: watch::Sender<Option<Refusal>>,
+    cancels: watch::Sender<u64>,
+}
+
+impl Sessions {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { limit, open: Mutex::new(HashMap::new()) }
+    }
+
+    /// Takes a place for a session that ends by itself after `lives`. The session is told from here on, also of what
+    /// happens before its opening is answered.
+    pub(super) fn enter(&self, id: SessionId, lives: Duration) -> Result<SessionSignals, Refusal> {
+        let mut open = self.lock();
+        if open.len() >= self.limit {
+            return Err(Refusal::Overloaded { limit: "sessions" });
+        }
+        let (ended, hears_end) = watch::channel(None);
+        let (cancels, hears_cancels) = watch::channel(0);
+        open.insert(id, Line { ended, cancels });
+        Ok(SessionSignals::new(hears_end, hears_cancels, lives))
+    }
+
+    /// Gives the place back.
+    pub(super) fn leave(&self, id: SessionId) {
+        self.lock().remove(&id);
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// The ids of all.
+    pub(super) fn ids(&self) -> Vec<SessionId> {
+        self.lock().keys().copied().collect()
+    }
+
+    /// Ends one; the first word stays.
+    pub(super) fn end(&self, id: SessionId, refusal: &Refusal) {
+        if let Some(line) = self.lock().get(&id) {
+            line.end(refusal);
+        }
+    }
+
+    pub(super) fn end_all(&self, refusal: &Refusal) {
+        for line in self.lock().values() {
+            line.end(refusal);
+        }
+    }
+
+    pub(super) fn cancel(&self, id: SessionId) {
+        if let Some(line) = self.lock().get(&id) {
+            line.cancels.send_modify(|count| *count = count.wrapping_add(1));
+        }
+    }
+
+    /// Nothing panics while it holds the lock.
+    fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, Line>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Line {
+    fn end(&self, refusal: &Refusal) {
+        self.ended.send_if_modified(|said| {
+            let first = said.is_none();
+            if first {
+                *said = Some(refusal.clone());
+            }
+            first
+        });
+    }
+}

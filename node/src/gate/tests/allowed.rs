@@ -1,0 +1,189 @@
+//! What policy allows or denies, and the audit levels.
+
+use super::{
+    log::{Lease, Weather},
+    world::*,
+};
+use countersign_core::{
+    gate::{Gate, Judged, Reply, Settlement},
+    operation::Action,
+    record::{EventKind, Outcome},
+    refusal::Refusal,
+};
+use std::{sync::Arc, time::Duration};
+use tokio::time::{Instant, timeout};
+
+#[tokio::test(start_paused = true)]
+async fn an_allowed_read_is_forwarded_before_its_intent_is_committed_and_answered_after() {
+    let world = World::new().await;
+    let session = world.open().await.session;
+    let operation = select(&session);
+    let cleared = world.clear(&session, &operation).await;
+    world.log.weather(Weather::NoQuorum);
+    let admission = world.gate.admit(&session, &operation, cleared).await.unwrap();
+    let leased = world.gate.lease().unwrap();
+    admission.permit.open(&operation, leased).unwrap();
+    let Reply::Awaited(mut release) = admission.reply else { panic!("the answer must wait") };
+    timeout(Duration::from_secs(1), &mut release).await.unwrap_err();
+    assert!(world.events(EventKind::Intent).is_empty());
+    world.log.weather(Weather::Fair);
+    assert_eq!(release.await.unwrap().operation(), operation.id());
+    assert_eq!(world.events(EventKind::Intent).len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_answer_of_a_read_whose_intent_does_not_come_into_the_log_is_refused() {
+    let world = World::new().await;
+    let session = world.open().await.session;
+    let operation = select(&session);
+    let cleared = world.clear(&session, &operation).await;
+    world.log.weather(Weather::NoQuorum);
+    let admission = world.gate.admit(&session, &operation, cleared).await.unwrap();
+    assert_eq!(released(admission.reply).await.unwrap_err(), Refusal::NoQuorum);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_can_act_gets_no_permit_before_its_intent_is_committed() {
+    let world = World::new().await;
+    let session = world.open().await.session;
+    let operation = operation(&session, Action::PostgresDdl, "CREATE INDEX");
+    let cleared = world.clear(&session, &operation).await;
+    world.log.weather(Weather::NoQuorum);
+    let before = Instant::now();
+    let refused = world.gate.admit(&session, &operation, cleared).await.unwrap_err();
+    assert_eq!(refused, Refusal::NoQuorum);
+    assert!(before.elapsed() <= Duration::from_secs(4), "{:?}", before.elapsed());
+    let cleared = world.clear(&session, &operation).await;
+    world.log.weather(Weather::Fair);
+    let admission = world.gate.admit(&session, &operation, cleared).await.unwrap();
+    assert!(matches!(admission.reply, Reply::Released(_)));
+    assert_eq!(world.events(EventKind::Intent).len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_intent_whose_answer_was_lost_is_settled_as_not_forwarded() {
+    let world = World::new().await;
+    let session = world.open().await.session;
+    let operation = operation(&session, Action::PostgresDdl, "CREATE INDEX");
+    let cleared = world.clear(&session, &operation).await;
+    world.log.weather(Weather::AnswersLost);
+    let refused = world.gate.admit(&session, &operation, cleared).await.unwrap_err();
+    assert_eq!(refused, Refusal::NoQuorum);
+    world.log.weather(Weather::Fair);
+    let outcome = world.event(EventKind::Outcome).await;
+    assert_eq!(outcome.fields["outcome"], Outcome::Refused.name());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_denial_is_in_the_audit_before_the_agent_hears_it() {
+    let world = World::new().await;
+    let session = world.open().await.session;
+    let operation = operation(&session, Action::PostgresProgram, "COPY t FROM PROGRAM 'id'");
+    world.log.weather(Weather::NoQuorum);
+    let refused = world.judge(&session, &operation).await.unwrap_err();
+    assert_eq!(refused, Refusal::NoQuorum, "nobody hears a denial that is not recorded");
+    world.log.weather(Weather::Fair);
+    let refused = world.judge(&session, &operation).await.unwrap_err();
+    assert!(matches!(refused, Refusal::Denied { .. }), "{refused}");
+    let recorded = &world.events(EventKind::Refused)[0].fields;
+    assert_eq!(recorded["operation.text"], "COPY t FROM PROGRAM 'id'");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_cleared_under_an_old_policy_is_judged_again_before_it_is_admitted() {
+    let world = World::new().await;
+    let session = world.open().await.session;
+    let operation = operation(&session, Action::PostgresDdl, "CREATE INDEX");
+    let cleared = world.clear(&session, &operation).await;
+    // The same rules: allowed again.
+    world.policy_unnoticed(&format!("{POLICY} // changed")).await;
+    let _admission = world.gate.admit(&session, &operation, cleared).await.unwrap();
+    assert_eq!(world.events(EventKind::Intent).len(), 1);
+
+    let other = super::world::operation(&session, Action::PostgresDdl, "DROP INDEX");
+    let cleared = world.clear(&session, &other).await;
+    world.policy_unnoticed("").await;
+    let refused = world.gate.admit(&session, &other, cleared).await.unwrap_err();
+    assert!(matches!(refused, Refusal::Denied { .. }), "{refused}");
+    assert_eq!(world.events(EventKind::Intent).len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_that_was_forwarded_under_an_old_policy_is_not_answered() {
+    let world = World::new().await;
+    let session = world.open().await.session;
+    let operation = select(&session);
+    let cleared = world.clear(&session, &operation).await;
+    world.policy_unnoticed("").await;
+    let admission = world.gate.admit(&session, &operation, cleared).await.unwrap();
+    let refused = released(admission.reply).await.unwrap_err();
+    assert!(matches!(refused, Refusal::Denied { .. }), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stale_policy_is_found_out_when_judging() {
+    let world = World::new().await;
+    let session = world.open().await.session;
+    // Held under the policy that this node knows, denied under the one in force.
+    world.policy_unnoticed("").await;
+    let refused = world.judge(&session, &delete(&session)).await.unwrap_err();
+    assert!(matches!(refused, Refusal::Denied { .. }), "{refused}");
+    assert!(world.events(EventKind::Held).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_lease_nothing_is_judged_admitted_or_opened() {
+    let world = World::new().await;
+    let session = world.open().await.session;
+    let operation = select(&session);
+    let cleared = world.clear(&session, &operation).await;
+    world.log.lease(Lease::Lapsed);
+    assert_eq!(world.gate.lease().unwrap_err(), Refusal::NoQuorum);
+    let before = Instant::now();
+    assert_eq!(world.judge(&session, &operation).await.unwrap_err(), Refusal::NoQuorum);
+    assert!(before.elapsed() < Duration::from_secs(3));
+    let refused = world.gate.admit(&session, &operation, cleared).await.unwrap_err();
+    assert_eq!(refused, Refusal::NoQuorum);
+    assert_eq!(world.gate.open(world.wish()).await.unwrap_err(), Refusal::NoQuorum);
+    world.log.lease(Lease::Valid);
+    let _cleared = world.clear(&session, &operation).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_comes_back_at_once_is_waited_for() {
+    let world = Arc::new(World::new().await);
+    let session = world.open().await.session;
+    world.log.lease(Lease::Lapsed);
+    let log = Arc::clone(&world.log);
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(800)).await;
+        log.lease(Lease::Valid);
+    });
+    let judged = world.judge(&session, &select(&session)).await.unwrap();
+    assert!(matches!(judged, Judged::Cleared(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outcome_is_recorded_when_the_log_takes_entries_again() {
+    let world = World::new().await;
+    let session = world.open().await.session;
+    let operation = select(&session);
+    let cleared = world.clear(&session, &operation).await;
+    let admission = world.gate.admit(&session, &operation, cleared).await.unwrap();
+    let _release = released(admission.reply).await.unwrap();
+    world.log.weather(Weather::NoQuorum);
+    let settlement = Settlement {
+        operation: operation.id(),
+        outcome: Outcome::Completed,
+        rows: 3,
+        bytes: 120,
+        word: "SELECT 3".to_owned(),
+    };
+    world.gate.settle(&session, settlement).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(world.events(EventKind::Outcome).is_empty());
+    world.log.weather(Weather::Fair);
+    let outcome = world.event(EventKind::Outcome).await;
+    assert_eq!(outcome.fields["word"], "SELECT 3");
+    world.gate.flush().await;
+}

@@ -1,0 +1,240 @@
+//! Hold, park, claim, withdraw: with the client waiting, gone, or back again.
+
+use super::{
+    log::{Lease, Weather},
+    world::*,
+};
+use countersign_core::{
+    gate::{Gate, HoldProgress},
+    hold::{Choice, HoldState},
+    operation::Action,
+    record::{EventKind, Outcome},
+    refusal::Refusal,
+};
+use std::time::Duration;
+use tokio::time::timeout;
+
+#[tokio::test(start_paused = true)]
+async fn an_approved_hold_admits_the_waiting_operation_once() {
+    let world = World::new().await;
+    let session = world.open().await.session;
+    let operation = delete(&session);
+    let (hold, mut held) = world.hold(&session, &operation).await;
+    let notice = held.notice();
+    assert_eq!(notice.reviewers, "1 of dba");
+    assert_eq!(notice.url, format!("https://gate.example/v1/holds/{hold}"));
+    timeout(Duration::from_secs(5), held.next()).await.unwrap_err();
+    world.decide(hold, "dana", Choice::Approve).await;
+    let admission = admitted(held.next().await);
+    let leased = world.gate.lease().unwrap();
+    admission.permit.open(&operation, leased).unwrap();
+    assert_eq!(released(admission.reply).await.unwrap().operation(), operation.id());
+    assert_eq!(world.events(EventKind::Intent).len(), 1);
+    drop(held);
+    // The same again is another operation, and needs another approval.
+    let (again, _held) = world.hold(&session, &delete(&session)).await;
+    assert_ne!(again, hold);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_other_end_of_a_hold_refuses_the_operation() {
+    let world = World::new().await;
+    let session = world.open().await.session;
+    let (hold, mut held) = world.hold(&session, &delete(&session)).await;
+    world.decide(hold, "dana", Choice::Reject).await;
+    let comment = "says dana".to_owned();
+    assert_eq!(refused(held.next().await), Refusal::Rejected { hold, comment });
+
+    let (hold, held) = world.hold(&session, &delete(&session)).await;
+    assert_eq!(held.withdraw().await, Refusal::Withdrawn { hold });
+    let state = world.view().hold(hold).unwrap().unwrap().hold.state;
+    assert!(matches!(state, HoldState::Withdrawn { .. }));
+
+    let (hold, mut held) = world.hold(&session, &delete(&session)).await;
+    world.log.advance(11 * 60 * 1000);
+    world.store.propose(&countersign_raft_store::command::Command::Tick).await.unwrap();
+    assert_eq!(refused(held.next().await), Refusal::HoldExpired { hold });
+    assert!(world.events(EventKind::Intent).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_waited_long_enough_is_parked_and_claims_the_approval_later() {
+    let world = World::new().await;
+    let session = world.open().await.session;
+    let (hold, mut held) = world.hold(&session, &delete(&session)).await;
+    assert_eq!(refused(held.next().await), Refusal::Parked { hold });
+    drop(held);
+    world.event(EventKind::Parked).await;
+    world.decide(hold, "dana", Choice::Approve).await;
+
+    // Another session of the same agent sends the same operation.
+    let other = world.open().await.session;
+    let operation = delete(&other);
+    let (attached, mut held) = world.hold(&other, &operation).await;
+    assert_eq!(attached, hold);
+    let admission = admitted(held.next().await);
+    admission.permit.open(&operation, world.gate.lease().unwrap()).unwrap();
+    let state = world.view().hold(hold).unwrap().unwrap().hold.state;
+    assert!(matches!(state, HoldState::Consumed { operation: by, .. } if by == operation.id()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_operation_does_not_attach_to_the_hold() {
+    let world = World::new().await;
+    let session = world.open().await.session;
+    let (hold, _held) = world.hold(&session, &delete(&session)).await;
+    let other = operation(&session, Action::PostgresWrite, "DELETE FROM orders --");
+    let (another, _other_held) = world.hold(&session, &other).await;
+    assert_ne!(another, hold);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_goes_away_parks_its_hold() {
+    let world = World::new().await;
+    let session = world.open().await.session;
+    let (hold, held) = world.hold(&session, &delete(&session)).await;
+    drop(held);
+    world.event(EventKind::Parked).await;
+    let record = world.view().hold(hold).unwrap().unwrap();
+    assert!(record.attached.is_empty());
+    assert!(matches!(record.hold.state, HoldState::Pending { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_waiting_clients_share_a_hold_and_only_one_takes_its_approval() {
+    let world = World::new().await;
+    let (one, two) = (world.open().await.session, world.open().await.session);
+    let (hold, mut first) = world.hold(&one, &delete(&one)).await;
+    let (same, mut second) = world.hold(&two, &delete(&two)).await;
+    assert_eq!(same, hold);
+    world.decide(hold, "dana", Choice::Approve).await;
+    let _admission = admitted(first.next().await);
+    // The other one is judged again, and waits for a hold of its own.
+    match second.next().await {
+        HoldProgress::Changed(notice) => assert_ne!(notice.hold, hold),
+        other @ (HoldProgress::Admitted(_) | HoldProgress::Refused(_)) => panic!("{other:?}"),
+    }
+    assert_eq!(world.events(EventKind::Intent).len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_that_changes_while_it_waits_judges_the_operation_again() {
+    let world = World::new().await;
+    let session = world.open().await.session;
+
+    // Still held: by a new hold, whose approval counts; the old one's does not.
+    let (hold, mut held) = world.hold(&session, &delete(&session)).await;
+    world.policy(&POLICY.replace("@hold(\"dba\")", "@hold(\"dba\") @quorum(\"2\")")).await;
+    let notice = match held.next().await {
+        HoldProgress::Changed(notice) => notice,
+        other @ (HoldProgress::Admitted(_) | HoldProgress::Refused(_)) => panic!("{other:?}"),
+    };
+    assert_ne!(notice.hold, hold);
+    assert_eq!(notice.reviewers, "2 of dba");
+    world.decide(notice.hold, "dana", Choice::Approve).await;
+    assert!(matches!(held.next().await, HoldProgress::Changed(told) if told.approvals == 1));
+    world.decide(notice.hold, "rui", Choice::Approve).await;
+    let _admission = admitted(held.next().await);
+    drop(held);
+
+    // Allowed now.
+    let (_, mut held) = world.hold(&session, &delete(&session)).await;
+    world.policy("permit(principal, action, resource);").await;
+    let _admission = admitted(held.next().await);
+
+    // Denied now.
+    world.policy(POLICY).await;
+    let (_, mut held) = world.hold(&session, &delete(&session)).await;
+    world.policy("").await;
+    assert!(matches!(refused(held.next().await), Refusal::Denied { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_progress_that_is_dropped_and_asked_for_again_loses_no_approval() {
+    let world = World::new().await;
+    let session = world.open().await.session;
+    let (hold, mut held) = world.hold(&session, &delete(&session)).await;
+    world.decide(hold, "dana", Choice::Approve).await;
+    // Dropped as soon as it is asked, many times, while the claim is under way.
+    for _ in 0..50 {
+        let next = held.next();
+        if let Ok(progress) = timeout(Duration::ZERO, next).await {
+            let _admission = admitted(progress);
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("the approval was never taken");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_approval_taken_for_a_client_that_is_gone_is_recorded_as_not_forwarded() {
+    let world = World::new().await;
+    let session = world.open().await.session;
+    let (hold, mut held) = world.hold(&session, &delete(&session)).await;
+    world.log.weather(Weather::NoQuorum);
+    // The decision and the claim wait for the weather; the client does not.
+    world.log.weather(Weather::Fair);
+    world.decide(hold, "dana", Choice::Approve).await;
+    world.log.weather(Weather::NoQuorum);
+    timeout(Duration::from_secs(1), held.next()).await.unwrap_err();
+    drop(held);
+    world.log.weather(Weather::Fair);
+    let outcome = world.event(EventKind::Outcome).await;
+    assert_eq!(outcome.fields["outcome"], Outcome::Refused.name());
+    assert_eq!(outcome.fields["word"], "not_forwarded");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_whose_answer_was_lost_forwards_nothing() {
+    let world = World::new().await;
+    let session = world.open().await.session;
+    let (hold, mut held) = world.hold(&session, &delete(&session)).await;
+    world.decide(hold, "dana", Choice::Approve).await;
+    world.log.weather(Weather::AnswersLost);
+    assert_eq!(refused(held.next().await), Refusal::NoQuorum);
+    world.log.weather(Weather::Fair);
+    let outcome = world.event(EventKind::Outcome).await;
+    assert_eq!(outcome.fields["outcome"], Outcome::Refused.name());
+    // The approval is gone: the same operation is held anew.
+    let (again, _held) = world.hold(&session, &delete(&session)).await;
+    assert_ne!(again, hold);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_approval_is_not_taken_without_a_lease() {
+    let world = World::new().await;
+    let session = world.open().await.session;
+    let (hold, mut held) = world.hold(&session, &delete(&session)).await;
+    world.decide(hold, "dana", Choice::Approve).await;
+    world.log.lease(Lease::Lapsed);
+    timeout(Duration::from_secs(20), held.next()).await.unwrap_err();
+    assert!(world.events(EventKind::Intent).is_empty());
+    world.log.lease(Lease::Valid);
+    let _admission = admitted(held.next().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_misses_effects_still_notices_a_decision() {
+    let world = World::with_room(1).await;
+    let session = world.open().await.session;
+    let (hold, mut held) = world.hold(&session, &delete(&session)).await;
+    world.decide(hold, "dana", Choice::Approve).await;
+    for n in 0..20 {
+        let noise = operation(&session, Action::PostgresWrite, &format!("DELETE {n}"));
+        drop(world.hold(&session, &noise).await);
+    }
+    let _admission = admitted(timeout(Duration::from_secs(15), held.next()).await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_with_too_many_holds_is_told_so() {
+    let world = World::new().await;
+    let session = world.open().await.session;
+    for n in 0..countersign_raft_store::limits::MAX_OPEN_HOLDS_PER_AGENT {
+        let one = operation(&session, Action::PostgresWrite, &format!("DELETE {n}"));
+        drop(world.hold(&session, &one).await);
+    }
+    let refused = world.judge(&session, &delete(&session)).await.unwrap_err();
+    assert_eq!(refused, Refusal::TooManyHolds);
+}

@@ -1,0 +1,104 @@
+//! Sessions: opened, told, ended.
+
+use super::{log::Lease, world::*};
+use crate::shutdown::Why;
+use countersign_core::{
+    gate::{CancelKey, CloseReason, Gate, Signal},
+    record::EventKind,
+    refusal::Refusal,
+    target::TargetName,
+};
+use countersign_raft_store::command::{EndSession, Revocable, Revoke};
+use std::time::Duration;
+use tokio::time::timeout;
+
+#[tokio::test(start_paused = true)]
+async fn a_session_is_in_the_state_when_it_is_open_and_gone_from_it_when_it_is_closed() {
+    let world = World::new().await;
+    let opened = world.open().await;
+    assert_eq!(world.events(EventKind::SessionOpened).len(), 1);
+    assert_eq!(world.gate.open_sessions(), 1);
+    world.gate.close(opened.session.id(), CloseReason::Agent).await;
+    assert_eq!(world.gate.open_sessions(), 0);
+    world.event(EventKind::SessionClosed).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_target_a_full_node_and_a_draining_one_open_nothing() {
+    let world = World::new().await;
+    let mut wish = world.wish();
+    wish.target = TargetName::parse("nowhere").unwrap();
+    assert_eq!(world.gate.open(wish).await.unwrap_err(), Refusal::NoSuchTarget);
+    world.event(EventKind::AccessRefused).await;
+    let _open = (world.open().await, world.open().await, world.open().await);
+    let refused = world.gate.open(world.wish()).await.unwrap_err();
+    assert_eq!(refused, Refusal::Overloaded { limit: "sessions" });
+    world.shutdown.drain(Why::Asked("test"));
+    assert_eq!(world.gate.open(world.wish()).await.unwrap_err(), Refusal::ShuttingDown);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancel_reaches_its_session_and_a_wrong_key_nobody() {
+    let world = World::new().await;
+    let mut opened = world.open().await;
+    let wrong = CancelKey { secret: opened.cancel.secret ^ 1, ..opened.cancel };
+    world.gate.cancel(wrong).await;
+    timeout(Duration::from_secs(1), opened.signals.next()).await.unwrap_err();
+    world.gate.cancel(opened.cancel).await;
+    assert_eq!(signal(&mut opened.signals).await, Signal::Cancel);
+    world.gate.cancel(opened.cancel).await;
+    assert_eq!(signal(&mut opened.signals).await, Signal::Cancel);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ended_session_hears_its_end_and_nothing_after_it() {
+    let world = World::new().await;
+    let mut opened = world.open().await;
+    let reason = "maintenance".to_owned();
+    let command =
+        EndSession { id: opened.session.id(), reason: reason.clone(), author: author() };
+    world.store.end_session(command).await.unwrap();
+    let end = Signal::End(Refusal::SessionEnded { reason });
+    assert_eq!(signal(&mut opened.signals).await, end);
+    timeout(Duration::from_secs(5), opened.signals.next()).await.unwrap_err();
+    let refused = world.judge(&opened.session, &delete(&opened.session)).await.unwrap_err();
+    assert!(matches!(refused, Refusal::SessionEnded { .. }), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revoked_agent_is_out() {
+    let world = World::new().await;
+    let mut opened = world.open().await;
+    let revoke = Revoke {
+        what: Revocable::Identity(opened.session.agent().identity.clone()),
+        reason: "left".to_owned(),
+        author: author(),
+    };
+    world.store.revoke(revoke).await.unwrap();
+    assert!(matches!(signal(&mut opened.signals).await, Signal::End(_)));
+    let refused = world.judge(&opened.session, &delete(&opened.session)).await.unwrap_err();
+    assert!(matches!(refused, Refusal::SessionEnded { .. }), "{refused}");
+    let refused = world.gate.open(world.wish()).await.unwrap_err();
+    assert!(matches!(refused, Refusal::SessionEnded { .. }), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_ends_with_its_token() {
+    let world = World::new().await;
+    let mut wish = world.wish();
+    wish.agent.expires_at = countersign_core::log_time::LogTime(NOW_MS + 20_000);
+    let mut opened = world.gate.open(wish).await.unwrap();
+    let Signal::End(Refusal::SessionEnded { reason }) = signal(&mut opened.signals).await else {
+        panic!("it must end");
+    };
+    assert!(reason.contains("expired"), "{reason}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn sessions_of_a_node_without_quorum_end() {
+    let world = World::new().await;
+    let mut opened = world.open().await;
+    world.log.lease(Lease::Lapsed);
+    timeout(Duration::from_secs(4), opened.signals.next()).await.unwrap_err();
+    assert_eq!(signal(&mut opened.signals).await, Signal::End(Refusal::NoQuorum));
+}

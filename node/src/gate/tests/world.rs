@@ -1,0 +1,303 @@
+//! A node with a target, a policy, an agent and two reviewers.
+
+use super::{
+    super::*,
+    log::LocalLog,
+};
+use crate::identify::{Fetch, FetchError, Provider};
+use countersign_core::{
+    agent::Identity,
+    gate::{Held, HoldProgress, Reply, Signals},
+    hold::Choice,
+    id::{HoldId, OperationId},
+    log_time::LogTime,
+    operation::{Action, Classification, Demand, Resource},
+    permit::Release,
+    record::{AuditEvent, EventKind},
+    reviewer::Reviewer,
+    target::{Protocol, TargetName},
+};
+use countersign_raft_store::{
+    command::{
+        ApplyResources, Decide, Expected, Initialise, NodeUp, ResourceBody, ResourceChange,
+    },
+    handle::{AuditFilter, StateView},
+    records::{Author, JoinFacts, RequestId, ResourceKind},
+};
+use std::collections::BTreeSet;
+
+pub(super) const NOW_MS: u64 = 1_800_000_000_000;
+/// The life of the agent's token.
+pub(super) const TOKEN_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// Reads are allowed; writes are held for one of group dba for ten minutes, their client waiting at most one; DDL is
+/// allowed; the rest is denied.
+pub(super) const POLICY: &str = r#"
+@id("reads") permit(principal in Group::"ci", action == Action::"postgres:read", resource in Target::"orders");
+@id("ddl") permit(principal in Group::"ci", action == Action::"postgres:ddl", resource in Target::"orders");
+@id("writes") @hold("dba") @expires("10m") @wait("1m")
+permit(principal in Group::"ci", action == Action::"postgres:write", resource in Target::"orders");
+"#;
+
+pub(super) struct World {
+    pub(super) log: Arc<LocalLog>,
+    pub(super) store: Store,
+    pub(super) gate: NodeGate,
+    pub(super) shutdown: Shutdown,
+}
+
+#[derive(Debug)]
+struct NoFetch;
+
+impl Fetch for NoFetch {
+    fn fetch<'a>(
+        &'a self,
+        _provider: &'a Provider,
+        _url: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<u8>, FetchError>> {
+        panic!("these tests identify nobody");
+    }
+}
+
+impl World {
+    pub(super) async fn new() -> Self {
+        Self::with_room(1024).await
+    }
+
+    pub(super) async fn with_room(room: usize) -> Self {
+        let log = LocalLog::new(NOW_MS, room);
+        let store = Store::over(Arc::<LocalLog>::clone(&log));
+        store.initialise(initialise()).await.unwrap();
+        let boot = [7; 16];
+        let up = NodeUp { node: NodeId(1), boot, version: "t".to_owned(), api_url: String::new() };
+        let incarnation = store.node_up(up).await.unwrap().value;
+        let clock = Clock::Fixed(NOW_MS);
+        let shutdown = Shutdown::new();
+        let gate = NodeGate::start(GateParts {
+            node: NodeId(1),
+            store: store.clone(),
+            identify: Arc::new(Identify::new(clock, Arc::new(NoFetch), 10)),
+            targets: Arc::default(),
+            clock,
+            shutdown: shutdown.clone(),
+            api_url: "https://gate.example".to_owned(),
+            max_sessions: 3,
+        })
+        .unwrap();
+        gate.begin(incarnation);
+        let world = Self { log, store, gate, shutdown };
+        world.apply(ResourceKind::Target, "orders", TARGET).await;
+        world.policy(POLICY).await;
+        world
+    }
+
+    async fn apply(&self, kind: ResourceKind, name: &str, body: &str) {
+        let change = ResourceChange {
+            kind,
+            name: name.to_owned(),
+            expected: Expected::Anything,
+            to: ResourceBody::Put(body.to_owned()),
+        };
+        let command = ApplyResources {
+            id: RequestId(rand::random()),
+            changes: vec![change],
+            author: author(),
+            comment: String::new(),
+        };
+        self.store.apply_resources(command).await.unwrap();
+    }
+
+    /// Applies a policy and waits until this node judges by it.
+    pub(super) async fn policy(&self, cedar: &str) {
+        self.policy_unnoticed(cedar).await;
+        let in_force = self.view().policy_revision().unwrap();
+        while self.gate.policies().current().revision != in_force
+            || self.gate.inner.targets.revision(&orders()).is_none()
+        {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Applies a policy; this node learns it when it does.
+    pub(super) async fn policy_unnoticed(&self, cedar: &str) {
+        let body = serde_json::json!({ "cedar": cedar }).to_string();
+        self.apply(ResourceKind::Policy, "sample", &body).await;
+    }
+
+    pub(super) fn wish(&self) -> SessionWish {
+        SessionWish {
+            agent: agent(),
+            target: orders(),
+            protocol: Protocol::Postgres,
+            role: "app".to_owned(),
+            source: Source { address: "127.0.0.1:40000".parse().unwrap() },
+            client: "test".to_owned(),
+        }
+    }
+
+    pub(super) async fn open(&self) -> OpenedSession {
+        self.gate.open(self.wish()).await.unwrap()
+    }
+
+    pub(super) async fn judge(
+        &self,
+        session: &Session,
+        operation: &Arc<Operation>,
+    ) -> Result<Judged, Refusal> {
+        self.gate.judge(session, operation).await
+    }
+
+    /// Judges what must be held.
+    pub(super) async fn hold(
+        &self,
+        session: &Session,
+        operation: &Arc<Operation>,
+    ) -> (HoldId, Box<dyn Held>) {
+        match self.judge(session, operation).await.unwrap() {
+            Judged::Held(held) => (held.notice().hold, held),
+            Judged::Cleared(cleared) => panic!("it was cleared: {cleared:?}"),
+        }
+    }
+
+    /// Judges what must be allowed.
+    pub(super) async fn clear(&self, session: &Session, operation: &Arc<Operation>) -> Cleared {
+        match self.judge(session, operation).await.unwrap() {
+            Judged::Cleared(cleared) => cleared,
+            Judged::Held(held) => panic!("it was held: {:?}", held.notice()),
+        }
+    }
+
+    pub(super) async fn decide(&self, hold: HoldId, who: &str, choice: Choice) {
+        let seen = self.view().hold(hold).unwrap().unwrap().hold.fingerprint;
+        let command = Decide {
+            hold,
+            reviewer: reviewer(who),
+            choice,
+            comment: format!("says {who}"),
+            seen,
+            node: NodeId(1),
+        };
+        self.store.decide(command).await.unwrap();
+    }
+
+    pub(super) fn view(&self) -> StateView {
+        self.store.view().unwrap()
+    }
+
+    /// The events of a kind, oldest first.
+    pub(super) fn events(&self, kind: EventKind) -> Vec<AuditEvent> {
+        let filter = AuditFilter { kind: Some(kind), ..AuditFilter::default() };
+        self.view().audit_events(&filter, 1000).unwrap().events
+    }
+
+    /// The one event of a kind, once it is there.
+    pub(super) async fn event(&self, kind: EventKind) -> AuditEvent {
+        loop {
+            if let [one] = self.events(kind).as_slice() {
+                return one.clone();
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    }
+}
+
+pub(super) const TARGET: &str = r#"{"postgres": {
+    "address": "unix:/nowhere", "tls": {"mode": "disable"}, "databases": ["orders"],
+    "roles": {"app": {"user": "app", "default": true}}
+}}"#;
+
+fn initialise() -> Initialise {
+    Initialise {
+        cluster_id: [1; 16],
+        cluster_name: "test".to_owned(),
+        ca_cert_pem: String::new(),
+        sealed_ca_key: Vec::new(),
+        bootstrap_token_sha256: [2; 32],
+        bootstrap_expires_after_ms: 1000,
+        first: JoinFacts {
+            key_sha256: [3; 32],
+            address: "127.0.0.1:1".to_owned(),
+            api_url: String::new(),
+            storage: [4; 16],
+        },
+    }
+}
+
+pub(super) fn orders() -> TargetName {
+    TargetName::parse("orders").unwrap()
+}
+
+pub(super) fn author() -> Author {
+    let identity = Identity { issuer: "https://i".to_owned(), subject: "ada".to_owned() };
+    Author { identity, name: "Ada".to_owned() }
+}
+
+fn agent() -> Agent {
+    Agent {
+        identity: Identity { issuer: "https://i".to_owned(), subject: "ci-bot".to_owned() },
+        name: "ci-bot".to_owned(),
+        owner: None,
+        groups: BTreeSet::from(["ci".to_owned()]),
+        expires_at: LogTime(NOW_MS + TOKEN_MS),
+    }
+}
+
+fn reviewer(subject: &str) -> Reviewer {
+    Reviewer {
+        identity: Identity { issuer: "https://i".to_owned(), subject: subject.to_owned() },
+        name: subject.to_owned(),
+        also_known_as: BTreeSet::new(),
+        groups: BTreeSet::from(["dba".to_owned()]),
+    }
+}
+
+/// An operation of one demand. Equal texts are equal operations, except for the id.
+pub(super) fn operation(session: &Session, action: Action, text: &str) -> Arc<Operation> {
+    let resource = Resource::Relation { schema: "public".to_owned(), name: "orders".to_owned() };
+    let classification = Classification {
+        id: OperationId::from_bytes(rand::random()),
+        text: text.as_bytes().into(),
+        parameters: Vec::new(),
+        settings: Vec::new(),
+        summary: action.name().to_owned(),
+        demands: BTreeSet::from([Demand { action, resource }]),
+        context: Vec::new(),
+    };
+    #[expect(clippy::disallowed_methods, reason = "a test is its own classifier")]
+    let operation = Operation::classified(session, classification);
+    Arc::new(operation)
+}
+
+pub(super) fn delete(session: &Session) -> Arc<Operation> {
+    operation(session, Action::PostgresWrite, "DELETE FROM orders")
+}
+
+pub(super) fn select(session: &Session) -> Arc<Operation> {
+    operation(session, Action::PostgresRead, "SELECT * FROM orders")
+}
+
+pub(super) fn admitted(progress: HoldProgress) -> Admission {
+    match progress {
+        HoldProgress::Admitted(admission) => admission,
+        HoldProgress::Changed(_) | HoldProgress::Refused(_) => panic!("{progress:?}"),
+    }
+}
+
+pub(super) fn refused(progress: HoldProgress) -> Refusal {
+    match progress {
+        HoldProgress::Refused(refusal) => refusal,
+        HoldProgress::Changed(_) | HoldProgress::Admitted(_) => panic!("{progress:?}"),
+    }
+}
+
+pub(super) async fn released(reply: Reply) -> Result<Release, Refusal> {
+    match reply {
+        Reply::Released(release) => Ok(release),
+        Reply::Awaited(release) => release.await,
+    }
+}
+
+/// The next signal, which must be there without waiting.
+pub(super) async fn signal(signals: &mut Box<dyn Signals>) -> countersign_core::gate::Signal {
+    tokio::time::timeout(std::time::Duration::from_secs(30), signals.next()).await.unwrap()
+}

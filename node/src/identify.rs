@@ -1,0 +1,182 @@
+//! Who is it: tokens of agents and of reviewers, checked against the identity providers in force.
+//!
+//! A token is a JWT (RFC 7519) that a provider signed, checked as RFC 8725 advises. Its own words are never trusted to
+//! say how to check it: issuer, audiences and algorithms come from the provider's definition, keys from the provider's
+//! JWKS, and the key's type decides the algorithm. What an identified principal may do is not decided here.
+
+mod claims;
+mod failures;
+mod fetch;
+mod key_cache;
+mod keys;
+mod provider;
+mod resource;
+mod token;
+
+pub use fetch::{Fetch, FetchError, HttpsFetch};
+pub use key_cache::KeyCache;
+pub use provider::{Algorithm, ClaimNames, MAX_LEEWAY_S, Plane, Provider};
+pub use resource::providers;
+
+use crate::clock::Clock;
+use arc_swap::ArcSwap;
+use claims::Mapped;
+use countersign_core::{agent::Agent, log_time::LogTime, reviewer::Reviewer, secret::Secret};
+use failures::Failures;
+use std::{net::IpAddr, sync::Arc};
+use token::{Presented, TokenError};
+
+/// A person whose token was accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// The name of the `IdentityProvider` resource, which Bindings name.
+    pub provider: String,
+    /// Who.
+    pub reviewer: Reviewer,
+    /// When the token ends.
+    pub expires_at: LogTime,
+}
+
+/// Why a token was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentifyError {
+    /// It is not accepted. The reason is for the log and the audit, not for who brought it.
+    #[error("the token is not accepted")]
+    NotAccepted(#[source] TokenError),
+    /// Too many refused tokens came from there: to be tried again later.
+    #[error("too many refused tokens from this address")]
+    TooMany,
+    /// The provider's keys cannot be had.
+    #[error("the keys of the identity provider {provider} cannot be had")]
+    Unavailable {
+        /// The provider's name.
+        provider: String,
+        /// Why.
+        #[source]
+        source: Arc<FetchError>,
+    },
+}
+
+/// Checks tokens.
+#[derive(Debug)]
+pub struct Identify {
+    clock: Clock,
+    fetch: Arc<dyn Fetch>,
+    trusted: ArcSwap<Vec<Trusted>>,
+    failures: Failures,
+}
+
+/// A provider with its keys.
+#[derive(Debug, Clone)]
+struct Trusted {
+    provider: Arc<Provider>,
+    keys: Arc<KeyCache>,
+}
+
+impl Identify {
+    /// Trusts nobody until [`trust`](Self::trust) says whom.
+    pub fn new(clock: Clock, fetch: Arc<dyn Fetch>, failures_per_minute: u32) -> Self {
+        Self {
+            clock,
+            fetch,
+            trusted: ArcSwap::from_pointee(Vec::new()),
+            failures: Failures::new(failures_per_minute),
+        }
+    }
+
+    /// Trusts exactly these providers from now on. The keys of a provider that did not change stay known.
+    pub fn trust(&self, providers: Vec<Provider>) {
+        let known = self.trusted.load();
+        let trusted = providers
+            .into_iter()
+            .map(|provider| {
+                match known.iter().find(|known| *known.provider == provider) {
+                    Some(same) => same.clone(),
+                    None => Trusted::new(provider, Arc::clone(&self.fetch)),
+                }
+            })
+            .collect();
+        self.trusted.store(Arc::new(trusted));
+    }
+
+    /// Checks an agent's token.
+    pub async fn agent(&self, token: &Secret, source: IpAddr) -> Result<Agent, IdentifyError> {
+        let accepted = self.accept(token, Plane::Agents, source).await?;
+        Ok(accepted.mapped.into_agent(accepted.expires_at))
+    }
+
+    /// Checks a reviewer's token.
+    pub async fn person(&self, token: &Secret, source: IpAddr) -> Result<Person, IdentifyError> {
+        let Accepted { provider, mapped, expires_at } =
+            self.accept(token, Plane::Reviewers, source).await?;
+        let reviewer = mapped.into_reviewer();
+        Ok(Person { provider: provider.name.clone(), reviewer, expires_at })
+    }
+
+    async fn accept(
+        &self,
+        token: &Secret,
+        plane: Plane,
+        source: IpAddr,
+    ) -> Result<Accepted, IdentifyError> {
+        if self.failures.too_many(source) {
+            return Err(IdentifyError::TooMany);
+        }
+        let result = self.check(token, plane).await;
+        if let Err(IdentifyError::NotAccepted(why)) = &result {
+            self.failures.count(source);
+            let cause = std::error::Error::source(why).map(ToString::to_string).unwrap_or_default();
+            tracing::info!(source.address = %source, plane = plane.name(), %cause, "{why}");
+        }
+        result
+    }
+
+    async fn check(&self, token: &Secret, plane: Plane) -> Result<Accepted, IdentifyError> {
+        let presented = Presented::read(token).map_err(IdentifyError::NotAccepted)?;
+        let trusted = self.choose(&presented, plane).map_err(IdentifyError::NotAccepted)?;
+        let keys = trusted.keys.keys_for(presented.kid()).await.map_err(|source| {
+            IdentifyError::Unavailable { provider: trusted.provider.name.clone(), source }
+        })?;
+        let provider = trusted.provider;
+        let verified = presented
+            .verify(&provider, &keys, self.clock.now_ms())
+            .map_err(IdentifyError::NotAccepted)?;
+        let expires_at = LogTime(verified.expires_at_ms);
+        let mapped = Mapped::of(&provider, &verified.claims)
+            .map_err(|error| IdentifyError::NotAccepted(TokenError::Claim(error)))?;
+        Ok(Accepted { provider, mapped, expires_at })
+    }
+
+    /// The one provider of this plane that the token is meant for. A token that would do on both planes does on none.
+    fn choose(&self, presented: &Presented, plane: Plane) -> Result<Trusted, TokenError> {
+        let trusted = self.trusted.load();
+        let meant: Vec<&Trusted> =
+            trusted.iter().filter(|trusted| presented.is_meant_for(&trusted.provider)).collect();
+        if meant.iter().any(|trusted| trusted.provider.plane != plane) {
+            return Err(TokenError::OtherPlane);
+        }
+        match meant.as_slice() {
+            [one] => Ok((*one).clone()),
+            [] => Err(TokenError::NobodyTrusted),
+            [_, _, ..] => Err(TokenError::Ambiguous),
+        }
+    }
+}
+
+impl Trusted {
+    fn new(provider: Provider, fetch: Arc<dyn Fetch>) -> Self {
+        let provider = Arc::new(provider);
+        let keys = Arc::new(KeyCache::new(Arc::clone(&provider), fetch));
+        Self { provider, keys }
+    }
+}
+
+/// What an accepted token says.
+struct Accepted {
+    provider: Arc<Provider>,
+    mapped: Mapped,
+    expires_at: LogTime,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+//! From the claims of a verified token to an agent or a reviewer. A claim that is there and is not of the form it should
+//! have is an error, never "not there": a lookup that fails must not make an owner or a group disappear unnoticed.
+
+use super::provider::Provider;
+use countersign_core::{
+    agent::{Agent, Identity},
+    log_time::LogTime,
+    reviewer::Reviewer,
+};
+use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+
+/// The longest subject, name, owner or group, in bytes.
+const MAX_TEXT: usize = 1024;
+/// The most groups of one principal.
+const MAX_GROUPS: usize = 1000;
+/// Claims that may hold another name of the same human (OpenID Connect Core 1.0, section 5.1, and Entra's `upn`).
+const OTHER_NAMES: &[&str] =
+    &["sub", "email", "preferred_username", "upn", "unique_name", "name", "nickname", "login"];
+
+/// A claim that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the claim `{claim}` {problem}")]
+pub struct ClaimError {
+    claim: String,
+    problem: &'static str,
+}
+
+/// What the claims say.
+#[derive(Debug)]
+pub(super) struct Mapped {
+    identity: Identity,
+    name: String,
+    owner: Option<String>,
+    groups: BTreeSet<String>,
+    also_known_as: BTreeSet<String>,
+}
+
+impl Mapped {
+    pub(super) fn of(provider: &Provider, claims: &Map<String, Value>) -> Result<Self, ClaimError> {
+        let names = &provider.claims;
+        let subject = text(claims, &names.subject)?
+            .ok_or_else(|| error(&names.subject, "is needed and missing"))?;
+        let name = text(claims, &names.name)?.unwrap_or_else(|| subject.clone());
+        // Other names serve only to find out that two identities are one human: what cannot be read names nobody.
+        let also_known_as = OTHER_NAMES
+            .iter()
+            .filter_map(|claim| claims.get(*claim)?.as_str().map(str::to_owned))
+            .collect();
+        Ok(Self {
+            identity: Identity { issuer: provider.issuer.clone(), subject },
+            name,
+            owner: text(claims, &names.owner)?,
+            groups: groups(claims, &names.groups)?,
+            also_known_as,
+        })
+    }
+
+    pub(super) fn into_agent(self, expires_at: LogTime) -> Agent {
+        let Self { identity, name, owner, groups, also_known_as: _ } = self;
+        Agent { identity, name, owner, groups, expires_at }
+    }
+
+    pub(super) fn into_reviewer(self) -> Reviewer {
+        let Self { identity, name, owner: _, groups, also_known_as } = self;
+        Reviewer { identity, name, also_known_as, groups }
+    }
+}
+
+fn text(claims: &Map<String, Value>, claim: &str) -> Result<Option<String>, ClaimError> {
+    match claims.get(claim) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => plain(claim, text).map(Some),
+        Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+            Err(error(claim, "is not a string"))
+        }
+    }
+}
+
+/// No groups where there is no claim; one group where it is a string.
+fn groups(claims: &Map<String, Value>, claim: &str) -> Result<BTreeSet<String>, ClaimError> {
+    let Some(Value::Array(listed)) = claims.get(claim) else {
+        return Ok(text(claims, claim)?.into_iter().collect());
+    };
+    if listed.len() > MAX_GROUPS {
+        return Err(error(claim, "lists too many groups"));
+    }
+    listed
+        .iter()
+        .map(|group| match group {
+            Value::String(group) => plain(claim, group),
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::Array(_)
+            | Value::Object(_) => Err(error(claim, "lists something that is not a string")),
+        })
+        .collect()
+}
+
+fn plain(claim: &str, text: &str) -> Result<String, ClaimError> {
+    if text.is_empty() {
+        Err(error(claim, "is empty"))
+    } else if text.len() > MAX_TEXT {
+        Err(error(claim, "is too long"))
+    } else if text.chars().any(char::is_control) {
+        Err(error(claim, "has control characters"))
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
+fn error(claim: &str, problem: &'static str) -> ClaimError {
+    ClaimError { claim: claim.to_owned(), problem }
+}

@@ -1,0 +1,104 @@
+//! An identity provider as its resource defines it.
+
+use std::{collections::BTreeSet, path::PathBuf};
+
+/// The greatest leeway that a provider may be given for clocks that differ, in seconds.
+pub const MAX_LEEWAY_S: u64 = 300;
+
+/// Whose tokens a provider issues. The two never mix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plane {
+    /// Automation that connects to targets.
+    Agents,
+    /// People who use the API.
+    Reviewers,
+}
+
+impl Plane {
+    /// The name in resources and log lines.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Agents => "agents",
+            Self::Reviewers => "reviewers",
+        }
+    }
+}
+
+/// A signature algorithm that a provider may be trusted with (RFC 7518, section 3.1). Only asymmetric ones exist here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Algorithm {
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    Rs256,
+    /// ECDSA on P-256 with SHA-256.
+    Es256,
+}
+
+impl Algorithm {
+    /// Every algorithm.
+    pub const ALL: &[Self] = &[Self::Rs256, Self::Es256];
+
+    /// The name in tokens and resources.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rs256 => "RS256",
+            Self::Es256 => "ES256",
+        }
+    }
+
+    /// The algorithm of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|algorithm| algorithm.name() == name)
+    }
+
+    pub(super) const fn of_jwt(self) -> jsonwebtoken::Algorithm {
+        match self {
+            Self::Rs256 => jsonwebtoken::Algorithm::RS256,
+            Self::Es256 => jsonwebtoken::Algorithm::ES256,
+        }
+    }
+}
+
+/// Which claims say what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimNames {
+    /// The subject: with the issuer, the identity.
+    pub subject: String,
+    /// The name shown to people.
+    pub name: String,
+    /// The groups.
+    pub groups: String,
+    /// The human for whom an agent acts.
+    pub owner: String,
+}
+
+impl Default for ClaimNames {
+    fn default() -> Self {
+        Self {
+            subject: "sub".to_owned(),
+            name: "preferred_username".to_owned(),
+            groups: "groups".to_owned(),
+            owner: "owner".to_owned(),
+        }
+    }
+}
+
+/// A provider that is trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provider {
+    /// The resource's name.
+    pub name: String,
+    /// The issuer, compared exactly.
+    pub issuer: String,
+    /// The audiences that mean this gateway.
+    pub audiences: BTreeSet<String>,
+    /// Whose tokens these are.
+    pub plane: Plane,
+    /// Which claims say what.
+    pub claims: ClaimNames,
+    /// The authority of the provider's TLS certificate; without it, the system's authorities.
+    pub ca_file: Option<PathBuf>,
+    /// The algorithms it is trusted with.
+    pub algorithms: BTreeSet<Algorithm>,
+    /// How far clocks may differ, in seconds; at most [`MAX_LEEWAY_S`].
+    pub leeway_s: u64,
+}

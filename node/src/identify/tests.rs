@@ -1,0 +1,103 @@
+//! Tests of identification: every attack on tokens that the threat list names, and what must go on working.
+
+mod attacks;
+mod issuer;
+mod rotation;
+
+use super::*;
+use issuer::{AUDIENCE, ISSUER, Issuer, NOW_MS, claims, secret};
+use serde_json::json;
+use std::collections::BTreeSet;
+
+const SOURCE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+fn provider(plane: Plane) -> Provider {
+    Provider {
+        name: format!("dev-{}", plane.name()),
+        issuer: ISSUER.to_owned(),
+        audiences: BTreeSet::from([match plane {
+            Plane::Agents => AUDIENCE.to_owned(),
+            Plane::Reviewers => "countersign".to_owned(),
+        }]),
+        plane,
+        claims: ClaimNames::default(),
+        ca_file: None,
+        algorithms: Algorithm::ALL.iter().copied().collect(),
+        leeway_s: 30,
+    }
+}
+
+fn identify(issuer: &Arc<Issuer>) -> Identify {
+    let fetch: Arc<dyn Fetch> = Arc::<Issuer>::clone(issuer);
+    let identify = Identify::new(Clock::Fixed(NOW_MS), fetch, 1000);
+    identify.trust(vec![provider(Plane::Agents), provider(Plane::Reviewers)]);
+    identify
+}
+
+#[tokio::test]
+async fn an_agent_is_what_its_claims_say() {
+    let issuer = Issuer::new();
+    let agent = identify(&issuer).agent(&issuer.token(&claims()), SOURCE).await.unwrap();
+    assert_eq!(agent.identity.issuer, ISSUER);
+    assert_eq!(agent.identity.subject, "ci-bot");
+    assert_eq!(agent.name, "CI bot");
+    assert_eq!(agent.owner.as_deref(), Some("dana"));
+    assert_eq!(agent.groups, BTreeSet::from(["ci".to_owned()]));
+    assert_eq!(agent.expires_at, LogTime(NOW_MS + 300_000));
+}
+
+#[tokio::test]
+async fn a_reviewer_carries_the_other_names_of_the_same_human() {
+    let issuer = Issuer::new();
+    let mut claims = claims();
+    claims["aud"] = json!("countersign");
+    claims["email"] = json!("Dana@example.com");
+    let person = identify(&issuer).person(&issuer.token(&claims), SOURCE).await.unwrap();
+    assert_eq!(person.provider, "dev-reviewers");
+    assert!(person.reviewer.may_be("dana@EXAMPLE.com"));
+    assert!(person.reviewer.may_be("ci-bot"));
+    assert!(!person.reviewer.may_be("rui"));
+}
+
+#[tokio::test]
+async fn a_missing_group_claim_means_no_groups() {
+    let issuer = Issuer::new();
+    let mut claims = claims();
+    claims.as_object_mut().unwrap().remove("groups");
+    let agent = identify(&issuer).agent(&issuer.token(&claims), SOURCE).await.unwrap();
+    assert!(agent.groups.is_empty());
+}
+
+#[tokio::test]
+async fn rsa_and_elliptic_keys_both_serve() {
+    let issuer = Issuer::new();
+    let identify = identify(&issuer);
+    identify.agent(&issuer.token(&claims()), SOURCE).await.unwrap();
+    identify.agent(&issuer.rsa_token(&claims()), SOURCE).await.unwrap();
+}
+
+#[tokio::test]
+async fn nobody_is_trusted_before_a_provider_is() {
+    let issuer = Issuer::new();
+    let fetch: Arc<dyn Fetch> = Arc::<Issuer>::clone(&issuer);
+    let identify = Identify::new(Clock::Fixed(NOW_MS), fetch, 10);
+    let refused = identify.agent(&issuer.token(&claims()), SOURCE).await;
+    assert!(matches!(refused, Err(IdentifyError::NotAccepted(TokenError::NobodyTrusted))));
+    assert_eq!(issuer.fetches(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_guesses_is_kept_out() {
+    let issuer = Issuer::new();
+    let fetch: Arc<dyn Fetch> = Arc::<Issuer>::clone(&issuer);
+    let identify = Identify::new(Clock::Fixed(NOW_MS), fetch, 3);
+    identify.trust(vec![provider(Plane::Agents)]);
+    for _ in 0..3 {
+        let refused = identify.agent(&secret("guess"), SOURCE).await;
+        assert!(matches!(refused, Err(IdentifyError::NotAccepted(TokenError::Form))));
+    }
+    let refused = identify.agent(&issuer.token(&claims()), SOURCE).await;
+    assert!(matches!(refused, Err(IdentifyError::TooMany)));
+    let elsewhere = "192.0.2.9".parse().unwrap();
+    identify.agent(&issuer.token(&claims()), elsewhere).await.unwrap();
+}

@@ -1,0 +1,179 @@
+//! An identity provider for tests: real keys, documents in memory.
+
+use super::super::{Fetch, FetchError, Provider};
+use aws_lc_rs::{
+    encoding::{AsDer, Pkcs8V1Der},
+    rsa::{KeyPair as RsaKeyPair, KeySize},
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use countersign_core::{gate::BoxFuture, secret::Secret};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, jwk::Jwk};
+use serde_json::{Value, json};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
+
+pub(super) const ISSUER: &str = "https://issuer.example/dev";
+pub(super) const AUDIENCE: &str = "countersign-agents";
+pub(super) const NOW_MS: u64 = 1_800_000_000_000;
+
+pub(super) fn secret(text: &str) -> Secret {
+    Secret::new(text.as_bytes())
+}
+
+/// Claims that are accepted.
+pub(super) fn claims() -> Value {
+    json!({
+        "iss": ISSUER, "aud": AUDIENCE, "sub": "ci-bot", "preferred_username": "CI bot",
+        "groups": ["ci"], "owner": "dana",
+        "nbf": NOW_MS / 1000, "iat": NOW_MS / 1000, "exp": NOW_MS / 1000 + 300,
+    })
+}
+
+#[derive(Debug)]
+pub(super) struct Issuer {
+    state: Mutex<State>,
+    fetches: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct State {
+    elliptic: SigningKey,
+    rsa: SigningKey,
+    reachable: bool,
+    discovery: Value,
+    extra_keys: Vec<Value>,
+}
+
+#[derive(Clone)]
+pub(super) struct SigningKey {
+    pub(super) kid: String,
+    pub(super) algorithm: Algorithm,
+    pub(super) encoding: EncodingKey,
+    pub(super) jwk: Value,
+}
+
+impl std::fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.kid)
+    }
+}
+
+impl SigningKey {
+    pub(super) fn elliptic(kid: &str) -> Self {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+        let der = pair.to_pkcs8v1().unwrap();
+        Self::new(kid, Algorithm::ES256, EncodingKey::from_ec_der(der.as_ref()))
+    }
+
+    pub(super) fn rsa(kid: &str, size: KeySize) -> Self {
+        let pair = RsaKeyPair::generate(size).unwrap();
+        let der = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).unwrap();
+        let pem = format!(
+            "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
+            STANDARD.encode(der.as_ref())
+        );
+        Self::new(kid, Algorithm::RS256, EncodingKey::from_rsa_pem(pem.as_bytes()).unwrap())
+    }
+
+    fn new(kid: &str, algorithm: Algorithm, encoding: EncodingKey) -> Self {
+        let mut jwk = Jwk::from_encoding_key(&encoding, algorithm).unwrap();
+        jwk.common.key_id = Some(kid.to_owned());
+        Self { kid: kid.to_owned(), algorithm, encoding, jwk: serde_json::to_value(jwk).unwrap() }
+    }
+
+    pub(super) fn header(&self) -> Header {
+        let mut header = Header::new(self.algorithm);
+        header.kid = Some(self.kid.clone());
+        header
+    }
+
+    pub(super) fn sign(&self, header: &Header, claims: &Value) -> Secret {
+        secret(&encode(header, claims, &self.encoding).unwrap())
+    }
+}
+
+impl Issuer {
+    pub(super) fn new() -> Arc<Self> {
+        let state = State {
+            elliptic: SigningKey::elliptic("ec-1"),
+            rsa: SigningKey::rsa("rsa-1", KeySize::Rsa2048),
+            reachable: true,
+            discovery: json!({"issuer": ISSUER, "jwks_uri": format!("{ISSUER}/keys")}),
+            extra_keys: Vec::new(),
+        };
+        Arc::new(Self { state: Mutex::new(state), fetches: AtomicUsize::new(0) })
+    }
+
+    pub(super) fn elliptic(&self) -> SigningKey {
+        self.state.lock().unwrap().elliptic.clone()
+    }
+
+    pub(super) fn rsa(&self) -> SigningKey {
+        self.state.lock().unwrap().rsa.clone()
+    }
+
+    pub(super) fn token(&self, claims: &Value) -> Secret {
+        let key = self.elliptic();
+        key.sign(&key.header(), claims)
+    }
+
+    pub(super) fn rsa_token(&self, claims: &Value) -> Secret {
+        let key = self.rsa();
+        key.sign(&key.header(), claims)
+    }
+
+    pub(super) fn rotate(&self, kid: &str) {
+        self.state.lock().unwrap().elliptic = SigningKey::elliptic(kid);
+    }
+
+    pub(super) fn add_key(&self, jwk: Value) {
+        self.state.lock().unwrap().extra_keys.push(jwk);
+    }
+
+    pub(super) fn set_discovery(&self, discovery: Value) {
+        self.state.lock().unwrap().discovery = discovery;
+    }
+
+    pub(super) fn go_down(&self) {
+        self.state.lock().unwrap().reachable = false;
+    }
+
+    pub(super) fn come_up(&self) {
+        self.state.lock().unwrap().reachable = true;
+    }
+
+    /// How many documents were asked for.
+    pub(super) fn fetches(&self) -> usize {
+        self.fetches.load(Ordering::SeqCst)
+    }
+
+    fn document(&self, url: &str) -> Result<Vec<u8>, FetchError> {
+        let state = self.state.lock().unwrap();
+        if !state.reachable {
+            let problem = "status 503".to_owned();
+            return Err(FetchError::Answer { url: url.to_owned(), problem });
+        }
+        let document = if url.ends_with("/.well-known/openid-configuration") {
+            state.discovery.clone()
+        } else {
+            let mut keys = vec![state.elliptic.jwk.clone(), state.rsa.jwk.clone()];
+            keys.extend(state.extra_keys.iter().cloned());
+            json!({ "keys": keys })
+        };
+        Ok(document.to_string().into_bytes())
+    }
+}
+
+impl Fetch for Issuer {
+    fn fetch<'a>(
+        &'a self,
+        _provider: &'a Provider,
+        url: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<u8>, FetchError>> {
+        self.fetches.fetch_add(1, Ordering::SeqCst);
+        Box::pin(std::future::ready(self.document(url)))
+    }
+}

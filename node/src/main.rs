@@ -1,0 +1,141 @@
+//! The binary `countersign`: a node of the cluster. What it does is in the library; here are its commands, its exit
+//! statuses and the words for what went wrong.
+//!
+//! Exit status: 0 done, 1 failed, 2 wrong usage or a configuration with problems.
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use countersign_node::{
+    config::{self, Config, ConfigError, SETTINGS},
+    serve, telemetry, tls,
+};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+/// A node of a Countersign cluster.
+#[derive(Debug, Parser)]
+#[command(name = "countersign", version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a node until SIGTERM or SIGINT.
+    Serve(ConfigArgument),
+    /// Look for problems of the configuration and print them.
+    Check(ConfigArgument),
+    /// Print every setting with its default, its environment variable and its meaning.
+    Settings,
+    /// Print the version.
+    Version,
+}
+
+#[derive(Debug, clap::Args)]
+struct ConfigArgument {
+    /// The configuration file, TOML. Without it only the environment counts.
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+/// Exit status of a configuration that cannot be used, the same as clap's for wrong arguments.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    // The grammar's process is this executable too; it must not start anything else.
+    if std::env::args_os().nth(1).is_some_and(|first| first == countersign_postgres::WORKER_ARGUMENT)
+    {
+        return countersign_postgres::run_grammar_worker();
+    }
+    match run(Cli::parse().command) {
+        Ok(status) => status,
+        Err(error) => {
+            complain(&format!("countersign: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Serve(argument) => match read(argument.config.as_deref()) {
+            Ok(config) => serve(config),
+            Err(status) => Ok(status),
+        },
+        Command::Check(argument) => match read(argument.config.as_deref()) {
+            Ok(_config) => {
+                for name in config::unknown_variables() {
+                    say(&format!("note: the environment variable {name} is not a setting"))?;
+                }
+                say("the configuration has no problems")?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Err(status) => Ok(status),
+        },
+        Command::Settings => {
+            for setting in SETTINGS {
+                let default = if setting.default.is_empty() { "none" } else { setting.default };
+                say(&format!(
+                    "{}\n  {}\n  default {default}, variable {}",
+                    setting.path,
+                    setting.meaning,
+                    setting.variable()
+                ))?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Version => {
+            say(concat!("countersign ", env!("CARGO_PKG_VERSION")))?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// The configuration, or the exit status after its problems were told.
+fn read(path: Option<&Path>) -> Result<Config, ExitCode> {
+    let problems = match config::load(path) {
+        Ok(config) => match config::check(&config) {
+            none if none.is_empty() => return Ok(config),
+            problems => problems,
+        },
+        Err(ConfigError::Problems(problems)) => problems,
+        Err(error @ ConfigError::Unreadable { .. }) => {
+            let why = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            complain(&format!(
+                "countersign: {error}: {why}\n\nhint: give an existing file with --config"
+            ));
+            return Err(ExitCode::from(USAGE));
+        }
+    };
+    for problem in problems {
+        complain(&format!("countersign: {problem}"));
+    }
+    Err(ExitCode::from(USAGE))
+}
+
+fn serve(config: Config) -> anyhow::Result<ExitCode> {
+    telemetry::install(&config.telemetry).context("set up the log")?;
+    tls::install_provider();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("start the runtime")?;
+    let served = runtime.block_on(serve::run(config));
+    // Whatever a blocking thread still does must not keep a node alive that has stopped.
+    runtime.shutdown_timeout(serve::RUNTIME_ENDS_WITHIN);
+    served?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn say(line: &str) -> anyhow::Result<()> {
+    writeln!(std::io::stdout(), "{line}").context("write to standard output")
+}
+
+/// Standard error may be closed; then there is nobody to tell.
+fn complain(line: &str) {
+    drop(writeln!(std::io::stderr(), "{line}"));
+}

@@ -1,0 +1,259 @@
+//! Starting and stopping a node, in order.
+//!
+//! Up: listeners are bound (so that a port in use is found at once), the API is up, the node belongs to a cluster, the
+//! gate begins with the node's announcement in the log, agents are served. Down: readiness fails and nothing new is
+//! opened, sessions get a grace, outcomes are recorded, leadership goes to another node, everything stops.
+
+use crate::{
+    api,
+    app::{App, Node},
+    clock::Clock,
+    cluster::{self, ClusterError, Member},
+    config::Config,
+    expiry,
+    gate::{GateParts, NodeGate, PolicyReadError},
+    identify::{HttpsFetch, Identify},
+    incarnation::{self, IncarnationError},
+    metrics,
+    shutdown::{Why, drain_on_signals},
+    targets::TargetTable,
+    tls::{self, TlsError},
+};
+use countersign_core::refusal::Refusal;
+use countersign_postgres::{Grammar, GrammarCommand, GrammarLimits, ServeConfig, Targets};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+/// How long blocking threads may go on after everything has stopped.
+pub const RUNTIME_ENDS_WITHIN: Duration = Duration::from_secs(3);
+/// How often a draining node looks whether sessions are left.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How long the PostgreSQL listener may take to end its sessions after their grace; it has a limit of its own below this.
+const SESSIONS_END_WITHIN: Duration = Duration::from_secs(12);
+/// How long another listener may take to end.
+const LISTENER_ENDS_WITHIN: Duration = Duration::from_secs(3);
+
+/// Why a node does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// A listener cannot be had.
+    #[error("{setting}: cannot listen on {address}")]
+    Listen {
+        /// The setting.
+        setting: &'static str,
+        /// Its value.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The certificate of the listeners cannot be used.
+    #[error("tls.cert_file and tls.key_file")]
+    Tls(#[from] TlsError),
+    /// The node does not come to belong to a cluster.
+    #[error("this node does not belong to a cluster")]
+    Cluster(#[from] ClusterError),
+    /// The rules that deny everything do not compile: the program is broken.
+    #[error("the gate cannot start")]
+    Gate(#[from] PolicyReadError),
+    /// The cluster does not take this start of the node.
+    #[error("this node cannot serve")]
+    Incarnation(#[from] IncarnationError),
+    /// The operating system does not let it.
+    #[error("{what}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The node has lost its place in the cluster.
+    #[error("{why}")]
+    Superseded {
+        /// Why.
+        why: &'static str,
+    },
+    /// A part that should go on has ended.
+    #[error("{part} has ended")]
+    Ended {
+        /// Which.
+        part: &'static str,
+    },
+}
+
+/// Runs a node until it is asked to end, or cannot go on.
+pub async fn run(config: Config) -> Result<(), ServeError> {
+    let listeners = Listeners::bind(&config).await?;
+    let api_tls = tls::server_config(&config.tls, &[b"h2", b"http/1.1"])?;
+    let agents_tls = tls::server_config(&config.tls, &[])?;
+    let app = Arc::new(App::new(config, Clock::Wall));
+    drain_on_signals(app.shutdown.clone())
+        .map_err(|source| ServeError::System { what: "wait for signals", source })?;
+    let metrics = metrics::serve(metrics::install(), listeners.metrics, Arc::clone(&app));
+    let parts = [
+        part("the API listener", api::serve(Arc::clone(&app), listeners.api, api_tls)),
+        part("the metrics listener", metrics),
+    ];
+    let served = tokio::select! {
+        member = cluster::start(&app) => match member {
+            Ok(member) => live(&app, &member, (listeners.postgres, agents_tls)).await,
+            Err(error) => Err(error.into()),
+        },
+        () = app.shutdown.draining() => Ok(()),
+    };
+    app.shutdown.stop();
+    for part in parts {
+        part.end_within(LISTENER_ENDS_WITHIN).await;
+    }
+    tracing::info!("has stopped");
+    served
+}
+
+/// The node's life as a member of a cluster. What was begun is ended in order, however far it came.
+async fn live(
+    app: &Arc<App>,
+    member: &Member,
+    agents: (TcpListener, Arc<rustls::ServerConfig>),
+) -> Result<(), ServeError> {
+    let (node, targets) = begin(app, member)?;
+    let served = serve_agents(app, member, (&node, targets, agents)).await;
+    node.gate.flush().await;
+    member.leave().await;
+    served
+}
+
+/// Announces the node, then serves agents until the node is to stop, and drains.
+async fn serve_agents(
+    app: &Arc<App>,
+    member: &Member,
+    (node, targets, (listener, tls)): (
+        &Node,
+        Arc<dyn Targets>,
+        (TcpListener, Arc<rustls::ServerConfig>),
+    ),
+) -> Result<(), ServeError> {
+    let api_url = app.config.api_url();
+    let announced = incarnation::announce(&member.store, member.id, &api_url, &app.shutdown).await;
+    let incarnation = match announced {
+        Ok(incarnation) => incarnation,
+        Err(IncarnationError::ShuttingDown) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    node.gate.begin(incarnation);
+    tokio::spawn(expiry::keep(member.store.clone(), app.shutdown.clone()));
+    let command = GrammarCommand::this_executable()
+        .map_err(|source| ServeError::System { what: "find the program's own file", source })?;
+    let grammar = Arc::new(Grammar::new(command, GrammarLimits::default()));
+    let end = CancellationToken::new();
+    let gate = Arc::new(node.gate.clone());
+    let serving = ServeConfig { tls, grammar };
+    let work = countersign_postgres::serve(listener, gate, targets, serving, end.clone());
+    let agents = part("the PostgreSQL listener", work);
+    tracing::info!(node.id = member.id.0, incarnation = incarnation.0, "serves");
+    tokio::select! {
+        () = app.shutdown.draining() => {}
+        () = agents.ended.cancelled() => app.shutdown.drain(Why::Failed(agents.name)),
+        () = member.stopped() => app.shutdown.drain(Why::Failed("the replicated store")),
+    }
+    drain(app, &node.gate).await;
+    end.cancel();
+    agents.end_within(SESSIONS_END_WITHIN).await;
+    match app.shutdown.why() {
+        Some(Why::Asked(_)) | None => Ok(()),
+        Some(Why::Superseded(why)) => Err(ServeError::Superseded { why }),
+        Some(Why::Failed(part)) => Err(ServeError::Ended { part }),
+    }
+}
+
+/// Makes what a member of a cluster needs.
+fn begin(app: &Arc<App>, member: &Member) -> Result<(Arc<Node>, Arc<dyn Targets>), ServeError> {
+    let limit = app.config.limits.failed_logins_per_minute;
+    let identify = Arc::new(Identify::new(app.clock, Arc::new(HttpsFetch), limit));
+    let targets = Arc::new(TargetTable::default());
+    let gate = NodeGate::start(GateParts {
+        node: member.id,
+        store: member.store.clone(),
+        identify: Arc::clone(&identify),
+        targets: Arc::<TargetTable>::clone(&targets),
+        clock: app.clock,
+        shutdown: app.shutdown.clone(),
+        api_url: app.config.api_url(),
+        max_sessions: app.config.limits.sessions,
+    })?;
+    let node = Node {
+        id: member.id,
+        store: member.store.clone(),
+        identify,
+        gate,
+        membership: Arc::clone(&member.membership),
+        cluster_key: Arc::clone(&member.cluster_key),
+    };
+    Ok((Arc::clone(app.became(node)), targets))
+}
+
+/// Lets open sessions go on for a while. The gate opens nothing new, and `/readyz` says so.
+async fn drain(app: &App, gate: &NodeGate) {
+    let grace = Duration::from_millis(app.config.limits.drain_ms);
+    let none_left = async {
+        while gate.open_sessions() > 0 {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    if timeout(grace, none_left).await.is_err() {
+        tracing::info!(sessions = gate.open_sessions(), "ends the sessions that are left");
+        gate.end_all(&Refusal::ShuttingDown);
+    }
+}
+
+/// A task that should go on until it is told to end.
+#[derive(Debug)]
+struct Part {
+    name: &'static str,
+    task: JoinHandle<()>,
+    ended: CancellationToken,
+}
+
+fn part(name: &'static str, work: impl Future<Output = io::Result<()>> + Send + 'static) -> Part {
+    let ended = CancellationToken::new();
+    let guard = ended.clone().drop_guard();
+    let task = tokio::spawn(async move {
+        // Dropped at the end however it comes about, a panic included.
+        let _guard = guard;
+        if let Err(error) = work.await {
+            tracing::error!(error = &error as &dyn std::error::Error, "{name} failed");
+        }
+    });
+    Part { name, task, ended }
+}
+
+impl Part {
+    async fn end_within(self, limit: Duration) {
+        if timeout(limit, self.task).await.is_err() {
+            tracing::warn!("{} did not end in time", self.name);
+        }
+    }
+}
+
+struct Listeners {
+    api: TcpListener,
+    postgres: TcpListener,
+    metrics: TcpListener,
+}
+
+impl Listeners {
+    async fn bind(config: &Config) -> Result<Self, ServeError> {
+        Ok(Self {
+            api: listen("listen.api", config.listen.api).await?,
+            postgres: listen("listen.postgres", config.listen.postgres).await?,
+            metrics: listen("listen.metrics", config.listen.metrics).await?,
+        })
+    }
+}
+
+async fn listen(setting: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| ServeError::Listen { setting, address, source })
+}

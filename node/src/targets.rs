@@ -1,0 +1,117 @@
+//! Targets as the adapters use them, from the resources in force. Secrets stay references: the adapter resolves them when
+//! it dials.
+
+use arc_swap::ArcSwap;
+use countersign_api::resource::{
+    AddressError, PostgresAddress, PostgresTarget as Definition, TargetSpec, TlsMode,
+};
+use countersign_core::{
+    id::Revision,
+    target::{TargetName, TargetNameError},
+};
+use countersign_postgres::{
+    PostgresTarget, SecretError, SecretReference, TargetAddress, TargetRole, TargetTls, Targets,
+};
+use countersign_raft_store::{
+    handle::{ReadError, StateView},
+    records::{ResourceKind, ResourceRecord},
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// The targets of a revision of the resources.
+pub type Defined = BTreeMap<TargetName, (Revision, Arc<PostgresTarget>)>;
+
+/// The targets in force, as this node knows them.
+#[derive(Debug, Default)]
+pub struct TargetTable {
+    defined: ArcSwap<Defined>,
+}
+
+/// A definition that cannot be used. It was checked when it was applied: another version of the program did that.
+#[derive(Debug, thiserror::Error)]
+enum Unusable {
+    #[error("its name is none")]
+    Name(#[from] TargetNameError),
+    #[error("its body is not readable")]
+    Body(#[from] serde_json::Error),
+    #[error("its address is none")]
+    Address(#[from] AddressError),
+    #[error("a password is no reference")]
+    Secret(#[from] SecretError),
+    #[error("verify-full over TCP needs tls.ca_file")]
+    NoAuthority,
+}
+
+impl TargetTable {
+    /// Uses exactly these targets from now on.
+    pub fn replace(&self, defined: Defined) {
+        self.defined.store(Arc::new(defined));
+    }
+
+    /// The revision of a target's definition as this node knows it.
+    pub fn revision(&self, name: &TargetName) -> Option<Revision> {
+        self.defined.load().get(name).map(|(revision, _)| *revision)
+    }
+}
+
+impl Targets for TargetTable {
+    fn postgres(&self, name: &TargetName) -> Option<Arc<PostgresTarget>> {
+        self.defined.load().get(name).map(|(_, target)| Arc::clone(target))
+    }
+}
+
+/// The targets of `view`. One that cannot be used is left out, and the log says why.
+pub fn read(view: &StateView) -> Result<Defined, ReadError> {
+    let mut defined = Defined::new();
+    for resource in view.resources(ResourceKind::Target)? {
+        match target(&resource) {
+            Ok(target) => {
+                defined.insert(target.name.clone(), (resource.revision, Arc::new(target)));
+            }
+            Err(error) => tracing::error!(
+                error = &error as &dyn std::error::Error,
+                target.name = %resource.name,
+                "a target cannot be used"
+            ),
+        }
+    }
+    Ok(defined)
+}
+
+fn target(resource: &ResourceRecord) -> Result<PostgresTarget, Unusable> {
+    let TargetSpec::Postgres(definition) = serde_json::from_str(&resource.body)?;
+    let (address, tls) = (address(&definition)?, tls(&definition)?);
+    let Definition { databases, search_path, roles, allow_functions, .. } = definition;
+    let roles = roles
+        .into_iter()
+        .map(|(name, role)| {
+            let password = role.password.as_deref().map(SecretReference::parse).transpose()?;
+            let role = TargetRole {
+                user: role.user,
+                password,
+                reader: role.reader,
+                is_default: role.default,
+            };
+            Ok((name, role))
+        })
+        .collect::<Result<_, SecretError>>()?;
+    let name = TargetName::parse(&resource.name)?;
+    Ok(PostgresTarget { name, address, tls, databases, search_path, roles, allow_functions })
+}
+
+fn address(definition: &Definition) -> Result<TargetAddress, AddressError> {
+    Ok(match definition.address()? {
+        PostgresAddress::Tcp { host, port } => TargetAddress::Tcp { host, port },
+        PostgresAddress::Unix { directory, port } => TargetAddress::Unix { directory, port },
+    })
+}
+
+fn tls(definition: &Definition) -> Result<TargetTls, Unusable> {
+    match definition.tls.mode {
+        TlsMode::Disable => Ok(TargetTls::Disabled),
+        TlsMode::VerifyFull => Ok(TargetTls::VerifyFull {
+            ca_file: definition.tls.ca_file.clone().ok_or(Unusable::NoAuthority)?,
+            server_name: definition.tls.server_name.clone(),
+        }),
+    }
+}

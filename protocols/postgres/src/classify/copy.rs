@@ -1,0 +1,81 @@
+//! COPY in all its forms. None of them is a plain read: the rows do not travel as `DataRow` messages.
+
+use pg_query::{
+    Node, NodeEnum,
+    protobuf::{CopyStmt, DefElem},
+};
+
+use super::{Action, StatementKind, walk::Walk};
+
+/// Options of COPY that shape the text of the rows and nothing else. `encoding` and `convert_selectively` are absent.
+const KNOWN_OPTIONS: &[&str] = &[
+    "format",
+    "delimiter",
+    "null",
+    "default",
+    "header",
+    "quote",
+    "escape",
+    "force_quote",
+    "force_not_null",
+    "force_null",
+    "freeze",
+    "on_error",
+    "log_verbosity",
+    "reject_limit",
+];
+
+impl Walk {
+    pub(super) fn copy(&mut self, copy: &CopyStmt) -> StatementKind {
+        let CopyStmt {
+            relation,
+            query,
+            attlist,
+            is_from,
+            is_program,
+            filename,
+            options,
+            where_clause,
+        } = copy;
+        let direction = if *is_from { Action::CopyIn } else { Action::CopyOut };
+        match (relation, query) {
+            (Some(relation), None) => {
+                self.relation(direction, relation);
+                self.relation(if *is_from { Action::Write } else { Action::Read }, relation);
+            }
+            (None, Some(query)) => {
+                self.demand(direction);
+                self.query(query);
+            }
+            (Some(_), Some(_)) | (None, None) => self.opaque("COPY is not understood"),
+        }
+        self.plain_names(attlist);
+        self.copy_options(options);
+        self.optional(where_clause.as_deref());
+        if *is_program || !filename.is_empty() {
+            self.demand(Action::Program);
+            return StatementKind::CopyAside;
+        }
+        if *is_from { StatementKind::CopyIn } else { StatementKind::CopyOut }
+    }
+
+    fn copy_options(&mut self, options: &[Node]) {
+        for option in options {
+            let Some(NodeEnum::DefElem(option)) = &option.node else {
+                self.unknown("COPY", option);
+                continue;
+            };
+            let DefElem {
+                defnamespace,
+                defname,
+                arg: _,
+                defaction: _,
+                location: _,
+                arg_location: _,
+            } = &**option;
+            if !defnamespace.is_empty() || !KNOWN_OPTIONS.contains(&defname.as_str()) {
+                self.opaque("an option of COPY is not understood");
+            }
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The corpus of statements with what they demand, and what must hold for any statement.
+//!
+//! A corpus file holds cases: the text, which may take several lines, then a line `=> demands` with the demands of each
+//! statement, statements parted by ` | `. Lines with `#` in front of a case are remarks. ␋ ␌ ␍ ␉ ␀ stand for control characters.
+
+mod corpus;
+mod grammar;
+mod mutation;
+mod policy;
+mod shape;

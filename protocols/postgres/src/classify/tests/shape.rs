@@ -1,0 +1,162 @@
+//! Spans, kinds, parameters, fences, notes and the limits of size and depth.
+
+use super::super::{
+    Action, Demand, Fence, MAX_TEXT_BYTES, Name, Statement, StatementKind, TransactionStep,
+    classify, is_pinned_setting,
+};
+
+fn only(text: &str) -> Statement {
+    let mut statements = classify(text).statements;
+    assert_eq!(statements.len(), 1, "{text}");
+    statements.remove(0)
+}
+
+fn is_opaque(text: &str) -> bool {
+    only(text).demands.contains(&Demand { action: Action::Opaque, object: None })
+}
+
+#[test]
+fn spans_cut_the_text_into_its_statements() {
+    let text = "SELECT 'ü'; DELETE FROM t ;\n UPDATE t SET a = 1";
+    let classified = classify(text);
+    let parts: Vec<&str> =
+        classified.statements.iter().map(|statement| text[statement.span.clone()].trim()).collect();
+    assert_eq!(parts, ["SELECT 'ü'", "DELETE FROM t", "UPDATE t SET a = 1"]);
+    assert!(classified.is_batch());
+    assert!(
+        classified
+            .demands()
+            .contains(&Demand { action: Action::Write, object: Some(Name::bare("t")) })
+    );
+}
+
+#[test]
+fn a_text_without_statements_has_none() {
+    for text in ["", "  \n", ";;", "-- DELETE FROM t", "/* x */ ; --"] {
+        assert!(classify(text).statements.is_empty(), "{text}");
+    }
+}
+
+#[test]
+fn kinds_tell_the_session_what_happens_to_its_state() {
+    let kinds = [
+        ("SELECT 1", StatementKind::Select),
+        ("SELECT 1 INTO n", StatementKind::Define),
+        ("START TRANSACTION", StatementKind::Transaction(TransactionStep::Begin)),
+        ("END", StatementKind::Transaction(TransactionStep::Commit)),
+        ("ABORT", StatementKind::Transaction(TransactionStep::Rollback)),
+        ("ROLLBACK TO a", StatementKind::Transaction(TransactionStep::RollbackTo)),
+        ("COMMIT PREPARED 'x'", StatementKind::Transaction(TransactionStep::TwoPhase)),
+        ("SET Search_Path = x", StatementKind::Set(Some("search_path".to_owned()))),
+        ("DISCARD ALL", StatementKind::Set(None)),
+        ("COPY t TO STDOUT", StatementKind::CopyOut),
+        ("COPY t FROM STDIN", StatementKind::CopyIn),
+        ("COPY t FROM '/x'", StatementKind::CopyAside),
+        ("COPY t TO PROGRAM 'x'", StatementKind::CopyAside),
+        ("EXECUTE p", StatementKind::Execute),
+        ("DO ''", StatementKind::Routine),
+        ("nonsense", StatementKind::Opaque),
+    ];
+    for (text, kind) in kinds {
+        assert_eq!(only(text).kind, kind, "{text}");
+    }
+}
+
+#[test]
+fn the_fence_follows_the_demands() {
+    assert_eq!(only("SELECT * FROM t").fence, Fence::ReadOnly);
+    assert_eq!(only("EXPLAIN ANALYZE SELECT * FROM t").fence, Fence::ReadOnly);
+    assert_eq!(only("SHOW server_version").fence, Fence::ReadOnly);
+    assert_eq!(only("SELECT f()").fence, Fence::Writes);
+    assert_eq!(only("SELECT * FROM t FOR UPDATE").fence, Fence::Writes);
+    assert_eq!(only("COMMIT").fence, Fence::TransactionControl);
+    assert_eq!(only("nonsense").fence, Fence::Writes);
+}
+
+#[test]
+fn what_the_catalogue_must_confirm_is_listed() {
+    let statement = only(
+        "SELECT a.wipe, lower(a.name), pg_catalog.upper('x') FROM public.accounts a WHERE a.id >= $3 AND $1 = 2",
+    );
+    assert!(statement.is_plain());
+    assert_eq!(statement.parameters, 3);
+    assert!(statement.attributes.contains(&Name::in_schema("a", "wipe")));
+    assert!(statement.functions.contains(&Name::bare("lower")));
+    assert!(statement.functions.contains(&Name::in_schema("pg_catalog", "upper")));
+    assert!(statement.operators.contains(">="));
+    assert_eq!(
+        statement.tables.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["public.accounts"]
+    );
+    assert_eq!(statement.summary, "SELECT: public.accounts");
+}
+
+#[test]
+fn fingerprints_tell_relations_and_schemas_apart_and_values_not() {
+    let of = |text: &str| only(text).fingerprint.unwrap();
+    assert_eq!(of("SELECT * FROM t WHERE a = 1"), of("select  * from t where a = 2"));
+    assert_ne!(of("SELECT * FROM secret t"), of("SELECT * FROM public_data t"));
+    assert_ne!(of("SELECT * FROM a.t"), of("SELECT * FROM b.t"));
+    assert_ne!(of("SELECT * FROM t_2024_01"), of("SELECT * FROM t_2024_02"));
+    assert_eq!(
+        only("SELECT * FROM t WHERE a = 'x'").normalised.unwrap(),
+        "SELECT * FROM t WHERE a = $1"
+    );
+}
+
+#[test]
+fn summaries_and_notes_hold_no_values() {
+    for text in [
+        "DELETE FROM t WHERE a = 'hunter2'",
+        "DO 'hunter2'",
+        "ALTER ROLE x PASSWORD 'hunter2'",
+        "SELECT 'hunter2' FROM",
+    ] {
+        let statement = only(text);
+        assert!(!statement.summary.contains("hunter2"), "{}", statement.summary);
+        assert!(
+            !statement.notes.iter().any(|note| note.contains("hunter2")),
+            "{:?}",
+            statement.notes
+        );
+    }
+}
+
+#[test]
+fn too_long_a_text_is_opaque() {
+    assert!(is_opaque(&format!("SELECT '{}'", "x".repeat(MAX_TEXT_BYTES))));
+    assert!(!is_opaque(&format!("SELECT '{}'", "x".repeat(MAX_TEXT_BYTES / 2))));
+}
+
+#[test]
+fn too_deep_a_tree_is_opaque() {
+    let nested =
+        |levels: usize| format!("SELECT {}1{}", "(SELECT ".repeat(levels), ")".repeat(levels));
+    assert!(!is_opaque(&nested(10)));
+    assert!(is_opaque(&nested(200)));
+    assert!(is_opaque(&format!("SELECT {}1", "- ".repeat(100_000))));
+    assert!(is_opaque(&format!("SELECT {}1{}", "(".repeat(200_000), ")".repeat(200_000))));
+}
+
+#[test]
+fn wide_statements_are_understood() {
+    let list = (0..5_000).map(|n| n.to_string()).collect::<Vec<_>>().join(", ");
+    assert!(only(&format!("SELECT * FROM t WHERE a IN ({list})")).is_plain());
+    let terms = vec!["a = 1"; 2_000].join(" OR ");
+    assert!(only(&format!("SELECT * FROM t WHERE {terms}")).is_plain());
+}
+
+#[test]
+fn pinned_settings_are_compared_as_postgresql_compares_them() {
+    assert!(is_pinned_setting("Standard_Conforming_Strings"));
+    assert!(is_pinned_setting("ROLE"));
+    assert!(!is_pinned_setting("statement_timeout"));
+}
+
+#[test]
+fn a_name_with_a_dot_is_not_a_schema_and_a_name() {
+    assert_eq!(Name::bare("a.b").to_string(), "\"a.b\"");
+    assert_eq!(Name::in_schema("a", "b").to_string(), "a.b");
+    assert_eq!(Name::bare("a\"b").to_string(), "\"a\"\"b\"");
+    assert_eq!(Name::bare("1a").to_string(), "\"1a\"");
+}

@@ -1,0 +1,188 @@
+//! What a walk over one statement's tree gathers, and the few ways in which it may be added to. The walk itself is in the
+//! sibling files, one per part of the grammar; they match every field of the query nodes, so that a field which a later
+//! grammar adds does not compile until somebody has thought about it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::{self, Write as _},
+};
+
+use pg_query::{Node, NodeEnum, protobuf::RangeVar};
+
+use super::{Action, Demand, Name, functions, name::is_unsure, operators, relations};
+
+/// The state of the walk over one statement.
+#[derive(Debug, Default)]
+pub(super) struct Walk {
+    pub(super) demands: BTreeSet<Demand>,
+    pub(super) tables: BTreeSet<Name>,
+    pub(super) functions: BTreeSet<Name>,
+    pub(super) operators: BTreeSet<String>,
+    pub(super) attributes: BTreeSet<Name>,
+    pub(super) notes: BTreeSet<String>,
+    pub(super) parameters: u16,
+    /// Names of the common table expressions in scope, innermost last.
+    pub(super) ctes: Vec<String>,
+    /// Aliases of functions in FROM whose rows are plain values, with the columns that are known to exist.
+    pub(super) value_aliases: BTreeMap<String, BTreeSet<String>>,
+    /// How many locking clauses enclose the place of the walk.
+    pub(super) locking: u32,
+}
+
+impl Walk {
+    /// Demands an action on the target as a whole.
+    pub(super) fn demand(&mut self, action: Action) {
+        self.demands.insert(Demand { action, object: None });
+    }
+
+    /// Demands an action on a named relation or function.
+    pub(super) fn demand_on(&mut self, action: Action, object: &Name) {
+        if object.is_unsure() {
+            self.opaque("a name may be cut at another character by the server");
+        }
+        self.demands.insert(Demand { action, object: Some(object.clone()) });
+    }
+
+    /// Marks the statement as not understood.
+    pub(super) fn opaque(&mut self, note: impl Into<String>) {
+        self.demand(Action::Opaque);
+        self.notes.insert(note.into());
+    }
+
+    /// Marks the statement as not understood because of a node that no list names.
+    pub(super) fn unknown(&mut self, context: &str, node: &Node) {
+        let label = node.node.as_ref().map_or_else(|| "empty node".to_owned(), label);
+        self.opaque(format!("{label} is not understood in {context}"));
+    }
+
+    /// A relation of the text, to which `action` is done. The name is never that of a common table expression.
+    pub(super) fn relation(&mut self, action: Action, relation: &RangeVar) {
+        // inh: ONLY or not, relpersistence: TEMP or not, alias: handled by the caller; none changes what is named.
+        let RangeVar {
+            catalogname,
+            schemaname,
+            relname,
+            inh: _,
+            relpersistence: _,
+            alias: _,
+            location: _,
+        } = relation;
+        if !catalogname.is_empty() {
+            self.opaque("a three-part name is not understood");
+        }
+        let name = if schemaname.is_empty() {
+            Name::bare(relname.clone())
+        } else {
+            Name::in_schema(schemaname.clone(), relname.clone())
+        };
+        self.named_relation(action, name);
+    }
+
+    /// As [`Self::relation`], for a decoded name.
+    pub(super) fn named_relation(&mut self, action: Action, name: Name) {
+        let bare = name.schema.is_none();
+        let catalogue = Name::in_schema("pg_catalog", name.name.clone());
+        if bare && relations::is_catalogue(&name.name) {
+            self.touch(action, catalogue);
+        } else {
+            if bare && relations::may_be_catalogue(&name.name) {
+                self.touch(action, catalogue);
+            }
+            self.touch(action, name);
+        }
+    }
+
+    fn touch(&mut self, action: Action, name: Name) {
+        self.demand_on(action, &name);
+        if self.locking > 0 && action == Action::Read {
+            self.demand_on(Action::Lock, &name);
+        }
+        self.tables.insert(name);
+    }
+
+    /// A call of a function by its decoded name.
+    pub(super) fn call(&mut self, name: Name) {
+        if !functions::is_harmless(&name) {
+            self.unlisted_call(&name);
+        }
+        self.functions.insert(name);
+    }
+
+    /// Demands what a call demands that is not harmless.
+    pub(super) fn unlisted_call(&mut self, name: &Name) {
+        self.demand_on(Action::Function, name);
+        for action in functions::effects(name) {
+            self.demand(action);
+        }
+    }
+
+    /// An operator, as the list of its name parts.
+    pub(super) fn operator(&mut self, parts: &[Node]) {
+        match Name::from_nodes(parts) {
+            Some(name) => {
+                if !operators::is_built_in(&name) {
+                    self.demand_on(Action::Function, &name);
+                }
+                if name.schema.is_none() {
+                    self.operators.insert(name.name);
+                }
+            }
+            None => self.opaque("the name of an operator is not understood"),
+        }
+    }
+
+    /// Remembers an alias or another identifier only to see whether the server may cut it elsewhere.
+    pub(super) fn identifier(&mut self, text: &str) {
+        if is_unsure(text) {
+            self.opaque("a name may be cut at another character by the server");
+        }
+    }
+
+    /// Whether an unqualified relation name is a common table expression here.
+    pub(super) fn is_cte(&self, relation: &RangeVar) -> bool {
+        relation.schemaname.is_empty()
+            && relation.catalogname.is_empty()
+            && self.ctes.contains(&relation.relname)
+    }
+
+    /// Judges the `alias.name` references once every alias of the statement is known.
+    pub(super) fn settle_attributes(&mut self) {
+        let calls: Vec<Name> = self
+            .attributes
+            .iter()
+            .filter(|attribute| {
+                let qualifier = attribute.schema.as_deref().unwrap_or_default();
+                self.value_aliases
+                    .get(qualifier)
+                    .is_some_and(|columns| !columns.contains(&attribute.name))
+            })
+            .map(|attribute| Name::bare(attribute.name.clone()))
+            .collect();
+        for name in calls {
+            self.notes.insert(
+                "a column reference to a function in FROM can be a function call".to_owned(),
+            );
+            self.call(name);
+        }
+    }
+}
+
+/// The name of a node's type, without its contents.
+pub(super) fn label(node: &NodeEnum) -> String {
+    /// Takes what is written up to the first bracket, then refuses more, which ends the formatting early.
+    struct Head(String);
+    impl fmt::Write for Head {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            if let Some((head, _)) = text.split_once(['(', '{', ' ']) {
+                self.0.push_str(head);
+                return Err(fmt::Error);
+            }
+            self.0.push_str(text);
+            Ok(())
+        }
+    }
+    let mut head = Head(String::new());
+    // The error is the normal end: it stops the formatting after the name.
+    let _ended = write!(head, "{node:?}");
+    head.0
+}

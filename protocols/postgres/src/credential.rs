@@ -1,0 +1,117 @@
+//! From a start-up packet to an open session: the token, the agent, the target and its role, the gate's consent.
+//! AuthenticationCleartextPassword is asked for only here, behind TLS. The target is not dialled.
+
+use crate::{
+    error::{Complaint, Severity},
+    frame::{AgentWriter, FrameError, FrameReader, FrontendKind, Stream, message, read_text},
+    startup::StartupParameters,
+    target::{PostgresTarget, Targets},
+};
+use bytes::BufMut;
+use countersign_core::{
+    gate::{Gate, OpenedSession, Proof, SessionWish, Source},
+    mask::MaskPlan,
+    refusal::Refusal,
+    secret::Secret,
+    target::{Protocol, TargetName},
+};
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    io::{ReadHalf, WriteHalf},
+    time::timeout,
+};
+
+/// From the start-up packet to the password.
+const PASSWORD_DEADLINE: Duration = Duration::from_secs(10);
+/// From the password to the open session; the gate's own waits are shorter.
+const IDENTIFY_DEADLINE: Duration = Duration::from_secs(10);
+
+pub(crate) type Reader = FrameReader<ReadHalf<Stream>>;
+pub(crate) type Writer = AgentWriter<WriteHalf<Stream>>;
+
+/// A session that was let in.
+pub(crate) struct Admitted {
+    pub(crate) reader: Reader,
+    pub(crate) writer: Writer,
+    pub(crate) opened: OpenedSession,
+    pub(crate) target: Arc<PostgresTarget>,
+    pub(crate) role: String,
+    pub(crate) database: String,
+    pub(crate) startup: StartupParameters,
+}
+
+/// Why nobody was let in. The agent has been told.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CredentialError {
+    #[error("the agent's connection failed")]
+    Frame(#[from] FrameError),
+    #[error("no password arrived in time")]
+    Late,
+    #[error("refused: {0}")]
+    Refused(Refusal),
+}
+
+/// Asks for the token and opens the session.
+pub(crate) async fn admit(
+    stream: Stream,
+    startup: StartupParameters,
+    source: Source,
+    gate: &dyn Gate,
+    targets: &dyn Targets,
+) -> Result<Admitted, CredentialError> {
+    let (reader, writer) = tokio::io::split(stream);
+    let (mut reader, mut writer) = (FrameReader::new(reader), AgentWriter::new(writer));
+    let asked = timeout(PASSWORD_DEADLINE, password(&mut reader, &mut writer)).await;
+    let token = asked.map_err(|_| CredentialError::Late)??;
+    let opened = timeout(IDENTIFY_DEADLINE, open(token, &startup, source, gate, targets)).await;
+    match opened.unwrap_or(Err(Refusal::Overloaded { limit: "identify_deadline" })) {
+        Ok(Open { opened, target, role, database }) => {
+            Ok(Admitted { reader, writer, opened, target, role, database, startup })
+        }
+        Err(refusal) => {
+            let complaint = Complaint::from(&refusal).encode(Severity::Fatal);
+            writer.say(MaskPlan::own_words(complaint));
+            // The agent that went away needs no answer.
+            drop(timeout(PASSWORD_DEADLINE, writer.close()).await);
+            Err(CredentialError::Refused(refusal))
+        }
+    }
+}
+
+async fn password(reader: &mut Reader, writer: &mut Writer) -> Result<Secret, CredentialError> {
+    // AuthenticationCleartextPassword
+    writer.say(MaskPlan::own_words(message(b'R', |out| out.put_i32(3))));
+    writer.flush().await?;
+    let head = reader.head().await?;
+    if FrontendKind::of(head)? != FrontendKind::Password {
+        return Err(FrameError::UnknownType { kind: head.kind }.into());
+    }
+    let body = reader.whole(head).await?;
+    Ok(Secret::new(read_text(body)?.to_vec()))
+}
+
+struct Open {
+    opened: OpenedSession,
+    target: Arc<PostgresTarget>,
+    role: String,
+    database: String,
+}
+
+async fn open(
+    token: Secret,
+    startup: &StartupParameters,
+    source: Source,
+    gate: &dyn Gate,
+    targets: &dyn Targets,
+) -> Result<Open, Refusal> {
+    let agent = gate.identify(Proof::Token(token), source.clone()).await?;
+    let name = TargetName::parse(&startup.target).map_err(|_| Refusal::NoSuchTarget)?;
+    let target = targets.postgres(&name).ok_or(Refusal::NoSuchTarget)?;
+    let (role, _) = target.role(&startup.user, &agent.name).ok_or(Refusal::NoSuchTarget)?;
+    let role = role.to_owned();
+    let database = target.database(startup.database.as_deref()).ok_or(Refusal::NoSuchTarget)?.to_owned();
+    let client = startup.application_name.clone();
+    let wish = SessionWish { agent, target: name, protocol: Protocol::Postgres, role: role.clone(), source, client };
+    let opened = gate.open(wish).await?;
+    Ok(Open { opened, target, role, database })
+}

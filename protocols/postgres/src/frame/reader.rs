@@ -1,0 +1,122 @@
+//! Reads frames off a stream. Every method that waits may be dropped and called again: nothing is lost.
+//! It keeps no more than one whole message, or one chunk of a streamed one.
+
+use super::{CHUNK, FrameError};
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// Type byte and length.
+const HEAD: usize = 5;
+
+/// The head of the message that comes next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Head {
+    /// The type byte.
+    pub(crate) kind: u8,
+    /// Bytes of the body: the length without its own four bytes.
+    pub(crate) body: usize,
+}
+
+/// A stream that is read in frames.
+#[derive(Debug)]
+pub(crate) struct FrameReader<R> {
+    source: R,
+    buffer: BytesMut,
+    /// Bytes of a streamed body that were not yet handed on.
+    left: usize,
+}
+
+impl<R: AsyncRead + Unpin> FrameReader<R> {
+    pub(crate) fn new(source: R) -> Self {
+        Self { source, buffer: BytesMut::new(), left: 0 }
+    }
+
+    /// Reads what is there, at most a chunk.
+    pub(crate) async fn fill(&mut self) -> Result<(), FrameError> {
+        self.buffer.reserve(CHUNK);
+        match self.source.read_buf(&mut self.buffer).await {
+            Ok(0) => Err(FrameError::Closed),
+            Ok(_) => Ok(()),
+            Err(error) => Err(FrameError::Io(error)),
+        }
+    }
+
+    /// The head of the next message, if it has arrived. Only between messages.
+    pub(crate) fn buffered_head(&self) -> Result<Option<Head>, FrameError> {
+        head_of(&self.buffer)
+    }
+
+    /// Bytes that have arrived and were not taken.
+    pub(crate) fn buffered(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Waits for the head of the next message and leaves it where it is.
+    pub(crate) async fn head(&mut self) -> Result<Head, FrameError> {
+        loop {
+            if let Some(head) = self.buffered_head()? {
+                return Ok(head);
+            }
+            self.fill().await?;
+        }
+    }
+
+    /// Takes the whole message that `head` announces, whose length the caller has checked, and returns its body.
+    pub(crate) async fn whole(&mut self, head: Head) -> Result<Bytes, FrameError> {
+        while self.buffer.len() < HEAD + head.body {
+            self.fill().await?;
+        }
+        self.buffer.advance(HEAD);
+        Ok(self.buffer.split_to(head.body).freeze())
+    }
+
+    /// Takes the head of a message whose body is then taken with [`Self::chunk`]; returns its bytes.
+    pub(crate) fn begin(&mut self, head: Head) -> Bytes {
+        self.left = head.body;
+        self.buffer.split_to(HEAD.min(self.buffer.len())).freeze()
+    }
+
+    /// The next piece of the body that was begun; `None` when it is at its end.
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, FrameError> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        if self.buffer.is_empty() {
+            self.fill().await?;
+        }
+        let piece = self.buffer.split_to(self.left.min(self.buffer.len())).freeze();
+        self.left -= piece.len();
+        Ok(Some(piece))
+    }
+
+    /// Drops the message that `head` announces.
+    pub(crate) async fn skip(&mut self, head: Head) -> Result<(), FrameError> {
+        drop(self.begin(head));
+        while self.chunk().await?.is_some() {}
+        Ok(())
+    }
+
+    /// Whether a message of type `kind` is among the messages that have arrived whole.
+    pub(crate) fn has_buffered(&self, kind: u8) -> bool {
+        let mut rest = self.buffer.as_ref();
+        while let Ok(Some(head)) = head_of(rest) {
+            if head.kind == kind {
+                return true;
+            }
+            let Some(behind) = rest.get(HEAD + head.body..) else { return false };
+            rest = behind;
+        }
+        false
+    }
+}
+
+fn head_of(buffer: &[u8]) -> Result<Option<Head>, FrameError> {
+    let Some((kind, rest)) = buffer.split_first() else { return Ok(None) };
+    let Some(length) = rest.first_chunk::<4>() else { return Ok(None) };
+    let wrong = FrameError::Length { kind: *kind };
+    let Ok(length) = usize::try_from(i32::from_be_bytes(*length)) else { return Err(wrong) };
+    match length.checked_sub(4) {
+        Some(body) => Ok(Some(Head { kind: *kind, body })),
+        None => Err(wrong),
+    }
+}

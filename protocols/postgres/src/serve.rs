@@ -1,0 +1,144 @@
+//! The listener: takes connections, limits how many are not yet identified, and runs each in a task of its own.
+//! It knows nothing of what is said on a connection.
+
+use crate::{
+    catalogue::Catalogues,
+    classify::Grammar,
+    credential,
+    session::{self, Surroundings},
+    startup::{self, ALPN, Begun, StartupError},
+    target::Targets,
+};
+use countersign_core::gate::{Gate, Source};
+use rustls::ServerConfig;
+use socket2::{SockRef, TcpKeepalive};
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// Connections that are not yet identified, at most; further ones are closed at once.
+const MAX_UNAUTHENTICATED: usize = 1024;
+/// Open sessions of one node, at most.
+const MAX_SESSIONS: usize = 10_000;
+/// From the first byte to the start-up packet, the TLS handshake included.
+const STARTUP_DEADLINE: Duration = Duration::from_secs(10);
+/// How long unacknowledged bytes may stand before the connection counts as lost.
+const USER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Idle time before, and between, TCP keep-alive probes.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+/// How long the accept loop rests when the process has no file descriptor left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long sessions may take to end when the node shuts down.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
+
+/// What the listener is set up with.
+#[derive(Clone)]
+pub struct ServeConfig {
+    /// The listener's certificate and key. The protocol name of direct TLS is added to it.
+    pub tls: Arc<ServerConfig>,
+    /// What reads statements.
+    pub grammar: Arc<Grammar>,
+}
+
+impl fmt::Debug for ServeConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServeConfig").field("grammar", &self.grammar).finish_non_exhaustive()
+    }
+}
+
+/// Serves agents until `shutdown`; then takes no more, tells open sessions, and waits a short while for them.
+///
+/// Fails only when the listener cannot be used at all.
+pub async fn serve(
+    listener: TcpListener,
+    gate: Arc<dyn Gate>,
+    targets: Arc<dyn Targets>,
+    config: ServeConfig,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
+    let surroundings = Surroundings {
+        gate,
+        reader: session::TextReader::Worker(config.grammar),
+        catalogues: Catalogues::new(),
+        shutdown: shutdown.clone(),
+    };
+    accept(listener, Listening::new(config.tls, targets, surroundings), shutdown).await;
+    Ok(())
+}
+
+/// The accept loop. It does no handshake.
+pub(crate) async fn accept(listener: TcpListener, listening: Arc<Listening>, shutdown: CancellationToken) {
+    let unauthenticated = Arc::new(Semaphore::new(MAX_UNAUTHENTICATED));
+    let tasks = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = shutdown.cancelled() => break,
+        };
+        match accepted {
+            Ok((socket, address)) => match Arc::clone(&unauthenticated).try_acquire_owned() {
+                Ok(place) => drop(tasks.spawn(Arc::clone(&listening).connection(socket, address, place))),
+                Err(_) => tracing::warn!(limit = "max_unauthenticated", "a connection is closed: too many are not identified"),
+            },
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    tasks.close();
+    if timeout(DRAIN_DEADLINE, tasks.wait()).await.is_err() {
+        tracing::warn!("sessions were still open when the node shut down");
+    }
+}
+
+/// What the connections of a listener share.
+pub(crate) struct Listening {
+    tls: Arc<ServerConfig>,
+    targets: Arc<dyn Targets>,
+    surroundings: Arc<Surroundings>,
+    sessions: Arc<Semaphore>,
+}
+
+impl Listening {
+    pub(crate) fn new(tls: Arc<ServerConfig>, targets: Arc<dyn Targets>, surroundings: Surroundings) -> Arc<Self> {
+        let mut tls = ServerConfig::clone(&tls);
+        tls.alpn_protocols = vec![ALPN.to_vec()];
+        let sessions = Arc::new(Semaphore::new(MAX_SESSIONS));
+        Arc::new(Self { tls: Arc::new(tls), targets, surroundings: Arc::new(surroundings), sessions })
+    }
+
+    async fn connection(self: Arc<Self>, socket: TcpStream, address: SocketAddr, place: OwnedSemaphorePermit) {
+        if let Err(error) = prepare(&socket) {
+            tracing::debug!(%error, "a connection was lost at once");
+            return;
+        }
+        let begun = timeout(STARTUP_DEADLINE, startup::begin(socket, Arc::clone(&self.tls)));
+        let (stream, parameters) = match begun.await.unwrap_or(Err(StartupError::Late)) {
+            Ok(Begun::Session { stream, parameters }) => (stream, parameters),
+            Ok(Begun::Cancel(key)) => return self.surroundings.gate.cancel(key).await,
+            Err(error) => return tracing::debug!(error = &error as &dyn std::error::Error, "a connection came to nothing"),
+        };
+        let source = Source { address };
+        let gate = self.surroundings.gate.as_ref();
+        let admitted = match credential::admit(stream, parameters, source, gate, self.targets.as_ref()).await {
+            Ok(admitted) => admitted,
+            Err(error) => return tracing::info!(error = &error as &dyn std::error::Error, "an agent was not let in"),
+        };
+        drop(place);
+        let room = Arc::clone(&self.sessions).try_acquire_owned().ok();
+        session::run(admitted, Arc::clone(&self.surroundings), room).await;
+    }
+}
+
+/// Silent peers are noticed: keep-alive for idle connections, the user time-out for those with unacknowledged bytes.
+fn prepare(socket: &TcpStream) -> io::Result<()> {
+    socket.set_nodelay(true)?;
+    let socket = SockRef::from(socket);
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE))?;
+    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))
+}

@@ -1,0 +1,195 @@
+//! One session: a loop that takes the agent's messages strictly in order, one at a time, and lets nothing pass that stands
+//! behind a held one. It owns both connections; what a message leads to is in the modules below.
+//!
+//! It keeps no policy and no record; those are the gate's.
+
+mod conversation;
+mod copy_in;
+mod describe;
+mod end;
+mod extended;
+mod fenced;
+mod greeting;
+mod held;
+mod judge;
+mod operate;
+mod relay;
+mod simple;
+mod target_side;
+mod text_reader;
+
+pub(crate) use text_reader::TextReader;
+
+use crate::{
+    catalogue::{Catalogues, Place},
+    credential::{Admitted, Reader, Writer},
+    error::{Complaint, ends_session},
+    fence::Posture,
+    frame::{FrameError, StatementOrPortal},
+    mask::Masker,
+    record::Account,
+    startup::StartupParameters,
+    state::{Block, Flow, Names},
+    target::PostgresTarget,
+    upstream::Upstream,
+};
+use countersign_core::{
+    gate::{Gate, Signal},
+    refusal::Refusal,
+    session::Session as Opened,
+};
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio_util::sync::CancellationToken;
+
+/// What every session of a listener shares.
+pub(crate) struct Surroundings {
+    pub(crate) gate: Arc<dyn Gate>,
+    pub(crate) reader: TextReader,
+    pub(crate) catalogues: Catalogues,
+    pub(crate) shutdown: CancellationToken,
+}
+
+/// What a session has been told from outside so far.
+#[derive(Clone, Debug, Default)]
+struct Heard {
+    cancels: u64,
+}
+
+/// One session.
+struct Session {
+    around: Arc<Surroundings>,
+    opened: Opened,
+    target: Arc<PostgresTarget>,
+    role: String,
+    database: String,
+    startup: StartupParameters,
+    place: Place,
+    reader: Reader,
+    writer: Writer,
+    masker: Masker,
+    heard: watch::Receiver<Heard>,
+    link: Link,
+    block: Block,
+    flow: Flow,
+    posture: Posture,
+    names: Names,
+    /// A Describe that is answered together with the Execute behind it, if one follows.
+    pending: Option<StatementOrPortal>,
+    /// Texts of approved statements that changed settings: what comes later means what they made of it.
+    changes: Vec<String>,
+    /// What the agent has been told of the target's settings.
+    told: Vec<(String, String)>,
+    /// The operation that the target is working on.
+    in_flight: Option<Account>,
+}
+
+/// The connection to the target.
+enum Link {
+    NotDialled,
+    Up(Box<Upstream>),
+}
+
+/// Why a message was not carried out.
+#[derive(Debug)]
+enum Stop {
+    /// The agent hears an error and the session goes on.
+    Refuse(Complaint),
+    /// The target said an error, which the agent has heard; the session goes on.
+    Failed,
+    /// The session ends.
+    End(End),
+}
+
+/// Why a session ends.
+#[derive(Debug)]
+enum End {
+    /// The agent said Terminate.
+    Terminated,
+    /// The agent's connection is gone.
+    AgentGone(FrameError),
+    /// The agent broke the protocol.
+    Violation(Complaint),
+    /// The gateway refuses to go on.
+    Refused(Refusal),
+    /// The target is gone, or sent what it must not.
+    TargetLost(FrameError),
+}
+
+impl From<End> for Stop {
+    fn from(end: End) -> Self {
+        Self::End(end)
+    }
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        if ends_session(&refusal) { Self::End(End::Refused(refusal)) } else { Self::Refuse(Complaint::from(&refusal)) }
+    }
+}
+
+impl End {
+    /// An error on the agent's side: what is malformed is answered, what is broken off is not.
+    fn agent(error: FrameError) -> Self {
+        match error {
+            FrameError::Closed | FrameError::Io(_) => Self::AgentGone(error),
+            FrameError::UnknownType { .. } | FrameError::Length { .. } | FrameError::Malformed { .. } => {
+                Self::Violation(Complaint::protocol(error.to_string()))
+            }
+        }
+    }
+}
+
+/// Runs an admitted session to its end. Without `room` it only says that the node is full.
+pub(crate) async fn run(admitted: Admitted, around: Arc<Surroundings>, room: Option<OwnedSemaphorePermit>) {
+    let Admitted { reader, writer, opened, target, role, database, startup } = admitted;
+    let mut signals = opened.signals;
+    let (tell, heard) = watch::channel(Heard::default());
+    let place = Place {
+        target: target.name.to_string(),
+        revision: opened.session.target().revision.0,
+        database: database.clone(),
+    };
+    let mut session = Session {
+        around,
+        opened: opened.session,
+        role,
+        database,
+        startup,
+        place,
+        reader,
+        writer,
+        masker: Masker::new(),
+        heard,
+        link: Link::NotDialled,
+        block: Block::Idle,
+        flow: Flow::Ready,
+        posture: Posture::Unknown,
+        names: Names::default(),
+        pending: None,
+        changes: Vec::new(),
+        told: Vec::new(),
+        in_flight: None,
+        target,
+    };
+    let shutdown = session.around.shutdown.clone();
+    let end = if room.is_none() {
+        End::Refused(Refusal::Overloaded { limit: "max_sessions" })
+    } else {
+        let listen = async {
+            loop {
+                match signals.next().await {
+                    Signal::Cancel => tell.send_modify(|heard| heard.cancels += 1),
+                    Signal::End(refusal) => break refusal,
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            refusal = listen => End::Refused(refusal),
+            () = shutdown.cancelled() => End::Refused(Refusal::ShuttingDown),
+            end = session.converse(opened.cancel) => end,
+        }
+    };
+    session.finish(end).await;
+}

@@ -1,0 +1,151 @@
+//! The loop of a session and the first look at each message.
+
+use super::{End, Link, Session, Stop};
+use crate::{
+    error::{Complaint, Severity, SqlState},
+    frame::{self, FrameError, FrontendKind, Head},
+    mask::Masker,
+    state::{Block, Flow},
+};
+use bytes::Bytes;
+use countersign_core::gate::CancelKey;
+
+/// Who says something next.
+enum Next {
+    Agent(Head),
+    Target(Head),
+}
+
+impl Session {
+    /// From the greeting to the end.
+    pub(super) async fn converse(&mut self, key: CancelKey) -> End {
+        self.greet(key);
+        self.ready();
+        loop {
+            let step = match self.next().await {
+                Ok(Next::Agent(head)) => self.take(head).await,
+                Ok(Next::Target(head)) => self.relay_aside(head).await,
+                Err(end) => Err(end),
+            };
+            if let Err(end) = step {
+                return end;
+            }
+        }
+    }
+
+    /// Waits for the next message. What was said so far is written before it waits.
+    async fn next(&mut self) -> Result<Next, End> {
+        if let Some(head) = self.reader.buffered_head().map_err(End::agent)? {
+            return Ok(Next::Agent(head));
+        }
+        self.writer.flush().await.map_err(End::agent)?;
+        let Self { reader, link, .. } = self;
+        match link {
+            Link::NotDialled => reader.head().await.map(Next::Agent).map_err(End::agent),
+            Link::Up(upstream) => tokio::select! {
+                biased;
+                head = upstream.reader.head() => head.map(Next::Target).map_err(End::TargetLost),
+                head = reader.head() => head.map(Next::Agent).map_err(End::agent),
+            },
+        }
+    }
+
+    /// Takes one message of the agent's.
+    async fn take(&mut self, head: Head) -> Result<(), End> {
+        let kind = FrontendKind::of(head).map_err(End::agent)?;
+        match (self.flow, kind) {
+            (_, FrontendKind::Terminate) => Err(End::Terminated),
+            (_, FrontendKind::Sync) => {
+                self.reader.whole(head).await.map_err(End::agent)?;
+                let synced = self.sync().await;
+                self.after_extended(synced).await
+            }
+            // "accept but ignore these messages, per protocol spec; we probably got here because a frontend is still
+            // sending after receipt of a COPY failure": the server does the same.
+            (_, FrontendKind::CopyData | FrontendKind::CopyDone | FrontendKind::CopyFail) => self.skip(head).await,
+            (
+                Flow::SkipToSync,
+                FrontendKind::Bind
+                | FrontendKind::Close
+                | FrontendKind::Describe
+                | FrontendKind::Execute
+                | FrontendKind::Flush
+                | FrontendKind::FunctionCall
+                | FrontendKind::Parse
+                | FrontendKind::Query,
+            ) => self.skip(head).await,
+            (_, FrontendKind::Password) => Err(End::agent(FrameError::UnknownType { kind: head.kind })),
+            (Flow::Ready, FrontendKind::FunctionCall) => Err(End::Violation(Complaint::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "FunctionCall is not supported by the gateway",
+            ))),
+            (Flow::Ready, FrontendKind::Query) => {
+                let body = self.body(head).await?;
+                self.simple(body).await
+            }
+            (Flow::Ready, kind) => {
+                let body = self.body(head).await?;
+                let done = self.extended(kind, body).await;
+                self.after_extended(done).await
+            }
+        }
+    }
+
+    async fn body(&mut self, head: Head) -> Result<Bytes, End> {
+        self.reader.whole(head).await.map_err(End::agent)
+    }
+
+    async fn skip(&mut self, head: Head) -> Result<(), End> {
+        self.reader.skip(head).await.map_err(End::agent)
+    }
+
+    /// An error in the extended protocol is followed by skipping up to the next Sync.
+    async fn after_extended(&mut self, done: Result<(), Stop>) -> Result<(), End> {
+        match done {
+            Ok(()) => Ok(()),
+            Err(Stop::End(end)) => Err(end),
+            Err(Stop::Refuse(complaint)) => {
+                self.complain(&complaint);
+                self.flow = Flow::SkipToSync;
+                self.pending = None;
+                self.fail_transaction().await
+            }
+            Err(Stop::Failed) => {
+                self.flow = Flow::SkipToSync;
+                self.pending = None;
+                Ok(())
+            }
+        }
+    }
+
+    /// Says an error.
+    pub(super) fn complain(&mut self, complaint: &Complaint) {
+        self.writer.say(Masker::own(complaint.encode(Severity::Error)));
+    }
+
+    /// Says ReadyForQuery with the status that agent and target agree on.
+    pub(super) fn ready(&mut self) {
+        self.flow = Flow::Ready;
+        self.writer.say(Masker::own(frame::ready(self.block.status())));
+    }
+
+    /// After a refusal inside a transaction the target's transaction must be as failed as the agent believes it to be.
+    pub(super) async fn fail_transaction(&mut self) -> Result<(), End> {
+        match (self.block, &mut self.link) {
+            (Block::Explicit | Block::Implicit(_), Link::Up(upstream)) => {
+                let status = upstream.fail_transaction().await.map_err(End::TargetLost)?;
+                self.set_block(status);
+                self.hand_over_asides()
+            }
+            (Block::Idle | Block::Failed, _) | (_, Link::NotDialled) => Ok(()),
+        }
+    }
+
+    /// The status that the target said.
+    pub(super) fn set_block(&mut self, status: u8) {
+        self.block = Block::after_ready(status);
+        if self.block == Block::Idle {
+            self.names.transaction_ended();
+        }
+    }
+}

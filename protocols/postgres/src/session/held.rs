@@ -1,0 +1,99 @@
+//! The wait for humans. Nothing further of the agent is taken; its connection is watched, so that an agent that goes away
+//! parks its hold, and it is kept awake.
+
+use super::{End, Link, Session, Stop};
+use crate::{
+    frame::{CHUNK, FrameError},
+    hold_notice::{self, HEARTBEAT, REMINDER},
+    mask::Masker,
+};
+use countersign_core::gate::{Admission, Held, HoldProgress};
+use tokio::time::{Instant, interval_at};
+
+/// Bytes of the agent that are kept while its operation is held; then nothing more is read.
+const MAX_WAITING_INPUT: usize = 2 * CHUNK;
+
+/// What ends the wait.
+enum Woken {
+    Progress(HoldProgress),
+    Cancelled,
+    AgentGone(End),
+    TargetLost(FrameError),
+    TargetSpoke,
+    Heartbeat,
+    Reminder,
+    Arrived,
+}
+
+impl Session {
+    /// Waits until the operation is admitted or refused. Leaving it any other way parks the hold.
+    pub(super) async fn wait(&mut self, held: Box<dyn Held>) -> Result<Admission, Stop> {
+        let mut held = held;
+        let mut notice = held.notice();
+        let mut beats = 0;
+        let start = Instant::now();
+        let mut heartbeat = interval_at(start + HEARTBEAT, HEARTBEAT);
+        let mut reminder = interval_at(start + REMINDER, REMINDER);
+        self.writer.say(Masker::own(hold_notice::notice(&notice)));
+        loop {
+            let woken = {
+                let wait = self.woken(held.as_mut());
+                tokio::select! {
+                    biased;
+                    woken = wait => woken?,
+                    _ = heartbeat.tick() => Woken::Heartbeat,
+                    _ = reminder.tick() => Woken::Reminder,
+                }
+            };
+            match woken {
+                Woken::Progress(HoldProgress::Admitted(admission)) => return Ok(admission),
+                Woken::Progress(HoldProgress::Refused(refusal)) => return Err(refusal.into()),
+                Woken::Progress(HoldProgress::Changed(changed)) => {
+                    notice = changed;
+                    self.writer.say(Masker::own(hold_notice::notice(&notice)));
+                }
+                Woken::Cancelled => return Err(held.withdraw().await.into()),
+                Woken::AgentGone(end) => return Err(end.into()),
+                Woken::TargetLost(error) => return Err(End::TargetLost(error).into()),
+                Woken::TargetSpoke => self.relay_waiting_aside().await?,
+                Woken::Heartbeat => {
+                    beats += 1;
+                    self.writer.say(Masker::own(hold_notice::heartbeat(&notice, beats)));
+                }
+                Woken::Reminder => self.writer.say(Masker::own(hold_notice::notice(&notice))),
+                Woken::Arrived => {}
+            }
+        }
+    }
+
+    /// Writes what was said and waits for whatever comes first. May be dropped and called again.
+    async fn woken(&mut self, held: &mut dyn Held) -> Result<Woken, Stop> {
+        let Self { reader, writer, heard, link, .. } = self;
+        if reader.has_buffered(b'X') {
+            return Ok(Woken::AgentGone(End::Terminated));
+        }
+        let cancelled = async {
+            // The sender lives as long as the session; an error can only mean that it is being ended.
+            if heard.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let target = async {
+            match link {
+                Link::Up(upstream) => upstream.reader.head().await,
+                Link::NotDialled => std::future::pending().await,
+            }
+        };
+        let room = reader.buffered() < MAX_WAITING_INPUT;
+        tokio::select! {
+            biased;
+            progress = held.next() => Ok(Woken::Progress(progress)),
+            () = cancelled => Ok(Woken::Cancelled),
+            head = target => Ok(head.map_or_else(Woken::TargetLost, |_| Woken::TargetSpoke)),
+            filled = reader.fill(), if room => {
+                Ok(filled.map_or_else(|error| Woken::AgentGone(End::agent(error)), |()| Woken::Arrived))
+            }
+            flushed = writer.flush_then_wait() => Ok(Woken::AgentGone(End::agent(flushed))),
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! The answer of an operation, from the target to the agent, as it comes. Rows and COPY data pass in pieces; what answers
+//! messages that the gateway has already answered (ParseComplete, BindComplete) is taken out.
+
+use super::{
+    End, Session, Stop,
+    describe::{Described, with_formats},
+    operate::Form,
+};
+use crate::{
+    frame::{BackendKind, Body, FrameError, Head, copy_fail, message},
+    state::Block,
+    understood::Copy,
+    upstream::{error_code, read_ready},
+};
+use bytes::{BufMut, Bytes};
+
+/// What ends the answer of an operation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Until {
+    /// ReadyForQuery: a simple Query may be several statements.
+    Ready,
+    /// The end of one Execute.
+    Command,
+    /// The end of a Describe.
+    Described,
+}
+
+/// How an answer ended.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Told {
+    pub(super) failed: bool,
+}
+
+/// Whether the answer goes on.
+enum Step {
+    More,
+    Done,
+}
+
+impl Session {
+    /// Relays the answer of `form`; a cancel by the agent is passed on to the target meanwhile.
+    pub(super) async fn relay(&mut self, form: &Form, copy: Copy) -> Result<Told, Stop> {
+        let cancel = self.upstream()?.cancel.clone();
+        let mut heard = self.heard.clone();
+        let pass_on = async {
+            while heard.changed().await.is_ok() {
+                if let Err(error) = cancel.send().await {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "a cancel did not reach the target");
+                }
+            }
+            std::future::pending().await
+        };
+        tokio::select! {
+            biased;
+            told = self.relay_all(form, copy) => told,
+            never = pass_on => never,
+        }
+    }
+
+    async fn relay_all(&mut self, form: &Form, copy: Copy) -> Result<Told, Stop> {
+        let mut told = Told::default();
+        loop {
+            let head = self.target_head().await?;
+            let kind = BackendKind::of(head).map_err(End::TargetLost)?;
+            if let Step::Done = self.relay_one(form, copy, (head, kind), &mut told).await? {
+                return Ok(told);
+            }
+            self.writer.gather().await.map_err(End::agent)?;
+        }
+    }
+
+    /// The next message of the target. What was said so far is written before it waits.
+    async fn target_head(&mut self) -> Result<Head, End> {
+        let buffered = self.upstream()?.reader.buffered_head().map_err(End::TargetLost)?;
+        if let Some(head) = buffered {
+            return Ok(head);
+        }
+        self.writer.flush().await.map_err(End::agent)?;
+        self.upstream()?.reader.head().await.map_err(End::TargetLost)
+    }
+
+    async fn relay_one(
+        &mut self,
+        form: &Form,
+        copy: Copy,
+        (head, kind): (Head, BackendKind),
+        told: &mut Told,
+    ) -> Result<Step, Stop> {
+        let until = form.until();
+        match kind {
+            BackendKind::DataRow | BackendKind::CopyData => {
+                self.stream(head).await?;
+                return Ok(Step::More);
+            }
+            BackendKind::CopyInResponse if copy == Copy::In => {
+                self.relay_whole(head).await?;
+                self.copy_in(until).await?;
+                return Ok(Step::More);
+            }
+            BackendKind::CopyInResponse => {
+                let upstream = self.upstream()?;
+                upstream.writer.queue(&copy_fail("the gateway expected no COPY"));
+                upstream.writer.flush().await.map_err(End::TargetLost)?;
+                return Err(violation().into());
+            }
+            BackendKind::CopyOutResponse if copy != Copy::Out => return Err(violation().into()),
+            BackendKind::NoticeResponse | BackendKind::NotificationResponse | BackendKind::ParameterStatus => {
+                self.relay_aside(head).await?;
+                return Ok(Step::More);
+            }
+            BackendKind::CommandComplete
+            | BackendKind::EmptyQueryResponse
+            | BackendKind::PortalSuspended
+            | BackendKind::ErrorResponse
+            | BackendKind::ReadyForQuery
+            | BackendKind::ParseComplete
+            | BackendKind::BindComplete
+            | BackendKind::CloseComplete
+            | BackendKind::RowDescription
+            | BackendKind::NoData
+            | BackendKind::ParameterDescription
+            | BackendKind::CopyOutResponse
+            | BackendKind::CopyDone => {}
+            BackendKind::Authentication
+            | BackendKind::BackendKeyData
+            | BackendKind::CopyBothResponse
+            | BackendKind::NegotiateProtocolVersion => return Err(violation().into()),
+        }
+        let body = self.upstream()?.reader.whole(head).await.map_err(End::TargetLost)?;
+        self.relay_body(form, (head, kind), body, told).await
+    }
+
+    async fn relay_body(
+        &mut self,
+        form: &Form,
+        (head, kind): (Head, BackendKind),
+        body: Bytes,
+        told: &mut Told,
+    ) -> Result<Step, Stop> {
+        let until = form.until();
+        match kind {
+            BackendKind::ParseComplete => {
+                self.confirm_parse(form);
+                Ok(Step::More)
+            }
+            BackendKind::BindComplete | BackendKind::CloseComplete => Ok(Step::More),
+            BackendKind::ReadyForQuery => {
+                self.set_block(read_ready(body).map_err(End::TargetLost)?);
+                Ok(if until == Until::Ready { Step::Done } else { Step::More })
+            }
+            BackendKind::ErrorResponse => {
+                told.failed = true;
+                if let Some(account) = &mut self.in_flight {
+                    account.failed(&error_code(body.clone()));
+                }
+                self.say(head, body);
+                self.after_error(form).await
+            }
+            BackendKind::CommandComplete => {
+                self.account(&body)?;
+                self.say(head, body);
+                Ok(if until == Until::Command { Step::Done } else { Step::More })
+            }
+            BackendKind::EmptyQueryResponse | BackendKind::PortalSuspended => {
+                self.complete("");
+                self.say(head, body);
+                Ok(if until == Until::Command { Step::Done } else { Step::More })
+            }
+            BackendKind::RowDescription | BackendKind::NoData if until == Until::Described => {
+                self.say_description(form, head, body)?;
+                self.complete("");
+                self.end_preparation().await?;
+                Ok(Step::Done)
+            }
+            BackendKind::ParameterDescription if is_portal(form) => Ok(Step::More),
+            BackendKind::RowDescription
+            | BackendKind::NoData
+            | BackendKind::ParameterDescription
+            | BackendKind::CopyOutResponse
+            | BackendKind::CopyDone => {
+                self.say(head, body);
+                Ok(Step::More)
+            }
+            BackendKind::Authentication
+            | BackendKind::BackendKeyData
+            | BackendKind::CopyBothResponse
+            | BackendKind::CopyData
+            | BackendKind::CopyInResponse
+            | BackendKind::DataRow
+            | BackendKind::NegotiateProtocolVersion
+            | BackendKind::NoticeResponse
+            | BackendKind::NotificationResponse
+            | BackendKind::ParameterStatus => Err(violation().into()),
+        }
+    }
+
+    fn confirm_parse(&mut self, form: &Form) {
+        match form {
+            Form::Query => {}
+            Form::Portal { portal, .. } => self.names.confirm(&portal.statement),
+            Form::Prepare { statement, .. } => self.names.confirm(statement),
+        }
+    }
+
+    /// After an error in the extended protocol the target skips to a Sync: it gets one at once, and the agent's own Sync is
+    /// answered here.
+    async fn after_error(&mut self, form: &Form) -> Result<Step, Stop> {
+        match form {
+            Form::Query => Ok(Step::More),
+            Form::Prepare { .. } if self.block == Block::Idle => {
+                // Its Sync is there already.
+                self.until_ready().await?;
+                Ok(Step::Done)
+            }
+            Form::Portal { .. } | Form::Prepare { .. } => {
+                self.resynchronise().await?;
+                Ok(Step::Done)
+            }
+        }
+    }
+
+    /// A preparation that stood alone is followed by the ReadyForQuery of its Sync.
+    async fn end_preparation(&mut self) -> Result<(), End> {
+        if self.block == Block::Idle { self.until_ready().await } else { Ok(()) }
+    }
+
+    fn say_description(&mut self, form: &Form, head: Head, body: Bytes) -> Result<(), End> {
+        let Form::Prepare { described: Described::Portal(formats), .. } = form else {
+            self.say(head, body);
+            return Ok(());
+        };
+        if head.kind != b'T' {
+            self.say(head, body);
+            return Ok(());
+        }
+        let patched = with_formats(&body, formats).ok_or_else(violation)?;
+        let masked = self.masker.target(patched);
+        self.writer.say(masked);
+        Ok(())
+    }
+
+    /// Says a whole message of the target's.
+    pub(super) fn say(&mut self, head: Head, body: Bytes) {
+        if let Some(account) = &mut self.in_flight {
+            account.bytes(body.len());
+        }
+        let whole = message(head.kind, |out| out.put_slice(&body));
+        let masked = self.masker.target(whole);
+        self.writer.say(masked);
+    }
+
+    async fn relay_whole(&mut self, head: Head) -> Result<(), End> {
+        let body = self.upstream()?.reader.whole(head).await.map_err(End::TargetLost)?;
+        self.say(head, body);
+        Ok(())
+    }
+
+    /// Relays a message piece by piece.
+    async fn stream(&mut self, head: Head) -> Result<(), End> {
+        let begun = self.upstream()?.reader.begin(head);
+        let masked = self.masker.target(begun);
+        self.writer.say_part(masked);
+        while let Some(piece) = self.upstream()?.reader.chunk().await.map_err(End::TargetLost)? {
+            if let Some(account) = &mut self.in_flight {
+                account.bytes(piece.len());
+            }
+            let masked = self.masker.target(piece);
+            self.writer.say_part(masked);
+            self.writer.gather().await.map_err(End::agent)?;
+        }
+        self.writer.end_part();
+        Ok(())
+    }
+
+    fn account(&mut self, body: &Bytes) -> Result<(), End> {
+        let mut tag = Body::new("CommandComplete", body.clone());
+        let tag = tag.text().map_err(End::TargetLost)?;
+        self.complete(&tag);
+        Ok(())
+    }
+
+    fn complete(&mut self, tag: &str) {
+        if let Some(account) = &mut self.in_flight {
+            account.completed(tag);
+        }
+    }
+}
+
+fn is_portal(form: &Form) -> bool {
+    matches!(form, Form::Prepare { described: Described::Portal(_), .. })
+}
+
+/// The target said what has no place here.
+fn violation() -> End {
+    End::TargetLost(FrameError::Malformed { what: "answer of the target" })
+}

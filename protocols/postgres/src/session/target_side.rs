@@ -1,0 +1,177 @@
+//! The session's side towards the target: dialling it, sending to it, and what it says on its own account.
+
+use super::{End, Link, Session, Stop};
+use crate::{
+    fence::Posture,
+    frame::{BackendKind, FrameError, Head, close_statement, message},
+    state::Block,
+    upstream::{self, Login, Upstream, read_ready, read_status},
+};
+use bytes::{BufMut, Bytes};
+use countersign_core::refusal::Refusal;
+
+/// Settings of the target that every reading of a statement rests on.
+const PINNED: &[(&str, &str)] =
+    &[("client_encoding", "UTF8"), ("standard_conforming_strings", "on"), ("integer_datetimes", "on")];
+
+impl Session {
+    /// Dials the target, unless it is there.
+    pub(super) async fn dial(&mut self) -> Result<(), Stop> {
+        if matches!(self.link, Link::Up(_)) {
+            return Ok(());
+        }
+        let login = Login {
+            role: &self.role,
+            database: &self.database,
+            application_name: &self.startup.application_name,
+            settings: &self.startup.settings,
+        };
+        let upstream = upstream::dial(&self.target, &login).await.map_err(|error| {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(target.name = %self.target.name, error, "a target could not be used");
+            Refusal::TargetUnavailable
+        })?;
+        for (name, value) in upstream.reported.clone() {
+            self.reported(&name, &value)?;
+        }
+        self.link = Link::Up(Box::new(upstream));
+        self.posture = if self.reader_role().is_some() { Posture::Unknown } else { Posture::Reading };
+        Ok(())
+    }
+
+    /// The connection, which was dialled.
+    pub(super) fn upstream(&mut self) -> Result<&mut Upstream, End> {
+        match &mut self.link {
+            Link::Up(upstream) => Ok(upstream),
+            Link::NotDialled => Err(End::TargetLost(FrameError::Closed)),
+        }
+    }
+
+    /// The role for reads that policy allows, where the target has one.
+    pub(super) fn reader_role(&self) -> Option<&str> {
+        self.target.roles.get(&self.role).and_then(|role| role.reader.as_deref())
+    }
+
+    /// Sends an admitted operation, with the closing of statements that nothing means any more in front of it.
+    pub(super) async fn send(&mut self, bytes: &Bytes) -> Result<(), End> {
+        if self.block != Block::Idle {
+            for name in self.names.take_stale() {
+                self.upstream()?.writer.queue(&close_statement(&name));
+            }
+        }
+        if let Some(account) = &mut self.in_flight {
+            account.forwarded();
+        }
+        let upstream = self.upstream()?;
+        upstream.writer.queue(bytes);
+        upstream.writer.flush().await.map_err(End::TargetLost)
+    }
+
+    /// Relays what the target says on its own account.
+    pub(super) async fn relay_aside(&mut self, head: Head) -> Result<(), End> {
+        let kind = BackendKind::of(head).map_err(End::TargetLost)?;
+        let body = self.upstream()?.reader.whole(head).await.map_err(End::TargetLost)?;
+        self.aside(kind, body)
+    }
+
+    /// The same, for a message that has only been seen to arrive.
+    pub(super) async fn relay_waiting_aside(&mut self) -> Result<(), End> {
+        let head = self.upstream()?.reader.head().await.map_err(End::TargetLost)?;
+        self.relay_aside(head).await
+    }
+
+    fn aside(&mut self, kind: BackendKind, body: Bytes) -> Result<(), End> {
+        let byte = match kind {
+            BackendKind::NoticeResponse => b'N',
+            BackendKind::NotificationResponse => b'A',
+            // The target's last word before it closes the connection.
+            BackendKind::ErrorResponse => b'E',
+            BackendKind::ParameterStatus => {
+                let (name, value) = read_status(body).map_err(End::TargetLost)?;
+                return self.reported(&name, &value);
+            }
+            BackendKind::Authentication
+            | BackendKind::BackendKeyData
+            | BackendKind::BindComplete
+            | BackendKind::CloseComplete
+            | BackendKind::CommandComplete
+            | BackendKind::CopyBothResponse
+            | BackendKind::CopyData
+            | BackendKind::CopyDone
+            | BackendKind::CopyInResponse
+            | BackendKind::CopyOutResponse
+            | BackendKind::DataRow
+            | BackendKind::EmptyQueryResponse
+            | BackendKind::NegotiateProtocolVersion
+            | BackendKind::NoData
+            | BackendKind::ParameterDescription
+            | BackendKind::ParseComplete
+            | BackendKind::PortalSuspended
+            | BackendKind::ReadyForQuery
+            | BackendKind::RowDescription => {
+                return Err(End::TargetLost(FrameError::Malformed { what: "message out of turn" }));
+            }
+        };
+        let masked = self.masker.target(message(byte, |out| out.put_slice(&body)));
+        self.writer.say(masked);
+        Ok(())
+    }
+
+    /// Hands over what the target said while the gateway asked something.
+    pub(super) fn hand_over_asides(&mut self) -> Result<(), End> {
+        let asides = std::mem::take(&mut self.upstream()?.asides);
+        asides.into_iter().try_for_each(|(kind, body)| self.aside(kind, body))
+    }
+
+    /// A setting that the target reports. A pinned one that changes takes the ground from under the classifier.
+    fn reported(&mut self, name: &str, value: &str) -> Result<(), End> {
+        if PINNED.iter().any(|(pinned, wanted)| *pinned == name && *wanted != value) {
+            tracing::warn!(setting = name, "the target changed a setting that is pinned");
+            let reason = format!("the setting {name} was changed");
+            return Err(End::Refused(Refusal::SessionEnded { reason }));
+        }
+        if name == "server_version" {
+            self.around.catalogues.set_version(&self.place, value);
+        }
+        if !matches!(name, "session_authorization" | "is_superuser" | "default_transaction_read_only" | "search_path") {
+            self.report(name, value);
+        }
+        Ok(())
+    }
+
+    /// Sends a Sync and takes the target's status.
+    pub(super) async fn resynchronise(&mut self) -> Result<(), End> {
+        let status = self.upstream()?.resynchronise().await.map_err(End::TargetLost)?;
+        self.set_block(status);
+        self.hand_over_asides()
+    }
+
+    /// Takes everything up to the ReadyForQuery of a Sync that was sent.
+    pub(super) async fn until_ready(&mut self) -> Result<(), End> {
+        let status = self.upstream()?.until_ready().await.map_err(End::TargetLost)?;
+        self.set_block(status);
+        self.hand_over_asides()
+    }
+
+    /// Ends the transaction of a pipeline; what goes wrong at its commit is said to the agent.
+    pub(super) async fn end_pipeline(&mut self) -> Result<(), End> {
+        let upstream = self.upstream()?;
+        upstream.writer.queue(&crate::frame::sync());
+        upstream.writer.flush().await.map_err(End::TargetLost)?;
+        loop {
+            let head = self.upstream()?.reader.head().await.map_err(End::TargetLost)?;
+            match BackendKind::of(head).map_err(End::TargetLost)? {
+                BackendKind::ReadyForQuery => {
+                    let body = self.upstream()?.reader.whole(head).await.map_err(End::TargetLost)?;
+                    self.set_block(read_ready(body).map_err(End::TargetLost)?);
+                    return Ok(());
+                }
+                BackendKind::CloseComplete => drop(self.upstream()?.reader.whole(head).await.map_err(End::TargetLost)?),
+                kind => {
+                    let body = self.upstream()?.reader.whole(head).await.map_err(End::TargetLost)?;
+                    self.aside(kind, body)?;
+                }
+            }
+        }
+    }
+}

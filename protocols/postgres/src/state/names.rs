@@ -1,0 +1,177 @@
+//! Statement and portal names. Towards the target all names are the gateway's own, each used once, so that names that are
+//! equal on 63 bytes, or that SQL could reach, do not matter. A portal keeps the statement it was bound to.
+
+use crate::classify::Classified;
+use countersign_core::operation::Parameter;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+/// The longest name, as in PostgreSQL (`NAMEDATALEN` - 1); a longer one would be cut there.
+const MAX_NAME: usize = 63;
+/// Prepared statements of one session, at most.
+const MAX_STATEMENTS: usize = 5_000;
+/// Portals of one session, at most.
+const MAX_PORTALS: usize = 1_000;
+
+/// A statement that was parsed, as far as the agent knows.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// Its name at the target.
+    pub(crate) name: String,
+    pub(crate) text: Arc<[u8]>,
+    pub(crate) type_oids: Vec<u32>,
+    pub(crate) classified: Arc<Classified>,
+}
+
+/// A portal.
+#[derive(Clone, Debug)]
+pub(crate) struct Portal {
+    pub(crate) statement: Arc<Prepared>,
+    pub(crate) parameters: Vec<Parameter>,
+    pub(crate) result_formats: Vec<u16>,
+    pub(crate) place: PortalPlace,
+}
+
+/// Where a portal is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum PortalPlace {
+    /// Only here: it was never executed.
+    Here,
+    /// At the target, under this name: its operation was admitted.
+    AtTarget(String),
+}
+
+/// Why a name cannot be used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub(crate) enum NameError {
+    #[error("the name is longer than 63 bytes")]
+    TooLong,
+    #[error("a prepared statement of this name exists already")]
+    DuplicateStatement,
+    #[error("a portal of this name exists already")]
+    DuplicatePortal,
+    #[error("there is no prepared statement of this name")]
+    NoStatement,
+    #[error("there is no portal of this name")]
+    NoPortal,
+    #[error("the session has too many prepared statements or portals")]
+    TooMany,
+}
+
+/// The names of one session.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    statements: HashMap<String, Arc<Prepared>>,
+    portals: HashMap<String, Portal>,
+    /// Statements that the target has confirmed, by their names there.
+    confirmed: HashSet<String>,
+    /// Statements at the target that no name means any more.
+    stale: Vec<String>,
+    next: u64,
+}
+
+impl Names {
+    fn fresh(&mut self, letter: char) -> String {
+        self.next += 1;
+        format!("cs_{letter}{}", self.next)
+    }
+
+    /// Takes a Parse.
+    pub(crate) fn prepare(
+        &mut self,
+        name: String,
+        text: Arc<[u8]>,
+        type_oids: Vec<u32>,
+        classified: Arc<Classified>,
+    ) -> Result<(), NameError> {
+        if name.len() > MAX_NAME {
+            return Err(NameError::TooLong);
+        }
+        if name.is_empty() {
+            self.close_statement("");
+        } else if self.statements.contains_key(&name) {
+            return Err(NameError::DuplicateStatement);
+        }
+        if self.statements.len() >= MAX_STATEMENTS {
+            return Err(NameError::TooMany);
+        }
+        let prepared = Prepared { name: self.fresh('s'), text, type_oids, classified };
+        self.statements.insert(name, Arc::new(prepared));
+        Ok(())
+    }
+
+    /// Takes a Bind.
+    pub(crate) fn bind(&mut self, name: String, portal: Portal) -> Result<(), NameError> {
+        if name.len() > MAX_NAME {
+            return Err(NameError::TooLong);
+        }
+        if !name.is_empty() && self.portals.contains_key(&name) {
+            return Err(NameError::DuplicatePortal);
+        }
+        if self.portals.len() >= MAX_PORTALS {
+            return Err(NameError::TooMany);
+        }
+        self.portals.insert(name, portal);
+        Ok(())
+    }
+
+    pub(crate) fn statement(&self, name: &str) -> Result<&Arc<Prepared>, NameError> {
+        self.statements.get(name).ok_or(NameError::NoStatement)
+    }
+
+    pub(crate) fn portal(&self, name: &str) -> Result<&Portal, NameError> {
+        self.portals.get(name).ok_or(NameError::NoPortal)
+    }
+
+    /// A name at the target for a portal that is about to be bound there.
+    pub(crate) fn portal_name(&mut self) -> String {
+        self.fresh('p')
+    }
+
+    /// The portal's operation was admitted and goes to the target.
+    pub(crate) fn portal_at_target(&mut self, name: &str, at_target: String) {
+        if let Some(portal) = self.portals.get_mut(name) {
+            portal.place = PortalPlace::AtTarget(at_target);
+        }
+    }
+
+    /// The target has confirmed a Parse.
+    pub(crate) fn confirm(&mut self, statement: &Prepared) {
+        self.confirmed.insert(statement.name.clone());
+    }
+
+    pub(crate) fn is_confirmed(&self, statement: &Prepared) -> bool {
+        self.confirmed.contains(&statement.name)
+    }
+
+    /// Closing what does not exist is no error.
+    pub(crate) fn close_statement(&mut self, name: &str) {
+        if let Some(statement) = self.statements.remove(name)
+            && self.confirmed.remove(&statement.name)
+        {
+            self.stale.push(statement.name.clone());
+        }
+    }
+
+    pub(crate) fn close_portal(&mut self, name: &str) {
+        self.portals.remove(name);
+    }
+
+    /// A simple Query drops the unnamed statement and portal.
+    pub(crate) fn simple_query(&mut self) {
+        self.close_statement("");
+        self.close_portal("");
+    }
+
+    /// No portal outlives its transaction.
+    pub(crate) fn transaction_ended(&mut self) {
+        self.portals.clear();
+    }
+
+    /// Statements to be closed at the target; each is given once.
+    pub(crate) fn take_stale(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.stale)
+    }
+}

@@ -1,0 +1,153 @@
+//! A PostgreSQL target as its administrator defined it. Secrets are references here, resolved when the target is dialled.
+
+use countersign_core::{secret::Secret, target::TargetName};
+use std::{collections::BTreeMap, fmt, io, path::PathBuf, sync::Arc};
+
+/// The longest secret in a file or variable, in bytes.
+const MAX_SECRET: u64 = 64 * 1024;
+
+/// Where the adapter finds the definitions of targets.
+pub trait Targets: Send + Sync + fmt::Debug {
+    /// The target of this name as it is defined now; `None` when there is none or it is of another protocol.
+    fn postgres(&self, name: &TargetName) -> Option<Arc<PostgresTarget>>;
+}
+
+/// A PostgreSQL target.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PostgresTarget {
+    /// Its name.
+    pub name: TargetName,
+    /// Where it listens.
+    pub address: TargetAddress,
+    /// How its connection is protected.
+    pub tls: TargetTls,
+    /// The databases that agents may name; the first is the default.
+    pub databases: Vec<String>,
+    /// The schemas that unqualified names are looked up in, after `pg_catalog`.
+    pub search_path: Vec<String>,
+    /// The roles that agents may name.
+    pub roles: BTreeMap<String, TargetRole>,
+    /// Functions, as `name` or `schema.name`, that the administrator declares harmless.
+    pub allow_functions: Vec<String>,
+}
+
+/// Where a target listens.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum TargetAddress {
+    /// Over TCP.
+    Tcp {
+        /// A host name or address.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// Over a Unix socket.
+    Unix {
+        /// The folder with the socket `.s.PGSQL.<port>`.
+        directory: PathBuf,
+        /// The port in the socket's name.
+        port: u16,
+    },
+}
+
+/// How the connection to a target is protected.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum TargetTls {
+    /// TLS with a certificate of one of these authorities, for the target's name. There is no fall-back from it.
+    VerifyFull {
+        /// The certificates of the authorities, PEM.
+        ca_file: PathBuf,
+        /// The name in the certificate, when it is not the host's.
+        server_name: Option<String>,
+    },
+    /// None: a Unix socket, or loopback where the administrator says so.
+    Disabled,
+}
+
+/// A role of a target: whom the gateway is at the target.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TargetRole {
+    /// The user at the target.
+    pub user: String,
+    /// Its password; without one the target must not ask for any.
+    pub password: Option<SecretReference>,
+    /// A role that may only read, taken for reads that policy allows.
+    pub reader: Option<String>,
+    /// Whether agents that give their own name use this role.
+    pub is_default: bool,
+}
+
+/// Where a secret is to be found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SecretReference {
+    /// In a file; a line end behind it is not part of it.
+    File(PathBuf),
+    /// In an environment variable of the node.
+    Environment(String),
+}
+
+/// A secret reference that cannot be read or resolved.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// The text is no reference.
+    #[error("a secret is `file:PATH` or `env:NAME`")]
+    Reference,
+    /// The file cannot be read.
+    #[error("the secret's file cannot be read")]
+    File(#[source] io::Error),
+    /// The file is longer than a secret can be.
+    #[error("the secret's file is too long")]
+    TooLong,
+    /// The variable is not set.
+    #[error("the secret's environment variable is not set")]
+    Environment,
+}
+
+impl SecretReference {
+    /// Reads `file:PATH` or `env:NAME`.
+    pub fn parse(text: &str) -> Result<Self, SecretError> {
+        match text.split_once(':') {
+            Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.into())),
+            Some(("env", name)) if !name.is_empty() => Ok(Self::Environment(name.to_owned())),
+            Some(_) | None => Err(SecretError::Reference),
+        }
+    }
+
+    /// The secret as it is now.
+    pub async fn resolve(&self) -> Result<Secret, SecretError> {
+        match self {
+            Self::Environment(name) => {
+                std::env::var(name).map(Secret::new).map_err(|_| SecretError::Environment)
+            }
+            Self::File(path) => {
+                let length = tokio::fs::metadata(path).await.map_err(SecretError::File)?.len();
+                if length > MAX_SECRET {
+                    return Err(SecretError::TooLong);
+                }
+                let mut bytes = tokio::fs::read(path).await.map_err(SecretError::File)?;
+                while bytes.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
+                    bytes.pop();
+                }
+                Ok(Secret::new(bytes))
+            }
+        }
+    }
+}
+
+impl PostgresTarget {
+    /// The role that an agent of this name means by `user`: a role of the target, or the default one by its own name.
+    pub fn role(&self, user: &str, agent: &str) -> Option<(&str, &TargetRole)> {
+        let named = self.roles.get_key_value(user);
+        let own = || self.roles.iter().find(|(_, role)| role.is_default && user == agent);
+        named.or_else(own).map(|(name, role)| (name.as_str(), role))
+    }
+
+    /// The database that is meant: the first one, or one of the list.
+    pub fn database(&self, wanted: Option<&str>) -> Option<&str> {
+        let mut databases = self.databases.iter().map(String::as_str);
+        match wanted {
+            None => databases.next(),
+            Some(wanted) => databases.find(|database| *database == wanted),
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! A gate for tests: core's own policy over a fixed agent, with holds that the test decides.
+
+use countersign_core::{
+    agent::{Agent, Identity},
+    gate::{
+        Admission, BoxFuture, CancelKey, CloseReason, Gate, Held, HoldNotice, HoldProgress, Judged, OpenedSession,
+        Proof, Reply, SessionWish, Settlement, Signal, Signals,
+    },
+    hold::{Approved, Consumption},
+    id::{HoldId, LogIndex, Revision, SessionId},
+    key_words::key_words,
+    log_time::LogTime,
+    operation::Operation,
+    permit::{Cleared, Leased, Permit, Receipt},
+    policy::{Policies, PolicyDocument, Verdict, evaluate},
+    refusal::Refusal,
+    session::{Opening, Session},
+    target::Target,
+};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, AtomicU32, Ordering},
+};
+use tokio::sync::{mpsc, watch};
+
+pub(crate) const TOKEN: &str = "a-good-token";
+
+const POLICY: &str = r#"
+@id("reads") permit(principal in Group::"ci", action in [Action::"postgres:read", Action::"postgres:show", Action::"postgres:transaction", Action::"postgres:prepare"], resource in Target::"orders");
+@id("writes") @hold("dba") permit(principal in Group::"ci", action in [Action::"postgres:write", Action::"postgres:ddl", Action::"postgres:function", Action::"postgres:session", Action::"postgres:copy_in", Action::"postgres:copy_out", Action::"postgres:lock", Action::"postgres:opaque", Action::"postgres:notify", Action::"postgres:cursor", Action::"postgres:explain"], resource in Target::"orders");
+@id("no-admin") forbid(principal, action == Action::"postgres:admin", resource);
+"#;
+
+/// What a test does with a hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Decision {
+    Undecided,
+    Approve,
+    Refuse(Refusal),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct HoldHandle {
+    pub(crate) operation: Arc<Operation>,
+    pub(crate) decide: watch::Sender<Decision>,
+    /// How the wait ended, once it did: `parked`, `withdrawn`, `decided`.
+    pub(crate) ended: watch::Sender<&'static str>,
+}
+
+#[derive(Debug)]
+pub(crate) struct TestGate {
+    policies: Policies,
+    pub(crate) lease: AtomicBool,
+    pub(crate) releases: AtomicBool,
+    next_process: AtomicU32,
+    signals: Mutex<Vec<(CancelKey, mpsc::Sender<Signal>)>>,
+    pub(crate) holds: watch::Sender<Vec<HoldHandle>>,
+    pub(crate) settled: watch::Sender<Vec<Settlement>>,
+    pub(crate) admitted: Mutex<Vec<Arc<Operation>>>,
+    pub(crate) closed: watch::Sender<Vec<CloseReason>>,
+}
+
+impl TestGate {
+    pub(crate) fn new() -> Self {
+        let documents = [PolicyDocument { name: "test".to_owned(), text: POLICY.to_owned() }];
+        Self {
+            policies: Policies::compile(&documents).unwrap(),
+            lease: AtomicBool::new(true),
+            releases: AtomicBool::new(true),
+            next_process: AtomicU32::new(1),
+            signals: Mutex::new(Vec::new()),
+            holds: watch::Sender::new(Vec::new()),
+            settled: watch::Sender::new(Vec::new()),
+            admitted: Mutex::new(Vec::new()),
+            closed: watch::Sender::new(Vec::new()),
+        }
+    }
+
+    /// Waits for the n-th hold.
+    pub(crate) async fn hold(&self, n: usize) -> HoldHandle {
+        let mut holds = self.holds.subscribe();
+        holds.wait_for(|holds| holds.len() > n).await.unwrap()[n].clone()
+    }
+
+    /// Approves the n-th hold once it is there.
+    pub(crate) async fn approve(&self, n: usize) -> HoldHandle {
+        let hold = self.hold(n).await;
+        hold.decide.send_replace(Decision::Approve);
+        hold
+    }
+
+    pub(crate) fn hold_count(&self) -> usize {
+        self.holds.borrow().len()
+    }
+
+    pub(crate) async fn settlement(&self, n: usize) -> Settlement {
+        self.settled.subscribe().wait_for(|all| all.len() > n).await.unwrap()[n].clone()
+    }
+
+    pub(crate) async fn end_all(&self, refusal: Refusal) {
+        let signals: Vec<_> = self.signals.lock().unwrap().iter().map(|(_, signal)| signal.clone()).collect();
+        for signal in signals {
+            drop(signal.send(Signal::End(refusal.clone())).await);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct TestSignals(mpsc::Receiver<Signal>);
+
+impl Signals for TestSignals {
+    fn next(&mut self) -> BoxFuture<'_, Signal> {
+        Box::pin(async {
+            match self.0.recv().await {
+                Some(signal) => signal,
+                None => std::future::pending().await,
+            }
+        })
+    }
+}
+
+impl Gate for TestGate {
+    fn identify(&self, proof: Proof, _: countersign_core::gate::Source) -> BoxFuture<'_, Result<Agent, Refusal>> {
+        let Proof::Token(token) = proof;
+        let good = token.expose_text() == Some(TOKEN);
+        Box::pin(async move {
+            if !good {
+                return Err(Refusal::NotIdentified);
+            }
+            Ok(Agent {
+                identity: Identity { issuer: "https://issuer.test".to_owned(), subject: "ci-bot".to_owned() },
+                name: "ci-bot".to_owned(),
+                owner: None,
+                groups: ["ci".to_owned()].into(),
+                expires_at: LogTime(u64::MAX),
+            })
+        })
+    }
+
+    fn open(&self, wish: SessionWish) -> BoxFuture<'_, Result<OpenedSession, Refusal>> {
+        Box::pin(async move {
+            let SessionWish { agent, target, protocol, role, source: _, client: _ } = wish;
+            let target = Target { name: target, revision: Revision(1), protocol };
+            let id = SessionId::from_bytes(rand::random());
+            #[expect(clippy::disallowed_methods, reason = "the tests' gate")]
+            let session = Session::opened(Opening { id, agent, target, role, opened_at: LogTime(1) });
+            let process = self.next_process.fetch_add(1, Ordering::SeqCst);
+            let cancel = CancelKey { process, secret: rand::random() };
+            let (sender, receiver) = mpsc::channel(8);
+            self.signals.lock().unwrap().push((cancel, sender));
+            Ok(OpenedSession { session, signals: Box::new(TestSignals(receiver)), cancel })
+        })
+    }
+
+    fn judge<'a>(
+        &'a self,
+        session: &'a Session,
+        operation: &'a Arc<Operation>,
+    ) -> BoxFuture<'a, Result<Judged, Refusal>> {
+        Box::pin(async move {
+            match evaluate(&self.policies, session, operation, Revision(1)) {
+                Verdict::Allow(cleared) => Ok(Judged::Cleared(cleared)),
+                Verdict::Deny(reason) => Err(Refusal::Denied { rules: reason.rules, message: reason.message }),
+                Verdict::Hold(_) => {
+                    let (decide, decided) = watch::channel(Decision::Undecided);
+                    let handle =
+                        HoldHandle { operation: Arc::clone(operation), decide, ended: watch::Sender::new("") };
+                    self.holds.send_modify(|holds| holds.push(handle.clone()));
+                    let id = HoldId::from_bytes(rand::random());
+                    Ok(Judged::Held(Box::new(TestHeld { id, handle, decided, ended: "parked" })))
+                }
+            }
+        })
+    }
+
+    fn admit<'a>(
+        &'a self,
+        _: &'a Session,
+        operation: &'a Arc<Operation>,
+        cleared: Cleared,
+    ) -> BoxFuture<'a, Result<Admission, Refusal>> {
+        Box::pin(async move {
+            self.admitted.lock().unwrap().push(Arc::clone(operation));
+            let (permit, awaited) = Permit::ahead(cleared).unwrap();
+            let id = operation.id();
+            let good = self.releases.load(Ordering::SeqCst);
+            let release = async move {
+                tokio::task::yield_now().await;
+                if !good {
+                    return Err(Refusal::NoQuorum);
+                }
+                #[expect(clippy::disallowed_methods, reason = "the tests' gate")]
+                let receipt = Receipt::after_commit(id, LogIndex(1));
+                Ok(awaited.receive(receipt).unwrap())
+            };
+            Ok(Admission { permit, reply: Reply::Awaited(Box::pin(release)) })
+        })
+    }
+
+    fn lease(&self) -> Result<Leased, Refusal> {
+        #[expect(clippy::disallowed_methods, reason = "the tests' gate")]
+        let leased = Leased::checked();
+        if self.lease.load(Ordering::SeqCst) { Ok(leased) } else { Err(Refusal::NoQuorum) }
+    }
+
+    fn settle<'a>(&'a self, _: &'a Session, settlement: Settlement) -> BoxFuture<'a, ()> {
+        Box::pin(async move { self.settled.send_modify(|all| all.push(settlement)) })
+    }
+
+    fn cancel(&self, key: CancelKey) -> BoxFuture<'_, ()> {
+        let found = self.signals.lock().unwrap().iter().find(|(known, _)| *known == key).map(|(_, to)| to.clone());
+        Box::pin(async move {
+            if let Some(to) = found {
+                drop(to.send(Signal::Cancel).await);
+            }
+        })
+    }
+
+    fn close(&self, _: SessionId, reason: CloseReason) -> BoxFuture<'_, ()> {
+        Box::pin(async move { self.closed.send_modify(|all| all.push(reason)) })
+    }
+}
+
+#[derive(Debug)]
+struct TestHeld {
+    id: HoldId,
+    handle: HoldHandle,
+    decided: watch::Receiver<Decision>,
+    ended: &'static str,
+}
+
+impl Held for TestHeld {
+    fn notice(&self) -> HoldNotice {
+        HoldNotice {
+            hold: self.id,
+            reviewers: "1 of dba".to_owned(),
+            approvals: 0,
+            expires_at: LogTime(1_800_000_000_000),
+            key: key_words(self.handle.operation.fingerprint()),
+            url: "https://gateway.test/holds".to_owned(),
+        }
+    }
+
+    fn next(&mut self) -> BoxFuture<'_, HoldProgress> {
+        Box::pin(async {
+            let decision = self.decided.wait_for(|decision| *decision != Decision::Undecided).await.unwrap().clone();
+            self.ended = "decided";
+            match decision {
+                Decision::Refuse(refusal) => HoldProgress::Refused(refusal),
+                Decision::Approve | Decision::Undecided => HoldProgress::Admitted(self.admission()),
+            }
+        })
+    }
+
+    fn withdraw(mut self: Box<Self>) -> BoxFuture<'static, Refusal> {
+        self.ended = "withdrawn";
+        Box::pin(async move { Refusal::Withdrawn { hold: self.id } })
+    }
+}
+
+impl TestHeld {
+    fn admission(&self) -> Admission {
+        let operation = &self.handle.operation;
+        #[expect(clippy::disallowed_methods, reason = "the tests' gate")]
+        let approved = Approved::after_claim(Consumption {
+            hold: self.id,
+            operation: operation.id(),
+            fingerprint: *operation.fingerprint(),
+            revision: Revision(1),
+            rules: vec!["writes".to_owned()],
+        });
+        #[expect(clippy::disallowed_methods, reason = "the tests' gate")]
+        let receipt = Receipt::after_commit(operation.id(), LogIndex(1));
+        let (permit, release) = Permit::grant(approved.clear(operation).unwrap(), receipt).unwrap();
+        Admission { permit, reply: Reply::Released(release) }
+    }
+}
+
+impl Drop for TestHeld {
+    fn drop(&mut self) {
+        self.handle.ended.send_replace(self.ended);
+    }
+}

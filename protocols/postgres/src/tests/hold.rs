@@ -1,0 +1,145 @@
+//! What a held statement looks like, and what it never does.
+
+use super::{
+    agent::{Agent, error, execute, kinds, status},
+    gate::Decision,
+    place::Place,
+};
+use crate::frame;
+use countersign_core::{id::HoldId, record::Outcome, refusal::Refusal};
+use tokio::{io::AsyncWriteExt, net::TcpStream};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_held_delete_runs_once_it_is_approved_and_not_before() {
+    let place = Place::with_postgres().await;
+    let mut agent = Agent::connect(&place).await;
+    agent.send(&frame::query(b"DELETE FROM accounts WHERE id = 1")).await;
+    let notice = agent.next().await;
+    assert_eq!((notice.kind, notice.field('C').as_str(), notice.field('M').as_str()), ('N', "01CS1", "held for approval"));
+    assert!(notice.field('D').contains("2027-01-15T08:00:00Z"), "{notice:?}");
+    assert_eq!(place.truth("SELECT count(*) FROM accounts"), "10");
+    place.gate.approve(0).await;
+    let answer = agent.until_ready().await;
+    assert_eq!((kinds(&answer).as_str(), status(&answer)), ("CZ", 'I'), "{answer:?}");
+    assert_eq!(place.truth("SELECT count(*) FROM accounts"), "9");
+    let settled = place.gate.settlement(0).await;
+    assert_eq!((settled.outcome, settled.rows), (Outcome::Completed, 1));
+
+    // The same by the extended protocol, with reads before and behind it in the pipeline.
+    let pipeline = [
+        execute("DELETE FROM accounts WHERE id = 2"),
+        execute("SELECT count(*) FROM accounts"),
+        frame::sync().to_vec(),
+        execute("SELECT 1"),
+        frame::sync().to_vec(),
+    ];
+    agent.send(&pipeline.concat()).await;
+    let held = agent.until('N').await;
+    assert_eq!(kinds(&held), "12N");
+    place.gate.approve(1).await;
+    let answer = agent.until_ready().await;
+    assert_eq!(kinds(&answer), "nC12TDCZ", "{answer:?}");
+    assert_eq!(kinds(&agent.until_ready().await), "12TDCZ");
+    assert_eq!(place.truth("SELECT count(*) FROM accounts"), "8");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_held_first_operation_dials_nothing_and_a_refusal_keeps_the_session() {
+    let place = Place::without_target().await;
+    let mut agent = Agent::connect(&place).await;
+    agent.send(&frame::query(b"DELETE FROM accounts")).await;
+    let hold = place.gate.hold(0).await;
+    hold.decide.send_replace(Decision::Refuse(Refusal::Parked { hold: HoldId::from_bytes([1; 16]) }));
+    let answer = agent.until_ready().await;
+    assert_eq!((kinds(&answer).as_str(), error(&answer).as_str(), status(&answer)), ("NEZ", "57014", 'I'));
+    // In a pipeline everything up to Sync is skipped.
+    agent.send(&[execute("DROP TABLE accounts"), execute("SELECT 1"), frame::sync().to_vec()].concat()).await;
+    let hold = place.gate.hold(1).await;
+    hold.decide.send_replace(Decision::Refuse(Refusal::Rejected { hold: HoldId::from_bytes([1; 16]), comment: "no".to_owned() }));
+    let answer = agent.until_ready().await;
+    assert_eq!((kinds(&answer).as_str(), error(&answer).as_str(), status(&answer)), ("12NEZ", "42501", 'I'));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancel_withdraws_and_a_disconnect_parks() {
+    let place = Place::without_target().await;
+    let mut agent = Agent::connect(&place).await;
+    agent.send(&frame::query(b"DELETE FROM accounts")).await;
+    let hold = place.gate.hold(0).await;
+    let mut cancel = TcpStream::connect(place.address).await.unwrap();
+    let (process, secret) = agent.key;
+    let request = [16_u32, 80_877_102, process, secret].map(u32::to_be_bytes).concat();
+    cancel.write_all(&request).await.unwrap();
+    let answer = agent.until_ready().await;
+    assert_eq!((error(&answer).as_str(), status(&answer)), ("57014", 'I'));
+    assert_eq!(*hold.ended.borrow(), "withdrawn");
+
+    agent.send(&frame::query(b"DELETE FROM accounts")).await;
+    let hold = place.gate.hold(1).await;
+    drop(agent);
+    hold.ended.subscribe().wait_for(|ended| *ended == "parked").await.unwrap();
+
+    let mut agent = Agent::connect(&place).await;
+    agent.send(&[frame::query(b"DELETE FROM accounts"), frame::empty(b'X')].concat()).await;
+    let hold = place.gate.hold(2).await;
+    hold.ended.subscribe().wait_for(|ended| *ended == "parked").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_inside_a_transaction_fails_it_on_both_sides() {
+    let place = Place::with_postgres().await;
+    let mut agent = Agent::connect(&place).await;
+    assert_eq!(status(&agent.query("BEGIN").await), 'T');
+    agent.send(&frame::query(b"DELETE FROM accounts WHERE id = 1")).await;
+    place.gate.approve(0).await;
+    assert_eq!(status(&agent.until_ready().await), 'T');
+    agent.send(&frame::query(b"DELETE FROM accounts WHERE id = 2")).await;
+    let hold = place.gate.hold(1).await;
+    hold.decide.send_replace(Decision::Refuse(Refusal::HoldExpired { hold: HoldId::from_bytes([1; 16]) }));
+    let answer = agent.until_ready().await;
+    assert_eq!((error(&answer).as_str(), status(&answer)), ("42501", 'E'));
+    assert_eq!(error(&agent.query("SELECT 1").await), "25P02");
+    let answer = agent.query("COMMIT").await;
+    assert_eq!((kinds(&answer).as_str(), status(&answer)), ("CZ", 'I'));
+    assert_eq!(place.truth("SELECT count(*) FROM accounts"), "10");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_ended_session_hears_why_and_a_refused_release_says_nothing() {
+    let place = Place::with_postgres().await;
+    let mut agent = Agent::connect(&place).await;
+    place.gate.end_all(Refusal::SessionEnded { reason: "revoked".to_owned() }).await;
+    let rest = agent.rest().await;
+    assert_eq!(error(&rest), "57P01");
+    let mut agent = Agent::connect(&place).await;
+    place.gate.releases.store(false, std::sync::atomic::Ordering::SeqCst);
+    agent.send(&frame::query(b"SELECT 'secret'")).await;
+    let rest = agent.rest().await;
+    assert_eq!((kinds(&rest).as_str(), error(&rest).as_str()), ("E", "57P03"), "{rest:?}");
+    place.gate.lease.store(false, std::sync::atomic::Ordering::SeqCst);
+    let mut agent = Agent::connect(&place).await;
+    let answer = agent.query("SELECT 1").await;
+    assert_eq!((error(&answer).as_str(), status(&answer)), ("57P03", 'I'));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn copy_moves_both_ways_once_it_is_approved() {
+    let place = Place::with_postgres().await;
+    let mut agent = Agent::connect(&place).await;
+    agent.send(&frame::query(b"COPY accounts FROM STDIN")).await;
+    place.gate.approve(0).await;
+    agent.until('G').await;
+    let line = frame::message(b'd', |out| out.extend_from_slice(b"77\tseventy-seven\n"));
+    agent.send(&[line, frame::empty(b'c')].concat()).await;
+    let answer = agent.until_ready().await;
+    assert_eq!((kinds(&answer).as_str(), status(&answer)), ("CZ", 'I'), "{answer:?}");
+    agent.send(&frame::query(b"COPY accounts TO STDOUT")).await;
+    place.gate.approve(1).await;
+    let answer = agent.until_ready().await;
+    assert_eq!(kinds(&answer), "NHdddddddddddcCZ");
+    // Data of a COPY that is over is dropped.
+    let stray = frame::message(b'd', |out| out.extend_from_slice(b"78\tx\n"));
+    agent.send(&[stray, frame::query(b"SELECT 1")].concat()).await;
+    assert_eq!(kinds(&agent.until_ready().await), "TDCZ");
+    assert_eq!(place.truth("SELECT count(*) FROM accounts"), "11");
+}

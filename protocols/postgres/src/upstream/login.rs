@@ -1,0 +1,199 @@
+//! Logs in at a target: SCRAM-SHA-256 (RFC 7677) or nothing at all where the definition has no password. A target that
+//! asks for the password in clear or as MD5, or that lets the gateway in without asking for it, is not used.
+
+use super::{DialError, TargetCancel, Upstream};
+use crate::{
+    frame::{self, BackendKind, Body, FrameError, FrameReader, Stream, TargetWriter},
+    target::PostgresTarget,
+};
+use bytes::{BufMut, Bytes};
+use countersign_core::secret::Secret;
+use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
+use std::sync::Arc;
+use tokio::io::{ReadHalf, WriteHalf};
+
+/// Mechanisms a target may offer at most.
+const MAX_MECHANISMS: usize = 16;
+
+/// Whom and what to log in for.
+#[derive(Debug)]
+pub(crate) struct Login<'a> {
+    pub(crate) role: &'a str,
+    pub(crate) database: &'a str,
+    pub(crate) application_name: &'a str,
+    /// The agent's settings.
+    pub(crate) settings: &'a [(String, String)],
+}
+
+/// Whether the target has been told to prove that it knows the password, and did.
+enum Proof {
+    NotAsked,
+    Begun(Box<ScramSha256>),
+    Given,
+}
+
+struct Talk {
+    reader: FrameReader<ReadHalf<Stream>>,
+    writer: TargetWriter<WriteHalf<Stream>>,
+}
+
+pub(super) async fn log_in(
+    stream: Stream,
+    target: &Arc<PostgresTarget>,
+    login: &Login<'_>,
+) -> Result<Upstream, DialError> {
+    let role = target.roles.get(login.role).ok_or(DialError::Role)?;
+    let password = match &role.password {
+        Some(reference) => Some(reference.resolve().await?),
+        None => None,
+    };
+    let (reader, writer) = tokio::io::split(stream);
+    let mut talk = Talk { reader: FrameReader::new(reader), writer: TargetWriter::new(writer) };
+    let search_path = search_path(&target.search_path);
+    let mut parameters = vec![
+        ("user", role.user.as_str()),
+        ("database", login.database),
+        ("application_name", login.application_name),
+        ("client_encoding", "UTF8"),
+        ("standard_conforming_strings", "on"),
+        ("search_path", search_path.as_str()),
+        ("default_transaction_read_only", "on"),
+    ];
+    parameters.extend(login.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    talk.writer.queue(&frame::startup(&parameters));
+    talk.writer.flush().await?;
+    talk.authenticate(password.as_ref()).await?;
+    talk.settle(target).await
+}
+
+/// The pinned search path: built-in names first, temporary objects last, so that neither shadows a schema's.
+pub(crate) fn search_path(schemas: &[String]) -> String {
+    let quoted = |schema: &String| format!("\"{}\"", schema.replace('"', "\"\""));
+    let schemas = schemas.iter().map(quoted);
+    let path: Vec<String> =
+        std::iter::once("pg_catalog".to_owned()).chain(schemas).chain(std::iter::once("pg_temp".to_owned())).collect();
+    path.join(", ")
+}
+
+impl Talk {
+    async fn next(&mut self) -> Result<(BackendKind, Bytes), DialError> {
+        let head = self.reader.head().await?;
+        let kind = BackendKind::of(head)?;
+        Ok((kind, self.reader.whole(head).await?))
+    }
+
+    async fn authenticate(&mut self, password: Option<&Secret>) -> Result<(), DialError> {
+        let mut proof = Proof::NotAsked;
+        loop {
+            let (kind, body) = self.next().await?;
+            match kind {
+                BackendKind::Authentication => {}
+                BackendKind::ErrorResponse => return Err(DialError::Refused(error_code(body))),
+                BackendKind::NoticeResponse => continue,
+                other => return Err(unexpected(other)),
+            }
+            let mut body = Body::new("Authentication", body);
+            proof = match (body.int()?, proof, password) {
+                (0, Proof::Given, Some(_)) | (0, Proof::NotAsked, None) => return Ok(body.end()?),
+                (0, _, _) => return Err(DialError::Downgrade("no password")),
+                (10, Proof::NotAsked, Some(password)) => self.begin_scram(&mut body, password).await?,
+                (11, Proof::Begun(scram), _) => self.answer_scram(body, scram).await?,
+                (12, Proof::Begun(mut scram), _) => {
+                    scram.finish(&body.rest()).map_err(DialError::Scram)?;
+                    Proof::Given
+                }
+                (3, _, _) => return Err(DialError::Downgrade("the password in clear")),
+                (5, _, _) => return Err(DialError::Downgrade("an MD5 password")),
+                _ => return Err(DialError::Downgrade("another proof")),
+            };
+        }
+    }
+
+    async fn begin_scram(&mut self, body: &mut Body, password: &Secret) -> Result<Proof, DialError> {
+        let mut offered = Vec::new();
+        loop {
+            let mechanism = body.text()?;
+            if mechanism.is_empty() {
+                break;
+            }
+            offered.push(mechanism);
+            if offered.len() > MAX_MECHANISMS {
+                return Err(DialError::Downgrade("too many mechanisms"));
+            }
+        }
+        if !offered.iter().any(|mechanism| mechanism == SCRAM_SHA_256) {
+            return Err(DialError::Downgrade("a mechanism other than SCRAM-SHA-256"));
+        }
+        let scram = ScramSha256::new(password.expose(), ChannelBinding::unsupported());
+        let first = frame::message(b'p', |out| {
+            out.put_slice(SCRAM_SHA_256.as_bytes());
+            out.put_u8(0);
+            out.put_u32(u32::try_from(scram.message().len()).unwrap_or(u32::MAX));
+            out.put_slice(scram.message());
+        });
+        self.writer.queue(&first);
+        self.writer.flush().await?;
+        Ok(Proof::Begun(Box::new(scram)))
+    }
+
+    async fn answer_scram(&mut self, mut body: Body, mut scram: Box<ScramSha256>) -> Result<Proof, DialError> {
+        scram.update(&body.rest()).map_err(DialError::Scram)?;
+        self.writer.queue(&frame::message(b'p', |out| out.put_slice(scram.message())));
+        self.writer.flush().await?;
+        Ok(Proof::Begun(scram))
+    }
+
+    /// Everything up to the first ReadyForQuery.
+    async fn settle(mut self, target: &Arc<PostgresTarget>) -> Result<Upstream, DialError> {
+        let mut cancel = TargetCancel { target: Arc::clone(target), process: 0, secret: 0 };
+        let mut reported = Vec::new();
+        loop {
+            let (kind, body) = self.next().await?;
+            match kind {
+                BackendKind::ParameterStatus => reported.push(read_status(body)?),
+                BackendKind::BackendKeyData => {
+                    let mut body = Body::new("BackendKeyData", body);
+                    (cancel.process, cancel.secret) = (body.oid()?, body.oid()?);
+                    body.end()?;
+                }
+                BackendKind::NoticeResponse => {}
+                BackendKind::ErrorResponse => return Err(DialError::Refused(error_code(body))),
+                BackendKind::ReadyForQuery => break,
+                other => return Err(unexpected(other)),
+            }
+        }
+        // The grammar reads UTF-8; a server with another encoding may read names differently.
+        let encoding = reported.iter().find(|(name, _)| name == "server_encoding");
+        match encoding {
+            Some((_, encoding)) if encoding == "UTF8" => {}
+            other => return Err(DialError::Encoding(other.map(|(_, name)| name.clone()).unwrap_or_default())),
+        }
+        Ok(Upstream { reader: self.reader, writer: self.writer, cancel, reported, asides: Vec::new() })
+    }
+}
+
+/// A ParameterStatus.
+pub(crate) fn read_status(body: Bytes) -> Result<(String, String), FrameError> {
+    let mut body = Body::new("ParameterStatus", body);
+    let status = (body.text()?, body.text()?);
+    body.end()?;
+    Ok(status)
+}
+
+/// The SQLSTATE of an ErrorResponse; empty when it has none (CVE-2026-6666).
+pub(crate) fn error_code(body: Bytes) -> String {
+    let mut body = Body::new("ErrorResponse", body);
+    while let Ok(field) = body.byte() {
+        match (field, body.until_nul()) {
+            (b'C', Ok(code)) => return String::from_utf8_lossy(&code).into_owned(),
+            (0, _) | (_, Err(_)) => break,
+            (_, Ok(_)) => {}
+        }
+    }
+    String::new()
+}
+
+fn unexpected(kind: BackendKind) -> DialError {
+    tracing::debug!(?kind, "a message that has no place in a login");
+    FrameError::Malformed { what: "login" }.into()
+}

@@ -1,0 +1,160 @@
+//! What the gateway itself asks of the target, between an agent's operations: its fence and its look-ups. It uses the
+//! unnamed statement and portal, which no agent reaches, and goes by the extended protocol, so that it may stand inside a
+//! pipeline without ending its transaction. Nothing of an answer reaches the agent.
+
+use super::Upstream;
+use crate::frame::{self, BackendKind, Bind, Body, FrameError};
+use bytes::Bytes;
+
+/// Rows the gateway takes of one of its own statements, at most.
+const MAX_OWN_ROWS: usize = 10_000;
+
+/// The longest row of an own statement, in bytes: the definition of a view is in it.
+const MAX_OWN_ROW: usize = 1024 * 1024;
+
+/// Messages of the target's own account that are kept for the agent while the gateway asks something, at most.
+const MAX_ASIDES: usize = 1024;
+
+/// One row of an own statement: text values.
+pub(crate) type OwnRow = Vec<Option<String>>;
+
+/// Whether an own exchange ends what it begins, or stands inside something of the agent's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Standing {
+    /// Nothing is open: it ends with Sync.
+    Alone,
+    /// A transaction or pipeline is open and goes on.
+    Within,
+}
+
+/// Why an own statement did not do what it should.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OwnError {
+    /// The target refused it; the transaction status it is in now.
+    #[error("the target refused a statement of the gateway's with {code}")]
+    Refused { code: String, status: u8 },
+    #[error("the target's connection failed")]
+    Frame(#[from] FrameError),
+}
+
+impl Upstream {
+    /// Runs statements of the gateway's own, all or none, and returns the rows of the last.
+    pub(crate) async fn own(&mut self, statements: &[&str], standing: Standing) -> Result<Vec<OwnRow>, OwnError> {
+        let none: [(u16, Option<&[u8]>); 0] = [];
+        for statement in statements {
+            self.writer.queue(&frame::parse("", statement.as_bytes(), &[]));
+            let bind = Bind { portal: "", statement: "", parameters: none.iter().copied(), result_formats: &[] };
+            self.writer.queue(&frame::bind(bind));
+            self.writer.queue(&frame::execute("", 0));
+        }
+        self.writer.queue(&match standing {
+            Standing::Alone => frame::sync(),
+            Standing::Within => frame::flush(),
+        });
+        self.writer.flush().await?;
+        let mut rows = Vec::new();
+        let mut left = statements.len();
+        loop {
+            let (kind, body) = self.next_own().await?;
+            match kind {
+                BackendKind::ParseComplete | BackendKind::BindComplete | BackendKind::NoticeResponse => {}
+                BackendKind::DataRow if left == 1 && rows.len() < MAX_OWN_ROWS => rows.push(read_row(body)?),
+                BackendKind::DataRow if left > 1 => {}
+                BackendKind::CommandComplete => left = left.saturating_sub(1),
+                BackendKind::ReadyForQuery if left == 0 => return Ok(rows),
+                BackendKind::ErrorResponse => return Err(self.own_refused(body, standing).await),
+                other => return Err(unexpected(other).into()),
+            }
+            if left == 0 && standing == Standing::Within {
+                return Ok(rows);
+            }
+        }
+    }
+
+    /// Makes the transaction that is open fail, as an error of the agent's own would: an Execute of a portal that does not
+    /// exist acts on nothing. Returns the status after it.
+    pub(crate) async fn fail_transaction(&mut self) -> Result<u8, FrameError> {
+        self.writer.queue(&frame::execute("cs_refused", 0));
+        self.resynchronise().await
+    }
+
+    /// Sends Sync and drops everything up to the ReadyForQuery; returns its status.
+    pub(crate) async fn resynchronise(&mut self) -> Result<u8, FrameError> {
+        self.writer.queue(&frame::sync());
+        self.writer.flush().await?;
+        loop {
+            let (kind, body) = self.next_own().await?;
+            if kind == BackendKind::ReadyForQuery {
+                return read_ready(body);
+            }
+        }
+    }
+
+    async fn own_refused(&mut self, body: Bytes, standing: Standing) -> OwnError {
+        let code = super::login::error_code(body);
+        let synced = match standing {
+            Standing::Within => self.resynchronise().await,
+            Standing::Alone => self.until_ready().await,
+        };
+        match synced {
+            Ok(status) => OwnError::Refused { code, status },
+            Err(error) => error.into(),
+        }
+    }
+
+    pub(crate) async fn until_ready(&mut self) -> Result<u8, FrameError> {
+        loop {
+            let (kind, body) = self.next_own().await?;
+            if kind == BackendKind::ReadyForQuery {
+                return read_ready(body);
+            }
+        }
+    }
+
+    /// The next message that answers the gateway. What the target says on its own account is put aside for the agent.
+    async fn next_own(&mut self) -> Result<(BackendKind, Bytes), FrameError> {
+        loop {
+            let head = self.reader.head().await?;
+            let kind = BackendKind::of(head)?;
+            if matches!(kind, BackendKind::DataRow) && head.body > MAX_OWN_ROW {
+                return Err(FrameError::Length { kind: head.kind });
+            }
+            let body = self.reader.whole(head).await?;
+            if !matches!(kind, BackendKind::NotificationResponse | BackendKind::ParameterStatus) {
+                return Ok((kind, body));
+            }
+            if self.asides.len() == MAX_ASIDES {
+                return Err(FrameError::Malformed { what: "answer" });
+            }
+            self.asides.push((kind, body));
+        }
+    }
+}
+
+/// The status of a ReadyForQuery.
+pub(crate) fn read_ready(body: Bytes) -> Result<u8, FrameError> {
+    let mut body = Body::new("ReadyForQuery", body);
+    let status = body.byte()?;
+    body.end()?;
+    match status {
+        b'I' | b'T' | b'E' => Ok(status),
+        _ => Err(FrameError::Malformed { what: "ReadyForQuery" }),
+    }
+}
+
+fn read_row(body: Bytes) -> Result<OwnRow, FrameError> {
+    let mut body = Body::new("DataRow", body);
+    let count = body.short()?;
+    let mut row = Vec::new();
+    for _ in 0..count {
+        let value = body.value()?;
+        row.push(value.map(|value| String::from_utf8_lossy(&value).into_owned()));
+    }
+    body.end()?;
+    Ok(row)
+}
+
+fn unexpected(kind: BackendKind) -> FrameError {
+    tracing::debug!(?kind, "a message that has no place in an answer to the gateway");
+    FrameError::Malformed { what: "answer" }
+}

@@ -1,0 +1,104 @@
+//! The lease against a clock that the test moves.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use super::{Lease, LeaseLapsed, LeaseLeft, LeaseTimings, nanos};
+use crate::clock::Clock;
+use crate::state_machine::StateMachine;
+
+#[derive(Debug)]
+struct Moved(Mutex<Duration>);
+
+impl Clock for Moved {
+    fn wall_ms(&self) -> u64 {
+        0
+    }
+
+    fn since_boot(&self) -> Duration {
+        *self.0.lock().unwrap()
+    }
+}
+
+struct Fixture {
+    lease: Lease,
+    clock: Arc<Moved>,
+    _folder: tempfile::TempDir,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let (folder, state) = StateMachine::for_test();
+        let clock = Arc::new(Moved(Mutex::new(Duration::from_secs(100))));
+        let lease = Lease::new(clock.clone(), state, LeaseTimings::default());
+        lease.beat();
+        Self { lease, clock, _folder: folder }
+    }
+
+    fn advance(&self, by: u64) {
+        *self.clock.0.lock().unwrap() += Duration::from_millis(by);
+    }
+
+    /// Time passes while the watchdog runs.
+    fn live(&self, for_ms: u64) {
+        for _ in 0..for_ms / 50 {
+            self.advance(50);
+            self.lease.beat();
+        }
+    }
+}
+
+#[test]
+fn there_is_no_lease_before_the_first_answer() {
+    assert_eq!(Fixture::new().lease.check(), Err(LeaseLapsed::NoQuorum));
+}
+
+#[test]
+fn an_answer_counts_from_the_sending_of_its_question() {
+    let fixture = Fixture::new();
+    let sent = nanos(fixture.clock.since_boot());
+    fixture.live(1_000);
+    fixture.lease.grant(sent, 0);
+    assert_eq!(fixture.lease.check(), Ok(LeaseLeft(Duration::from_secs(4))));
+    fixture.live(3_950);
+    assert_eq!(fixture.lease.check(), Ok(LeaseLeft(Duration::from_millis(50))));
+    fixture.live(50);
+    assert_eq!(fixture.lease.check(), Err(LeaseLapsed::NoQuorum));
+}
+
+#[test]
+fn a_stall_is_seen_at_once_and_ends_only_with_a_later_question() {
+    let fixture = Fixture::new();
+    let before = nanos(fixture.clock.since_boot());
+    fixture.lease.grant(before, 0);
+    assert!(fixture.lease.check().is_ok());
+    fixture.advance(101);
+    assert_eq!(fixture.lease.check(), Err(LeaseLapsed::Stalled), "before the watchdog");
+    fixture.lease.beat();
+    assert_eq!(fixture.lease.check(), Err(LeaseLapsed::Stalled), "after the watchdog");
+    fixture.lease.grant(before, 0);
+    assert_eq!(fixture.lease.check(), Err(LeaseLapsed::Stalled), "an old question's answer");
+    fixture.lease.grant(nanos(fixture.clock.since_boot()), 1);
+    assert!(fixture.lease.check().is_ok());
+}
+
+#[test]
+fn a_frozen_process_has_no_lease_when_it_wakes() {
+    let fixture = Fixture::new();
+    fixture.lease.grant(nanos(fixture.clock.since_boot()), 0);
+    fixture.advance(60_000);
+    assert!(fixture.lease.check().is_err());
+}
+
+#[test]
+fn a_node_that_differs_or_stops_has_no_lease() {
+    let fixture = Fixture::new();
+    fixture.lease.grant(nanos(fixture.clock.since_boot()), 0);
+    fixture.lease.give_up();
+    assert_eq!(fixture.lease.check(), Err(LeaseLapsed::NoQuorum));
+    let fixture = Fixture::new();
+    fixture.lease.grant(nanos(fixture.clock.since_boot()), 0);
+    fixture.lease.state.differs_at(9);
+    assert_eq!(fixture.lease.check(), Err(LeaseLapsed::Diverged(9)));
+}

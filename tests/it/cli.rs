@@ -1,0 +1,129 @@
+//! `countersignctl` as people and scripts use it: exit statuses, pure stdout, and a decision made with it.
+
+use countersign_tests::{api::at, cluster::Cluster, identity::Identity, postgres, psql};
+use serde_json::Value;
+
+struct Ran {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+async fn run(cluster: &Cluster, node: usize, token: &str, arguments: &[&str]) -> Ran {
+    let output = cluster.control(node, token).unwrap().args(arguments).output().await.unwrap();
+    Ran {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn exit_statuses_tell_a_script_what_happened() {
+    let cluster = Cluster::start().await.unwrap();
+    let dana = cluster.environment().get("CS_REVIEWER_TOKEN").unwrap().to_owned();
+    let cases: &[(&str, &[&str], i32)] = &[
+        (&dana, &["holds", "list"], 0),
+        (&dana, &["whoami"], 0),
+        (&dana, &["cluster", "status"], 5),
+        (&dana, &["holds", "shout"], 2),
+        (&dana, &["holds", "show", "00000000-0000-7000-8000-000000000000"], 3),
+        ("nonsense", &["holds", "list"], 4),
+        (&dana, &["cluster", "token", "create"], 5),
+        (&dana, &["delete", "Policy", "sample"], 5),
+    ];
+    for (token, arguments, wanted) in cases {
+        let ran = run(&cluster, 2, token, arguments).await;
+        let fine = ran.code == Some(*wanted)
+            || (arguments == &["cluster", "status"] && ran.code == Some(0));
+        assert!(
+            fine,
+            "{arguments:?}: {:?}, wanted {wanted}\n{}{}",
+            ran.code, ran.stdout, ran.stderr
+        );
+        if ran.code != Some(0) {
+            assert!(ran.stdout.is_empty(), "{arguments:?} wrote to stdout: {}", ran.stdout);
+            assert!(!ran.stderr.is_empty(), "{arguments:?} said nothing");
+        }
+    }
+    let nowhere = format!("https://127.0.0.1:{}", postgres::free_port().unwrap());
+    let mut unreachable = cluster.control(1, &dana).unwrap();
+    let output = unreachable
+        .env("COUNTERSIGN_SERVER", nowhere)
+        .args(["holds", "list"])
+        .output()
+        .await
+        .unwrap();
+    assert_eq!(output.status.code(), Some(8), "{}", String::from_utf8_lossy(&output.stderr));
+    let expired = Identity::reviewer("dana").for_only(std::time::Duration::from_secs(1));
+    let expired = expired.token(&cluster).await.unwrap();
+    // Past the leeway of the provider, which is 30 s by default, cannot be waited for; a second later is still good.
+    assert_eq!(run(&cluster, 1, &expired, &["whoami"]).await.code, Some(0));
+    cluster.check_logs(&[]).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn json_goes_to_stdout_and_nothing_else_does() {
+    let cluster = Cluster::start().await.unwrap();
+    let ada = cluster.environment().get("CS_ADMIN_TOKEN").unwrap().to_owned();
+    let commands: &[&[&str]] = &[
+        &["holds", "list"],
+        &["cluster", "status"],
+        &["sessions", "list"],
+        &["audit", "search"],
+        &["get", "Policy"],
+        &["get", "Target", "orders"],
+        &["whoami"],
+    ];
+    for command in commands {
+        let arguments = [command, &["-o", "json"][..]].concat();
+        let ran = run(&cluster, 3, &ada, &arguments).await;
+        assert_eq!(ran.code, Some(0), "{command:?}: {}", ran.stderr);
+        serde_json::from_str::<Value>(&ran.stdout)
+            .unwrap_or_else(|error| panic!("{command:?}: {error}: {}", ran.stdout));
+    }
+    let failed = run(
+        &cluster,
+        3,
+        &ada,
+        &["holds", "show", "00000000-0000-7000-8000-000000000000", "-o", "json"],
+    )
+    .await;
+    let problem: Value = serde_json::from_str(&failed.stderr)
+        .unwrap_or_else(|error| panic!("{error}: {}", failed.stderr));
+    assert!(!at(&problem, "/title").is_empty(), "{problem}");
+    assert_eq!(failed.stdout, "");
+    let password = cluster.postgres.url();
+    let password = password.split([':', '@']).nth(2).unwrap();
+    let exported = run(&cluster, 3, &ada, &["export"]).await;
+    assert!(!exported.stdout.contains(password), "an export shows the target's password");
+    cluster.check_logs(&[]).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reviewer_finds_reads_and_approves_a_hold_with_it() {
+    let cluster = Cluster::start().await.unwrap();
+    let rui = cluster.environment().get("CS_REVIEWER2_TOKEN").unwrap().to_owned();
+    let sql = "DELETE FROM orders WHERE id = 33 AND note <> E'\\x1b[2J' RETURNING id";
+    let mut waiting = psql::spawn(&cluster.login(1).unwrap(), sql).unwrap();
+    waiting.until_told("DETAIL:").await.unwrap();
+    let hold = cluster.api(3, "CS_REVIEWER_TOKEN").unwrap().pending("WHERE id = 33").await.unwrap();
+    let id = at(&hold, "/id");
+
+    let listed = run(&cluster, 3, &rui, &["holds", "list"]).await;
+    assert!(listed.stdout.contains(id), "{}", listed.stdout);
+    let shown = run(&cluster, 3, &rui, &["holds", "show", id]).await;
+    for part in [at(&hold, "/fingerprint"), at(&hold, "/key"), "ci-bot", "DELETE FROM orders"] {
+        assert!(shown.stdout.contains(part), "no {part} in {}", shown.stdout);
+    }
+    assert!(!shown.stdout.contains('\u{1b}'), "no control character reaches the terminal");
+    let unasked = run(&cluster, 3, &rui, &["holds", "approve", id]).await;
+    assert_eq!(unasked.code, Some(2), "without a terminal and without --yes: {}", unasked.stderr);
+    let approved =
+        run(&cluster, 3, &rui, &["holds", "approve", id, "--yes", "--comment", "fine"]).await;
+    assert_eq!(approved.code, Some(0), "{}", approved.stderr);
+    assert_eq!(waiting.finish().await.unwrap().code, Some(0));
+    let late = run(&cluster, 2, &rui, &["holds", "reject", id, "--yes", "--comment", "late"]).await;
+    assert!(matches!(late.code, Some(7 | 9)), "{:?} {}", late.code, late.stderr);
+    cluster.check_logs(&[]).unwrap();
+}

@@ -1,0 +1,119 @@
+#!/usr/bin/env bash
+# Runs everything that must hold before a change lands, on a fresh Debian 12 too.
+#
+#   bash tests/run.sh            format, lints, documentation, every test, a short chaos run
+#   bash tests/run.sh NAME...    only the tests whose names contain one of the NAMEs
+#
+# What is missing is installed (with sudo when not root); what cannot be installed is said. Nothing of the system is
+# touched: every server is a private one on free loopback ports. The build goes to CARGO_TARGET_DIR, by default
+# ~/.cache/countersign/target, which all clones share. Settings: CS_CHAOS_MINUTES (default 1; 0 leaves chaos out).
+set -euo pipefail
+ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+cd "$ROOT"
+# shellcheck source=../deploy/build-env.sh
+source deploy/build-env.sh
+
+NEXTEST_VERSION=0.9.143
+LOGS="$(mktemp -d "${TMPDIR:-/tmp}/countersign-run.XXXXXX")"
+trap 'rm -rf "$LOGS"' EXIT
+PASSED=0 FAILED=0 FAILURES=()
+
+# stage NAME COMMAND...: runs it and counts it; its output is shown as it comes.
+stage() {
+  local name="$1" began=$SECONDS
+  shift
+  printf '\n== %s: %s\n' "$name" "$*"
+  if "$@"; then
+    PASSED=$((PASSED + 1))
+    printf '== %s: ok, %s s\n' "$name" $((SECONDS - began))
+  else
+    FAILED=$((FAILED + 1))
+    FAILURES+=("$name")
+    printf '== %s: FAILED after %s s\n' "$name" $((SECONDS - began))
+  fi
+}
+
+prepare() {
+  cs_packages build-essential pkg-config libclang1-14 libclang-common-14-dev git python3 python3-venv \
+    postgresql postgresql-client postgresql-contrib haproxy openssl iproute2 procps util-linux \
+    || cs_say "going on without; what needs them will fail"
+  cs_toolchain
+  cs_own_build
+  if ! cargo nextest --version >/dev/null 2>&1; then
+    cs_say "installing cargo-nextest (once, some minutes)"
+    cargo install --locked --quiet --root "$CS_CACHE/tools" --version "$NEXTEST_VERSION" cargo-nextest \
+      || cs_say "could not install cargo-nextest: cargo test will do, without time limits"
+  fi
+  python_clients
+}
+
+# The PostgreSQL drivers of Python, in an environment of their own. The test of drivers says which it was given.
+python_clients() {
+  local venv="$CS_CACHE/python-clients"
+  if ! "$venv/bin/python" -c 'import psycopg, pg8000, asyncpg' 2>/dev/null; then
+    rm -rf "$venv"
+    python3 -m venv "$venv" && "$venv/bin/python" -m pip install --quiet 'psycopg[binary]==3.*' 'pg8000==1.*' 'asyncpg==0.*' \
+      || { cs_say "could not install the Python drivers: they are not tested in this run"; rm -rf "$venv"; return 0; }
+  fi
+  export COUNTERSIGN_TEST_PYTHON="$venv/bin/python"
+}
+
+# One provider of cryptography: nothing that is built may pull in another.
+one_provider() {
+  local crate found
+  for crate in ring openssl-sys native-tls; do
+    found="$(cargo tree --workspace --locked --edges normal,build --invert "$crate" 2>/dev/null || true)"
+    [ -z "$found" ] || { printf '%s\n' "$found"; return 1; }
+  done
+}
+
+# tests NAME...: all tests, or those whose names match; adds their counts.
+tests() {
+  local log="$LOGS/tests" status=0 summary
+  if cargo nextest --version >/dev/null 2>&1; then
+    cargo nextest run --workspace --locked --no-tests=warn "$@" 2>&1 | tee "$log" || status=1
+    sed -i 's/\x1b\[[0-9;]*m//g' "$log"
+    summary="$(grep -E '^ +Summary \[' "$log" | tail -1 || true)"
+    PASSED=$((PASSED + $(sed -n 's/.*: \([0-9]*\) passed.*/\1/p' <<<"$summary" | grep . || echo 0)))
+    FAILED=$((FAILED + $(grep -oE '[0-9]+ (failed|timed out|exec failed)' <<<"$summary" | awk '{n += $1} END {print n + 0}')))
+  else
+    # One after the other: each test of the cluster starts three nodes.
+    cargo test --workspace --locked --no-fail-fast -- --test-threads=1 "$@" 2>&1 | tee "$log" || status=1
+    PASSED=$((PASSED + $(sed -n 's/^test result: .* \([0-9]*\) passed.*/\1/p' "$log" | awk '{n += $1} END {print n + 0}')))
+    FAILED=$((FAILED + $(sed -n 's/^test result: .* \([0-9]*\) failed.*/\1/p' "$log" | awk '{n += $1} END {print n + 0}')))
+    summary="$(grep '^test result' "$log" | tail -1 || true)"
+  fi
+  SUMMARY="$summary"
+  if [ "$status" != 0 ]; then FAILURES+=(tests); fi
+  # A build that does not finish counts no test at all.
+  if [ "$status" != 0 ] && [ -z "$summary" ]; then FAILED=$((FAILED + 1)); fi
+}
+
+finish() {
+  printf '\n%s\n' "${SUMMARY:-}"
+  if [ "${#FAILURES[@]}" -gt 0 ]; then printf 'failed: %s\n' "${FAILURES[*]}"; fi
+  printf '%s passed, %s failed\n' "$PASSED" "$FAILED"
+  [ "$FAILED" = 0 ] && [ "${#FAILURES[@]}" = 0 ]
+}
+
+# The binaries first, in the one invocation whose features the tests share: the tests start them as processes.
+build() { cargo build --workspace --all-targets --locked; }
+
+prepare
+if [ $# -gt 0 ]; then
+  build
+  tests "$@"
+  finish
+  exit
+fi
+
+stage format cargo fmt --all --check
+stage build build
+stage lints cargo clippy --workspace --all-targets --locked -- -D warnings
+stage documentation env RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --quiet
+stage providers one_provider
+tests
+if [ "${CS_CHAOS_MINUTES:-1}" != 0 ]; then
+  stage chaos "$CS_BIN/countersign-chaos" run --minutes "${CS_CHAOS_MINUTES:-1}"
+fi
+finish
