@@ -98,10 +98,6 @@ impl Store {
 
     /// Typed reads of what this node has applied; each call on it sees one consistent picture. Reads the disk: not for long
     /// walks on an async task.
-    #[expect(
-        clippy::unnecessary_wraps,
-        reason = "a log may refuse to be read, as one that has halted"
-    )]
     pub fn view(&self) -> Result<StateView, ReadError> {
         Ok(StateView::new(Arc::clone(&self.log)))
     }
