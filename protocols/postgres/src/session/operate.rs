@@ -58,6 +58,8 @@ impl Session {
         form: Form,
     ) -> Result<(), Stop> {
         let mut understood = understood;
+        // A cancel that came before an operation is not about it.
+        self.heard.mark_unchanged();
         self.check_state(&understood, &form)?;
         if understood.fence == Fence::ReadOnly {
             self.check_catalogue(classified, &mut understood).await?;

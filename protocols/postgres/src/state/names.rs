@@ -139,7 +139,12 @@ impl Names {
 
     /// The target has confirmed a Parse.
     pub(crate) fn confirm(&mut self, statement: &Prepared) {
-        self.confirmed.insert(statement.name.clone());
+        // A statement that was closed between its Bind and its Execute has no name any more.
+        if self.statements.values().any(|known| known.name == statement.name) {
+            self.confirmed.insert(statement.name.clone());
+        } else {
+            self.stale.push(statement.name.clone());
+        }
     }
 
     pub(crate) fn is_confirmed(&self, statement: &Prepared) -> bool {
