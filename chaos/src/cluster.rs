@@ -24,14 +24,19 @@ pub struct Environment(BTreeMap<String, String>);
 
 impl Cluster {
     /// Starts `nodes` nodes in front of the PostgreSQL at `postgres`. `node_binary` replaces the node's executable.
-    pub async fn up(dir: &Path, nodes: usize, postgres: &str, node_binary: Option<&Path>) -> Result<Self> {
+    pub async fn up(
+        dir: &Path,
+        nodes: usize,
+        postgres: &str,
+        node_binary: Option<&Path>,
+    ) -> Result<Self> {
         let ctl = sibling("countersignctl")?;
         let cluster = Self { ctl, dir: dir.to_owned(), nodes };
         let count = nodes.to_string();
-        let mut arguments = vec!["up", "--nodes", &count, "--postgres", postgres];
+        let mut arguments = vec!["up", "--nodes", count.as_str(), "--postgres", postgres];
         let binary = node_binary.map(|path| path.to_string_lossy().into_owned());
         if let Some(binary) = &binary {
-            arguments.extend(["--node-binary", binary]);
+            arguments.extend(["--node-binary", binary.as_str()]);
         }
         cluster.dev(&arguments).await?;
         Ok(cluster)
@@ -45,9 +50,12 @@ impl Cluster {
     /// Addresses, tokens and process ids, as they are now.
     pub async fn environment(&self) -> Result<Environment> {
         let text = self.dev(&["env"]).await?;
-        let assignments = text.lines().filter_map(|line| line.trim_start_matches("export ").split_once('='));
+        let assignments =
+            text.lines().filter_map(|line| line.trim_start_matches("export ").split_once('='));
         Ok(Environment(
-            assignments.map(|(name, value)| (name.to_owned(), value.trim_matches(['\'', '"']).to_owned())).collect(),
+            assignments
+                .map(|(name, value)| (name.to_owned(), value.trim_matches(['\'', '"']).to_owned()))
+                .collect(),
         ))
     }
 
@@ -82,13 +90,13 @@ impl Cluster {
     }
 
     /// SIGSTOP.
-    pub fn stop(&self, node: usize) -> Result<()> {
-        self.signal(node, Signal::STOP)
+    pub async fn stop(&self, node: usize) -> Result<()> {
+        self.signal(node, Signal::STOP).await
     }
 
     /// SIGCONT.
-    pub fn resume(&self, node: usize) -> Result<()> {
-        self.signal(node, Signal::CONT)
+    pub async fn resume(&self, node: usize) -> Result<()> {
+        self.signal(node, Signal::CONT).await
     }
 
     /// Stops everything and removes it.
@@ -96,11 +104,11 @@ impl Cluster {
         self.dev(&["down"]).await.map(drop)
     }
 
-    fn signal(&self, node: usize, signal: Signal) -> Result<()> {
-        let path = self.dir.join(format!("node-{node}/pid"));
-        let text = std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
-        let pid = text.trim().parse().ok().and_then(Pid::from_raw).context("not a process id")?;
-        kill_process(pid, signal).with_context(|| format!("signal node {node}"))
+    async fn signal(&self, node: usize, signal: Signal) -> Result<()> {
+        let environment = self.environment().await?;
+        let pid = environment.get(&format!("CS_PID_{node}"))?.parse().ok().and_then(Pid::from_raw);
+        kill_process(pid.with_context(|| format!("node {node} has no process"))?, signal)
+            .with_context(|| format!("signal node {node}"))
     }
 
     async fn dev(&self, arguments: &[&str]) -> Result<String> {
@@ -114,7 +122,11 @@ impl Cluster {
             .await
             .with_context(|| format!("run {}", self.ctl.display()))?;
         if !output.status.success() {
-            bail!("countersignctl dev {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+            bail!(
+                "countersignctl dev {}: {}",
+                arguments.join(" "),
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
@@ -123,7 +135,10 @@ impl Cluster {
 impl Environment {
     /// An assignment.
     pub fn get(&self, name: &str) -> Result<&str> {
-        self.0.get(name).map(String::as_str).with_context(|| format!("the development cluster does not say {name}"))
+        self.0
+            .get(name)
+            .map(String::as_str)
+            .with_context(|| format!("the development cluster does not say {name}"))
     }
 }
 

@@ -109,9 +109,17 @@ async fn open(
     let target = targets.postgres(&name).ok_or(Refusal::NoSuchTarget)?;
     let (role, _) = target.role(&startup.user, &agent.name).ok_or(Refusal::NoSuchTarget)?;
     let role = role.to_owned();
-    let database = target.database(startup.database.as_deref()).ok_or(Refusal::NoSuchTarget)?.to_owned();
+    let database =
+        target.database(startup.database.as_deref()).ok_or(Refusal::NoSuchTarget)?.to_owned();
     let client = startup.application_name.clone();
-    let wish = SessionWish { agent, target: name, protocol: Protocol::Postgres, role: role.clone(), source, client };
+    let wish = SessionWish {
+        agent,
+        target: name,
+        protocol: Protocol::Postgres,
+        role: role.clone(),
+        source,
+        client,
+    };
     let opened = gate.open(wish).await?;
     Ok(Open { opened, target, role, database })
 }

@@ -95,7 +95,12 @@ impl Complaint {
         };
         let SqlState(code) = self.state;
         let word = severity.word();
-        let mut fields = vec![Field(b'S', word), Field(b'V', word), Field(b'C', code), Field(b'M', &self.message)];
+        let mut fields = vec![
+            Field(b'S', word),
+            Field(b'V', word),
+            Field(b'C', code),
+            Field(b'M', &self.message),
+        ];
         fields.extend(self.detail.as_deref().map(|text| Field(b'D', text)));
         fields.extend(self.hint.as_deref().map(|text| Field(b'H', text)));
         frame::message(kind, |out| {
@@ -165,7 +170,10 @@ fn denied(rules: &[String], message: &str) -> Complaint {
 /// Whether nothing can follow a refusal but the end of the session.
 pub(crate) const fn ends_session(refusal: &Refusal) -> bool {
     match refusal {
-        Refusal::SessionEnded { .. } | Refusal::ShuttingDown | Refusal::NotIdentified | Refusal::Protocol { .. } => true,
+        Refusal::SessionEnded { .. }
+        | Refusal::ShuttingDown
+        | Refusal::NotIdentified
+        | Refusal::Protocol { .. } => true,
         Refusal::NoSuchTarget
         | Refusal::Denied { .. }
         | Refusal::Rejected { .. }

@@ -35,7 +35,11 @@ pub(crate) const fn posture_for(fence: Fence) -> Posture {
 }
 
 /// The statements that bring the session's defaults to a posture.
-pub(crate) fn take_posture(posture: Posture, search_path: &str, reader: Option<&str>) -> Vec<String> {
+pub(crate) fn take_posture(
+    posture: Posture,
+    search_path: &str,
+    reader: Option<&str>,
+) -> Vec<String> {
     let path = format!("SET search_path TO {search_path}");
     match posture {
         Posture::Reading => {
@@ -71,7 +75,8 @@ pub(crate) fn leave_subtransaction(reader: Option<&str>) -> Vec<String> {
 
 /// The statement that makes the rest of a pipeline's transaction read-only.
 pub(crate) fn close_pipeline(reader: Option<&str>) -> Vec<String> {
-    let mut all = vec!["SELECT pg_catalog.set_config('transaction_read_only', 'on', true)".to_owned()];
+    let mut all =
+        vec!["SELECT pg_catalog.set_config('transaction_read_only', 'on', true)".to_owned()];
     all.extend(reader.map(|role| {
         format!("SELECT pg_catalog.set_config('role', '{}', true)", role.replace('\'', "''"))
     }));

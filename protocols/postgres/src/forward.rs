@@ -25,10 +25,7 @@ pub(crate) enum Wire<'a> {
         rows: i32,
     },
     /// As a Parse and Describe of the statement: nothing is executed.
-    Prepare {
-        statement: ParseAt<'a>,
-        ending: Ending,
-    },
+    Prepare { statement: ParseAt<'a>, ending: Ending },
 }
 
 /// A statement's name at the target, and whether it has to be parsed there first.

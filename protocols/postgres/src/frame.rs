@@ -15,11 +15,12 @@ mod writer;
 pub(crate) use backend::BackendKind;
 pub(crate) use body::Body;
 pub(crate) use build::{
-    Bind, Field, bind, close_statement, copy_fail, describe_portal, describe_statement, empty, execute, flush,
-    message, negotiate_version, parse, query, ready, startup, sync, text_pair,
+    Bind, Field, bind, close_statement, copy_fail, describe_portal, describe_statement, empty,
+    execute, flush, message, negotiate_version, parse, query, ready, startup, sync, text_pair,
 };
 pub(crate) use frontend::{
-    BindBody, FrontendKind, ParseBody, StatementOrPortal, read_bind, read_execute, read_named, read_parse, read_text,
+    BindBody, FrontendKind, ParseBody, StatementOrPortal, read_bind, read_execute, read_named,
+    read_parse, read_text,
 };
 pub(crate) use reader::{FrameReader, Head};
 pub(crate) use writer::{AgentWriter, TargetWriter};

@@ -21,7 +21,9 @@ pub(crate) fn notice(notice: &HoldNotice) -> Bytes {
     let HoldNotice { hold, reviewers, approvals, expires_at, key, url } = notice;
     let expires_at = timestamp(*expires_at);
     Complaint::new(SqlState::HELD, "held for approval")
-        .detail(format!("Hold {hold}: {reviewers}, {approvals} so far; expires {expires_at}; key {key}."))
+        .detail(format!(
+            "Hold {hold}: {reviewers}, {approvals} so far; expires {expires_at}; key {key}."
+        ))
         .hint(format!("Follow it at {url}"))
         .encode(Severity::Notice)
 }

@@ -26,7 +26,9 @@ mod upstream;
 
 pub use classify::{Grammar, GrammarCommand, GrammarLimits, WORKER_ARGUMENT, run_grammar_worker};
 pub use serve::{ServeConfig, serve};
-pub use target::{PostgresTarget, SecretError, SecretReference, TargetAddress, TargetRole, TargetTls, Targets};
+pub use target::{
+    PostgresTarget, SecretError, SecretReference, TargetAddress, TargetRole, TargetTls, Targets,
+};
 
 #[cfg(test)]
 mod tests;

@@ -71,7 +71,11 @@ pub async fn serve(
 }
 
 /// The accept loop. It does no handshake.
-pub(crate) async fn accept(listener: TcpListener, listening: Arc<Listening>, shutdown: CancellationToken) {
+pub(crate) async fn accept(
+    listener: TcpListener,
+    listening: Arc<Listening>,
+    shutdown: CancellationToken,
+) {
     let unauthenticated = Arc::new(Semaphore::new(MAX_UNAUTHENTICATED));
     let tasks = TaskTracker::new();
     loop {
@@ -81,8 +85,13 @@ pub(crate) async fn accept(listener: TcpListener, listening: Arc<Listening>, shu
         };
         match accepted {
             Ok((socket, address)) => match Arc::clone(&unauthenticated).try_acquire_owned() {
-                Ok(place) => drop(tasks.spawn(Arc::clone(&listening).connection(socket, address, place))),
-                Err(_) => tracing::warn!(limit = "max_unauthenticated", "a connection is closed: too many are not identified"),
+                Ok(place) => {
+                    drop(tasks.spawn(Arc::clone(&listening).connection(socket, address, place)))
+                }
+                Err(_) => tracing::warn!(
+                    limit = "max_unauthenticated",
+                    "a connection is closed: too many are not identified"
+                ),
             },
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -105,14 +114,28 @@ pub(crate) struct Listening {
 }
 
 impl Listening {
-    pub(crate) fn new(tls: Arc<ServerConfig>, targets: Arc<dyn Targets>, surroundings: Surroundings) -> Arc<Self> {
+    pub(crate) fn new(
+        tls: Arc<ServerConfig>,
+        targets: Arc<dyn Targets>,
+        surroundings: Surroundings,
+    ) -> Arc<Self> {
         let mut tls = ServerConfig::clone(&tls);
         tls.alpn_protocols = vec![ALPN.to_vec()];
         let sessions = Arc::new(Semaphore::new(MAX_SESSIONS));
-        Arc::new(Self { tls: Arc::new(tls), targets, surroundings: Arc::new(surroundings), sessions })
+        Arc::new(Self {
+            tls: Arc::new(tls),
+            targets,
+            surroundings: Arc::new(surroundings),
+            sessions,
+        })
     }
 
-    async fn connection(self: Arc<Self>, socket: TcpStream, address: SocketAddr, place: OwnedSemaphorePermit) {
+    async fn connection(
+        self: Arc<Self>,
+        socket: TcpStream,
+        address: SocketAddr,
+        place: OwnedSemaphorePermit,
+    ) {
         if let Err(error) = prepare(&socket) {
             tracing::debug!(%error, "a connection was lost at once");
             return;
@@ -121,13 +144,31 @@ impl Listening {
         let (stream, parameters) = match begun.await.unwrap_or(Err(StartupError::Late)) {
             Ok(Begun::Session { stream, parameters }) => (stream, parameters),
             Ok(Begun::Cancel(key)) => return self.surroundings.gate.cancel(key).await,
-            Err(error) => return tracing::debug!(error = &error as &dyn std::error::Error, "a connection came to nothing"),
+            Err(error) => {
+                return tracing::debug!(
+                    error = &error as &dyn std::error::Error,
+                    "a connection came to nothing"
+                );
+            }
         };
         let source = Source { address };
         let gate = self.surroundings.gate.as_ref();
-        let admitted = match credential::admit(stream, parameters, source, gate, self.targets.as_ref()).await {
+        let admitted = match credential::admit(
+            stream,
+            parameters,
+            source,
+            gate,
+            self.targets.as_ref(),
+        )
+        .await
+        {
             Ok(admitted) => admitted,
-            Err(error) => return tracing::info!(error = &error as &dyn std::error::Error, "an agent was not let in"),
+            Err(error) => {
+                return tracing::info!(
+                    error = &error as &dyn std::error::Error,
+                    "an agent was not let in"
+                );
+            }
         };
         drop(place);
         let room = Arc::clone(&self.sessions).try_acquire_owned().ok();

@@ -124,7 +124,11 @@ impl From<End> for Stop {
 
 impl From<Refusal> for Stop {
     fn from(refusal: Refusal) -> Self {
-        if ends_session(&refusal) { Self::End(End::Refused(refusal)) } else { Self::Refuse(Complaint::from(&refusal)) }
+        if ends_session(&refusal) {
+            Self::End(End::Refused(refusal))
+        } else {
+            Self::Refuse(Complaint::from(&refusal))
+        }
     }
 }
 
@@ -133,7 +137,9 @@ impl End {
     fn agent(error: FrameError) -> Self {
         match error {
             FrameError::Closed | FrameError::Io(_) => Self::AgentGone(error),
-            FrameError::UnknownType { .. } | FrameError::Length { .. } | FrameError::Malformed { .. } => {
+            FrameError::UnknownType { .. }
+            | FrameError::Length { .. }
+            | FrameError::Malformed { .. } => {
                 Self::Violation(Complaint::protocol(error.to_string()))
             }
         }
@@ -141,7 +147,11 @@ impl End {
 }
 
 /// Runs an admitted session to its end. Without `room` it only says that the node is full.
-pub(crate) async fn run(admitted: Admitted, around: Arc<Surroundings>, room: Option<OwnedSemaphorePermit>) {
+pub(crate) async fn run(
+    admitted: Admitted,
+    around: Arc<Surroundings>,
+    room: Option<OwnedSemaphorePermit>,
+) {
     let Admitted { reader, writer, opened, target, role, database, startup } = admitted;
     let mut signals = opened.signals;
     let (tell, heard) = watch::channel(Heard::default());

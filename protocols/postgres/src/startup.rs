@@ -41,7 +41,10 @@ pub(crate) enum Begun {
 }
 
 /// Takes a new connection to its start-up packet.
-pub(crate) async fn begin(socket: TcpStream, tls: Arc<ServerConfig>) -> Result<Begun, StartupError> {
+pub(crate) async fn begin(
+    socket: TcpStream,
+    tls: Arc<ServerConfig>,
+) -> Result<Begun, StartupError> {
     let mut socket = socket;
     if starts_with_tls(&socket).await? {
         let stream = TlsAcceptor::from(tls).accept(socket).await.map_err(StartupError::Tls)?;
@@ -60,12 +63,14 @@ pub(crate) async fn begin(socket: TcpStream, tls: Arc<ServerConfig>) -> Result<B
             InitialPacket::Tls => {
                 nothing_glued(&socket)?;
                 socket.write_all(b"S").await.map_err(StartupError::Io)?;
-                let stream = TlsAcceptor::from(tls).accept(socket).await.map_err(StartupError::Tls)?;
+                let stream =
+                    TlsAcceptor::from(tls).accept(socket).await.map_err(StartupError::Tls)?;
                 return over_tls(Box::new(stream)).await;
             }
             InitialPacket::Session { .. } => {
-                let complaint = Complaint::new(SqlState::INVALID_AUTHORIZATION, "the gateway requires TLS")
-                    .hint("Connect with sslmode=verify-full.");
+                let complaint =
+                    Complaint::new(SqlState::INVALID_AUTHORIZATION, "the gateway requires TLS")
+                        .hint("Connect with sslmode=verify-full.");
                 return Err(refuse(&mut socket, complaint).await);
             }
         }
@@ -100,7 +105,10 @@ async fn over_tls(mut stream: Stream) -> Result<Begun, StartupError> {
                 parameters.into_iter().partition(|(name, _)| name.starts_with("_pq_."));
             if minor > 0 || !options.is_empty() {
                 let options: Vec<String> = options.into_iter().map(|(name, _)| name).collect();
-                stream.write_all(&frame::negotiate_version(&options)).await.map_err(StartupError::Io)?;
+                stream
+                    .write_all(&frame::negotiate_version(&options))
+                    .await
+                    .map_err(StartupError::Io)?;
             }
             match StartupParameters::read(parameters) {
                 Ok(parameters) => Ok(Begun::Session { stream, parameters }),
@@ -111,7 +119,10 @@ async fn over_tls(mut stream: Stream) -> Result<Begun, StartupError> {
 }
 
 /// Says why and ends the connection.
-async fn refuse(stream: &mut (impl AsyncReadExt + AsyncWriteExt + Unpin), complaint: Complaint) -> StartupError {
+async fn refuse(
+    stream: &mut (impl AsyncReadExt + AsyncWriteExt + Unpin),
+    complaint: Complaint,
+) -> StartupError {
     let said = async {
         stream.write_all(&complaint.encode(Severity::Fatal)).await?;
         stream.shutdown().await

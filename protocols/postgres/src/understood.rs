@@ -51,15 +51,21 @@ impl Understood {
     pub(crate) fn of(classified: &Classified, target: &PostgresTarget) -> Self {
         let statements = &classified.statements;
         let all = demands(classified, target);
-        let reads = all.iter().all(|demand| matches!(demand.action, Action::PostgresRead | Action::PostgresShow));
+        let reads = all
+            .iter()
+            .all(|demand| matches!(demand.action, Action::PostgresRead | Action::PostgresShow));
         let fence = match statements.as_slice() {
             [one] if one.fence == Fence::TransactionControl => Fence::TransactionControl,
             // What only calls functions that the administrator declares harmless reads too.
             _ if reads => Fence::ReadOnly,
-            many if many.iter().all(|statement| statement.fence == Fence::ReadOnly) => Fence::ReadOnly,
+            many if many.iter().all(|statement| statement.fence == Fence::ReadOnly) => {
+                Fence::ReadOnly
+            }
             _ => Fence::Writes,
         };
-        let any = |kinds: fn(&StatementKind) -> bool| statements.iter().any(|statement| kinds(&statement.kind));
+        let any = |kinds: fn(&StatementKind) -> bool| {
+            statements.iter().any(|statement| kinds(&statement.kind))
+        };
         let copy = if any(|kind| *kind == StatementKind::CopyIn) {
             Copy::In
         } else if any(|kind| *kind == StatementKind::CopyOut) {
@@ -74,9 +80,13 @@ impl Understood {
         } else {
             Border::None
         };
-        let settings =
-            if any(|kind| matches!(kind, StatementKind::Set(_))) { Settings::Changed } else { Settings::Kept };
-        let summaries: Vec<&str> = statements.iter().map(|statement| statement.summary.as_str()).collect();
+        let settings = if any(|kind| matches!(kind, StatementKind::Set(_))) {
+            Settings::Changed
+        } else {
+            Settings::Kept
+        };
+        let summaries: Vec<&str> =
+            statements.iter().map(|statement| statement.summary.as_str()).collect();
         Self {
             demands: all,
             fence,
@@ -84,7 +94,11 @@ impl Understood {
             border,
             settings,
             summary: summaries.join("; "),
-            notes: statements.iter().flat_map(|statement| statement.notes.iter().cloned()).take(MAX_NOTES).collect(),
+            notes: statements
+                .iter()
+                .flat_map(|statement| statement.notes.iter().cloned())
+                .take(MAX_NOTES)
+                .collect(),
         }
     }
 
@@ -110,7 +124,10 @@ fn demands(classified: &Classified, target: &PostgresTarget) -> BTreeSet<Demand>
         let action = found.action.policy_action();
         match &found.object {
             Some(name) if found.action != Found::Function => {
-                all.extend(candidates(name, &target.search_path).map(|resource| Demand { action, resource }));
+                all.extend(
+                    candidates(name, &target.search_path)
+                        .map(|resource| Demand { action, resource }),
+                );
             }
             Some(_) | None => {
                 all.insert(Demand { action, resource: Resource::Target });

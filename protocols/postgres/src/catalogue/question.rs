@@ -47,15 +47,24 @@ pub(crate) type Answers = BTreeMap<Question, Fact>;
 
 /// What a classified text raises.
 pub(crate) fn questions(classified: &Classified) -> BTreeSet<Question> {
-    let system = |schema: &Option<String>| matches!(schema.as_deref(), Some("pg_catalog" | "information_schema"));
+    let system = |schema: &Option<String>| {
+        matches!(schema.as_deref(), Some("pg_catalog" | "information_schema"))
+    };
     let mut all = BTreeSet::new();
     for statement in &classified.statements {
         let relations = statement.tables.iter().filter(|name| !system(&name.schema));
-        all.extend(relations.map(|name| Question::Relation(name.schema.clone(), name.name.clone())));
+        all.extend(
+            relations.map(|name| Question::Relation(name.schema.clone(), name.name.clone())),
+        );
         let unqualified = statement.functions.iter().filter(|name| name.schema.is_none());
         all.extend(unqualified.map(|Name { name, .. }| Question::Function(name.clone())));
         all.extend(statement.operators.iter().cloned().map(Question::Operator));
-        all.extend(statement.attributes.iter().map(|Name { name, .. }| Question::RowFunction(name.clone())));
+        all.extend(
+            statement
+                .attributes
+                .iter()
+                .map(|Name { name, .. }| Question::RowFunction(name.clone())),
+        );
     }
     all
 }
@@ -65,7 +74,8 @@ pub(crate) fn look_up(questions: &BTreeSet<Question>, search_path: &[String]) ->
     let mut relations = BTreeSet::new();
     let mut schemas: BTreeSet<&str> = search_path.iter().map(String::as_str).collect();
     schemas.insert("pg_catalog");
-    let (mut functions, mut operators, mut rows) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let (mut functions, mut operators, mut rows) =
+        (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for question in questions {
         match question {
             Question::Relation(schema, name) => {
@@ -119,18 +129,30 @@ const POLICY_FUNCTION: &str = "SELECT 1 FROM pg_catalog.pg_policy y JOIN pg_cata
 
 /// An array of names as a constant; standard_conforming_strings is on, so that only quotes are special.
 fn array<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    let quoted: Vec<String> = names.into_iter().map(|name| format!("'{}'", name.replace('\'', "''"))).collect();
+    let quoted: Vec<String> =
+        names.into_iter().map(|name| format!("'{}'", name.replace('\'', "''"))).collect();
     format!("ARRAY[{}]::pg_catalog.name[]", quoted.join(","))
 }
 
 /// Reads the rows as answers to `questions`.
-pub(crate) fn read(rows: &[OwnRow], questions: &BTreeSet<Question>, search_path: &[String]) -> Answers {
-    questions.iter().map(|question| (question.clone(), answer(rows, question, search_path))).collect()
+pub(crate) fn read(
+    rows: &[OwnRow],
+    questions: &BTreeSet<Question>,
+    search_path: &[String],
+) -> Answers {
+    questions
+        .iter()
+        .map(|question| (question.clone(), answer(rows, question, search_path)))
+        .collect()
 }
 
 fn answer(rows: &[OwnRow], question: &Question, search_path: &[String]) -> Fact {
     let present = |tag: &str, name: &str| {
-        if rows.iter().any(|row| text(row, 0) == tag && text(row, 2) == name) { Fact::Present } else { Fact::Absent }
+        if rows.iter().any(|row| text(row, 0) == tag && text(row, 2) == name) {
+            Fact::Present
+        } else {
+            Fact::Absent
+        }
     };
     match question {
         Question::Function(name) => present("f", name),
@@ -138,7 +160,9 @@ fn answer(rows: &[OwnRow], question: &Question, search_path: &[String]) -> Fact 
         Question::RowFunction(name) => present("c", name),
         Question::Relation(schema, name) => {
             let found = |schema: &str| {
-                rows.iter().find(|row| text(row, 0) == "r" && text(row, 1) == schema && text(row, 2) == name)
+                rows.iter().find(|row| {
+                    text(row, 0) == "r" && text(row, 1) == schema && text(row, 2) == name
+                })
             };
             let first = match schema {
                 Some(schema) => found(schema),
@@ -146,7 +170,10 @@ fn answer(rows: &[OwnRow], question: &Question, search_path: &[String]) -> Fact 
                     .chain(search_path.iter().map(String::as_str))
                     .find_map(found),
             };
-            first.map_or(Fact::Absent, |row| Fact::Relation { schema: text(row, 1).to_owned(), kind: kind(row) })
+            first.map_or(Fact::Absent, |row| Fact::Relation {
+                schema: text(row, 1).to_owned(),
+                kind: kind(row),
+            })
         }
     }
 }

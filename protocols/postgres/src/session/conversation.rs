@@ -62,7 +62,9 @@ impl Session {
             }
             // "accept but ignore these messages, per protocol spec; we probably got here because a frontend is still
             // sending after receipt of a COPY failure": the server does the same.
-            (_, FrontendKind::CopyData | FrontendKind::CopyDone | FrontendKind::CopyFail) => self.skip(head).await,
+            (_, FrontendKind::CopyData | FrontendKind::CopyDone | FrontendKind::CopyFail) => {
+                self.skip(head).await
+            }
             (
                 Flow::SkipToSync,
                 FrontendKind::Bind
@@ -74,7 +76,9 @@ impl Session {
                 | FrontendKind::Parse
                 | FrontendKind::Query,
             ) => self.skip(head).await,
-            (_, FrontendKind::Password) => Err(End::agent(FrameError::UnknownType { kind: head.kind })),
+            (_, FrontendKind::Password) => {
+                Err(End::agent(FrameError::UnknownType { kind: head.kind }))
+            }
             (Flow::Ready, FrontendKind::FunctionCall) => Err(End::Violation(Complaint::new(
                 SqlState::FEATURE_NOT_SUPPORTED,
                 "FunctionCall is not supported by the gateway",

@@ -34,7 +34,9 @@ impl Session {
                         return Ok(());
                     }
                     // "The backend will ignore Flush and Sync messages received during copy-in mode."
-                    FrontendKind::Flush | FrontendKind::Sync => self.reader.skip(head).await.map_err(End::agent)?,
+                    FrontendKind::Flush | FrontendKind::Sync => {
+                        self.reader.skip(head).await.map_err(End::agent)?
+                    }
                     FrontendKind::Terminate => return Err(End::Terminated.into()),
                     FrontendKind::Bind
                     | FrontendKind::Close
@@ -44,7 +46,10 @@ impl Session {
                     | FrontendKind::Parse
                     | FrontendKind::Password
                     | FrontendKind::Query => {
-                        return Err(End::Violation(Complaint::protocol("unexpected message during COPY from the agent")).into());
+                        return Err(End::Violation(Complaint::protocol(
+                            "unexpected message during COPY from the agent",
+                        ))
+                        .into());
                     }
                 },
             }
@@ -53,7 +58,9 @@ impl Session {
 
     async fn moved(&mut self) -> Result<Moved, End> {
         let Self { reader, link, .. } = self;
-        let super::Link::Up(upstream) = link else { return Err(End::TargetLost(FrameError::Closed)) };
+        let super::Link::Up(upstream) = link else {
+            return Err(End::TargetLost(FrameError::Closed));
+        };
         let writing = !upstream.writer.is_idle();
         tokio::select! {
             biased;
@@ -67,7 +74,9 @@ impl Session {
     /// was begun must be ended.
     async fn pass_on(&mut self, head: Head) -> Result<(), End> {
         let begun = self.reader.begin(head);
-        let super::Link::Up(upstream) = &mut self.link else { return Err(End::TargetLost(FrameError::Closed)) };
+        let super::Link::Up(upstream) = &mut self.link else {
+            return Err(End::TargetLost(FrameError::Closed));
+        };
         upstream.writer.queue(&begun);
         while let Some(piece) = self.reader.chunk().await.map_err(End::agent)? {
             upstream.writer.queue(&piece);

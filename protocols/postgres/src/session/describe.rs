@@ -43,7 +43,11 @@ impl Session {
         self.describe(statement, Described::Portal(formats)).await
     }
 
-    async fn describe(&mut self, statement: Arc<Prepared>, described: Described) -> Result<(), Stop> {
+    async fn describe(
+        &mut self,
+        statement: Arc<Prepared>,
+        described: Described,
+    ) -> Result<(), Stop> {
         if statement.classified.statements.is_empty() {
             if matches!(described, Described::Statement) {
                 let none = frame::message(b't', |out| out.put_u16(0));

@@ -24,11 +24,16 @@ impl Session {
                 (None, CloseReason::Agent)
             }
             End::Violation(complaint) => (Some(complaint), CloseReason::Agent),
-            End::Refused(refusal) => (Some(Complaint::from(&refusal)), CloseReason::Refused(refusal)),
+            End::Refused(refusal) => {
+                (Some(Complaint::from(&refusal)), CloseReason::Refused(refusal))
+            }
             End::TargetLost(error) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(session.id = %self.opened.id(), error, "the target's connection was lost");
-                let complaint = Complaint::new(SqlState::CONNECTION_FAILURE, "the connection to the target was lost");
+                let complaint = Complaint::new(
+                    SqlState::CONNECTION_FAILURE,
+                    "the connection to the target was lost",
+                );
                 (Some(complaint), CloseReason::Target)
             }
         };

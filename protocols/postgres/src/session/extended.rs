@@ -6,7 +6,8 @@ use super::{End, Session, Stop, operate::Form};
 use crate::{
     error::{Complaint, SqlState},
     frame::{
-        self, BindBody, FrontendKind, ParseBody, StatementOrPortal, read_bind, read_execute, read_named, read_parse,
+        self, BindBody, FrontendKind, ParseBody, StatementOrPortal, read_bind, read_execute,
+        read_named, read_parse,
     },
     mask::Masker,
     state::{Block, NameError, Portal, PortalPlace},
@@ -59,7 +60,9 @@ impl Session {
             | FrontendKind::Password
             | FrontendKind::Query
             | FrontendKind::Sync
-            | FrontendKind::Terminate => Err(Stop::Refuse(Complaint::protocol("a message out of its place"))),
+            | FrontendKind::Terminate => {
+                Err(Stop::Refuse(Complaint::protocol("a message out of its place")))
+            }
         }
     }
 
@@ -72,7 +75,9 @@ impl Session {
                 "cannot insert multiple commands into a prepared statement",
             )));
         }
-        self.names.prepare(name, text.as_ref().into(), type_oids, classified).map_err(name_error)?;
+        self.names
+            .prepare(name, text.as_ref().into(), type_oids, classified)
+            .map_err(name_error)?;
         self.writer.say(Masker::own(frame::empty(b'1')));
         Ok(())
     }
@@ -95,7 +100,9 @@ impl Session {
 
     async fn execute(&mut self, name: String, rows: i32) -> Result<(), Stop> {
         let describe = match self.pending.take() {
-            Some(StatementOrPortal::Portal(described)) if described == name => crate::forward::Describe::Asked,
+            Some(StatementOrPortal::Portal(described)) if described == name => {
+                crate::forward::Describe::Asked
+            }
             other => {
                 self.pending = other;
                 self.resolve_pending().await?;
@@ -121,7 +128,8 @@ impl Session {
         let classified = Arc::clone(&portal.statement.classified);
         let understood = Understood::of(&classified, &self.target);
         let text = Arc::clone(&portal.statement.text);
-        self.operate(&classified, understood, text, Form::Portal { name, portal, describe, rows }).await
+        self.operate(&classified, understood, text, Form::Portal { name, portal, describe, rows })
+            .await
     }
 
     /// Takes a Sync: ends the pipeline's transaction at the target, if there is one.
@@ -170,7 +178,10 @@ fn binary(type_oid: u32, value: &[u8]) -> String {
         (16, [1]) => Some("true".to_owned()),
         (21, [a, b]) => Some(i16::from_be_bytes([*a, *b]).to_string()),
         (23, [a, b, c, d]) => Some(i32::from_be_bytes([*a, *b, *c, *d]).to_string()),
-        (20, eight) => eight.first_chunk::<8>().filter(|_| eight.len() == 8).map(|all| i64::from_be_bytes(*all).to_string()),
+        (20, eight) => eight
+            .first_chunk::<8>()
+            .filter(|_| eight.len() == 8)
+            .map(|all| i64::from_be_bytes(*all).to_string()),
         (25 | 1043 | 1042 | 19 | 114, text) => std::str::from_utf8(text).ok().map(str::to_owned),
         _ => None,
     };

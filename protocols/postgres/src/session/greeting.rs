@@ -27,8 +27,11 @@ impl Session {
         });
         self.writer.say(Masker::own(key));
         for Dropped(name) in std::mem::take(&mut self.startup.dropped) {
-            let complaint = Complaint::new(SqlState::DROPPED_PARAMETER, "a start-up parameter was dropped by the gateway")
-                .detail(format!("Parameter: {name}"));
+            let complaint = Complaint::new(
+                SqlState::DROPPED_PARAMETER,
+                "a start-up parameter was dropped by the gateway",
+            )
+            .detail(format!("Parameter: {name}"));
             self.writer.say(Masker::own(complaint.encode(Severity::Notice)));
         }
     }

@@ -25,7 +25,12 @@ const MAX_QUESTIONS: usize = 500;
 
 impl Session {
     /// The operation with everything that gives it its meaning.
-    pub(super) fn operation(&self, understood: &Understood, text: Arc<[u8]>, form: &Form) -> Operation {
+    pub(super) fn operation(
+        &self,
+        understood: &Understood,
+        text: Arc<[u8]>,
+        form: &Form,
+    ) -> Operation {
         let (parameters, kind) = match form {
             Form::Query => (Vec::new(), "simple"),
             Form::Portal { portal, .. } => (portal.parameters.clone(), "extended"),
@@ -45,7 +50,10 @@ impl Session {
             demands: understood.demands.clone(),
             context,
         };
-        #[expect(clippy::disallowed_methods, reason = "this is the adapter's one place that makes operations")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the adapter's one place that makes operations"
+        )]
         let operation = Operation::classified(&self.opened, classification);
         operation
     }
@@ -81,7 +89,10 @@ impl Session {
         while let Some((questions, depth)) = open.pop() {
             let new: BTreeSet<Question> = questions.difference(&seen).cloned().collect();
             if seen.len() + new.len() > MAX_QUESTIONS || depth > MAX_VIEW_DEPTH {
-                understood.demand(Action::PostgresOpaque, "it names too many relations to look them up".to_owned());
+                understood.demand(
+                    Action::PostgresOpaque,
+                    "it names too many relations to look them up".to_owned(),
+                );
                 return Ok(());
             }
             seen.extend(new.iter().cloned());
@@ -100,24 +111,43 @@ impl Session {
     }
 
     /// Adds what an answer demands; returns the definition of a view.
-    fn weigh(&self, understood: &mut Understood, question: &Question, fact: Fact) -> Option<String> {
+    fn weigh(
+        &self,
+        understood: &mut Understood,
+        question: &Question,
+        fact: Fact,
+    ) -> Option<String> {
         match (question, fact) {
             (_, Fact::Absent) => None,
             (Question::Relation(_, name), Fact::Relation { schema, kind }) => match kind {
                 RelationKind::Plain => None,
-                RelationKind::View(_) if schema == "pg_catalog" || schema == "information_schema" => None,
+                RelationKind::View(_)
+                    if schema == "pg_catalog" || schema == "information_schema" =>
+                {
+                    None
+                }
                 RelationKind::View(body) => Some(body),
                 RelationKind::Foreign => {
-                    understood.demand(Action::PostgresFunction, format!("rows of {schema}.{name} come from elsewhere"));
+                    understood.demand(
+                        Action::PostgresFunction,
+                        format!("rows of {schema}.{name} come from elsewhere"),
+                    );
                     None
                 }
                 RelationKind::Other => {
-                    understood.demand(Action::PostgresOpaque, format!("{schema}.{name} is not a plain table or view"));
+                    understood.demand(
+                        Action::PostgresOpaque,
+                        format!("{schema}.{name} is not a plain table or view"),
+                    );
                     None
                 }
             },
             (Question::Function(name), _) => {
-                self.user_function(understood, name, "a user function may stand in for a built-in one");
+                self.user_function(
+                    understood,
+                    name,
+                    "a user function may stand in for a built-in one",
+                );
                 None
             }
             (Question::RowFunction(name), _) => {
@@ -125,7 +155,10 @@ impl Session {
                 None
             }
             (Question::Operator(name), _) => {
-                understood.demand(Action::PostgresFunction, format!("a user operator may stand in for {name}"));
+                understood.demand(
+                    Action::PostgresFunction,
+                    format!("a user operator may stand in for {name}"),
+                );
                 None
             }
             (Question::Relation(..), Fact::Present) => None,
@@ -138,7 +171,10 @@ impl Session {
         }
     }
 
-    async fn facts(&mut self, questions: BTreeSet<Question>) -> Result<BTreeMap<Question, Fact>, Stop> {
+    async fn facts(
+        &mut self,
+        questions: BTreeSet<Question>,
+    ) -> Result<BTreeMap<Question, Fact>, Stop> {
         let mut facts = BTreeMap::new();
         let mut missing = BTreeSet::new();
         for question in questions {
@@ -162,7 +198,10 @@ impl Session {
     }
 
     /// Runs statements of the gateway's own where the transaction stands.
-    pub(super) async fn own(&mut self, statements: &[&str]) -> Result<Vec<crate::upstream::OwnRow>, Stop> {
+    pub(super) async fn own(
+        &mut self,
+        statements: &[&str],
+    ) -> Result<Vec<crate::upstream::OwnRow>, Stop> {
         let standing = if self.block == Block::Idle { Standing::Alone } else { Standing::Within };
         let upstream = self.upstream()?;
         let asked = upstream.own(statements, standing).await;
@@ -181,27 +220,43 @@ impl Session {
 
 /// Replaces the demands on every relation that a name could mean by those on the one it does mean.
 fn resolve(understood: &mut Understood, question: &Question, fact: &Fact) {
-    let (Question::Relation(None, name), Fact::Relation { schema, .. }) = (question, fact) else { return };
+    let (Question::Relation(None, name), Fact::Relation { schema, .. }) = (question, fact) else {
+        return;
+    };
     let means = |demand: &Demand| match &demand.resource {
         Resource::Relation { name: other, .. } => other == name,
         Resource::Target => false,
     };
-    let actions: Vec<Action> =
-        understood.demands.iter().filter(|demand| means(demand)).map(|demand| demand.action).collect();
+    let actions: Vec<Action> = understood
+        .demands
+        .iter()
+        .filter(|demand| means(demand))
+        .map(|demand| demand.action)
+        .collect();
     understood.demands.retain(|demand| !means(demand));
     let resource = Resource::Relation { schema: schema.clone(), name: name.clone() };
-    understood.demands.extend(actions.into_iter().map(|action| Demand { action, resource: resource.clone() }));
+    understood
+        .demands
+        .extend(actions.into_iter().map(|action| Demand { action, resource: resource.clone() }));
 }
 
 /// A view is as harmless as what its definition does.
-fn weigh_view(understood: &mut Understood, view: &Question, inside: &Classified, allowed: &[String]) {
+fn weigh_view(
+    understood: &mut Understood,
+    view: &Question,
+    inside: &Classified,
+    allowed: &[String],
+) {
     for demand in inside.demands() {
         let harmless = demand.action == Found::Read
             || (demand.action == Found::Function
                 && demand.object.is_some_and(|name| allowed.contains(&name.to_string())));
         if !harmless {
-            let action =
-                if demand.action == Found::Opaque { Action::PostgresOpaque } else { Action::PostgresFunction };
+            let action = if demand.action == Found::Opaque {
+                Action::PostgresOpaque
+            } else {
+                Action::PostgresFunction
+            };
             let name = if let Question::Relation(_, name) = view { name.as_str() } else { "" };
             understood.demand(action, format!("the view {name} does more than read"));
         }

@@ -1,6 +1,10 @@
 //! One operation, from what it means to its outcome: looked up, judged, held, admitted, fenced, forwarded, settled.
 
-use super::{End, Link, Session, Stop, describe::Described, relay::{Told, Until}};
+use super::{
+    End, Link, Session, Stop,
+    describe::Described,
+    relay::{Told, Until},
+};
 use crate::{
     classify::{Classified, Fence},
     error::{Complaint, SqlState},
@@ -85,13 +89,15 @@ impl Session {
     /// What the server itself would refuse whatever policy says, and what the fence cannot do.
     fn check_state(&self, understood: &Understood, form: &Form) -> Result<(), Stop> {
         if self.block == Block::Failed && understood.fence != Fence::TransactionControl {
-            let complaint = "current transaction is aborted, commands ignored until end of transaction block";
+            let complaint =
+                "current transaction is aborted, commands ignored until end of transaction block";
             return Err(Stop::Refuse(Complaint::new(SqlState::IN_FAILED_TRANSACTION, complaint)));
         }
         let executes = !matches!(form, Form::Prepare { .. });
         let writes = understood.fence == Fence::Writes || understood.border == Border::Begins;
         if executes && writes && self.block == Block::Implicit(Mode::ReadOnly) {
-            let complaint = "the pipeline began with a read, which the gateway runs in a read-only transaction";
+            let complaint =
+                "the pipeline began with a read, which the gateway runs in a read-only transaction";
             return Err(Stop::Refuse(
                 Complaint::new(SqlState::READ_ONLY_TRANSACTION, complaint)
                     .hint("Send Sync after the reads, or BEGIN before them."),
@@ -100,7 +106,8 @@ impl Session {
         if understood.settings == Settings::Changed && self.changes.len() >= MAX_CHANGES {
             let complaint = "the session has changed its settings too often";
             return Err(Stop::Refuse(
-                Complaint::new(SqlState::CONFIGURATION_LIMIT, complaint).hint("Open another session."),
+                Complaint::new(SqlState::CONFIGURATION_LIMIT, complaint)
+                    .hint("Open another session."),
             ));
         }
         Ok(())
@@ -160,9 +167,10 @@ impl Session {
                 describe: *describe,
                 rows: *rows,
             },
-            (Form::Prepare { .. }, Some(statement)) => {
-                Wire::Prepare { statement, ending: if alone { Ending::Sync } else { Ending::Flush } }
-            }
+            (Form::Prepare { .. }, Some(statement)) => Wire::Prepare {
+                statement,
+                ending: if alone { Ending::Sync } else { Ending::Flush },
+            },
             (Form::Query, _) | (Form::Portal { .. } | Form::Prepare { .. }, None) => Wire::Query,
         };
         let bytes = forward::open(permit, operation, self.around.gate.as_ref(), &wire)?;
@@ -196,14 +204,27 @@ impl Session {
         }
     }
 
-    fn after_answer(&mut self, understood: &Understood, form: &Form, (operation, told): (&Operation, &Told)) {
-        if !told.failed && understood.settings == Settings::Changed && !matches!(form, Form::Prepare { .. }) {
+    fn after_answer(
+        &mut self,
+        understood: &Understood,
+        form: &Form,
+        (operation, told): (&Operation, &Told),
+    ) {
+        if !told.failed
+            && understood.settings == Settings::Changed
+            && !matches!(form, Form::Prepare { .. })
+        {
             self.changes.push(String::from_utf8_lossy(operation.text()).into_owned());
         }
     }
 
     /// Further rows of a portal whose operation was admitted.
-    pub(super) async fn go_on(&mut self, portal: &Portal, at_target: &str, rows: i32) -> Result<(), Stop> {
+    pub(super) async fn go_on(
+        &mut self,
+        portal: &Portal,
+        at_target: &str,
+        rows: i32,
+    ) -> Result<(), Stop> {
         let understood = Understood::of(&portal.statement.classified, &self.target);
         let _leased = self.around.gate.lease()?;
         let Link::Up(_) = self.link else {
@@ -223,6 +244,11 @@ impl Session {
 
 impl Form {
     fn continued(portal: &Portal, rows: i32) -> Self {
-        Self::Portal { name: String::new(), portal: portal.clone(), describe: Describe::NotAsked, rows }
+        Self::Portal {
+            name: String::new(),
+            portal: portal.clone(),
+            describe: Describe::NotAsked,
+            rows,
+        }
     }
 }

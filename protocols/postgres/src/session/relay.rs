@@ -45,7 +45,10 @@ impl Session {
         let pass_on = async {
             while heard.changed().await.is_ok() {
                 if let Err(error) = cancel.send().await {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "a cancel did not reach the target");
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "a cancel did not reach the target"
+                    );
                 }
             }
             std::future::pending().await
@@ -104,7 +107,9 @@ impl Session {
                 return Err(violation().into());
             }
             BackendKind::CopyOutResponse if copy != Copy::Out => return Err(violation().into()),
-            BackendKind::NoticeResponse | BackendKind::NotificationResponse | BackendKind::ParameterStatus => {
+            BackendKind::NoticeResponse
+            | BackendKind::NotificationResponse
+            | BackendKind::ParameterStatus => {
                 self.relay_aside(head).await?;
                 return Ok(Step::More);
             }

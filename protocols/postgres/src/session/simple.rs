@@ -32,7 +32,8 @@ impl Session {
         if let Block::Implicit(_) = self.block {
             let complaint = "a simple query inside a pipeline of the extended protocol is not supported by the gateway";
             return Err(Stop::Refuse(
-                Complaint::new(SqlState::FEATURE_NOT_SUPPORTED, complaint).hint("Send Sync before the query."),
+                Complaint::new(SqlState::FEATURE_NOT_SUPPORTED, complaint)
+                    .hint("Send Sync before the query."),
             ));
         }
         self.names.simple_query();

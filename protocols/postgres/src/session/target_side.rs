@@ -11,8 +11,11 @@ use bytes::{BufMut, Bytes};
 use countersign_core::refusal::Refusal;
 
 /// Settings of the target that every reading of a statement rests on.
-const PINNED: &[(&str, &str)] =
-    &[("client_encoding", "UTF8"), ("standard_conforming_strings", "on"), ("integer_datetimes", "on")];
+const PINNED: &[(&str, &str)] = &[
+    ("client_encoding", "UTF8"),
+    ("standard_conforming_strings", "on"),
+    ("integer_datetimes", "on"),
+];
 
 impl Session {
     /// Dials the target, unless it is there.
@@ -35,7 +38,8 @@ impl Session {
             self.reported(&name, &value)?;
         }
         self.link = Link::Up(Box::new(upstream));
-        self.posture = if self.reader_role().is_some() { Posture::Unknown } else { Posture::Reading };
+        self.posture =
+            if self.reader_role().is_some() { Posture::Unknown } else { Posture::Reading };
         Ok(())
     }
 
@@ -133,7 +137,13 @@ impl Session {
         if name == "server_version" {
             self.around.catalogues.set_version(&self.place, value);
         }
-        if !matches!(name, "session_authorization" | "is_superuser" | "default_transaction_read_only" | "search_path") {
+        if !matches!(
+            name,
+            "session_authorization"
+                | "is_superuser"
+                | "default_transaction_read_only"
+                | "search_path"
+        ) {
             self.report(name, value);
         }
         Ok(())
@@ -162,13 +172,17 @@ impl Session {
             let head = self.upstream()?.reader.head().await.map_err(End::TargetLost)?;
             match BackendKind::of(head).map_err(End::TargetLost)? {
                 BackendKind::ReadyForQuery => {
-                    let body = self.upstream()?.reader.whole(head).await.map_err(End::TargetLost)?;
+                    let body =
+                        self.upstream()?.reader.whole(head).await.map_err(End::TargetLost)?;
                     self.set_block(read_ready(body).map_err(End::TargetLost)?);
                     return Ok(());
                 }
-                BackendKind::CloseComplete => drop(self.upstream()?.reader.whole(head).await.map_err(End::TargetLost)?),
+                BackendKind::CloseComplete => {
+                    drop(self.upstream()?.reader.whole(head).await.map_err(End::TargetLost)?)
+                }
                 kind => {
-                    let body = self.upstream()?.reader.whole(head).await.map_err(End::TargetLost)?;
+                    let body =
+                        self.upstream()?.reader.whole(head).await.map_err(End::TargetLost)?;
                     self.aside(kind, body)?;
                 }
             }

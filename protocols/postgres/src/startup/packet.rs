@@ -89,7 +89,11 @@ async fn read_u32(stream: &mut (impl AsyncRead + Unpin + ?Sized)) -> Result<u32,
 }
 
 fn broken(error: io::Error) -> StartupError {
-    if error.kind() == io::ErrorKind::UnexpectedEof { StartupError::Closed } else { StartupError::Io(error) }
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        StartupError::Closed
+    } else {
+        StartupError::Io(error)
+    }
 }
 
 fn cancel(body: Bytes) -> Result<InitialPacket, FrameError> {

@@ -60,9 +60,13 @@ impl StartupParameters {
         }
         settings.sort();
         let user = user.filter(|user| !user.is_empty()).ok_or_else(|| {
-            Complaint::new(SqlState::INVALID_AUTHORIZATION, "no user name is given in the start-up packet")
+            Complaint::new(
+                SqlState::INVALID_AUTHORIZATION,
+                "no user name is given in the start-up packet",
+            )
         })?;
-        let whole = database.filter(|database| !database.is_empty()).unwrap_or_else(|| user.clone());
+        let whole =
+            database.filter(|database| !database.is_empty()).unwrap_or_else(|| user.clone());
         let (target, database) = match whole.split_once('/') {
             Some((target, database)) => (target.to_owned(), Some(database.to_owned())),
             None => (whole, None),
@@ -103,7 +107,10 @@ fn check_replication(value: &str) -> Result<(), Complaint> {
     if off {
         Ok(())
     } else {
-        Err(Complaint::new(SqlState::FEATURE_NOT_SUPPORTED, "replication connections are not supported by the gateway"))
+        Err(Complaint::new(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            "replication connections are not supported by the gateway",
+        ))
     }
 }
 
@@ -111,6 +118,9 @@ fn check_options(value: &str) -> Result<(), Complaint> {
     if value.trim().is_empty() {
         return Ok(());
     }
-    Err(Complaint::new(SqlState::FEATURE_NOT_SUPPORTED, "the start-up parameter `options` is not supported by the gateway")
-        .hint("Leave out PGOPTIONS; settings can be changed by SET where policy lets them."))
+    Err(Complaint::new(
+        SqlState::FEATURE_NOT_SUPPORTED,
+        "the start-up parameter `options` is not supported by the gateway",
+    )
+    .hint("Leave out PGOPTIONS; settings can be changed by SET where policy lets them."))
 }

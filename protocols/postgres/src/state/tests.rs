@@ -10,7 +10,12 @@ fn prepare(names: &mut Names, name: &str, text: &str) -> Result<(), NameError> {
 
 fn portal(names: &Names, statement: &str) -> Portal {
     let statement = Arc::clone(names.statement(statement).unwrap());
-    Portal { statement, parameters: Vec::new(), result_formats: Vec::new(), place: PortalPlace::Here }
+    Portal {
+        statement,
+        parameters: Vec::new(),
+        result_formats: Vec::new(),
+        place: PortalPlace::Here,
+    }
 }
 
 #[test]

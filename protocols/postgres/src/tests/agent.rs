@@ -129,13 +129,22 @@ pub(crate) fn status(messages: &[Message]) -> char {
 }
 
 pub(crate) fn error(messages: &[Message]) -> String {
-    messages.iter().find(|message| message.kind == 'E').map(|message| message.field('C')).unwrap_or_default()
+    messages
+        .iter()
+        .find(|message| message.kind == 'E')
+        .map(|message| message.field('C'))
+        .unwrap_or_default()
 }
 
 /// A pipeline that executes one text once.
 pub(crate) fn execute(text: &str) -> Vec<u8> {
     let none: [(u16, Option<&[u8]>); 0] = [];
-    let bind = frame::Bind { portal: "", statement: "", parameters: none.iter().copied(), result_formats: &[] };
+    let bind = frame::Bind {
+        portal: "",
+        statement: "",
+        parameters: none.iter().copied(),
+        result_formats: &[],
+    };
     [
         frame::parse("", text.as_bytes(), &[]).as_ref(),
         &frame::bind(bind),
@@ -144,4 +153,3 @@ pub(crate) fn execute(text: &str) -> Vec<u8> {
     ]
     .concat()
 }
-

@@ -31,10 +31,16 @@ async fn what_only_looks_like_a_read_is_held() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_allowed_read_runs_read_only_wherever_it_stands() {
     let show = "SELECT current_setting('transaction_read_only')";
-    let place = Place::with(true, |target| target.allow_functions = vec!["burn".to_owned(), "current_setting".to_owned()]).await;
+    let place = Place::with(true, |target| {
+        target.allow_functions = vec!["burn".to_owned(), "current_setting".to_owned()]
+    })
+    .await;
     let mut agent = Agent::connect(&place).await;
     let read_only = |answer: &[super::agent::Message]| {
-        String::from_utf8_lossy(&answer.iter().find(|message| message.kind == 'D').expect("a row").body[6..]).into_owned()
+        String::from_utf8_lossy(
+            &answer.iter().find(|message| message.kind == 'D').expect("a row").body[6..],
+        )
+        .into_owned()
     };
     // A function that is declared harmless and is not: the fence stops it.
     assert_eq!(error(&agent.query("SELECT burn()").await), "25006");
@@ -50,19 +56,34 @@ async fn an_allowed_read_runs_read_only_wherever_it_stands() {
     agent.send(&frame::query(b"UPDATE accounts SET name = 'y' WHERE id = 2")).await;
     place.gate.approve(1).await;
     assert_eq!(status(&agent.until_ready().await), 'T');
-    agent.send(&[execute("SELECT name FROM accounts WHERE id = 2"), frame::sync().to_vec()].concat()).await;
+    agent
+        .send(&[execute("SELECT name FROM accounts WHERE id = 2"), frame::sync().to_vec()].concat())
+        .await;
     assert_eq!(kinds(&agent.until_ready().await), "12TDCZ");
     assert_eq!(error(&agent.query("SELECT burn()").await), "25006");
     assert_eq!(status(&agent.query("ROLLBACK").await), 'I');
     assert_eq!(place.truth("SELECT name FROM accounts WHERE id = 2"), "name 2");
     // In a pipeline: a read behind a write is fenced, a write behind a read is refused unasked.
-    let pipeline = [execute("UPDATE accounts SET name = 'z' WHERE id = 3"), execute("SELECT burn()"), frame::sync().to_vec()];
+    let pipeline = [
+        execute("UPDATE accounts SET name = 'z' WHERE id = 3"),
+        execute("SELECT burn()"),
+        frame::sync().to_vec(),
+    ];
     agent.send(&pipeline.concat()).await;
     place.gate.approve(2).await;
     let answer = agent.until_ready().await;
     assert_eq!((error(&answer).as_str(), status(&answer)), ("25006", 'I'));
-    assert_eq!(place.truth("SELECT name FROM accounts WHERE id = 3"), "name 3", "the pipeline is one transaction");
-    agent.send(&[execute("SELECT 1"), execute("DELETE FROM accounts"), frame::sync().to_vec()].concat()).await;
+    assert_eq!(
+        place.truth("SELECT name FROM accounts WHERE id = 3"),
+        "name 3",
+        "the pipeline is one transaction"
+    );
+    agent
+        .send(
+            &[execute("SELECT 1"), execute("DELETE FROM accounts"), frame::sync().to_vec()]
+                .concat(),
+        )
+        .await;
     let answer = agent.until_ready().await;
     assert_eq!((kinds(&answer).as_str(), error(&answer).as_str()), ("12TDC12EZ", "25006"));
     assert_eq!(place.gate.hold_count(), 3);

@@ -3,8 +3,8 @@
 use countersign_core::{
     agent::{Agent, Identity},
     gate::{
-        Admission, BoxFuture, CancelKey, CloseReason, Gate, Held, HoldNotice, HoldProgress, Judged, OpenedSession,
-        Proof, Reply, SessionWish, Settlement, Signal, Signals,
+        Admission, BoxFuture, CancelKey, CloseReason, Gate, Held, HoldNotice, HoldProgress, Judged,
+        OpenedSession, Proof, Reply, SessionWish, Settlement, Signal, Signals,
     },
     hold::{Approved, Consumption},
     id::{HoldId, LogIndex, Revision, SessionId},
@@ -98,7 +98,8 @@ impl TestGate {
     }
 
     pub(crate) async fn end_all(&self, refusal: Refusal) {
-        let signals: Vec<_> = self.signals.lock().unwrap().iter().map(|(_, signal)| signal.clone()).collect();
+        let signals: Vec<_> =
+            self.signals.lock().unwrap().iter().map(|(_, signal)| signal.clone()).collect();
         for signal in signals {
             drop(signal.send(Signal::End(refusal.clone())).await);
         }
@@ -120,7 +121,11 @@ impl Signals for TestSignals {
 }
 
 impl Gate for TestGate {
-    fn identify(&self, proof: Proof, _: countersign_core::gate::Source) -> BoxFuture<'_, Result<Agent, Refusal>> {
+    fn identify(
+        &self,
+        proof: Proof,
+        _: countersign_core::gate::Source,
+    ) -> BoxFuture<'_, Result<Agent, Refusal>> {
         let Proof::Token(token) = proof;
         let good = token.expose_text() == Some(TOKEN);
         Box::pin(async move {
@@ -128,7 +133,10 @@ impl Gate for TestGate {
                 return Err(Refusal::NotIdentified);
             }
             Ok(Agent {
-                identity: Identity { issuer: "https://issuer.test".to_owned(), subject: "ci-bot".to_owned() },
+                identity: Identity {
+                    issuer: "https://issuer.test".to_owned(),
+                    subject: "ci-bot".to_owned(),
+                },
                 name: "ci-bot".to_owned(),
                 owner: None,
                 groups: ["ci".to_owned()].into(),
@@ -143,7 +151,8 @@ impl Gate for TestGate {
             let target = Target { name: target, revision: Revision(1), protocol };
             let id = SessionId::from_bytes(rand::random());
             #[expect(clippy::disallowed_methods, reason = "the tests' gate")]
-            let session = Session::opened(Opening { id, agent, target, role, opened_at: LogTime(1) });
+            let session =
+                Session::opened(Opening { id, agent, target, role, opened_at: LogTime(1) });
             let process = self.next_process.fetch_add(1, Ordering::SeqCst);
             let cancel = CancelKey { process, secret: rand::random() };
             let (sender, receiver) = mpsc::channel(8);
@@ -160,11 +169,16 @@ impl Gate for TestGate {
         Box::pin(async move {
             match evaluate(&self.policies, session, operation, Revision(1)) {
                 Verdict::Allow(cleared) => Ok(Judged::Cleared(cleared)),
-                Verdict::Deny(reason) => Err(Refusal::Denied { rules: reason.rules, message: reason.message }),
+                Verdict::Deny(reason) => {
+                    Err(Refusal::Denied { rules: reason.rules, message: reason.message })
+                }
                 Verdict::Hold(_) => {
                     let (decide, decided) = watch::channel(Decision::Undecided);
-                    let handle =
-                        HoldHandle { operation: Arc::clone(operation), decide, ended: watch::Sender::new("") };
+                    let handle = HoldHandle {
+                        operation: Arc::clone(operation),
+                        decide,
+                        ended: watch::Sender::new(""),
+                    };
                     self.holds.send_modify(|holds| holds.push(handle.clone()));
                     let id = HoldId::from_bytes(rand::random());
                     Ok(Judged::Held(Box::new(TestHeld { id, handle, decided, ended: "parked" })))
@@ -208,7 +222,13 @@ impl Gate for TestGate {
     }
 
     fn cancel(&self, key: CancelKey) -> BoxFuture<'_, ()> {
-        let found = self.signals.lock().unwrap().iter().find(|(known, _)| *known == key).map(|(_, to)| to.clone());
+        let found = self
+            .signals
+            .lock()
+            .unwrap()
+            .iter()
+            .find(|(known, _)| *known == key)
+            .map(|(_, to)| to.clone());
         Box::pin(async move {
             if let Some(to) = found {
                 drop(to.send(Signal::Cancel).await);
@@ -243,7 +263,12 @@ impl Held for TestHeld {
 
     fn next(&mut self) -> BoxFuture<'_, HoldProgress> {
         Box::pin(async {
-            let decision = self.decided.wait_for(|decision| *decision != Decision::Undecided).await.unwrap().clone();
+            let decision = self
+                .decided
+                .wait_for(|decision| *decision != Decision::Undecided)
+                .await
+                .unwrap()
+                .clone();
             self.ended = "decided";
             match decision {
                 Decision::Refuse(refusal) => HoldProgress::Refused(refusal),

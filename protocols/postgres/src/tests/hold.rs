@@ -15,7 +15,10 @@ async fn a_held_delete_runs_once_it_is_approved_and_not_before() {
     let mut agent = Agent::connect(&place).await;
     agent.send(&frame::query(b"DELETE FROM accounts WHERE id = 1")).await;
     let notice = agent.next().await;
-    assert_eq!((notice.kind, notice.field('C').as_str(), notice.field('M').as_str()), ('N', "01CS1", "held for approval"));
+    assert_eq!(
+        (notice.kind, notice.field('C').as_str(), notice.field('M').as_str()),
+        ('N', "01CS1", "held for approval")
+    );
     assert!(notice.field('D').contains("2027-01-15T08:00:00Z"), "{notice:?}");
     assert_eq!(place.truth("SELECT count(*) FROM accounts"), "10");
     place.gate.approve(0).await;
@@ -49,15 +52,29 @@ async fn a_held_first_operation_dials_nothing_and_a_refusal_keeps_the_session() 
     let mut agent = Agent::connect(&place).await;
     agent.send(&frame::query(b"DELETE FROM accounts")).await;
     let hold = place.gate.hold(0).await;
-    hold.decide.send_replace(Decision::Refuse(Refusal::Parked { hold: HoldId::from_bytes([1; 16]) }));
+    hold.decide
+        .send_replace(Decision::Refuse(Refusal::Parked { hold: HoldId::from_bytes([1; 16]) }));
     let answer = agent.until_ready().await;
-    assert_eq!((kinds(&answer).as_str(), error(&answer).as_str(), status(&answer)), ("NEZ", "57014", 'I'));
+    assert_eq!(
+        (kinds(&answer).as_str(), error(&answer).as_str(), status(&answer)),
+        ("NEZ", "57014", 'I')
+    );
     // In a pipeline everything up to Sync is skipped.
-    agent.send(&[execute("DROP TABLE accounts"), execute("SELECT 1"), frame::sync().to_vec()].concat()).await;
+    agent
+        .send(
+            &[execute("DROP TABLE accounts"), execute("SELECT 1"), frame::sync().to_vec()].concat(),
+        )
+        .await;
     let hold = place.gate.hold(1).await;
-    hold.decide.send_replace(Decision::Refuse(Refusal::Rejected { hold: HoldId::from_bytes([1; 16]), comment: "no".to_owned() }));
+    hold.decide.send_replace(Decision::Refuse(Refusal::Rejected {
+        hold: HoldId::from_bytes([1; 16]),
+        comment: "no".to_owned(),
+    }));
     let answer = agent.until_ready().await;
-    assert_eq!((kinds(&answer).as_str(), error(&answer).as_str(), status(&answer)), ("12NEZ", "42501", 'I'));
+    assert_eq!(
+        (kinds(&answer).as_str(), error(&answer).as_str(), status(&answer)),
+        ("12NEZ", "42501", 'I')
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -95,7 +112,8 @@ async fn a_refusal_inside_a_transaction_fails_it_on_both_sides() {
     assert_eq!(status(&agent.until_ready().await), 'T');
     agent.send(&frame::query(b"DELETE FROM accounts WHERE id = 2")).await;
     let hold = place.gate.hold(1).await;
-    hold.decide.send_replace(Decision::Refuse(Refusal::HoldExpired { hold: HoldId::from_bytes([1; 16]) }));
+    hold.decide
+        .send_replace(Decision::Refuse(Refusal::HoldExpired { hold: HoldId::from_bytes([1; 16]) }));
     let answer = agent.until_ready().await;
     assert_eq!((error(&answer).as_str(), status(&answer)), ("42501", 'E'));
     assert_eq!(error(&agent.query("SELECT 1").await), "25P02");

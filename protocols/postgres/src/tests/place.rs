@@ -104,7 +104,8 @@ impl Place {
             catalogues: Catalogues::new(),
             shutdown: shutdown.clone(),
         };
-        let listening = Listening::new(server_tls, Arc::new(OneTarget(Arc::new(target))), surroundings);
+        let listening =
+            Listening::new(server_tls, Arc::new(OneTarget(Arc::new(target))), surroundings);
         tokio::spawn(crate::serve::accept(listener, listening, shutdown.clone()));
         Self { gate, address, client_tls, folder, shutdown, postgres: data }
     }
@@ -180,12 +181,28 @@ fn start(folder: &Path) -> PathBuf {
     let data = folder.join("data");
     run(Command::new("chmod").arg("777").arg(folder));
     run(as_postgres("initdb")
-        .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "-D"])
+        .args([
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C.UTF-8",
+            "--no-sync",
+            "-D",
+        ])
         .arg(&data));
     let hba = "local all scram scram-sha-256\nlocal all all trust\n";
     std::fs::write(data.join("pg_hba.conf"), hba).unwrap();
-    let options = format!("-k {} -h '' -F -c shared_buffers=16MB -c max_connections=40", folder.display());
-    run(as_postgres("pg_ctl").args(["-w", "-s", "-l"]).arg(folder.join("data/log")).args(["-o", &options, "-D"]).arg(&data).arg("start"));
+    let options =
+        format!("-k {} -h '' -F -c shared_buffers=16MB -c max_connections=40", folder.display());
+    run(as_postgres("pg_ctl")
+        .args(["-w", "-s", "-l"])
+        .arg(folder.join("data/log"))
+        .args(["-o", &options, "-D"])
+        .arg(&data)
+        .arg("start"));
     psql(folder, "postgres", SETUP);
     data
 }
@@ -198,7 +215,19 @@ fn run(command: &mut Command) {
 fn psql(folder: &Path, database: &str, sql: &str) -> String {
     use std::io::Write as _;
     let mut child = Command::new("psql")
-        .args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", database, "-h"])
+        .args([
+            "-X",
+            "-A",
+            "-t",
+            "-q",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-U",
+            "postgres",
+            "-d",
+            database,
+            "-h",
+        ])
         .arg(folder)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

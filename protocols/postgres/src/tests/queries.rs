@@ -14,9 +14,17 @@ async fn an_allowed_read_passes_in_both_protocols() {
     let answer = agent.query("SELECT id FROM accounts ORDER BY id").await;
     assert_eq!(kinds(&answer), "TDDDDDDDDDDCZ", "{answer:?}");
     let settled = place.gate.settlement(0).await;
-    assert_eq!((settled.outcome, settled.rows, settled.word.as_str()), (Outcome::Completed, 10, "SELECT 10"));
+    assert_eq!(
+        (settled.outcome, settled.rows, settled.word.as_str()),
+        (Outcome::Completed, 10, "SELECT 10")
+    );
 
-    agent.send(&[execute("SELECT id FROM public.accounts WHERE id = 3"), frame::sync().to_vec()].concat()).await;
+    agent
+        .send(
+            &[execute("SELECT id FROM public.accounts WHERE id = 3"), frame::sync().to_vec()]
+                .concat(),
+        )
+        .await;
     let answer = agent.until_ready().await;
     assert_eq!((kinds(&answer).as_str(), status(&answer)), ("12TDCZ", 'I'), "{answer:?}");
 
@@ -34,7 +42,10 @@ async fn an_allowed_read_passes_in_both_protocols() {
 
     // An error of the target's, and the session goes on.
     let answer = agent.query("SELECT nothing FROM accounts").await;
-    assert_eq!((kinds(&answer).as_str(), error(&answer).as_str(), status(&answer)), ("EZ", "42703", 'I'));
+    assert_eq!(
+        (kinds(&answer).as_str(), error(&answer).as_str(), status(&answer)),
+        ("EZ", "42703", 'I')
+    );
     let answer = agent.query("").await;
     assert_eq!(kinds(&answer), "IZ");
     let answer = agent.query("CREATE ROLE nobody").await;
@@ -44,9 +55,13 @@ async fn an_allowed_read_passes_in_both_protocols() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_target_is_logged_in_to_with_scram() {
     let place = Place::with_postgres().await;
-    let mut agent = Agent::connect_as(&place, &[("user", "scram"), ("database", "orders/orders")]).await;
+    let mut agent =
+        Agent::connect_as(&place, &[("user", "scram"), ("database", "orders/orders")]).await;
     let answer = agent.query("SELECT current_user").await;
-    assert_eq!(&answer.iter().find(|message| message.kind == 'D').expect("a row").body[6..], b"scram");
+    assert_eq!(
+        &answer.iter().find(|message| message.kind == 'D').expect("a row").body[6..],
+        b"scram"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -54,7 +69,12 @@ async fn a_portal_hands_out_its_rows_in_portions() {
     let place = Place::with_postgres().await;
     let mut agent = Agent::connect(&place).await;
     let none: [(u16, Option<&[u8]>); 0] = [];
-    let bind = frame::Bind { portal: "rows", statement: "s", parameters: none.iter().copied(), result_formats: &[1] };
+    let bind = frame::Bind {
+        portal: "rows",
+        statement: "s",
+        parameters: none.iter().copied(),
+        result_formats: &[1],
+    };
     let messages = [
         frame::parse("s", b"SELECT id FROM accounts ORDER BY id", &[]),
         frame::bind(bind),
@@ -80,7 +100,18 @@ async fn psql_works_through_it() {
     let output = place.psql(&["-c", "SELECT count(*) FROM accounts"]).output().await.unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "10", "{output:?}");
     let script = "BEGIN; \\echo begun\nSELECT id FROM accounts WHERE id = 1; SELECT 1/0; COMMIT; SELECT 'after';";
-    let output = place.psql(&["-c", "BEGIN", "-c", "SELECT 1/0", "-c", "SELECT 2", "-c", "ROLLBACK", "-c", "SELECT 'after'"]);
+    let output = place.psql(&[
+        "-c",
+        "BEGIN",
+        "-c",
+        "SELECT 1/0",
+        "-c",
+        "SELECT 2",
+        "-c",
+        "ROLLBACK",
+        "-c",
+        "SELECT 'after'",
+    ]);
     let mut output = output;
     let output = output.output().await.unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();

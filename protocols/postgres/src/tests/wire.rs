@@ -29,7 +29,13 @@ async fn nothing_passes_before_tls() {
     assert!(String::from_utf8_lossy(&refused).contains("requires TLS"), "{refused:?}");
     let glued = [&SSL_REQUEST[..], &startup, &password(TOKEN)].concat();
     assert!(matches!(answer(&place, &glued).await.as_slice(), [] | [b'S']));
-    for garbage in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0, 0, 0, 4], &[0xff; 16], &[0, 0, 0, 9, 4, 210, 22, 47, 0], &[0, 0, 0, 8, 0, 2, 0, 0]] {
+    for garbage in [
+        &b"GET / HTTP/1.1\r\n\r\n"[..],
+        &[0, 0, 0, 4],
+        &[0xff; 16],
+        &[0, 0, 0, 9, 4, 210, 22, 47, 0],
+        &[0, 0, 0, 8, 0, 2, 0, 0],
+    ] {
         assert_eq!(answer(&place, garbage).await, b"", "{garbage:?}");
     }
     let gss = [0, 0, 0, 8, 4, 210, 22, 48];
@@ -72,7 +78,12 @@ async fn startup_parameters_are_allow_listed() {
         assert_eq!(error(&agent.rest().await), code, "{user} {database}");
     }
     // Unknown ones are dropped, with a notice behind the login; the agent's own name means the default role.
-    let parameters = [("user", "ci-bot"), ("database", "orders"), ("session_replication_role", "replica"), ("client_encoding", "'utf-8'")];
+    let parameters = [
+        ("user", "ci-bot"),
+        ("database", "orders"),
+        ("session_replication_role", "replica"),
+        ("client_encoding", "'utf-8'"),
+    ];
     let mut agent = Agent { stream: tls(&place).await, key: (0, 0) };
     agent.send(&frame::startup(&parameters)).await;
     agent.send(&password(TOKEN)).await;
@@ -87,17 +98,35 @@ async fn what_is_no_protocol_ends_the_session_and_dials_nothing() {
         ("length below four", vec![b'Q', 0, 0, 0, 3]),
         ("negative length", vec![b'Q', 0xff, 0xff, 0xff, 0xff]),
         ("two gibibytes", vec![b'Q', 0x7f, 0xff, 0xff, 0xff]),
-        ("query without NUL", frame::message(b'Q', |out| out.extend_from_slice(b"SELECT 1")).to_vec()),
-        ("query behind a NUL", frame::message(b'Q', |out| out.extend_from_slice(b"SELECT 1\0Q\0\0\0\x05\0")).to_vec()),
+        (
+            "query without NUL",
+            frame::message(b'Q', |out| out.extend_from_slice(b"SELECT 1")).to_vec(),
+        ),
+        (
+            "query behind a NUL",
+            frame::message(b'Q', |out| out.extend_from_slice(b"SELECT 1\0Q\0\0\0\x05\0")).to_vec(),
+        ),
         ("sync with a body", frame::message(b'S', |out| out.extend_from_slice(b"x")).to_vec()),
         ("stray password", password("again").to_vec()),
         ("unknown type", vec![b'?', 0, 0, 0, 4]),
         ("FunctionCall", frame::message(b'F', |out| out.extend_from_slice(&[0; 10])).to_vec()),
         ("short Bind", frame::message(b'B', |out| out.extend_from_slice(&[0, 0, 0])).to_vec()),
-        ("Bind that promises too much", frame::message(b'B', |out| out.extend_from_slice(&[0, 0, 0, 0, 0xff, 0xff])).to_vec()),
-        ("Parse that promises too much", frame::message(b'P', |out| out.extend_from_slice(&[0, b'x', 0, 0xff, 0xff])).to_vec()),
-        ("Describe of nothing", frame::message(b'D', |out| out.extend_from_slice(b"Xa\0")).to_vec()),
-        ("Execute that goes on", frame::message(b'E', |out| out.extend_from_slice(b"\0\0\0\0\0\0")).to_vec()),
+        (
+            "Bind that promises too much",
+            frame::message(b'B', |out| out.extend_from_slice(&[0, 0, 0, 0, 0xff, 0xff])).to_vec(),
+        ),
+        (
+            "Parse that promises too much",
+            frame::message(b'P', |out| out.extend_from_slice(&[0, b'x', 0, 0xff, 0xff])).to_vec(),
+        ),
+        (
+            "Describe of nothing",
+            frame::message(b'D', |out| out.extend_from_slice(b"Xa\0")).to_vec(),
+        ),
+        (
+            "Execute that goes on",
+            frame::message(b'E', |out| out.extend_from_slice(b"\0\0\0\0\0\0")).to_vec(),
+        ),
     ];
     for (what, bytes) in hostile {
         let mut agent = Agent::connect(&place).await;
@@ -127,7 +156,9 @@ async fn what_is_no_protocol_ends_the_session_and_dials_nothing() {
 async fn messages_may_come_byte_by_byte() {
     let place = Place::without_target().await;
     let mut agent = Agent::connect(&place).await;
-    for byte in [frame::parse("a", b"", &[]), frame::describe_statement("a"), frame::sync()].concat() {
+    for byte in
+        [frame::parse("a", b"", &[]), frame::describe_statement("a"), frame::sync()].concat()
+    {
         agent.send(&[byte]).await;
     }
     assert_eq!(kinds(&agent.until_ready().await), "1tnZ");
@@ -148,11 +179,15 @@ async fn a_thousand_half_open_connections_keep_nobody_out() {
 async fn newer_protocol_versions_are_negotiated_down() {
     let place = Place::without_target().await;
     let mut stream = tls(&place).await;
-    let mut packet = frame::startup(&[("user", "app"), ("database", "orders"), ("_pq_.thing", "1")]).to_vec();
+    let mut packet =
+        frame::startup(&[("user", "app"), ("database", "orders"), ("_pq_.thing", "1")]).to_vec();
     packet[7] = 2;
     stream.write_all(&packet).await.unwrap();
     let mut agent = Agent { stream, key: (0, 0) };
     let negotiated = agent.next().await;
-    assert_eq!((negotiated.kind, &negotiated.body[..]), ('v', &b"\0\0\0\0\0\0\0\x01_pq_.thing\0"[..]));
+    assert_eq!(
+        (negotiated.kind, &negotiated.body[..]),
+        ('v', &b"\0\0\0\0\0\0\0\x01_pq_.thing\0"[..])
+    );
     assert_eq!(agent.next().await.kind, 'R');
 }

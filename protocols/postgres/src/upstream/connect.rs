@@ -20,7 +20,10 @@ use tokio_rustls::TlsConnector;
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
 /// Dials a target and logs in.
-pub(crate) async fn dial(target: &Arc<PostgresTarget>, login: &Login<'_>) -> Result<Upstream, DialError> {
+pub(crate) async fn dial(
+    target: &Arc<PostgresTarget>,
+    login: &Login<'_>,
+) -> Result<Upstream, DialError> {
     let dialled = async {
         let stream = connect(target).await?;
         login::log_in(stream, target, login).await
@@ -57,7 +60,8 @@ async fn over_tls(mut socket: TcpStream, name: &str, ca_file: &Path) -> Result<S
     if answer != *b"S" {
         return Err(DialError::NoTls);
     }
-    let stream = TlsConnector::from(Arc::new(config)).connect(name, socket).await.map_err(DialError::Io)?;
+    let stream =
+        TlsConnector::from(Arc::new(config)).connect(name, socket).await.map_err(DialError::Io)?;
     Ok(Box::new(stream))
 }
 
@@ -65,8 +69,9 @@ async fn client_config(ca_file: &Path) -> Result<ClientConfig, DialError> {
     let pem = tokio::fs::read(ca_file).await.map_err(DialError::Authority)?;
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate
-            .map_err(|error| DialError::Authority(io::Error::new(io::ErrorKind::InvalidData, error)))?;
+        let certificate = certificate.map_err(|error| {
+            DialError::Authority(io::Error::new(io::ErrorKind::InvalidData, error))
+        })?;
         roots.add(certificate).map_err(DialError::Certificate)?;
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

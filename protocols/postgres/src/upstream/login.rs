@@ -70,8 +70,10 @@ pub(super) async fn log_in(
 pub(crate) fn search_path(schemas: &[String]) -> String {
     let quoted = |schema: &String| format!("\"{}\"", schema.replace('"', "\"\""));
     let schemas = schemas.iter().map(quoted);
-    let path: Vec<String> =
-        std::iter::once("pg_catalog".to_owned()).chain(schemas).chain(std::iter::once("pg_temp".to_owned())).collect();
+    let path: Vec<String> = std::iter::once("pg_catalog".to_owned())
+        .chain(schemas)
+        .chain(std::iter::once("pg_temp".to_owned()))
+        .collect();
     path.join(", ")
 }
 
@@ -96,7 +98,9 @@ impl Talk {
             proof = match (body.int()?, proof, password) {
                 (0, Proof::Given, Some(_)) | (0, Proof::NotAsked, None) => return Ok(body.end()?),
                 (0, _, _) => return Err(DialError::Downgrade("no password")),
-                (10, Proof::NotAsked, Some(password)) => self.begin_scram(&mut body, password).await?,
+                (10, Proof::NotAsked, Some(password)) => {
+                    self.begin_scram(&mut body, password).await?
+                }
                 (11, Proof::Begun(scram), _) => self.answer_scram(body, scram).await?,
                 (12, Proof::Begun(mut scram), _) => {
                     scram.finish(&body.rest()).map_err(DialError::Scram)?;
@@ -109,7 +113,11 @@ impl Talk {
         }
     }
 
-    async fn begin_scram(&mut self, body: &mut Body, password: &Secret) -> Result<Proof, DialError> {
+    async fn begin_scram(
+        &mut self,
+        body: &mut Body,
+        password: &Secret,
+    ) -> Result<Proof, DialError> {
         let mut offered = Vec::new();
         loop {
             let mechanism = body.text()?;
@@ -136,7 +144,11 @@ impl Talk {
         Ok(Proof::Begun(Box::new(scram)))
     }
 
-    async fn answer_scram(&mut self, mut body: Body, mut scram: Box<ScramSha256>) -> Result<Proof, DialError> {
+    async fn answer_scram(
+        &mut self,
+        mut body: Body,
+        mut scram: Box<ScramSha256>,
+    ) -> Result<Proof, DialError> {
         scram.update(&body.rest()).map_err(DialError::Scram)?;
         self.writer.queue(&frame::message(b'p', |out| out.put_slice(scram.message())));
         self.writer.flush().await?;
@@ -166,9 +178,19 @@ impl Talk {
         let encoding = reported.iter().find(|(name, _)| name == "server_encoding");
         match encoding {
             Some((_, encoding)) if encoding == "UTF8" => {}
-            other => return Err(DialError::Encoding(other.map(|(_, name)| name.clone()).unwrap_or_default())),
+            other => {
+                return Err(DialError::Encoding(
+                    other.map(|(_, name)| name.clone()).unwrap_or_default(),
+                ));
+            }
         }
-        Ok(Upstream { reader: self.reader, writer: self.writer, cancel, reported, asides: Vec::new() })
+        Ok(Upstream {
+            reader: self.reader,
+            writer: self.writer,
+            cancel,
+            reported,
+            asides: Vec::new(),
+        })
     }
 }
 

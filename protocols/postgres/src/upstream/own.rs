@@ -39,11 +39,20 @@ pub(crate) enum OwnError {
 
 impl Upstream {
     /// Runs statements of the gateway's own, all or none, and returns the rows of the last.
-    pub(crate) async fn own(&mut self, statements: &[&str], standing: Standing) -> Result<Vec<OwnRow>, OwnError> {
+    pub(crate) async fn own(
+        &mut self,
+        statements: &[&str],
+        standing: Standing,
+    ) -> Result<Vec<OwnRow>, OwnError> {
         let none: [(u16, Option<&[u8]>); 0] = [];
         for statement in statements {
             self.writer.queue(&frame::parse("", statement.as_bytes(), &[]));
-            let bind = Bind { portal: "", statement: "", parameters: none.iter().copied(), result_formats: &[] };
+            let bind = Bind {
+                portal: "",
+                statement: "",
+                parameters: none.iter().copied(),
+                result_formats: &[],
+            };
             self.writer.queue(&frame::bind(bind));
             self.writer.queue(&frame::execute("", 0));
         }
@@ -57,8 +66,12 @@ impl Upstream {
         loop {
             let (kind, body) = self.next_own().await?;
             match kind {
-                BackendKind::ParseComplete | BackendKind::BindComplete | BackendKind::NoticeResponse => {}
-                BackendKind::DataRow if left == 1 && rows.len() < MAX_OWN_ROWS => rows.push(read_row(body)?),
+                BackendKind::ParseComplete
+                | BackendKind::BindComplete
+                | BackendKind::NoticeResponse => {}
+                BackendKind::DataRow if left == 1 && rows.len() < MAX_OWN_ROWS => {
+                    rows.push(read_row(body)?)
+                }
                 BackendKind::DataRow if left > 1 => {}
                 BackendKind::CommandComplete => left = left.saturating_sub(1),
                 BackendKind::ReadyForQuery if left == 0 => return Ok(rows),
