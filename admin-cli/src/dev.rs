@@ -87,11 +87,12 @@ async fn start_node(
     terminal: &mut Terminal,
 ) -> Result<(), Failure> {
     let mut state = State::load(directory)?;
+    let program = state.node_program();
     let node = state.node_mut(id)?;
     if node.process.is_some_and(|running| running.is_alive()) {
         return Err(Failure::new(Status::Conflict, format!("node {id} is running already")));
     }
-    let running = process::spawn_node(directory, id)?;
+    let running = process::spawn_node(directory, id, &program)?;
     node.process = Some(running);
     let url = node.api_url();
     state.save(directory)?;

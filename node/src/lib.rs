@@ -4,6 +4,8 @@
 //! `countersign_core::gate`. Deliberately not here: any protocol of a target, and how the replicated state is kept.
 
 // What agents pass through.
+#[cfg(feature = "broken-gate")]
+mod broken_gate;
 pub mod expiry;
 pub mod gate;
 pub mod identify;

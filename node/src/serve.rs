@@ -147,7 +147,10 @@ async fn serve_agents(
         .map_err(|source| ServeError::System { what: "find the program's own file", source })?;
     let grammar = Arc::new(Grammar::new(command, GrammarLimits::default()));
     let end = CancellationToken::new();
+    #[cfg(not(feature = "broken-gate"))]
     let gate = Arc::new(node.gate.clone());
+    #[cfg(feature = "broken-gate")]
+    let gate = Arc::new(crate::broken_gate::BrokenGate::over(node.gate.clone()));
     let serving = ServeConfig { tls, grammar };
     let work = countersign_postgres::serve(listener, gate, targets, serving, end.clone());
     let agents = part("the PostgreSQL listener", work);

@@ -93,6 +93,9 @@ pub(crate) struct UpOptions {
     /// libpq URL of a PostgreSQL to become the target `orders`: postgres://USER:PASSWORD@HOST:PORT/DATABASE
     #[arg(long, value_name = "URL")]
     pub(crate) postgres: Option<String>,
+    /// A program to run as node instead of the `countersign` beside this one, by its absolute path
+    #[arg(long, value_name = "FILE")]
+    pub(crate) node_binary: Option<PathBuf>,
 }
 
 /// Whose token.

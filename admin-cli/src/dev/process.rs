@@ -92,18 +92,18 @@ fn look(pid: i32) -> Option<(char, u64)> {
     Some((state, started))
 }
 
-/// Starts node `id` from its configuration.
-pub(super) fn spawn_node(directory: &Directory, id: u64) -> anyhow::Result<Running> {
+/// Starts `program` as node `id`, from its configuration.
+pub(super) fn spawn_node(directory: &Directory, id: u64, program: &str) -> anyhow::Result<Running> {
     let file = directory.node_file(id);
     spawn(
         directory,
         &format!("node-{id}"),
-        "countersign",
+        program,
         [OsStr::new("serve"), OsStr::new("--config"), file.as_os_str()],
     )
 }
 
-/// Starts the program `name` that lies beside this one, in a process group of its own, its output going to a log file.
+/// Starts the program `name` that lies beside this one, or anywhere if `name` is an absolute path, in a process group of its own, its output going to a log file.
 pub(super) fn spawn<'a>(
     directory: &Directory,
     title: &str,

@@ -10,6 +10,7 @@ use crate::{
 };
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// The whole of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -20,6 +21,9 @@ pub(super) struct State {
     pub(super) links_process: Option<Running>,
     /// libpq URL of the PostgreSQL behind the target.
     pub(super) postgres: Option<String>,
+    /// The program that runs as node; the `countersign` beside this one when it is not said.
+    #[serde(default)]
+    pub(super) node_binary: Option<PathBuf>,
 }
 
 /// One node; its ports stay the same over restarts.
@@ -62,6 +66,12 @@ pub(super) struct Link {
 }
 
 impl State {
+    /// The program that runs as node, by its name or its absolute path.
+    pub(super) fn node_program(&self) -> String {
+        let said = self.node_binary.as_ref().map(|path| path.to_string_lossy().into_owned());
+        said.unwrap_or_else(|| "countersign".to_owned())
+    }
+
     /// The remembered state.
     pub(super) fn load(directory: &Directory) -> Result<Self, Failure> {
         let file = directory.state_file();

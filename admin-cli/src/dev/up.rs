@@ -102,7 +102,14 @@ fn plan(wanted: &UpOptions) -> anyhow::Result<State> {
         links.push(Link { from, to, listen: port()?, connect });
     }
     let issuer = Issuer { port: port()?, process: None };
-    Ok(State { nodes, issuer, links, links_process: None, postgres: wanted.postgres.clone() })
+    Ok(State {
+        nodes,
+        issuer,
+        links,
+        links_process: None,
+        postgres: wanted.postgres.clone(),
+        node_binary: wanted.node_binary.clone(),
+    })
 }
 
 async fn build(
@@ -200,10 +207,11 @@ async fn start(
     entry: Entry,
 ) -> Result<u64, Failure> {
     let links = state.links.clone();
+    let program = state.node_program();
     let node = state.nodes.get_mut(place).context("no such node")?;
     let (id, url) = (node.id, node.api_url());
     node_file::write(directory, node, &links, entry)?;
-    let running = process::spawn_node(directory, id)?;
+    let running = process::spawn_node(directory, id, &program)?;
     node.process = Some(running);
     state.save(directory)?;
     probe::wait_live(directory, &url, running).await?;
