@@ -55,7 +55,9 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()))
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()),
+        )
         .with_writer(std::io::stderr)
         .init();
     // Only fails when a provider is installed already, which is as good.
@@ -71,7 +73,9 @@ async fn main() -> ExitCode {
 
 async fn carry_out(command: Command) -> Result<ExitCode> {
     match command {
-        Command::Check { dir } => judge(&dir, &format!("countersign-chaos check {}", dir.display())),
+        Command::Check { dir } => {
+            judge(&dir, &format!("countersign-chaos check {}", dir.display()))
+        }
         Command::Run { minutes, nodes, agents, seed, dir, profile: _, node_binary } => {
             let seed = seed.unwrap_or_else(|| rand::rng().random());
             let temporary = tempfile::Builder::new().prefix("countersign-chaos-").tempdir()?;
@@ -81,7 +85,9 @@ async fn carry_out(command: Command) -> Result<ExitCode> {
             let lasts = Duration::from_secs(minutes * 60);
             let plan = Plan { dir, nodes, agents, lasts, seed, node_binary };
             let history = run(&plan).await?;
-            let again = format!("countersign-chaos run --minutes {minutes} --nodes {nodes} --agents {agents} --seed {seed}");
+            let again = format!(
+                "countersign-chaos run --minutes {minutes} --nodes {nodes} --agents {agents} --seed {seed}"
+            );
             let code = judge(&history, &again)?;
             if code != ExitCode::SUCCESS && !keep {
                 let kept = temporary.keep();

@@ -4,9 +4,9 @@
 //! `countersign_core::gate`. Deliberately not here: any protocol of a target, and how the replicated state is kept.
 
 // What agents pass through.
+pub mod expiry;
 pub mod gate;
 pub mod identify;
-pub mod expiry;
 pub mod incarnation;
 pub mod targets;
 

@@ -180,7 +180,7 @@ async fn an_outcome_is_recorded_when_the_log_takes_entries_again() {
         word: "SELECT 3".to_owned(),
     };
     world.gate.settle(&session, settlement).await;
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    tokio::time::sleep(Duration::from_mins(1)).await;
     assert!(world.events(EventKind::Outcome).is_empty());
     world.log.weather(Weather::Fair);
     let outcome = world.event(EventKind::Outcome).await;

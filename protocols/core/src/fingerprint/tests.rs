@@ -110,10 +110,10 @@ fn bytes_cannot_move_from_one_field_into_the_next() {
         &|whole| (whole.agent.issuer, whole.agent.subject) = ("a".to_owned(), "bc".to_owned()),
     );
     differ(&|whole| whole.settings = vec![pair("a", "bc")], &|whole| {
-        whole.settings = vec![pair("ab", "c")]
+        whole.settings = vec![pair("ab", "c")];
     });
     differ(&|whole| (whole.settings, whole.text) = (vec![pair("a", "b")], Vec::new()), &|whole| {
-        (whole.settings, whole.text) = (Vec::new(), b"ab".to_vec())
+        (whole.settings, whole.text) = (Vec::new(), b"ab".to_vec());
     });
     differ(
         &|whole| whole.parameters = vec![parameter(Some(b"1")), parameter(Some(b"2"))],

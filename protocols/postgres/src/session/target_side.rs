@@ -146,7 +146,7 @@ impl Session {
         self.hand_over_asides()
     }
 
-    /// Takes everything up to the ReadyForQuery of a Sync that was sent.
+    /// Takes everything up to the `ReadyForQuery` of a Sync that was sent.
     pub(super) async fn until_ready(&mut self) -> Result<(), End> {
         let status = self.upstream()?.until_ready().await.map_err(End::TargetLost)?;
         self.set_block(status);

@@ -143,7 +143,7 @@ impl Talk {
         Ok(Proof::Begun(scram))
     }
 
-    /// Everything up to the first ReadyForQuery.
+    /// Everything up to the first `ReadyForQuery`.
     async fn settle(mut self, target: &Arc<PostgresTarget>) -> Result<Upstream, DialError> {
         let mut cancel = TargetCancel { target: Arc::clone(target), process: 0, secret: 0 };
         let mut reported = Vec::new();
@@ -172,7 +172,7 @@ impl Talk {
     }
 }
 
-/// A ParameterStatus.
+/// A `ParameterStatus`.
 pub(crate) fn read_status(body: Bytes) -> Result<(String, String), FrameError> {
     let mut body = Body::new("ParameterStatus", body);
     let status = (body.text()?, body.text()?);
@@ -180,7 +180,7 @@ pub(crate) fn read_status(body: Bytes) -> Result<(String, String), FrameError> {
     Ok(status)
 }
 
-/// The SQLSTATE of an ErrorResponse; empty when it has none (CVE-2026-6666).
+/// The SQLSTATE of an `ErrorResponse`; empty when it has none (CVE-2026-6666).
 pub(crate) fn error_code(body: Bytes) -> String {
     let mut body = Body::new("ErrorResponse", body);
     while let Ok(field) = body.byte() {

@@ -213,7 +213,7 @@ impl Cluster {
         within: Duration,
     ) -> Result<Committed, ProposeError> {
         let engine = self.engine(node);
-        let deadline = tokio::time::Instant::now() + within;
+        let deadline = Instant::now() + within;
         self.test.block_on(engine.propose(set(key, key), deadline))
     }
 
