@@ -24,7 +24,12 @@ pub struct Environment(BTreeMap<String, String>);
 
 impl Cluster {
     /// Starts `nodes` nodes in front of the PostgreSQL at `postgres`. `node_binary` replaces the node's executable.
-    pub async fn up(dir: &Path, nodes: usize, postgres: &str, node_binary: Option<&Path>) -> Result<Self> {
+    pub async fn up(
+        dir: &Path,
+        nodes: usize,
+        postgres: &str,
+        node_binary: Option<&Path>,
+    ) -> Result<Self> {
         let ctl = sibling("countersignctl")?;
         let cluster = Self { ctl, dir: dir.to_owned(), nodes };
         let count = nodes.to_string();
@@ -45,9 +50,12 @@ impl Cluster {
     /// Addresses, tokens and process ids, as they are now.
     pub async fn environment(&self) -> Result<Environment> {
         let text = self.dev(&["env"]).await?;
-        let assignments = text.lines().filter_map(|line| line.trim_start_matches("export ").split_once('='));
+        let assignments =
+            text.lines().filter_map(|line| line.trim_start_matches("export ").split_once('='));
         Ok(Environment(
-            assignments.map(|(name, value)| (name.to_owned(), value.trim_matches(['\'', '"']).to_owned())).collect(),
+            assignments
+                .map(|(name, value)| (name.to_owned(), value.trim_matches(['\'', '"']).to_owned()))
+                .collect(),
         ))
     }
 
@@ -98,7 +106,8 @@ impl Cluster {
 
     fn signal(&self, node: usize, signal: Signal) -> Result<()> {
         let path = self.dir.join(format!("node-{node}/pid"));
-        let text = std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+        let text =
+            std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
         let pid = text.trim().parse().ok().and_then(Pid::from_raw).context("not a process id")?;
         kill_process(pid, signal).with_context(|| format!("signal node {node}"))
     }
@@ -114,7 +123,11 @@ impl Cluster {
             .await
             .with_context(|| format!("run {}", self.ctl.display()))?;
         if !output.status.success() {
-            bail!("countersignctl dev {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+            bail!(
+                "countersignctl dev {}: {}",
+                arguments.join(" "),
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
@@ -123,7 +136,10 @@ impl Cluster {
 impl Environment {
     /// An assignment.
     pub fn get(&self, name: &str) -> Result<&str> {
-        self.0.get(name).map(String::as_str).with_context(|| format!("the development cluster does not say {name}"))
+        self.0
+            .get(name)
+            .map(String::as_str)
+            .with_context(|| format!("the development cluster does not say {name}"))
     }
 }
 

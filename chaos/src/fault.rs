@@ -29,8 +29,14 @@ pub enum Fault {
 
 impl Fault {
     /// Every fault.
-    pub const ALL: &[Self] =
-        &[Self::Kill, Self::Stop, Self::Restart, Self::Partition, Self::PartitionOut, Self::PartitionIn];
+    pub const ALL: &[Self] = &[
+        Self::Kill,
+        Self::Stop,
+        Self::Restart,
+        Self::Partition,
+        Self::PartitionOut,
+        Self::PartitionIn,
+    ];
 
     /// The name in histories and reports.
     pub const fn name(self) -> &'static str {
@@ -70,7 +76,12 @@ const LASTS_MS: std::ops::Range<u64> = 3_000..12_000;
 const REST_MS: std::ops::Range<u64> = 3_000..7_000;
 
 /// Breaks one node after another until `stop`; every fault comes about equally often, in an order that the seed gives.
-pub async fn inject(cluster: &Cluster, recorder: &Recorder, mut rng: StdRng, stop: &CancellationToken) -> Result<()> {
+pub async fn inject(
+    cluster: &Cluster,
+    recorder: &Recorder,
+    mut rng: StdRng,
+    stop: &CancellationToken,
+) -> Result<()> {
     let nodes: Vec<usize> = (1..=cluster.nodes()).collect();
     let mut left: Vec<Fault> = Vec::new();
     while !stop.is_cancelled() {
@@ -95,7 +106,12 @@ pub async fn inject(cluster: &Cluster, recorder: &Recorder, mut rng: StdRng, sto
 
 fn note(recorder: &Recorder, fault: Fault, node: usize, phase: Phase) -> Result<()> {
     tracing::info!(fault = fault.name(), node, ?phase, "fault");
-    recorder.write(&Entry::Fault { at_ms: recorder.now_ms(), fault: fault.name().to_owned(), node, phase })
+    recorder.write(&Entry::Fault {
+        at_ms: recorder.now_ms(),
+        fault: fault.name().to_owned(),
+        node,
+        phase,
+    })
 }
 
 async fn pause(span_ms: u64, stop: &CancellationToken) {

@@ -139,7 +139,11 @@ impl Recorder {
         std::fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
         let path = dir.join("entries.jsonl");
         let file = File::create(&path).with_context(|| format!("create {}", path.display()))?;
-        Ok(Self { dir: dir.to_owned(), file: Arc::new(Mutex::new(file)), began: tokio::time::Instant::now() })
+        Ok(Self {
+            dir: dir.to_owned(),
+            file: Arc::new(Mutex::new(file)),
+            began: tokio::time::Instant::now(),
+        })
     }
 
     /// Milliseconds since the run began.
@@ -151,7 +155,8 @@ impl Recorder {
     pub fn write(&self, entry: &Entry) -> Result<()> {
         let mut line = serde_json::to_vec(entry)?;
         line.push(b'\n');
-        let mut file = self.file.lock().map_err(|_| anyhow::anyhow!("the history's writer panicked"))?;
+        let mut file =
+            self.file.lock().map_err(|_| anyhow::anyhow!("the history's writer panicked"))?;
         file.write_all(&line).context("write the history")
     }
 

@@ -9,11 +9,21 @@ use std::fmt::Write;
 /// The report.
 pub fn report(history: &History, violations: &[Violation], reproduce: &str) -> String {
     let mut text = String::new();
-    let count = |wanted: fn(&Entry) -> bool| history.entries.iter().filter(|entry| wanted(entry)).count();
+    let count =
+        |wanted: fn(&Entry) -> bool| history.entries.iter().filter(|entry| wanted(entry)).count();
     let lines = [
-        ("statements answered", count(|entry| matches!(entry, Entry::Answered { answer: Answer::Done, .. }))),
-        ("statements refused", count(|entry| matches!(entry, Entry::Answered { answer: Answer::Refused { .. }, .. }))),
-        ("connections lost", count(|entry| matches!(entry, Entry::Answered { answer: Answer::Lost { .. }, .. }))),
+        (
+            "statements answered",
+            count(|entry| matches!(entry, Entry::Answered { answer: Answer::Done, .. })),
+        ),
+        (
+            "statements refused",
+            count(|entry| matches!(entry, Entry::Answered { answer: Answer::Refused { .. }, .. })),
+        ),
+        (
+            "connections lost",
+            count(|entry| matches!(entry, Entry::Answered { answer: Answer::Lost { .. }, .. })),
+        ),
         ("decisions taken", count(|entry| matches!(entry, Entry::Decided { status: 200, .. }))),
         ("faults", count(|entry| matches!(entry, Entry::Fault { phase: Phase::Begin, .. }))),
         ("rows in the target", history.rows.len()),
@@ -24,7 +34,8 @@ pub fn report(history: &History, violations: &[Violation], reproduce: &str) -> S
         writeln!(text, "{what:>22}: {number}").ok();
     }
     for invariant in ALL {
-        let found = violations.iter().filter(|violation| violation.invariant == invariant.name).count();
+        let found =
+            violations.iter().filter(|violation| violation.invariant == invariant.name).count();
         let verdict = if found == 0 { "holds".to_owned() } else { format!("{found} violation(s)") };
         writeln!(text, "{:>28}  {verdict}", invariant.name).ok();
     }

@@ -53,7 +53,14 @@ pub async fn run(plan: &Plan) -> Result<PathBuf> {
     say("starting a private PostgreSQL");
     let target = Target::start(&plan.dir).await?;
     say(&format!("starting {} nodes", plan.nodes));
-    let outcome = match Cluster::up(&plan.dir.join("cluster"), plan.nodes, target.url(), plan.node_binary.as_deref()).await {
+    let outcome = match Cluster::up(
+        &plan.dir.join("cluster"),
+        plan.nodes,
+        target.url(),
+        plan.node_binary.as_deref(),
+    )
+    .await
+    {
         Ok(cluster) => {
             let outcome = under_faults(plan, &cluster, &target, &history).await;
             cluster.down().await.and(outcome)
@@ -64,7 +71,12 @@ pub async fn run(plan: &Plan) -> Result<PathBuf> {
     outcome.map(|()| history)
 }
 
-async fn under_faults(plan: &Plan, cluster: &Cluster, target: &Target, history: &Path) -> Result<()> {
+async fn under_faults(
+    plan: &Plan,
+    cluster: &Cluster,
+    target: &Target,
+    history: &Path,
+) -> Result<()> {
     let recorder = Recorder::create(history)?;
     let environment = cluster.environment().await?;
     let connector = Connector::new(environment.clone())?;
@@ -79,7 +91,12 @@ async fn under_faults(plan: &Plan, cluster: &Cluster, target: &Target, history: 
         let reviewer = Reviewer::new(*known, plan.nodes, api.clone(), recorder.clone(), plan.seed);
         workers.spawn(reviewer.work(stop.clone()));
     }
-    say(&format!("{} agents and {} reviewers at work; seed {}", plan.agents, Reviewer::ALL.len(), plan.seed));
+    say(&format!(
+        "{} agents and {} reviewers at work; seed {}",
+        plan.agents,
+        Reviewer::ALL.len(),
+        plan.seed
+    ));
     let timer = CancellationToken::new();
     let faults = fault::inject(cluster, &recorder, StdRng::seed_from_u64(plan.seed), &timer);
     let (injected, ()) = tokio::join!(faults, last(plan.lasts, &timer, &recorder));
@@ -101,7 +118,12 @@ async fn last(span: Duration, timer: &CancellationToken, recorder: &Recorder) {
 }
 
 /// Waits until every node tells the same trail and every intent has its outcome, then writes everything down.
-async fn write_down(cluster: &Cluster, target: &Target, api: &Api, recorder: &Recorder) -> Result<()> {
+async fn write_down(
+    cluster: &Cluster,
+    target: &Target,
+    api: &Api,
+    recorder: &Recorder,
+) -> Result<()> {
     say("letting the cluster come to rest");
     let end = Instant::now() + REST;
     loop {
@@ -123,7 +145,8 @@ async fn write_down(cluster: &Cluster, target: &Target, api: &Api, recorder: &Re
 async fn trails(cluster: &Cluster, api: &Api) -> Result<Vec<Vec<AuditEvent>>> {
     let mut trails = Vec::new();
     for node in 1..=cluster.nodes() {
-        trails.push(api.audit(node).await.with_context(|| format!("read the trail of node {node}"))?);
+        trails
+            .push(api.audit(node).await.with_context(|| format!("read the trail of node {node}"))?);
     }
     Ok(trails)
 }
@@ -132,7 +155,9 @@ fn at_rest(trails: &[Vec<AuditEvent>]) -> bool {
     let Some(first) = trails.first() else { return false };
     let count = |kind: &str| first.iter().filter(|event| event.kind == kind).count();
     count("intent") == count("outcome")
-        && trails.iter().all(|trail| trail.last().map(|event| &event.hash) == first.last().map(|event| &event.hash))
+        && trails.iter().all(|trail| {
+            trail.last().map(|event| &event.hash) == first.last().map(|event| &event.hash)
+        })
 }
 
 #[expect(clippy::print_stdout, reason = "progress for the person who runs this")]

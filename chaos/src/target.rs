@@ -30,7 +30,8 @@ impl Target {
     pub async fn start(dir: &Path) -> Result<Self> {
         let programs = programs()?;
         let data = dir.join("postgres");
-        let port = TcpListener::bind("127.0.0.1:0").context("find a free port")?.local_addr()?.port();
+        let port =
+            TcpListener::bind("127.0.0.1:0").context("find a free port")?.local_addr()?.port();
         let password = format!("{:032x}", rand::rng().random::<u128>());
         std::fs::create_dir_all(&data)?;
         let password_file = dir.join("postgres-password");
@@ -57,13 +58,16 @@ impl Target {
     /// What the table holds: the truth.
     pub async fn rows(&self) -> Result<Vec<Row>> {
         let client = self.connect(&self.url).await?;
-        let rows = client.query("SELECT mark, count(*) FROM public.marks GROUP BY mark ORDER BY mark", &[]).await?;
+        let rows = client
+            .query("SELECT mark, count(*) FROM public.marks GROUP BY mark ORDER BY mark", &[])
+            .await?;
         Ok(rows.iter().map(|row| Row { mark: row.get(0), times: row.get(1) }).collect())
     }
 
     /// Stops it.
     pub async fn stop(&self) -> Result<()> {
-        run(self.as_server("pg_ctl").arg("-D").arg(&self.data).args(["-m", "immediate", "stop"])).await
+        run(self.as_server("pg_ctl").arg("-D").arg(&self.data).args(["-m", "immediate", "stop"]))
+            .await
     }
 
     async fn initialise(&self, password_file: &Path, port: u16) -> Result<()> {
@@ -71,12 +75,23 @@ impl Target {
             .as_server("initdb")
             .arg("-D")
             .arg(&self.data)
-            .args(["-U", "countersign", "-A", "scram-sha-256", "-E", "UTF8", "--locale=C", "--no-sync"])
+            .args([
+                "-U",
+                "countersign",
+                "-A",
+                "scram-sha-256",
+                "-E",
+                "UTF8",
+                "--locale=C",
+                "--no-sync",
+            ])
             .arg("--pwfile")
             .arg(password_file))
         .await?;
         // The server's disk is not what is tested.
-        let options = format!("-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories= -c fsync=off");
+        let options = format!(
+            "-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories= -c fsync=off"
+        );
         run(self
             .as_server("pg_ctl")
             .arg("-D")
@@ -92,12 +107,15 @@ impl Target {
         self.connect(&first).await?.batch_execute("CREATE DATABASE orders").await?;
         let client = self.connect(&self.url).await?;
         // Deliberately without a key.
-        client.batch_execute("CREATE TABLE public.marks (mark text NOT NULL, agent text NOT NULL)").await?;
+        client
+            .batch_execute("CREATE TABLE public.marks (mark text NOT NULL, agent text NOT NULL)")
+            .await?;
         Ok(())
     }
 
     async fn connect(&self, url: &str) -> Result<tokio_postgres::Client> {
-        let (client, connection) = tokio_postgres::connect(url, NoTls).await.context("connect to the target")?;
+        let (client, connection) =
+            tokio_postgres::connect(url, NoTls).await.context("connect to the target")?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "the connection to the target ended");
@@ -135,9 +153,14 @@ fn programs() -> Result<PathBuf> {
 }
 
 async fn run(command: &mut Command) -> Result<()> {
-    let output = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).output().await?;
+    let output =
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).output().await?;
     if !output.status.success() {
-        bail!("{:?}: {}", command.as_std().get_program(), String::from_utf8_lossy(&output.stderr).trim());
+        bail!(
+            "{:?}: {}",
+            command.as_std().get_program(),
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
     }
     Ok(())
 }

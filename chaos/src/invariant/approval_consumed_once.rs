@@ -22,9 +22,10 @@ pub(super) fn check(history: &History) -> Vec<String> {
             consumers.entry(hold).or_default().push(field(intent, "operation.id"));
         }
     }
-    let shared = consumers
-        .into_iter()
-        .filter(|(_, operations)| operations.len() > 1)
-        .map(|(hold, operations)| format!("hold {hold} admitted {} operations: {operations:?}", operations.len()));
+    let shared = consumers.into_iter().filter(|(_, operations)| operations.len() > 1).map(
+        |(hold, operations)| {
+            format!("hold {hold} admitted {} operations: {operations:?}", operations.len())
+        },
+    );
     doubled.chain(shared).collect()
 }

@@ -10,12 +10,17 @@ pub(super) fn check(history: &History) -> Vec<String> {
         if let Err(story) = walk(events) {
             wrong.push(format!("node {node}: {story}"));
         }
-        let differs = events.iter().zip(history.trail()).find(|(mine, other)| mine.hash != other.hash);
+        let differs =
+            events.iter().zip(history.trail()).find(|(mine, other)| mine.hash != other.hash);
         if let Some((mine, _)) = differs {
             wrong.push(format!("node {node} has another event {} than its peers", mine.sequence));
         }
         if events.len() != history.trail().len() {
-            wrong.push(format!("node {node} has {} events, a peer has {}", events.len(), history.trail().len()));
+            wrong.push(format!(
+                "node {node} has {} events, a peer has {}",
+                events.len(),
+                history.trail().len()
+            ));
         }
     }
     wrong

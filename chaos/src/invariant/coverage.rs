@@ -29,7 +29,9 @@ pub(super) fn check(history: &History) -> Vec<String> {
         ("decisions", decisions, MIN_DECISIONS),
     ] {
         if found < least {
-            missing.push(format!("only {found} {what}, at least {least} are needed to prove anything"));
+            missing.push(format!(
+                "only {found} {what}, at least {least} are needed to prove anything"
+            ));
         }
     }
     missing
@@ -53,7 +55,10 @@ fn faults(history: &History) -> BTreeMap<&str, (usize, usize)> {
 fn write_mark(entry: &Entry) -> Option<&str> {
     match entry {
         Entry::WriteSent { mark, .. } => Some(mark),
-        Entry::ReadSent { .. } | Entry::Answered { .. } | Entry::Decided { .. } | Entry::Fault { .. } => None,
+        Entry::ReadSent { .. }
+        | Entry::Answered { .. }
+        | Entry::Decided { .. }
+        | Entry::Fault { .. } => None,
     }
 }
 

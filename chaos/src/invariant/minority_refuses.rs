@@ -10,11 +10,14 @@ pub(super) fn check(history: &History) -> Vec<String> {
     let mut wrong = Vec::new();
     for window in windows(history) {
         for (sent_at, node, mark) in sent(history) {
-            let inside = node == window.node && sent_at > window.from + LEASE_MS && sent_at < window.until;
+            let inside =
+                node == window.node && sent_at > window.from + LEASE_MS && sent_at < window.until;
             if !inside {
                 continue;
             }
-            if let Some(at) = done_at(history, node, mark).filter(|at| (sent_at..window.until).contains(at)) {
+            if let Some(at) =
+                done_at(history, node, mark).filter(|at| (sent_at..window.until).contains(at))
+            {
                 wrong.push(format!(
                     "node {node} was cut off from {} to {} ms by {}, was sent '{mark}' at {sent_at} ms and answered it at {at} ms",
                     window.from, window.until, window.fault
@@ -38,10 +41,13 @@ fn windows(history: &History) -> Vec<Window<'_>> {
     for entry in &history.entries {
         let Entry::Fault { at_ms, fault, node, phase } = entry else { continue };
         match phase {
-            Phase::Begin if cuts(fault) => windows.push(Window { fault, node: *node, from: *at_ms, until: u64::MAX }),
+            Phase::Begin if cuts(fault) => {
+                windows.push(Window { fault, node: *node, from: *at_ms, until: u64::MAX })
+            }
             Phase::Begin => {}
             Phase::End => {
-                let open = windows.iter_mut().rev().find(|open| open.fault == fault && open.node == *node);
+                let open =
+                    windows.iter_mut().rev().find(|open| open.fault == fault && open.node == *node);
                 if let Some(open) = open {
                     open.until = *at_ms;
                 }
@@ -62,7 +68,11 @@ fn sent(history: &History) -> impl Iterator<Item = (u64, usize, &str)> {
 
 fn done_at(history: &History, wanted: usize, name: &str) -> Option<u64> {
     history.entries.iter().find_map(|entry| match entry {
-        Entry::Answered { at_ms, mark, node, answer: Answer::Done } if *node == wanted && mark == name => Some(*at_ms),
+        Entry::Answered { at_ms, mark, node, answer: Answer::Done }
+            if *node == wanted && mark == name =>
+        {
+            Some(*at_ms)
+        }
         Entry::Answered { .. }
         | Entry::WriteSent { .. }
         | Entry::ReadSent { .. }

@@ -5,13 +5,12 @@ use super::{field, of_kind};
 use crate::history::{Answer, Entry, History};
 
 pub(super) fn check(history: &History) -> Vec<String> {
-    let texts: Vec<&str> = of_kind(history.trail(), "intent").map(|event| field(event, "operation.text")).collect();
+    let texts: Vec<&str> =
+        of_kind(history.trail(), "intent").map(|event| field(event, "operation.text")).collect();
     let has_intent = |mark: &str| texts.iter().any(|text| text.contains(mark));
-    let rows = history
-        .rows
-        .iter()
-        .filter(|row| !has_intent(&row.mark))
-        .map(|row| format!("row '{}' stands in the target's table, and no intent names it", row.mark));
+    let rows = history.rows.iter().filter(|row| !has_intent(&row.mark)).map(|row| {
+        format!("row '{}' stands in the target's table, and no intent names it", row.mark)
+    });
     let answers = history.entries.iter().filter_map(|entry| match entry {
         Entry::Answered { at_ms, mark, node, answer: Answer::Done } if !has_intent(mark) => {
             Some(format!("node {node} answered '{mark}' at {at_ms} ms, and no intent names it"))

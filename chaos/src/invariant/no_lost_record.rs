@@ -13,7 +13,10 @@ pub(super) fn check(history: &History) -> Vec<String> {
         .iter()
         .filter_map(|entry| match entry {
             Entry::WriteSent { mark, .. } => Some(mark.as_str()),
-            Entry::ReadSent { .. } | Entry::Answered { .. } | Entry::Decided { .. } | Entry::Fault { .. } => None,
+            Entry::ReadSent { .. }
+            | Entry::Answered { .. }
+            | Entry::Decided { .. }
+            | Entry::Fault { .. } => None,
         })
         .collect();
     let mut lost = Vec::new();

@@ -11,8 +11,12 @@ const TAKEN: u16 = 200;
 pub(super) fn check(history: &History) -> Vec<String> {
     let mut ends: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for event in history.trail() {
-        if let Some(end) = end(event.kind.as_str(), field(event, "decision"), field(event, "hold.id")) {
-            ends.entry(field(event, "hold.id")).or_default().push(format!("{end} at event {}", event.sequence));
+        if let Some(end) =
+            end(event.kind.as_str(), field(event, "decision"), field(event, "hold.id"))
+        {
+            ends.entry(field(event, "hold.id"))
+                .or_default()
+                .push(format!("{end} at event {}", event.sequence));
         }
     }
     let many = ends
@@ -42,14 +46,14 @@ fn opposite(history: &History) -> Vec<String> {
             taken.entry(hold).or_default().insert(decision);
         }
     }
-    let known: BTreeSet<&str> = of_kind(history.trail(), "held").map(|event| field(event, "hold.id")).collect();
+    let known: BTreeSet<&str> =
+        of_kind(history.trail(), "held").map(|event| field(event, "hold.id")).collect();
     let opposed = taken
         .iter()
         .filter(|(_, decisions)| decisions.len() > 1)
         .map(|(hold, decisions)| format!("both {decisions:?} were taken for hold {hold}"));
-    let unknown = taken
-        .keys()
-        .filter(|hold| !known.contains(*hold))
-        .map(|hold| format!("a decision was taken for hold {hold}, which the audit trail does not know"));
+    let unknown = taken.keys().filter(|hold| !known.contains(*hold)).map(|hold| {
+        format!("a decision was taken for hold {hold}, which the audit trail does not know")
+    });
     opposed.chain(unknown).collect()
 }

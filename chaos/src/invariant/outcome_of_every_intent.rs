@@ -15,16 +15,23 @@ pub(super) fn check(history: &History) -> Vec<String> {
         let operation = field(intent, "operation.id");
         let found = outcomes.get(operation).map_or(&[][..], Vec::as_slice);
         if found.len() != 1 {
-            wrong.push(format!("operation {operation} (intent {}) has outcomes {found:?}", intent.sequence));
+            wrong.push(format!(
+                "operation {operation} (intent {}) has outcomes {found:?}",
+                intent.sequence
+            ));
             continue;
         }
         let row = history.rows.iter().find(|row| {
-            !field(intent, "hold.id").is_empty() && field(intent, "operation.text").contains(&row.mark)
+            !field(intent, "hold.id").is_empty()
+                && field(intent, "operation.text").contains(&row.mark)
         });
         if let (Some(row), [outcome @ ("refused" | "failed")]) = (row, found)
             && !others_may_have_written(history, intent.sequence, &row.mark)
         {
-            wrong.push(format!("row '{}' stands in the table, and its operation {operation} is {outcome}", row.mark));
+            wrong.push(format!(
+                "row '{}' stands in the table, and its operation {operation} is {outcome}",
+                row.mark
+            ));
         }
     }
     wrong

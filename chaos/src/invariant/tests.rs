@@ -21,9 +21,17 @@ impl Trail {
     fn add(&mut self, kind: EventKind, fields: &[(&str, &str)]) {
         let sequence = self.0.len() as u64 + 1;
         let previous = self.0.last().map_or(ChainHash::default(), record::AuditEvent::hash);
-        let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let fields =
+            fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let at = LogTime(sequence * 1000);
-        self.0.push(record::AuditEvent { sequence, at, index: LogIndex(sequence), kind, fields, previous });
+        self.0.push(record::AuditEvent {
+            sequence,
+            at,
+            index: LogIndex(sequence),
+            kind,
+            fields,
+            previous,
+        });
     }
 
     fn wire(&self) -> Vec<AuditEvent> {
@@ -36,7 +44,12 @@ fn write(trail: &mut Trail, n: usize) {
     trail.add(EventKind::Held, &[("hold.id", &hold), ("fingerprint", "f")]);
     trail.add(
         EventKind::Decided,
-        &[("hold.id", &hold), ("decision", "approve"), ("fingerprint", "f"), ("reviewer.subject", "dana")],
+        &[
+            ("hold.id", &hold),
+            ("decision", "approve"),
+            ("fingerprint", "f"),
+            ("reviewer.subject", "dana"),
+        ],
     );
     let text = format!("INSERT '{mark}'");
     trail.add(
@@ -61,7 +74,12 @@ fn good() -> (History, Trail) {
         write(&mut trail, n);
         let mark = format!("w{n}-");
         history.rows.push(Row { mark: mark.clone(), times: 1 });
-        history.entries.push(Entry::WriteSent { at_ms: 1, mark: mark.clone(), node: 1, attempt: 1 });
+        history.entries.push(Entry::WriteSent {
+            at_ms: 1,
+            mark: mark.clone(),
+            node: 1,
+            attempt: 1,
+        });
         history.entries.push(Entry::Answered { at_ms: 2, mark, node: 1, answer: Answer::Done });
         let mark = format!("r{n}-");
         let (operation, text) = (format!("read_{n}"), format!("SELECT '{mark}'"));
@@ -75,7 +93,12 @@ fn good() -> (History, Trail) {
     }
     for fault in Fault::ALL {
         for (at_ms, phase) in [(100, Phase::Begin), (20_000, Phase::End)] {
-            history.entries.push(Entry::Fault { at_ms, fault: fault.name().to_owned(), node: 3, phase });
+            history.entries.push(Entry::Fault {
+                at_ms,
+                fault: fault.name().to_owned(),
+                node: 3,
+                phase,
+            });
         }
     }
     tell(&mut history, &trail);
@@ -87,7 +110,8 @@ fn tell(history: &mut History, trail: &Trail) {
 }
 
 fn found(history: &History) -> Vec<&'static str> {
-    let mut names: Vec<_> = check(history).into_iter().map(|violation| violation.invariant).collect();
+    let mut names: Vec<_> =
+        check(history).into_iter().map(|violation| violation.invariant).collect();
     names.dedup();
     names
 }
@@ -107,7 +131,12 @@ fn a_row_without_an_intent_is_found() {
 #[test]
 fn an_answered_read_without_an_intent_is_found() {
     let (mut history, _) = good();
-    history.entries.push(Entry::Answered { at_ms: 5, mark: "unseen".to_owned(), node: 1, answer: Answer::Done });
+    history.entries.push(Entry::Answered {
+        at_ms: 5,
+        mark: "unseen".to_owned(),
+        node: 1,
+        answer: Answer::Done,
+    });
     assert_eq!(found(&history), ["no_forward_without_intent"]);
 }
 
@@ -118,7 +147,12 @@ fn a_write_whose_hold_nobody_approved_is_found() {
     trail.add(EventKind::ResourceChanged, &[("resource.kind", "Policy"), ("revision.after", "3")]);
     trail.add(
         EventKind::Intent,
-        &[("hold.id", "h"), ("operation.id", "o"), ("operation.text", "w0-"), ("policy.revision", "3")],
+        &[
+            ("hold.id", "h"),
+            ("operation.id", "o"),
+            ("operation.text", "w0-"),
+            ("policy.revision", "3"),
+        ],
     );
     tell(&mut history, &trail);
     assert!(found(&history).contains(&"no_forward_without_approval"));
@@ -127,7 +161,12 @@ fn a_write_whose_hold_nobody_approved_is_found() {
 #[test]
 fn a_hold_that_admits_two_operations_is_found() {
     let (mut history, mut trail) = good();
-    let fields = [("hold.id", "hold_0"), ("operation.id", "again"), ("operation.text", "w0-"), ("policy.revision", "3")];
+    let fields = [
+        ("hold.id", "hold_0"),
+        ("operation.id", "again"),
+        ("operation.text", "w0-"),
+        ("policy.revision", "3"),
+    ];
     trail.add(EventKind::Intent, &fields);
     trail.add(EventKind::Outcome, &[("operation.id", "again"), ("outcome", "completed")]);
     tell(&mut history, &trail);
@@ -155,7 +194,12 @@ fn an_intent_under_an_old_revision_is_found() {
 fn an_answer_of_a_node_that_was_cut_off_is_found() {
     let (mut history, _) = good();
     history.entries.push(Entry::ReadSent { at_ms: 10_000, mark: "r0-".to_owned(), node: 3 });
-    history.entries.push(Entry::Answered { at_ms: 10_001, mark: "r0-".to_owned(), node: 3, answer: Answer::Done });
+    history.entries.push(Entry::Answered {
+        at_ms: 10_001,
+        mark: "r0-".to_owned(),
+        node: 3,
+        answer: Answer::Done,
+    });
     assert_eq!(found(&history), ["minority_refuses"]);
 }
 

@@ -30,8 +30,20 @@ pub struct Agent {
 
 impl Agent {
     /// Agent `number` of a run with this seed.
-    pub fn new(number: usize, nodes: usize, connector: Connector, recorder: Recorder, seed: u64) -> Self {
-        Self { number, nodes, connector, recorder, rng: StdRng::seed_from_u64(seed ^ (number as u64) << 32) }
+    pub fn new(
+        number: usize,
+        nodes: usize,
+        connector: Connector,
+        recorder: Recorder,
+        seed: u64,
+    ) -> Self {
+        Self {
+            number,
+            nodes,
+            connector,
+            recorder,
+            rng: StdRng::seed_from_u64(seed ^ (number as u64) << 32),
+        }
     }
 
     /// Works until `stop`.
@@ -51,7 +63,8 @@ impl Agent {
     }
 
     async fn write(&mut self, mark: &str, stop: &CancellationToken) -> Result<()> {
-        let statement = format!("INSERT INTO public.marks (mark, agent) VALUES ('{mark}', 'a{}')", self.number);
+        let statement =
+            format!("INSERT INTO public.marks (mark, agent) VALUES ('{mark}', 'a{}')", self.number);
         for attempt in 1..=ATTEMPTS {
             let node = self.rng.random_range(1..=self.nodes);
             self.recorder.write(&Entry::WriteSent {
@@ -66,7 +79,9 @@ impl Agent {
             // approve the same write twice; this agent asks again only where nothing was executed.
             let again = match &answer {
                 Answer::Done => false,
-                Answer::Refused { sqlstate, .. } => matches!(sqlstate.as_str(), "57P03" | "57014" | "57P01" | "53300"),
+                Answer::Refused { sqlstate, .. } => {
+                    matches!(sqlstate.as_str(), "57P03" | "57014" | "57P01" | "53300")
+                }
                 Answer::Lost { .. } => true,
             };
             if !again || stop.is_cancelled() {
@@ -78,7 +93,11 @@ impl Agent {
 
     async fn read(&mut self, mark: &str) -> Result<()> {
         let node = self.rng.random_range(1..=self.nodes);
-        self.recorder.write(&Entry::ReadSent { at_ms: self.recorder.now_ms(), mark: mark.to_owned(), node })?;
+        self.recorder.write(&Entry::ReadSent {
+            at_ms: self.recorder.now_ms(),
+            mark: mark.to_owned(),
+            node,
+        })?;
         let statement = format!("SELECT count(*), '{mark}' FROM public.marks");
         let answer = self.ask(node, &statement).await;
         self.answered(node, mark, &answer)

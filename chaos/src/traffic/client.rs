@@ -2,8 +2,8 @@
 
 use crate::cluster::Environment;
 use anyhow::{Context, Result};
-use rustls::{ClientConfig, RootCertStore};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
+use rustls::{ClientConfig, RootCertStore};
 use std::time::Duration;
 use tokio_postgres::{Client, Config, config::SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -50,7 +50,8 @@ impl Connector {
             .ssl_mode(SslMode::Require)
             .connect_timeout(LOGIN);
         let login = config.connect(self.tls.clone());
-        let (client, connection) = tokio::time::timeout(LOGIN, login).await.context("the login timed out")??;
+        let (client, connection) =
+            tokio::time::timeout(LOGIN, login).await.context("the login timed out")??;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a session ended");

@@ -66,7 +66,11 @@ impl Api {
     async fn decide(&self, node: usize, token: &str, hold: &str, body: &Value) -> u16 {
         let Ok(api) = self.environment.get(&format!("CS_API_{node}")) else { return 0 };
         let Ok(token) = self.environment.get(token) else { return 0 };
-        let request = self.client.post(format!("{api}/v1/holds/{hold}/decision")).bearer_auth(token).json(body);
+        let request = self
+            .client
+            .post(format!("{api}/v1/holds/{hold}/decision"))
+            .bearer_auth(token)
+            .json(body);
         request.send().await.map_or(0, |answer| answer.status().as_u16())
     }
 }
@@ -88,7 +92,13 @@ impl Reviewer {
         &[("dana", "CS_REVIEWER_TOKEN"), ("rui", "CS_REVIEWER2_TOKEN")];
 
     /// A reviewer of a run with this seed.
-    pub fn new((name, token): (&'static str, &'static str), nodes: usize, api: Api, recorder: Recorder, seed: u64) -> Self {
+    pub fn new(
+        (name, token): (&'static str, &'static str),
+        nodes: usize,
+        api: Api,
+        recorder: Recorder,
+        seed: u64,
+    ) -> Self {
         let own = name.bytes().fold(seed, |mixed, byte| mixed.rotate_left(8) ^ u64::from(byte));
         Self { name, token, nodes, api, recorder, rng: StdRng::seed_from_u64(own) }
     }
@@ -98,7 +108,9 @@ impl Reviewer {
         while !stop.is_cancelled() {
             let node = self.rng.random_range(1..=self.nodes);
             // A node that is down or has no quorum answers nothing; the next look is at another.
-            if let Ok(page) = self.api.get(node, self.token, "/v1/holds?state=pending&limit=50").await {
+            if let Ok(page) =
+                self.api.get(node, self.token, "/v1/holds?state=pending&limit=50").await
+            {
                 let holds = page["items"].as_array().cloned().unwrap_or_default();
                 if let Some(hold) = holds.choose(&mut self.rng) {
                     self.decide(hold).await?;
@@ -110,10 +122,14 @@ impl Reviewer {
     }
 
     async fn decide(&mut self, hold: &Value) -> Result<()> {
-        let (Some(id), Some(fingerprint)) = (hold["id"].as_str(), hold["fingerprint"].as_str()) else { return Ok(()) };
+        let (Some(id), Some(fingerprint)) = (hold["id"].as_str(), hold["fingerprint"].as_str())
+        else {
+            return Ok(());
+        };
         let decision = if self.rng.random_range(0..REJECT_IN) == 0 { "reject" } else { "approve" };
         let node = self.rng.random_range(1..=self.nodes);
-        let body = json!({ "decision": decision, "comment": "by chance", "fingerprint": fingerprint });
+        let body =
+            json!({ "decision": decision, "comment": "by chance", "fingerprint": fingerprint });
         let status = self.api.decide(node, self.token, id, &body).await;
         self.recorder.write(&Entry::Decided {
             at_ms: self.recorder.now_ms(),
