@@ -80,7 +80,13 @@ pub(crate) async fn accept(listener: TcpListener, listening: Arc<Listening>, shu
             () = shutdown.cancelled() => break,
         };
         match accepted {
-            Ok((socket, address)) => if let Ok(place) = Arc::clone(&unauthenticated).try_acquire_owned() { drop(tasks.spawn(Arc::clone(&listening).connection(socket, address, place))) } else { tracing::warn!(limit = "max_unauthenticated", "a connection is closed: too many are not identified") },
+            Ok((socket, address)) => {
+                if let Ok(place) = Arc::clone(&unauthenticated).try_acquire_owned() {
+                    drop(tasks.spawn(Arc::clone(&listening).connection(socket, address, place)));
+                } else {
+                    tracing::warn!(limit = "max_unauthenticated", "a connection is closed: too many are not identified");
+                }
+            }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;

@@ -126,7 +126,9 @@ fn is_allowed(function: Option<&Name>, target: &PostgresTarget) -> bool {
 
 /// The relations that a name can mean.
 pub(crate) fn candidates(name: &Name, search_path: &[String]) -> impl Iterator<Item = Resource> {
-    let schemas = if let Some(schema) = &name.schema { vec![schema.clone()] } else {
+    let schemas = if let Some(schema) = &name.schema {
+        vec![schema.clone()]
+    } else {
         // `pg_catalog` is looked at first; its relations all begin with `pg_`.
         let built_in = name.name.starts_with("pg_").then(|| "pg_catalog".to_owned());
         built_in.into_iter().chain(search_path.iter().cloned()).collect()

@@ -55,9 +55,12 @@ fn sample() -> Whole {
     }
 }
 
+/// Changes one field.
+type Change = Box<dyn Fn(&mut Whole)>;
+
 #[test]
 fn each_field_changes_the_fingerprint() {
-    let changes: Vec<Box<dyn Fn(&mut Whole)>> = vec![
+    let changes: Vec<Change> = vec![
         Box::new(|_| {}),
         Box::new(|whole| whole.target.name = TargetName::parse("order").unwrap()),
         Box::new(|whole| whole.target.revision = Revision(5)),

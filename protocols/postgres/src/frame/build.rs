@@ -90,7 +90,9 @@ pub(crate) fn parse(name: &str, statement: &[u8], type_oids: &[u32]) -> Bytes {
         text(out, name.as_bytes());
         text(out, statement);
         count(out, type_oids.len());
-        type_oids.iter().for_each(|oid| out.put_u32(*oid));
+        for oid in type_oids {
+            out.put_u32(*oid);
+        }
     })
 }
 

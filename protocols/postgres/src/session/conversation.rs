@@ -62,8 +62,8 @@ impl Session {
             }
             // "accept but ignore these messages, per protocol spec; we probably got here because a frontend is still
             // sending after receipt of a COPY failure": the server does the same.
-            (_, FrontendKind::CopyData | FrontendKind::CopyDone | FrontendKind::CopyFail) => self.skip(head).await,
-            (
+            (_, FrontendKind::CopyData | FrontendKind::CopyDone | FrontendKind::CopyFail)
+            | (
                 Flow::SkipToSync,
                 FrontendKind::Bind
                 | FrontendKind::Close

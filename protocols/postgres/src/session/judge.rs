@@ -102,7 +102,7 @@ impl Session {
     /// Adds what an answer demands; returns the definition of a view.
     fn weigh(&self, understood: &mut Understood, question: &Question, fact: Fact) -> Option<String> {
         match (question, fact) {
-            (_, Fact::Absent) => None,
+            (_, Fact::Absent) | (Question::Relation(..), Fact::Present) => None,
             (Question::Relation(_, name), Fact::Relation { schema, kind }) => match kind {
                 RelationKind::Plain => None,
                 RelationKind::View(_) if schema == "pg_catalog" || schema == "information_schema" => None,
@@ -128,7 +128,6 @@ impl Session {
                 understood.demand(Action::PostgresFunction, format!("a user operator may stand in for {name}"));
                 None
             }
-            (Question::Relation(..), Fact::Present) => None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{
     agent::{Agent, error, execute, kinds, status},
-    place::Place,
+    place::{Listens, Place},
 };
 use crate::frame;
 
@@ -31,7 +31,7 @@ async fn what_only_looks_like_a_read_is_held() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_allowed_read_runs_read_only_wherever_it_stands() {
     let show = "SELECT current_setting('transaction_read_only')";
-    let place = Place::with(true, |target| target.allow_functions = vec!["burn".to_owned(), "current_setting".to_owned()]).await;
+    let place = Place::with(Listens::Postgres, |target| target.allow_functions = vec!["burn".to_owned(), "current_setting".to_owned()]).await;
     let mut agent = Agent::connect(&place).await;
     let read_only = |answer: &[super::agent::Message]| {
         String::from_utf8_lossy(&answer.iter().find(|message| message.kind == 'D').expect("a row").body[6..]).into_owned()
