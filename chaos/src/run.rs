@@ -23,7 +23,7 @@ use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 /// How long the cluster may take to come to rest after the last fault.
-const REST: Duration = Duration::from_secs(60);
+const REST: Duration = Duration::from_mins(1);
 /// Time between two looks at the cluster while it comes to rest.
 const LOOK: Duration = Duration::from_millis(500);
 /// Time between two lines of progress.

@@ -55,7 +55,8 @@ impl Api {
             let after = events.last().map_or(0, |event| event.sequence);
             let path = format!("/v1/audit/events?after={after}&limit={PAGE}");
             let page = self.get(node, "CS_ADMIN_TOKEN", &path).await?;
-            let items: Vec<AuditEvent> = serde_json::from_value(page["items"].clone())?;
+            let items: Vec<AuditEvent> =
+                serde_json::from_value(page.get("items").cloned().unwrap_or_default())?;
             if items.is_empty() {
                 return Ok(events);
             }

@@ -70,10 +70,10 @@ pub(crate) fn plan(request: &ApplyRequest, in_force: &InForce) -> Answer<Plan> {
     for reference in &request.delete {
         match reference.kind.parse::<Kind>() {
             Ok(kind) => {
-                building.delete((kind, reference.name.clone()), reference.revision, in_force)?
+                building.delete((kind, reference.name.clone()), reference.revision, in_force)?;
             }
             Err(error) => {
-                building.fault(&reference.kind, &reference.name, "/kind", error.to_string())
+                building.fault(&reference.kind, &reference.name, "/kind", error.to_string());
             }
         }
     }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     app::Node,
-    cluster::{Authority, ClusterError, JoinTokenText, MembershipError, NotTaken},
+    cluster::{Authority, ClusterError, JoinTokenText, MemberStatus, MembershipError, NotTaken},
 };
 use axum::{Json, extract::State, http::HeaderMap};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -54,7 +54,7 @@ async fn seen(api: &Api) -> Answer<Cluster> {
     let status = node.store.status();
     let quorum = node.store.has_lease();
     let members = member_list(api, node, &status, &nodes);
-    let (tolerates, verdict) = verdict(&members, quorum);
+    let (tolerates, verdict) = if quorum { tolerance(&members) } else { no_quorum(&members) };
     Ok(Cluster {
         cluster_id: record.as_ref().map(|record| hex::encode(record.id)),
         name: record.map_or_else(|| api.app.config.cluster.name.clone(), |record| record.name),
@@ -91,7 +91,7 @@ fn member_list(
                 id: id.0,
                 address: member.address.clone(),
                 api: start.map(|start| start.api_url.clone()),
-                role: role(*id, status, member.voter),
+                role: role(*id, status, member),
                 voter: member.voter,
                 // Only the leader hears from the others; elsewhere the leader itself is what is known to be up.
                 healthy: own
@@ -123,8 +123,8 @@ fn started(record: &NodeRecord) -> Option<&countersign_raft_store::records::Star
     }
 }
 
-fn role(id: NodeId, status: &Status, voter: bool) -> NodeRole {
-    match (status.leader, voter) {
+fn role(id: NodeId, status: &Status, member: &MemberStatus) -> NodeRole {
+    match (status.leader, member.voter) {
         (Some(leader), _) if leader == id => NodeRole::Leader,
         (_, false) => NodeRole::Learner,
         (Some(_), true) => NodeRole::Follower,
@@ -132,16 +132,19 @@ fn role(id: NodeId, status: &Status, voter: bool) -> NodeRole {
     }
 }
 
-/// How many more voters may fail, in numbers and in words.
-fn verdict(nodes: &[ClusterNode], quorum: bool) -> (u32, String) {
+fn voters_and_majority(nodes: &[ClusterNode]) -> (usize, usize) {
     let voters = nodes.iter().filter(|node| node.voter).count();
-    let majority = voters / 2 + 1;
-    if !quorum {
-        return (
-            0,
-            format!("no quorum: {majority} of {voters} voters are needed; everything is refused"),
-        );
-    }
+    (voters, voters / 2 + 1)
+}
+
+fn no_quorum(nodes: &[ClusterNode]) -> (u32, String) {
+    let (voters, majority) = voters_and_majority(nodes);
+    (0, format!("no quorum: {majority} of {voters} voters are needed; everything is refused"))
+}
+
+/// How many more voters may fail while there is a quorum, in numbers and in words.
+fn tolerance(nodes: &[ClusterNode]) -> (u32, String) {
+    let (voters, majority) = voters_and_majority(nodes);
     // A node that does not lead cannot tell who is up: what it says is what the membership allows.
     let knows = nodes.iter().any(|node| node.role == NodeRole::Leader && node.lease_ms.is_some());
     let up = nodes.iter().filter(|node| node.voter && (!knows || node.healthy)).count();

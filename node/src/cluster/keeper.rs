@@ -64,7 +64,6 @@ async fn settle(
     let members = membership.members();
     let known = members.get(&node.id);
     match (&node.state, known) {
-        (NodeState::Removed { .. }, None) => Ok(()),
         (NodeState::Removed { .. }, Some(_)) => {
             tracing::info!(node.id = node.id.0, "a removed node is taken out");
             membership.remove(node.id).await
@@ -76,7 +75,8 @@ async fn settle(
         (NodeState::Admitted | NodeState::Started(_), Some(known)) if !known.voter => {
             promote(store.status().last, membership, node.id, known.matching).await
         }
-        (NodeState::Admitted | NodeState::Started(_), Some(_)) => Ok(()),
+        (NodeState::Removed { .. }, None)
+        | (NodeState::Admitted | NodeState::Started(_), Some(_)) => Ok(()),
     }
 }
 

@@ -39,62 +39,68 @@ fn names(config: &Config) -> Vec<Problem> {
         && name.starts_with(plain)
         && name.ends_with(plain)
         && name.chars().all(|c| plain(c) || c == '-');
-    unless(fits, "cluster.name", format!("`{name}` cannot be part of a DNS name"), || {
-        format!("use 1 to {MAX_CLUSTER_NAME} characters of a-z, 0-9 and `-`")
-    })
+    if fits {
+        return Vec::new();
+    }
+    vec![problem(
+        "cluster.name",
+        format!("`{name}` cannot be part of a DNS name"),
+        format!("use 1 to {MAX_CLUSTER_NAME} characters of a-z, 0-9 and `-`"),
+    )]
 }
 
 fn timing(config: &Config) -> Vec<Problem> {
     let cluster = &config.cluster;
-    let ordered = cluster.heartbeat_ms >= 10
-        && cluster.election_min_ms >= cluster.heartbeat_ms.saturating_mul(3)
-        && cluster.election_max_ms > cluster.election_min_ms;
-    unless(
-        ordered,
+    let (heartbeat, min, max) =
+        (cluster.heartbeat_ms, cluster.election_min_ms, cluster.election_max_ms);
+    if heartbeat >= 10 && min >= heartbeat.saturating_mul(3) && max > min {
+        return Vec::new();
+    }
+    vec![problem(
         "cluster.heartbeat_ms, election_min_ms, election_max_ms",
-        format!(
-            "{} / {} / {} do not fit together",
-            cluster.heartbeat_ms, cluster.election_min_ms, cluster.election_max_ms
-        ),
-        || {
-            "heartbeat at least 10, election_min at least three heartbeats, election_max greater than election_min"
-                .to_owned()
-        },
-    )
+        format!("{heartbeat} / {min} / {max} do not fit together"),
+        "heartbeat at least 10, election_min at least three heartbeats, election_max greater than election_min",
+    )]
 }
 
 fn addresses(config: &Config) -> Vec<Problem> {
-    let cluster = &config.cluster;
-    let mut problems = unless(
-        cluster.advertise.is_some() || !cluster.listen.ip().is_unspecified(),
-        "cluster.advertise",
-        format!("other nodes cannot reach this one at {}", cluster.listen),
-        || "set it to the host:port under which they can".to_owned(),
-    );
-    problems.extend(unless(
-        config.listen.api_url.is_some() || !config.listen.api.ip().is_unspecified(),
-        "listen.api_url",
-        format!("people and nodes cannot reach the API at https://{}", config.listen.api),
-        || "set it to the URL under which they can".to_owned(),
-    ));
-    problems.extend(unless(
-        cluster.join.iter().all(|url| url.starts_with("https://")),
-        "cluster.join",
-        "a join token goes only over https".to_owned(),
-        || "write https://HOST:PORT of a node's listen.api".to_owned(),
-    ));
-    problems.extend(unless(
-        config.peer_overrides().is_some(),
-        "cluster.peer_overrides",
-        "an entry is not NODE=HOST:PORT".to_owned(),
-        || "write them like \"2=10.0.0.7:7400\"".to_owned(),
-    ));
-    problems.extend(unless(
-        cluster.join.is_empty() || cluster.token_file.is_some(),
-        "cluster.token_file",
-        "joining needs a token".to_owned(),
-        || "`countersignctl cluster token create` makes one".to_owned(),
-    ));
+    let (cluster, listen) = (&config.cluster, &config.listen);
+    let mut problems = Vec::new();
+    if cluster.advertise.is_none() && cluster.listen.ip().is_unspecified() {
+        problems.push(problem(
+            "cluster.advertise",
+            format!("other nodes cannot reach this one at {}", cluster.listen),
+            "set it to the host:port under which they can",
+        ));
+    }
+    if listen.api_url.is_none() && listen.api.ip().is_unspecified() {
+        problems.push(problem(
+            "listen.api_url",
+            format!("people and nodes cannot reach the API at https://{}", listen.api),
+            "set it to the URL under which they can",
+        ));
+    }
+    if !cluster.join.iter().all(|url| url.starts_with("https://")) {
+        problems.push(problem(
+            "cluster.join",
+            "a join token goes only over https",
+            "write https://HOST:PORT of a node's listen.api",
+        ));
+    }
+    if config.peer_overrides().is_none() {
+        problems.push(problem(
+            "cluster.peer_overrides",
+            "an entry is not NODE=HOST:PORT",
+            "write them like \"2=10.0.0.7:7400\"",
+        ));
+    }
+    if !cluster.join.is_empty() && cluster.token_file.is_none() {
+        problems.push(problem(
+            "cluster.token_file",
+            "joining needs a token",
+            "`countersignctl cluster token create` makes one",
+        ));
+    }
     problems
 }
 
@@ -121,15 +127,12 @@ fn unreadable(path: &Path) -> Option<std::io::Error> {
 }
 
 fn limits(config: &Config) -> Vec<Problem> {
-    unless(config.limits.sessions > 0, "limits.sessions", "0 admits nobody".to_owned(), || {
-        "leave it out for the default".to_owned()
-    })
+    if config.limits.sessions > 0 {
+        return Vec::new();
+    }
+    vec![problem("limits.sessions", "0 admits nobody", "leave it out for the default")]
 }
 
-fn unless(fine: bool, place: &str, message: String, hint: impl FnOnce() -> String) -> Vec<Problem> {
-    if fine {
-        Vec::new()
-    } else {
-        vec![Problem { place: place.to_owned(), message, hint: Some(hint()) }]
-    }
+fn problem(place: &str, message: impl Into<String>, hint: impl Into<String>) -> Problem {
+    Problem { place: place.to_owned(), message: message.into(), hint: Some(hint.into()) }
 }

@@ -15,8 +15,11 @@ fn flatten(prefix: &str, value: &serde_json::Value, into: &mut BTreeMap<String, 
         serde_json::Value::Null => {
             into.insert(prefix.to_owned(), String::new());
         }
-        other => {
-            into.insert(prefix.to_owned(), other.to_string());
+        value @ (serde_json::Value::Bool(_)
+        | serde_json::Value::Number(_)
+        | serde_json::Value::String(_)
+        | serde_json::Value::Array(_)) => {
+            into.insert(prefix.to_owned(), value.to_string());
         }
     }
 }

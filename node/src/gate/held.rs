@@ -144,7 +144,7 @@ impl HeldOperation {
         let found = self.line.inner.store.view().and_then(|view| view.hold(id));
         let record = match found {
             Ok(Some(record)) => record,
-            Ok(None) => return self.over(Refusal::HoldExpired { hold: id }),
+            Ok(None) => return Some(self.over(Refusal::HoldExpired { hold: id })),
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, hold.id = %id, "a hold could not be read");
                 self.stage = Stage::Wait(Instant::now() + LOOK_AGAIN);
@@ -167,7 +167,7 @@ impl HeldOperation {
             }
             Step::Claim => self.begin(Working::Claim(Box::new(self.record.clone()))),
             Step::JudgeAgain => self.begin(Working::JudgeAgain),
-            Step::Refuse(refusal) => self.over(refusal),
+            Step::Refuse(refusal) => Some(self.over(refusal)),
         }
     }
 
@@ -178,7 +178,7 @@ impl HeldOperation {
             () = sleep_until(self.until) => {
                 let hold = self.record.hold.id;
                 self.park();
-                return self.over(Refusal::Parked { hold });
+                return Some(self.over(Refusal::Parked { hold }));
             }
         }
         self.stage = Stage::Look;
@@ -203,7 +203,7 @@ impl HeldOperation {
             Worked::Refused(refusal) => {
                 // The hold may go on; nobody waits for it here.
                 self.park();
-                self.over(refusal)
+                Some(self.over(refusal))
             }
             Worked::LookAgain => {
                 self.stage = Stage::Wait(Instant::now() + LOOK_AGAIN);
@@ -212,9 +212,9 @@ impl HeldOperation {
         }
     }
 
-    fn over(&mut self, refusal: Refusal) -> Option<HoldProgress> {
+    fn over(&mut self, refusal: Refusal) -> HoldProgress {
         self.stage = Stage::Over;
-        Some(HoldProgress::Refused(refusal))
+        HoldProgress::Refused(refusal)
     }
 
     fn told(&self) -> HoldNotice {

@@ -26,13 +26,12 @@ impl HoldBells {
     /// Hears rings for `hold` from now on. Read the state after this, not before.
     pub(super) fn listen(&self, hold: HoldId) -> Bell {
         let mut bells = self.lock();
-        let rings = match bells.get(&hold) {
-            Some(known) => known.subscribe(),
-            None => {
-                let (bell, rings) = watch::channel(0);
-                bells.insert(hold, bell);
-                rings
-            }
+        let rings = if let Some(known) = bells.get(&hold) {
+            known.subscribe()
+        } else {
+            let (bell, rings) = watch::channel(0);
+            bells.insert(hold, bell);
+            rings
         };
         Bell { hold, rings, bells: self.clone() }
     }

@@ -115,7 +115,7 @@ async fn propose(
 }
 
 /// Closes a session.
-pub(super) async fn close(inner: &Inner, session: SessionId, reason: CloseReason) {
+pub(super) fn close(inner: &Inner, session: SessionId, reason: CloseReason) {
     inner.sessions.leave(session);
     let reason = match reason {
         CloseReason::Agent => "the agent ended it".to_owned(),

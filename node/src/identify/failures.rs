@@ -13,7 +13,7 @@ use std::{
 use tokio::time::Instant;
 
 /// How long failures count.
-const WINDOW: Duration = Duration::from_secs(60);
+const WINDOW: Duration = Duration::from_mins(1);
 /// How many sources are remembered; the least recently seen is forgotten first.
 const MAX_SOURCES: usize = 16_384;
 /// Failures of all sources together that one source's limit is multiplied with before every source that failed in this

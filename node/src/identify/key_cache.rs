@@ -15,9 +15,9 @@ use tokio::{
 };
 
 /// Keys older than this are fetched again before the next token is judged.
-const FRESH: Duration = Duration::from_secs(5 * 60);
+const FRESH: Duration = Duration::from_mins(5);
 /// Keys older than this are not used even when the provider cannot be reached.
-const STALE: Duration = Duration::from_secs(60 * 60);
+const STALE: Duration = Duration::from_hours(1);
 /// The least time between two fetches, whatever tokens name.
 const PAUSE: Duration = Duration::from_secs(10);
 

@@ -99,6 +99,11 @@ fn algorithm(jwk: &Jwk) -> Option<Algorithm> {
             Some(Algorithm::Es256)
         }
         // The list is another crate's and may grow: what is not named here is not taken.
-        _ => None,
+        AlgorithmParameters::RSA(_)
+        | AlgorithmParameters::EllipticCurve(_)
+        | AlgorithmParameters::OctetKey(_)
+        | AlgorithmParameters::OctetKeyPair(_)
+        | AlgorithmParameters::Other(_)
+        | _ => None,
     }
 }

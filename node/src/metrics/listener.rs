@@ -21,7 +21,7 @@ use tokio::{
 /// Connections at a time.
 const MAX_CONNECTIONS: usize = 32;
 /// How long a connection may live.
-const CONNECTION: Duration = Duration::from_secs(60);
+const CONNECTION: Duration = Duration::from_mins(1);
 /// How long the headers of a request may take.
 const HEADERS: Duration = Duration::from_secs(5);
 /// How often histograms are folded, so that they do not grow between scrapes.

@@ -1,5 +1,5 @@
 //! From a start-up packet to an open session: the token, the agent, the target and its role, the gate's consent.
-//! AuthenticationCleartextPassword is asked for only here, behind TLS. The target is not dialled.
+//! `AuthenticationCleartextPassword` is asked for only here, behind TLS. The target is not dialled.
 
 use crate::{
     error::{Complaint, Severity},

@@ -87,7 +87,7 @@ impl Complaint {
         Self::new(SqlState::PROTOCOL_VIOLATION, message)
     }
 
-    /// The ErrorResponse or NoticeResponse.
+    /// The `ErrorResponse` or `NoticeResponse`.
     pub(crate) fn encode(&self, severity: Severity) -> Bytes {
         let kind = match severity {
             Severity::Notice => b'N',

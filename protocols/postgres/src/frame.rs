@@ -2,7 +2,7 @@
 //! itself, a body. A length is checked against the limit of its type and direction before anything is allocated for it,
 //! and a body is read inside exactly its declared length.
 //!
-//! Nothing here knows what a message is for. DataRow and CopyData are handed on in pieces, so that a value of any size
+//! Nothing here knows what a message is for. `DataRow` and `CopyData` are handed on in pieces, so that a value of any size
 //! passes in constant memory.
 
 mod backend;

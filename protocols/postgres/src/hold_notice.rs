@@ -1,4 +1,4 @@
-//! What an agent hears while its operation is held: notices for people, and a ParameterStatus for the wires between,
+//! What an agent hears while its operation is held: notices for people, and a `ParameterStatus` for the wires between,
 //! which no driver shows and which keeps read time-outs and load balancers from ending the wait.
 
 use crate::{
@@ -12,11 +12,11 @@ use std::time::Duration;
 /// Between two heartbeats.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Between two reminders.
-pub(crate) const REMINDER: Duration = Duration::from_secs(300);
+pub(crate) const REMINDER: Duration = Duration::from_mins(5);
 /// The made-up setting of the heartbeat.
 const HEARTBEAT_NAME: &str = "countersign.hold";
 
-/// The NoticeResponse.
+/// The `NoticeResponse`.
 pub(crate) fn notice(notice: &HoldNotice) -> Bytes {
     let HoldNotice { hold, reviewers, approvals, expires_at, key, url } = notice;
     let expires_at = timestamp(*expires_at);
@@ -38,5 +38,5 @@ fn timestamp(time: LogTime) -> String {
     i64::try_from(time.0)
         .ok()
         .and_then(|milliseconds| jiff::Timestamp::from_millisecond(milliseconds).ok())
-        .map_or_else(|| "never".to_owned(), |time| format!("{:.0}", time))
+        .map_or_else(|| "never".to_owned(), |time| format!("{time:.0}"))
 }

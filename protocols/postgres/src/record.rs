@@ -35,7 +35,7 @@ impl Account {
         self.bytes = self.bytes.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
     }
 
-    /// A CommandComplete: its last word is the count of rows, where it has one.
+    /// A `CommandComplete`: its last word is the count of rows, where it has one.
     pub(crate) fn completed(&mut self, tag: &str) {
         let rows = tag.rsplit(' ').next().and_then(|word| word.parse().ok()).unwrap_or(0);
         self.rows = self.rows.saturating_add(rows);

@@ -29,7 +29,7 @@ pub(crate) enum Mode {
 }
 
 impl Block {
-    /// What a ReadyForQuery says.
+    /// What a `ReadyForQuery` says.
     pub(crate) const fn after_ready(status: u8) -> Self {
         match status {
             b'T' => Self::Explicit,
@@ -38,7 +38,7 @@ impl Block {
         }
     }
 
-    /// The status of a ReadyForQuery that is sent now.
+    /// The status of a `ReadyForQuery` that is sent now.
     pub(crate) const fn status(self) -> u8 {
         match self {
             Self::Idle | Self::Implicit(_) => b'I',

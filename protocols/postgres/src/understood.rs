@@ -143,13 +143,12 @@ fn is_allowed(function: Option<&Name>, target: &PostgresTarget) -> bool {
 
 /// The relations that a name can mean.
 pub(crate) fn candidates(name: &Name, search_path: &[String]) -> impl Iterator<Item = Resource> {
-    let schemas = match &name.schema {
-        Some(schema) => vec![schema.clone()],
-        None => {
-            // `pg_catalog` is looked at first; its relations all begin with `pg_`.
-            let built_in = name.name.starts_with("pg_").then(|| "pg_catalog".to_owned());
-            built_in.into_iter().chain(search_path.iter().cloned()).collect()
-        }
+    let schemas = if let Some(schema) = &name.schema {
+        vec![schema.clone()]
+    } else {
+        // `pg_catalog` is looked at first; its relations all begin with `pg_`.
+        let built_in = name.name.starts_with("pg_").then(|| "pg_catalog".to_owned());
+        built_in.into_iter().chain(search_path.iter().cloned()).collect()
     };
     let name = name.name.clone();
     schemas.into_iter().map(move |schema| Resource::Relation { schema, name: name.clone() })

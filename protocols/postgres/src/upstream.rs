@@ -20,7 +20,7 @@ use tokio::{
     time::timeout,
 };
 
-/// From the first packet to the target's first ReadyForQuery.
+/// From the first packet to the target's first `ReadyForQuery`.
 const DIAL_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A logged-in connection to a target.

@@ -148,7 +148,9 @@ mod tests {
             let map: BTreeMap<Vec<u8>, Vec<u8>> = map;
             disk.clear(Family::State(Slot::A)).unwrap();
             let mut batch = WriteBatch::default();
-            map.iter().for_each(|(key, value)| batch.put_cf(family, key, value));
+            for (key, value) in &map {
+                batch.put_cf(family, key, value);
+            }
             disk.write("filling", batch);
             let edge = edge.as_deref();
             prop_assert_eq!(view.get(&prefix).unwrap(), View::get(&map, &prefix).unwrap());

@@ -55,9 +55,17 @@ fn batch() -> Entry {
     entry(openraft::EntryPayload::Normal(EntryData::Batch { at_ms: 1_700_000_000_000, commands }))
 }
 
-/// Everything that is stored or sent, one or more of each.
+fn bytes(encoded: Result<Vec<u8>, EncodingError>) -> Vec<u8> {
+    encoded.unwrap()
+}
+
+/// Everything that is stored or sent.
 fn all() -> Vec<(&'static str, Vec<u8>)> {
-    let bytes = |encoded: Result<Vec<u8>, EncodingError>| encoded.unwrap();
+    [stored(), sent()].concat()
+}
+
+/// Everything that is stored, one or more of each.
+fn stored() -> Vec<(&'static str, Vec<u8>)> {
     let checkpoint = EntryData::Checkpoint { of: Some(mark()) };
     let applied = AppliedState {
         applied: Some(id(6)),
@@ -76,6 +84,25 @@ fn all() -> Vec<(&'static str, Vec<u8>)> {
     };
     let acknowledged = Acknowledged { last: Some(id(9)), vote: Some(Vote::new(301, 1)) };
     let identity = Identity { cluster: "blue".into(), node: 2, storage: StorageId([5; 16]) };
+    vec![
+        ("entry_blank", bytes(entry(openraft::EntryPayload::Blank).encode())),
+        ("entry_batch", bytes(batch().encode())),
+        ("entry_checkpoint", bytes(entry(openraft::EntryPayload::Normal(checkpoint)).encode())),
+        (
+            "entry_membership",
+            bytes(entry(openraft::EntryPayload::Membership(membership())).encode()),
+        ),
+        ("log_id", bytes(id(70_000).encode())),
+        ("vote", bytes(Vote::new_committed(300, 2).encode())),
+        ("applied_state", bytes(applied.encode())),
+        ("snapshot_head", bytes(head.encode())),
+        ("high_water", bytes((77u64, acknowledged).encode())),
+        ("identity", bytes(identity.encode())),
+    ]
+}
+
+/// Everything that is sent, one or more of each.
+fn sent() -> Vec<(&'static str, Vec<u8>)> {
     let append = AppendEntriesRequest::<TypeConfig> {
         vote: Vote::new_committed(300, 2),
         prev_log_id: Some(id(999)),
@@ -100,19 +127,6 @@ fn all() -> Vec<(&'static str, Vec<u8>)> {
         ForwardedReply::Unsettled,
     ]);
     vec![
-        ("entry_blank", bytes(entry(openraft::EntryPayload::Blank).encode())),
-        ("entry_batch", bytes(batch().encode())),
-        ("entry_checkpoint", bytes(entry(openraft::EntryPayload::Normal(checkpoint)).encode())),
-        (
-            "entry_membership",
-            bytes(entry(openraft::EntryPayload::Membership(membership())).encode()),
-        ),
-        ("log_id", bytes(id(70_000).encode())),
-        ("vote", bytes(Vote::new_committed(300, 2).encode())),
-        ("applied_state", bytes(applied.encode())),
-        ("snapshot_head", bytes(head.encode())),
-        ("high_water", bytes((77u64, acknowledged).encode())),
-        ("identity", bytes(identity.encode())),
         ("append", bytes(append.encode())),
         ("append_matching", bytes(AppendReply(Ok(Some(id(9)))).encode())),
         ("append_conflict", bytes(AppendReply(Err(StreamAppendError::Conflict(id(9)))).encode())),

@@ -22,15 +22,12 @@ proptest! {
         let mut writes = Writes::new();
         let mut merged: BTreeMap<Vec<u8>, Vec<u8>> = base.clone();
         for (key, value) in changes {
-            match value {
-                Some(value) => {
-                    writes.put(key.clone(), value.clone());
-                    merged.insert(key, value);
-                }
-                None => {
-                    writes.delete(key.clone());
-                    merged.remove(&key);
-                }
+            if let Some(value) = value {
+                writes.put(key.clone(), value.clone());
+                merged.insert(key, value);
+            } else {
+                writes.delete(key.clone());
+                merged.remove(&key);
             }
         }
         let overlay = Overlay::new(&base, &writes);

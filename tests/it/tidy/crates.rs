@@ -38,7 +38,8 @@ const WALLS: &[(&str, &[&str])] = &[
     ("cedar-policy", &["countersign-core"]),
     ("axum", &["countersign-node"]),
     ("hyper", &["countersign-node"]),
-    ("hyper-util", &["countersign-node"]),
+    // Beside raft-store's tonic it only wraps a TLS stream for the channel.
+    ("hyper-util", &["countersign-node", "countersign-raft-store"]),
     ("jsonwebtoken", &["countersign-node"]),
     ("tokio-postgres", &["countersign-chaos", "countersign-tests"]),
     ("tokio-postgres-rustls", &["countersign-chaos", "countersign-tests"]),

@@ -93,9 +93,13 @@ fn an_expected_lint_has_a_reason_that_says_something() {
     }
 }
 
+/// Looks at running nodes again and again, until a deadline: the one place where a test may pause.
+const POLLS: &[&str] = &["raft-store/src/engine/tests/cluster.rs"];
+
 #[test]
 fn tests_do_not_sleep_to_synchronise() {
     for file in tree::rust_files().iter().filter(|file| file.is_test_code()) {
-        assert!(!file.text.contains(concat!("thread::sl", "eep")), "{} sleeps", file.path);
+        let polls = POLLS.contains(&file.path.as_str());
+        assert!(polls || !file.text.contains(concat!("thread::sl", "eep")), "{} sleeps", file.path);
     }
 }

@@ -144,7 +144,7 @@ async fn without_a_lease_nothing_is_judged_admitted_or_opened() {
     assert!(before.elapsed() < Duration::from_secs(3));
     let refused = world.gate.admit(&session, &operation, cleared).await.unwrap_err();
     assert_eq!(refused, Refusal::NoQuorum);
-    assert_eq!(world.gate.open(world.wish()).await.unwrap_err(), Refusal::NoQuorum);
+    assert_eq!(world.gate.open(World::wish()).await.unwrap_err(), Refusal::NoQuorum);
     world.log.lease(Lease::Valid);
     let _cleared = world.clear(&session, &operation).await;
 }
@@ -180,7 +180,7 @@ async fn an_outcome_is_recorded_when_the_log_takes_entries_again() {
         word: "SELECT 3".to_owned(),
     };
     world.gate.settle(&session, settlement).await;
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    tokio::time::sleep(Duration::from_mins(1)).await;
     assert!(world.events(EventKind::Outcome).is_empty());
     world.log.weather(Weather::Fair);
     let outcome = world.event(EventKind::Outcome).await;

@@ -26,15 +26,15 @@ async fn a_session_is_in_the_state_when_it_is_open_and_gone_from_it_when_it_is_c
 #[tokio::test(start_paused = true)]
 async fn an_unknown_target_a_full_node_and_a_draining_one_open_nothing() {
     let world = World::new().await;
-    let mut wish = world.wish();
+    let mut wish = World::wish();
     wish.target = TargetName::parse("nowhere").unwrap();
     assert_eq!(world.gate.open(wish).await.unwrap_err(), Refusal::NoSuchTarget);
     world.event(EventKind::AccessRefused).await;
     let _open = (world.open().await, world.open().await, world.open().await);
-    let refused = world.gate.open(world.wish()).await.unwrap_err();
+    let refused = world.gate.open(World::wish()).await.unwrap_err();
     assert_eq!(refused, Refusal::Overloaded { limit: "sessions" });
     world.shutdown.drain(Why::Asked("test"));
-    assert_eq!(world.gate.open(world.wish()).await.unwrap_err(), Refusal::ShuttingDown);
+    assert_eq!(world.gate.open(World::wish()).await.unwrap_err(), Refusal::ShuttingDown);
 }
 
 #[tokio::test(start_paused = true)]
@@ -77,14 +77,14 @@ async fn a_revoked_agent_is_out() {
     assert!(matches!(signal(&mut opened.signals).await, Signal::End(_)));
     let refused = world.judge(&opened.session, &delete(&opened.session)).await.unwrap_err();
     assert!(matches!(refused, Refusal::SessionEnded { .. }), "{refused}");
-    let refused = world.gate.open(world.wish()).await.unwrap_err();
+    let refused = world.gate.open(World::wish()).await.unwrap_err();
     assert!(matches!(refused, Refusal::SessionEnded { .. }), "{refused}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_session_ends_with_its_token() {
     let world = World::new().await;
-    let mut wish = world.wish();
+    let mut wish = World::wish();
     wish.agent.expires_at = countersign_core::log_time::LogTime(NOW_MS + 20_000);
     let mut opened = world.gate.open(wish).await.unwrap();
     let Signal::End(Refusal::SessionEnded { reason }) = signal(&mut opened.signals).await else {

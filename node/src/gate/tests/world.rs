@@ -119,7 +119,7 @@ impl World {
         self.apply(ResourceKind::Policy, "sample", &body).await;
     }
 
-    pub(super) fn wish(&self) -> SessionWish {
+    pub(super) fn wish() -> SessionWish {
         SessionWish {
             agent: agent(),
             target: orders(),
@@ -131,7 +131,7 @@ impl World {
     }
 
     pub(super) async fn open(&self) -> OpenedSession {
-        self.gate.open(self.wish()).await.unwrap()
+        self.gate.open(Self::wish()).await.unwrap()
     }
 
     pub(super) async fn judge(

@@ -55,9 +55,12 @@ fn sample() -> Whole {
     }
 }
 
+/// Changes one field.
+type Change = Box<dyn Fn(&mut Whole)>;
+
 #[test]
 fn each_field_changes_the_fingerprint() {
-    let changes: Vec<Box<dyn Fn(&mut Whole)>> = vec![
+    let changes: Vec<Change> = vec![
         Box::new(|_| {}),
         Box::new(|whole| whole.target.name = TargetName::parse("order").unwrap()),
         Box::new(|whole| whole.target.revision = Revision(5)),
@@ -110,10 +113,10 @@ fn bytes_cannot_move_from_one_field_into_the_next() {
         &|whole| (whole.agent.issuer, whole.agent.subject) = ("a".to_owned(), "bc".to_owned()),
     );
     differ(&|whole| whole.settings = vec![pair("a", "bc")], &|whole| {
-        whole.settings = vec![pair("ab", "c")]
+        whole.settings = vec![pair("ab", "c")];
     });
     differ(&|whole| (whole.settings, whole.text) = (vec![pair("a", "b")], Vec::new()), &|whole| {
-        (whole.settings, whole.text) = (Vec::new(), b"ab".to_vec())
+        (whole.settings, whole.text) = (Vec::new(), b"ab".to_vec());
     });
     differ(
         &|whole| whole.parameters = vec![parameter(Some(b"1")), parameter(Some(b"2"))],

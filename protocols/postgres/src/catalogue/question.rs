@@ -127,7 +127,7 @@ const POLICY_FUNCTION: &str = "SELECT 1 FROM pg_catalog.pg_policy y JOIN pg_cata
        AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_policy'::pg_catalog.regclass::pg_catalog.oid \
        AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid";
 
-/// An array of names as a constant; standard_conforming_strings is on, so that only quotes are special.
+/// An array of names as a constant; `standard_conforming_strings` is on, so that only quotes are special.
 fn array<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let quoted: Vec<String> =
         names.into_iter().map(|name| format!("'{}'", name.replace('\'', "''"))).collect();

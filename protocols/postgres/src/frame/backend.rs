@@ -2,9 +2,9 @@
 
 use super::{FrameError, Head};
 
-/// The longest message that is kept whole: RowDescription of 1,600 columns, or a long error.
+/// The longest message that is kept whole: `RowDescription` of 1,600 columns, or a long error.
 const MAX_WHOLE: usize = 1024 * 1024;
-/// The longest DataRow or CopyData; they are streamed, not kept.
+/// The longest `DataRow` or `CopyData`; they are streamed, not kept.
 const MAX_STREAMED: usize = 0x7fff_fffb;
 
 macro_rules! backend {

@@ -44,7 +44,7 @@ pub(crate) fn empty(kind: u8) -> Bytes {
 #[derive(Debug)]
 pub(crate) struct Field<'a>(pub(crate) u8, pub(crate) &'a str);
 
-/// Two texts: ParameterStatus.
+/// Two texts: `ParameterStatus`.
 pub(crate) fn text_pair(kind: u8, name: &str, value: &str) -> Bytes {
     message(kind, |out| {
         text(out, name.as_bytes());
@@ -52,12 +52,12 @@ pub(crate) fn text_pair(kind: u8, name: &str, value: &str) -> Bytes {
     })
 }
 
-/// ReadyForQuery.
+/// `ReadyForQuery`.
 pub(crate) fn ready(status: u8) -> Bytes {
     message(b'Z', |out| out.put_u8(status))
 }
 
-/// NegotiateProtocolVersion: only 3.0 is spoken, and none of `options` is known.
+/// `NegotiateProtocolVersion`: only 3.0 is spoken, and none of `options` is known.
 pub(crate) fn negotiate_version(options: &[String]) -> Bytes {
     message(b'v', |out| {
         out.put_i32(0);
@@ -68,7 +68,7 @@ pub(crate) fn negotiate_version(options: &[String]) -> Bytes {
     })
 }
 
-/// The StartupMessage of protocol 3.0.
+/// The `StartupMessage` of protocol 3.0.
 pub(crate) fn startup(parameters: &[(&str, &str)]) -> Bytes {
     counted(|out| {
         out.put_i32(196_608);
@@ -90,7 +90,9 @@ pub(crate) fn parse(name: &str, statement: &[u8], type_oids: &[u32]) -> Bytes {
         text(out, name.as_bytes());
         text(out, statement);
         count(out, type_oids.len());
-        type_oids.iter().for_each(|oid| out.put_u32(*oid));
+        for oid in type_oids {
+            out.put_u32(*oid);
+        }
     })
 }
 

@@ -9,9 +9,9 @@ const MAX_TEXT: usize = 1024 * 1024 + 64 * 1024;
 const MAX_BIND: usize = 4 * 1024 * 1024;
 /// The longest message that only carries names and small numbers.
 const MAX_NAMED: usize = 1024;
-/// The longest reason of a CopyFail.
+/// The longest reason of a `CopyFail`.
 const MAX_COPY_FAIL: usize = 16 * 1024;
-/// The longest CopyData; PostgreSQL's own limit (`PQ_LARGE_MESSAGE_LIMIT`). It is streamed, not kept.
+/// The longest `CopyData`; PostgreSQL's own limit (`PQ_LARGE_MESSAGE_LIMIT`). It is streamed, not kept.
 const MAX_COPY_DATA: usize = 0x3fff_ffff;
 /// The longest password: the longest token that was seen to pass every driver is 60,000 bytes.
 const MAX_PASSWORD: usize = 64 * 1024;

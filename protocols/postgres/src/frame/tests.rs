@@ -1,1 +1,1 @@
-//! Tests.
+//! Tests of reading and writing messages: their limits, and bytes that are cut anywhere.

@@ -127,7 +127,7 @@ impl Session {
         self.writer.say(Masker::own(complaint.encode(Severity::Error)));
     }
 
-    /// Says ReadyForQuery with the status that agent and target agree on.
+    /// Says `ReadyForQuery` with the status that agent and target agree on.
     pub(super) fn ready(&mut self) {
         self.flow = Flow::Ready;
         self.writer.say(Masker::own(frame::ready(self.block.status())));

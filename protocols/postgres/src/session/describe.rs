@@ -68,7 +68,7 @@ impl Session {
     }
 }
 
-/// A RowDescription with the formats of a portal in place of the statement's, which are all text. `None` when it is not
+/// A `RowDescription` with the formats of a portal in place of the statement's, which are all text. `None` when it is not
 /// what the protocol says.
 pub(super) fn with_formats(body: &Bytes, formats: &[u16]) -> Option<Bytes> {
     /// Table, column, type, length and modifier of a field, in front of its format.

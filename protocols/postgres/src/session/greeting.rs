@@ -15,7 +15,7 @@ use countersign_core::gate::CancelKey;
 const ASSUMED_VERSION: &str = "15.0";
 
 impl Session {
-    /// AuthenticationOk, ParameterStatus, BackendKeyData, notices. Never a notice before AuthenticationOk: libpq aborts.
+    /// `AuthenticationOk`, `ParameterStatus`, `BackendKeyData`, notices. Never a notice before `AuthenticationOk`: libpq aborts.
     pub(super) fn greet(&mut self, key: CancelKey) {
         self.writer.say(Masker::own(frame::message(b'R', |out| out.put_i32(0))));
         for (name, value) in self.assumed() {

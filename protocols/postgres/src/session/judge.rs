@@ -118,7 +118,7 @@ impl Session {
         fact: Fact,
     ) -> Option<String> {
         match (question, fact) {
-            (_, Fact::Absent) => None,
+            (_, Fact::Absent) | (Question::Relation(..), Fact::Present) => None,
             (Question::Relation(_, name), Fact::Relation { schema, kind }) => match kind {
                 RelationKind::Plain => None,
                 RelationKind::View(_)
@@ -161,7 +161,6 @@ impl Session {
                 );
                 None
             }
-            (Question::Relation(..), Fact::Present) => None,
         }
     }
 

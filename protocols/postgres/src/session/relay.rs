@@ -1,5 +1,5 @@
 //! The answer of an operation, from the target to the agent, as it comes. Rows and COPY data pass in pieces; what answers
-//! messages that the gateway has already answered (ParseComplete, BindComplete) is taken out.
+//! messages that the gateway has already answered (`ParseComplete`, `BindComplete`) is taken out.
 
 use super::{
     End, Session, Stop,
@@ -17,7 +17,7 @@ use bytes::{BufMut, Bytes};
 /// What ends the answer of an operation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Until {
-    /// ReadyForQuery: a simple Query may be several statements.
+    /// `ReadyForQuery`: a simple Query may be several statements.
     Ready,
     /// The end of one Execute.
     Command,
@@ -224,7 +224,7 @@ impl Session {
         }
     }
 
-    /// A preparation that stood alone is followed by the ReadyForQuery of its Sync.
+    /// A preparation that stood alone is followed by the `ReadyForQuery` of its Sync.
     async fn end_preparation(&mut self) -> Result<(), End> {
         if self.block == Block::Idle { self.until_ready().await } else { Ok(()) }
     }

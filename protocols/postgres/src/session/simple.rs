@@ -1,4 +1,4 @@
-//! The simple query protocol: one Query, one ReadyForQuery, always.
+//! The simple query protocol: one Query, one `ReadyForQuery`, always.
 
 use super::{End, Session, Stop, operate::Form};
 use crate::{

@@ -156,7 +156,7 @@ impl Session {
         self.hand_over_asides()
     }
 
-    /// Takes everything up to the ReadyForQuery of a Sync that was sent.
+    /// Takes everything up to the `ReadyForQuery` of a Sync that was sent.
     pub(super) async fn until_ready(&mut self) -> Result<(), End> {
         let status = self.upstream()?.until_ready().await.map_err(End::TargetLost)?;
         self.set_block(status);
@@ -164,6 +164,7 @@ impl Session {
     }
 
     /// Ends the transaction of a pipeline; what goes wrong at its commit is said to the agent.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "`aside` names every kind, and refuses what is out of turn")]
     pub(super) async fn end_pipeline(&mut self) -> Result<(), End> {
         let upstream = self.upstream()?;
         upstream.writer.queue(&crate::frame::sync());

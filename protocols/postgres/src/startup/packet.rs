@@ -1,4 +1,4 @@
-//! The packets without a type byte that open a connection ("StartupMessage", "SSLRequest", "CancelRequest").
+//! The packets without a type byte that open a connection (`StartupMessage`, `SSLRequest`, `CancelRequest`).
 
 use crate::frame::{Body, FrameError};
 use bytes::{Bytes, BytesMut};

@@ -50,7 +50,7 @@ fn what_the_target_has_parsed_is_closed_there_once() {
     assert!(names.take_stale().is_empty(), "the target never saw it");
     names.confirm(&statement);
     assert!(!names.is_confirmed(&statement));
-    assert_eq!(names.take_stale(), [statement.name.clone()]);
+    assert_eq!(names.take_stale(), std::slice::from_ref(&statement.name));
     assert!(names.take_stale().is_empty());
 }
 

@@ -123,7 +123,7 @@ pub(crate) fn kinds(messages: &[Message]) -> String {
     messages.iter().map(|message| message.kind).filter(|kind| *kind != 'S').collect()
 }
 
-/// The status of the last message, a ReadyForQuery.
+/// The status of the last message, a `ReadyForQuery`.
 pub(crate) fn status(messages: &[Message]) -> char {
     messages.last().map_or('?', |message| message.body[0] as char)
 }

@@ -2,7 +2,7 @@
 
 use super::{
     agent::{Agent, error, execute, kinds, status},
-    place::Place,
+    place::{Listens, Place},
 };
 use crate::frame;
 

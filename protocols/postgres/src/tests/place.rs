@@ -40,12 +40,18 @@ CREATE VIEW public.bad_view AS SELECT public.burn() AS id;
 CREATE FUNCTION public.upper(t varchar) RETURNS text LANGUAGE sql AS 'DELETE FROM accounts RETURNING name';
 ";
 
+/// What is at the address of the target.
+#[derive(PartialEq)]
+pub(crate) enum Listens {
+    Postgres,
+    Nothing,
+}
+
 pub(crate) struct Place {
     pub(crate) gate: Arc<TestGate>,
     pub(crate) address: SocketAddr,
     pub(crate) client_tls: Arc<ClientConfig>,
     pub(crate) folder: TempDir,
-    pub(crate) shutdown: CancellationToken,
     postgres: Option<PathBuf>,
 }
 
@@ -61,17 +67,17 @@ impl Targets for OneTarget {
 impl Place {
     /// The adapter before a fresh PostgreSQL.
     pub(crate) async fn with_postgres() -> Self {
-        Self::with(true, |_| {}).await
+        Self::with(Listens::Postgres, |_| {}).await
     }
 
     /// The adapter before a target that nothing listens at: dialling it fails.
     pub(crate) async fn without_target() -> Self {
-        Self::with(false, |_| {}).await
+        Self::with(Listens::Nothing, |_| {}).await
     }
 
-    pub(crate) async fn with(postgres: bool, change: impl FnOnce(&mut PostgresTarget)) -> Self {
+    pub(crate) async fn with(listens: Listens, change: impl FnOnce(&mut PostgresTarget)) -> Self {
         let folder = tempfile::Builder::new().prefix("cs").tempdir_in("/tmp").unwrap();
-        let data = postgres.then(|| start(folder.path()));
+        let data = (listens == Listens::Postgres).then(|| start(folder.path()));
         let key = folder.path().join("password");
         std::fs::write(&key, "sesame\n").unwrap();
         let role = |user: &str, password: Option<&Path>, is_default| TargetRole {

@@ -84,6 +84,7 @@ impl Talk {
         Ok((kind, self.reader.whole(head).await?))
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else a target sends here ends the session: fail closed")]
     async fn authenticate(&mut self, password: Option<&Secret>) -> Result<(), DialError> {
         let mut proof = Proof::NotAsked;
         loop {
@@ -155,7 +156,8 @@ impl Talk {
         Ok(Proof::Begun(scram))
     }
 
-    /// Everything up to the first ReadyForQuery.
+    /// Everything up to the first `ReadyForQuery`.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else a target sends here ends the session: fail closed")]
     async fn settle(mut self, target: &Arc<PostgresTarget>) -> Result<Upstream, DialError> {
         let mut cancel = TargetCancel { target: Arc::clone(target), process: 0, secret: 0 };
         let mut reported = Vec::new();
@@ -194,7 +196,7 @@ impl Talk {
     }
 }
 
-/// A ParameterStatus.
+/// A `ParameterStatus`.
 pub(crate) fn read_status(body: Bytes) -> Result<(String, String), FrameError> {
     let mut body = Body::new("ParameterStatus", body);
     let status = (body.text()?, body.text()?);
@@ -202,7 +204,7 @@ pub(crate) fn read_status(body: Bytes) -> Result<(String, String), FrameError> {
     Ok(status)
 }
 
-/// The SQLSTATE of an ErrorResponse; empty when it has none (CVE-2026-6666).
+/// The SQLSTATE of an `ErrorResponse`; empty when it has none (CVE-2026-6666).
 pub(crate) fn error_code(body: Bytes) -> String {
     let mut body = Body::new("ErrorResponse", body);
     while let Ok(field) = body.byte() {

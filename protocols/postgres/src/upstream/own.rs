@@ -91,7 +91,7 @@ impl Upstream {
         self.resynchronise().await
     }
 
-    /// Sends Sync and drops everything up to the ReadyForQuery; returns its status.
+    /// Sends Sync and drops everything up to the `ReadyForQuery`; returns its status.
     pub(crate) async fn resynchronise(&mut self) -> Result<u8, FrameError> {
         self.writer.queue(&frame::sync());
         self.writer.flush().await?;
@@ -144,7 +144,7 @@ impl Upstream {
     }
 }
 
-/// The status of a ReadyForQuery.
+/// The status of a `ReadyForQuery`.
 pub(crate) fn read_ready(body: Bytes) -> Result<u8, FrameError> {
     let mut body = Body::new("ReadyForQuery", body);
     let status = body.byte()?;

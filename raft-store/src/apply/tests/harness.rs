@@ -116,7 +116,7 @@ impl Replica {
             crate::state::get(&self.state, &key_space::node(node)).unwrap().unwrap();
         match record.state {
             NodeState::Started(start) => start.incarnation,
-            other => panic!("{other:?}"),
+            other @ (NodeState::Admitted | NodeState::Removed { .. }) => panic!("{other:?}"),
         }
     }
 

@@ -20,6 +20,8 @@ use crate::raft_types::{Member, NodeId};
 
 /// Everything here happens within this, also on a busy machine.
 pub(super) const SOON: Duration = Duration::from_secs(40);
+/// Several elections.
+const LONG_ENOUGH: Duration = Duration::from_secs(3);
 
 pub(super) struct Authority {
     certificate: String,
@@ -177,7 +179,20 @@ impl Cluster {
             if let Some(found) = check() {
                 return found;
             }
-            assert!(begin.elapsed() < SOON, "never happened: {what}");
+            assert!(
+                begin.elapsed() < SOON,
+                "never happened: {what}; nodes that run: {:?}",
+                self.nodes.keys()
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Looks for as long as a broken rule would need to show.
+    pub(super) fn stays(&self, what: &str, mut check: impl FnMut() -> bool) {
+        let begin = Instant::now();
+        while begin.elapsed() < LONG_ENOUGH {
+            assert!(check(), "no longer: {what}; nodes that run: {:?}", self.nodes.keys());
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -213,7 +228,7 @@ impl Cluster {
         within: Duration,
     ) -> Result<Committed, ProposeError> {
         let engine = self.engine(node);
-        let deadline = tokio::time::Instant::now() + within;
+        let deadline = Instant::now() + within;
         self.test.block_on(engine.propose(set(key, key), deadline))
     }
 

@@ -50,7 +50,7 @@ fn commands_in_flight_survive_a_change_of_leader() {
         })
         .collect();
     drop(engine);
-    std::thread::sleep(Duration::from_millis(200));
+    cluster.until("the first commands", || cluster.has(follower, "k5").then_some(()));
     cluster.kill(leader);
     for (number, call) in calls.into_iter().enumerate() {
         let committed = cluster.test.block_on(call).unwrap();
