@@ -99,6 +99,17 @@ finish() {
 # The binaries first, in the one invocation whose features the tests share: the tests start them as processes.
 build() { cargo build --workspace --all-targets --locked; }
 
+# The counter-proof: a node whose gate asks nobody and records nothing must be found.
+broken_gate_is_found() {
+  local log="$LOGS/broken"
+  cargo build --workspace --locked --features countersign-node/broken-gate --bin countersign-broken || return 1
+  if "$CS_BIN/countersign-chaos" run --minutes 1 --node-binary "$CS_BIN/countersign-broken" >"$log" 2>&1; then
+    cs_say "a broken gate was not found"
+    return 1
+  fi
+  grep -E '^ *no_forward_without_(intent|approval) +[0-9]+ violation' "$log" || { tail -20 "$log"; return 1; }
+}
+
 prepare
 if [ $# -gt 0 ]; then
   build
@@ -115,5 +126,6 @@ stage providers one_provider
 tests
 if [ "${CS_CHAOS_MINUTES:-1}" != 0 ]; then
   stage chaos "$CS_BIN/countersign-chaos" run --minutes "${CS_CHAOS_MINUTES:-1}"
+  stage counter-proof broken_gate_is_found
 fi
 finish

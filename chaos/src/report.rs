@@ -6,6 +6,9 @@ use crate::{
 };
 use std::fmt::Write;
 
+/// How many counter-examples of one invariant are told; the rest are counted.
+const STORIES: usize = 5;
+
 /// The report.
 pub fn report(history: &History, violations: &[Violation], reproduce: &str) -> String {
     let mut text = String::new();
@@ -39,8 +42,15 @@ pub fn report(history: &History, violations: &[Violation], reproduce: &str) -> S
         let verdict = if found == 0 { "holds".to_owned() } else { format!("{found} violation(s)") };
         writeln!(text, "{:>28}  {verdict}", invariant.name).ok();
     }
-    for violation in violations {
-        writeln!(text, "\n{}: {}", violation.invariant, violation.story).ok();
+    for invariant in ALL {
+        let found = violations.iter().filter(|violation| violation.invariant == invariant.name);
+        for violation in found.clone().take(STORIES) {
+            writeln!(text, "\n{}: {}", violation.invariant, violation.story).ok();
+        }
+        let more = found.count().saturating_sub(STORIES);
+        if more > 0 {
+            writeln!(text, "\n{}: and {more} more", invariant.name).ok();
+        }
     }
     if !violations.is_empty() {
         writeln!(text, "\nreproduce with: {reproduce}").ok();

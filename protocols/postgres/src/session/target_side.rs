@@ -164,7 +164,10 @@ impl Session {
     }
 
     /// Ends the transaction of a pipeline; what goes wrong at its commit is said to the agent.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "`aside` names every kind, and refuses what is out of turn")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "`aside` names every kind, and refuses what is out of turn"
+    )]
     pub(super) async fn end_pipeline(&mut self) -> Result<(), End> {
         let upstream = self.upstream()?;
         upstream.writer.queue(&crate::frame::sync());

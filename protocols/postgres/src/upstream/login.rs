@@ -84,7 +84,10 @@ impl Talk {
         Ok((kind, self.reader.whole(head).await?))
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else a target sends here ends the session: fail closed")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "whatever else a target sends here ends the session: fail closed"
+    )]
     async fn authenticate(&mut self, password: Option<&Secret>) -> Result<(), DialError> {
         let mut proof = Proof::NotAsked;
         loop {
@@ -157,7 +160,10 @@ impl Talk {
     }
 
     /// Everything up to the first `ReadyForQuery`.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else a target sends here ends the session: fail closed")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "whatever else a target sends here ends the session: fail closed"
+    )]
     async fn settle(mut self, target: &Arc<PostgresTarget>) -> Result<Upstream, DialError> {
         let mut cancel = TargetCancel { target: Arc::clone(target), process: 0, secret: 0 };
         let mut reported = Vec::new();
