@@ -61,7 +61,7 @@ prepare() {
   cs_own_build
   step "Building the node and countersignctl (the first time: RocksDB and PostgreSQL's grammar too, some minutes)"
   local began=$SECONDS
-  cargo build --locked --package countersign-node --package countersign-admin --bins
+  cargo build --locked --workspace --bins
   say "built in $((SECONDS - began)) s"
 }
 

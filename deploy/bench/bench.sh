@@ -93,7 +93,7 @@ etcds() {
 cs_packages postgresql postgresql-client postgresql-contrib python3 openssl procps util-linux || true
 cs_toolchain
 cs_own_build
-cargo build --locked --quiet --package countersign-node --package countersign-admin --bins
+cargo build --locked --quiet --workspace --bins
 cs_say "preparing: PostgreSQL with pgbench's tables (scale $SCALE) and $STREAM_MB MB of rows, three nodes"
 postgres
 "$CTL" dev --dir "$PLACE/dev" up --nodes 3 --postgres "$CS_POSTGRES_URL" >"$PLACE/up.log" 2>&1 \
