@@ -1,6 +1,6 @@
 //! `countersignctl`, the command line of Countersign. It speaks to any node over the HTTP API and decides nothing itself.
 //!
-//! [`cli`] is the grammar of the command line; each group of commands has a file of its name. Tables are for people,
+//! `cli` is the grammar of the command line; each group of commands has a file of its name. Tables are for people,
 //! `-o json` and `-o yaml` for scripts: stdout carries only what was asked for, everything else goes to stderr.
 
 mod audit;
