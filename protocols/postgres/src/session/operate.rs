@@ -1,6 +1,6 @@
 //! One operation, from what it means to its outcome: looked up, judged, held, admitted, fenced, forwarded, settled.
 
-use super::{End, Link, Session, Stop, describe::Described, relay::{Told, Until}};
+use super::{End, Link, Session, Stop, describe::{Described, ask_to_describe}, relay::{Told, Until}};
 use crate::{
     classify::{Classified, Fence},
     error::{Complaint, SqlState},
@@ -64,6 +64,9 @@ impl Session {
         if understood.fence == Fence::ReadOnly {
             self.check_catalogue(classified, &mut understood).await?;
             self.check_state(&understood, &form)?;
+        }
+        if matches!(form, Form::Prepare { .. }) {
+            ask_to_describe(&mut understood);
         }
         let operation = Arc::new(self.operation(&understood, text, &form));
         let gate = Arc::clone(&self.around.gate);
