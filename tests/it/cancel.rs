@@ -1,9 +1,21 @@
 //! A `CancelRequest` reaches the session through any node: it withdraws what is held and cancels what runs.
 
-use countersign_tests::{agent::sqlstate, api::at, cluster::Cluster};
+use countersign_tests::{
+    agent::{Login, sqlstate},
+    api::at,
+    cluster::Cluster,
+};
 use std::time::Duration;
 use tokio::{net::TcpStream, time::timeout};
-use tokio_postgres::NoTls;
+use tokio_postgres::{CancelToken, tls::MakeTlsConnect};
+
+/// Sends the cancel through another node, over TLS as the session itself: the driver would not do it in clear.
+async fn cancel(key: &CancelToken, through: &Login) {
+    let stream = TcpStream::connect((through.host.as_str(), through.port)).await.unwrap();
+    let mut tls = through.tls().unwrap();
+    let tls = MakeTlsConnect::<TcpStream>::make_tls_connect(&mut tls, &through.host).unwrap();
+    key.cancel_query_raw(stream, tls).await.unwrap();
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancel_at_another_node_withdraws_the_hold() {
@@ -18,8 +30,7 @@ async fn a_cancel_at_another_node_withdraws_the_hold() {
     let hold = reviewer.pending("WHERE id = 71").await.unwrap();
 
     let third = cluster.login(3).unwrap();
-    let stream = TcpStream::connect((third.host.as_str(), third.port)).await.unwrap();
-    key.cancel_query_raw(stream, NoTls).await.unwrap();
+    cancel(&key, &third).await;
     let (refused, client) = timeout(Duration::from_secs(10), waiting).await.unwrap().unwrap();
     // 57014: query_canceled, as the target says it.
     assert_eq!(sqlstate(&refused.unwrap_err()), "57014");
@@ -45,8 +56,7 @@ async fn a_cancel_at_another_node_ends_what_runs_at_the_target() {
     cluster.postgres.until_number(running, 1, Duration::from_secs(20)).await.unwrap();
 
     let first = cluster.login(1).unwrap();
-    let stream = TcpStream::connect((first.host.as_str(), first.port)).await.unwrap();
-    key.cancel_query_raw(stream, NoTls).await.unwrap();
+    cancel(&key, &first).await;
     let refused = timeout(Duration::from_secs(20), waiting).await.unwrap().unwrap().unwrap_err();
     assert_eq!(sqlstate(&refused), "57014", "{refused:?}");
     cluster.postgres.until_number(running, 0, Duration::from_secs(20)).await.unwrap();

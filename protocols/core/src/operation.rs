@@ -89,6 +89,8 @@ actions! {
     PostgresCursor = "postgres:cursor",
     /// Uses SQL-level prepared statements.
     PostgresPrepare = "postgres:prepare",
+    /// Has a statement parsed and its parameters and columns said; nothing of it is executed.
+    PostgresDescribe = "postgres:describe",
     /// Explains a statement.
     PostgresExplain = "postgres:explain",
     /// Uses the notification channels.

@@ -62,9 +62,21 @@ pub(crate) async fn admit(
     let (reader, writer) = tokio::io::split(stream);
     let (mut reader, mut writer) = (FrameReader::new(reader), AgentWriter::new(writer));
     let asked = timeout(PASSWORD_DEADLINE, password(&mut reader, &mut writer)).await;
-    let token = asked.map_err(|_| CredentialError::Late)??;
-    let opened = timeout(IDENTIFY_DEADLINE, open(token, &startup, source, gate, targets)).await;
-    match opened.unwrap_or(Err(Refusal::Overloaded { limit: "identify_deadline" })) {
+    let opened = match asked.map_err(|_| CredentialError::Late)? {
+        Ok(token) => {
+            let opened =
+                timeout(IDENTIFY_DEADLINE, open(token, &startup, source, gate, targets)).await;
+            opened.unwrap_or(Err(Refusal::Overloaded { limit: "identify_deadline" }))
+        }
+        Err(error @ (FrameError::Closed | FrameError::Io(_))) => return Err(error.into()),
+        // No password that could be one. That it was too long, or something else, is told to nobody.
+        Err(
+            FrameError::UnknownType { .. }
+            | FrameError::Length { .. }
+            | FrameError::Malformed { .. },
+        ) => Err(Refusal::NotIdentified),
+    };
+    match opened {
         Ok(Open { opened, target, role, database }) => {
             Ok(Admitted { reader, writer, opened, target, role, database, startup })
         }
@@ -72,19 +84,21 @@ pub(crate) async fn admit(
             let complaint = Complaint::from(&refusal).encode(Severity::Fatal);
             writer.say(MaskPlan::own_words(complaint));
             // The agent that went away needs no answer.
-            drop(timeout(PASSWORD_DEADLINE, writer.close()).await);
+            if let Ok(Ok(())) = timeout(PASSWORD_DEADLINE, writer.close()).await {
+                reader.drain().await;
+            }
             Err(CredentialError::Refused(refusal))
         }
     }
 }
 
-async fn password(reader: &mut Reader, writer: &mut Writer) -> Result<Secret, CredentialError> {
+async fn password(reader: &mut Reader, writer: &mut Writer) -> Result<Secret, FrameError> {
     // AuthenticationCleartextPassword
     writer.say(MaskPlan::own_words(message(b'R', |out| out.put_i32(3))));
     writer.flush().await?;
     let head = reader.head().await?;
     if FrontendKind::of(head)? != FrontendKind::Password {
-        return Err(FrameError::UnknownType { kind: head.kind }.into());
+        return Err(FrameError::UnknownType { kind: head.kind });
     }
     let body = reader.whole(head).await?;
     Ok(Secret::new(read_text(body)?.to_vec()))

@@ -17,6 +17,7 @@ mod relay;
 mod simple;
 mod target_side;
 mod text_reader;
+mod value;
 
 pub(crate) use text_reader::TextReader;
 

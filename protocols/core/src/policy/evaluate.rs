@@ -172,6 +172,7 @@ const fn default_audit(action: Action) -> AuditLevel {
         Action::PostgresRead
         | Action::PostgresShow
         | Action::PostgresTransaction
+        | Action::PostgresDescribe
         | Action::PostgresExplain => AuditLevel::BeforeReply,
         Action::PostgresWrite
         | Action::PostgresDdl

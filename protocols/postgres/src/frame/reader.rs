@@ -3,10 +3,18 @@
 
 use super::{CHUNK, FrameError};
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use std::time::Duration;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt},
+    time::timeout,
+};
 
 /// Type byte and length.
 const HEAD: usize = 5;
+/// What is read and dropped of a peer that was told the last words, at most, in bytes.
+const MOST_DRAINED: usize = 64 * 1024 * 1024;
+/// How long such a peer may take to close.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
 
 /// The head of the message that comes next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -94,6 +102,22 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         drop(self.begin(head));
         while self.chunk().await?.is_some() {}
         Ok(())
+    }
+
+    /// Reads and drops what the peer still sends, until it closes or a limit is reached. A socket that is closed with
+    /// unread bytes is reset, and with it what the peer was told last (RFC 9293, section 3.6.1): call this behind the
+    /// last words.
+    pub(crate) async fn drain(&mut self) {
+        let all = async {
+            for _ in 0..MOST_DRAINED / CHUNK {
+                self.buffer.clear();
+                if self.fill().await.is_err() {
+                    return;
+                }
+            }
+        };
+        // A peer that goes on for longer does without the last words.
+        drop(timeout(DRAIN_DEADLINE, all).await);
     }
 
     /// Whether a message of type `kind` is among the messages that have arrived whole.

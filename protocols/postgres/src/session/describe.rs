@@ -1,11 +1,11 @@
 //! Describe without an Execute behind it: a preparation. The target parses the statement and says its parameters and
 //! columns; nothing is executed, so nothing of it needs a reviewer, but it is an operation with an intent of its own.
-//! A plain read is prepared by the right to read; anything else by the right `postgres:prepare`.
+//! A plain read is prepared by the right to read; anything else by the right `postgres:describe`, which is for nothing
+//! but this. What is executed later, by SQL's EXECUTE too, is an operation of its own.
 //! A portal is described from its statement: binding it would plan it, and planning can run functions.
 
 use super::{Session, Stop, extended::name_error, operate::Form};
 use crate::{
-    classify::Fence,
     frame::{self, StatementOrPortal},
     mask::Masker,
     state::Prepared,
@@ -58,13 +58,19 @@ impl Session {
         }
         let classified = Arc::clone(&statement.classified);
         let mut understood = Understood::of(&classified, &self.target);
-        if understood.fence != Fence::ReadOnly {
-            let prepare = Demand { action: Action::PostgresPrepare, resource: Resource::Target };
-            understood.demands = BTreeSet::from([prepare]);
-        }
         understood.summary = format!("preparation, without execution, of {}", understood.summary);
         let text = Arc::clone(&statement.text);
         self.operate(&classified, understood, text, Form::Prepare { statement, described }).await
+    }
+}
+
+/// A preparation executes nothing: unless it is that of a plain read, it asks for the right to describe and for no other.
+pub(super) fn ask_to_describe(understood: &mut Understood) {
+    let reads =
+        |demand: &Demand| matches!(demand.action, Action::PostgresRead | Action::PostgresShow);
+    if !understood.demands.iter().all(reads) {
+        let describe = Demand { action: Action::PostgresDescribe, resource: Resource::Target };
+        understood.demands = BTreeSet::from([describe]);
     }
 }
 

@@ -37,6 +37,7 @@ impl Session {
                 (Some(complaint), CloseReason::Target)
             }
         };
+        let told = complaint.is_some();
         if let Some(complaint) = complaint
             && self.writer.is_between_messages()
         {
@@ -49,6 +50,12 @@ impl Session {
             drop(timeout(LAST_WORDS, upstream.writer.flush()).await);
         }
         self.around.gate.close(self.opened.id(), reason).await;
+        if told {
+            tokio::select! {
+                () = self.reader.drain() => {}
+                () = self.around.shutdown.cancelled() => {}
+            }
+        }
     }
 
     /// What was under way is stopped as far as the target lets it, and recorded as what it is: unknown.

@@ -2,7 +2,7 @@
 //! when an operation with it was admitted. A Describe waits for the message behind it: in front of its Execute it is a part
 //! of that operation, alone it is a preparation.
 
-use super::{End, Session, Stop, operate::Form};
+use super::{End, Session, Stop, operate::Form, value::parameter};
 use crate::{
     error::{Complaint, SqlState},
     frame::{
@@ -14,7 +14,6 @@ use crate::{
     understood::Understood,
 };
 use bytes::Bytes;
-use countersign_core::operation::Parameter;
 use std::sync::Arc;
 
 impl Session {
@@ -86,11 +85,20 @@ impl Session {
         let BindBody { portal, statement, formats, values, result_formats } = body;
         let statement = Arc::clone(self.names.statement(&statement).map_err(name_error)?);
         let oids = statement.type_oids.iter().copied().chain(std::iter::repeat(0));
+        let said = statement
+            .described
+            .get()
+            .into_iter()
+            .flatten()
+            .copied()
+            .map(Some)
+            .chain(std::iter::repeat(None));
         let parameters = formats
             .into_iter()
             .zip(oids)
+            .zip(said)
             .zip(values)
-            .map(|((format, type_oid), value)| parameter(format, type_oid, value))
+            .map(|(((format, type_oid), said), value)| parameter(format, type_oid, said, value))
             .collect();
         let bound = Portal { statement, parameters, result_formats, place: PortalPlace::Here };
         self.names.bind(portal, bound).map_err(name_error)?;
@@ -156,40 +164,6 @@ impl Session {
             }
         }
     }
-}
-
-/// A bound value, with what a reviewer reads of it.
-fn parameter(format: u16, type_oid: u32, value: Option<Bytes>) -> Parameter {
-    let shown = match (&value, format) {
-        (None, _) => "NULL".to_owned(),
-        (Some(value), 0) => match std::str::from_utf8(value) {
-            Ok(text) => text.to_owned(),
-            Err(_) => hexadecimal(value),
-        },
-        (Some(value), _) => binary(type_oid, value),
-    };
-    Parameter { format, type_oid, value: value.map(|value| value.to_vec()), shown }
-}
-
-/// A binary value of the few types whose bytes are plain; others are shown as they are.
-fn binary(type_oid: u32, value: &[u8]) -> String {
-    let whole = match (type_oid, value) {
-        (16, [0]) => Some("false".to_owned()),
-        (16, [1]) => Some("true".to_owned()),
-        (21, [a, b]) => Some(i16::from_be_bytes([*a, *b]).to_string()),
-        (23, [a, b, c, d]) => Some(i32::from_be_bytes([*a, *b, *c, *d]).to_string()),
-        (20, eight) => eight
-            .first_chunk::<8>()
-            .filter(|_| eight.len() == 8)
-            .map(|all| i64::from_be_bytes(*all).to_string()),
-        (25 | 1043 | 1042 | 19 | 114, text) => std::str::from_utf8(text).ok().map(str::to_owned),
-        _ => None,
-    };
-    whole.unwrap_or_else(|| hexadecimal(value))
-}
-
-fn hexadecimal(value: &[u8]) -> String {
-    value.iter().fold("\\x".to_owned(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 pub(super) fn name_error(error: NameError) -> Stop {

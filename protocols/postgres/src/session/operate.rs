@@ -2,7 +2,7 @@
 
 use super::{
     End, Link, Session, Stop,
-    describe::Described,
+    describe::{Described, ask_to_describe},
     relay::{Told, Until},
 };
 use crate::{
@@ -68,6 +68,9 @@ impl Session {
         if understood.fence == Fence::ReadOnly {
             self.check_catalogue(classified, &mut understood).await?;
             self.check_state(&understood, &form)?;
+        }
+        if matches!(form, Form::Prepare { .. }) {
+            ask_to_describe(&mut understood);
         }
         let operation = Arc::new(self.operation(&understood, text, &form));
         let gate = Arc::clone(&self.around.gate);

@@ -177,7 +177,10 @@ impl Session {
                 self.end_preparation().await?;
                 Ok(Step::Done)
             }
-            BackendKind::ParameterDescription if is_portal(form) => Ok(Step::More),
+            BackendKind::ParameterDescription if until == Until::Described => {
+                self.say_parameters(form, head, body)?;
+                Ok(Step::More)
+            }
             BackendKind::RowDescription
             | BackendKind::NoData
             | BackendKind::ParameterDescription
@@ -244,6 +247,17 @@ impl Session {
         Ok(())
     }
 
+    /// The types of the parameters; whoever asked for a portal did not ask for them.
+    fn say_parameters(&mut self, form: &Form, head: Head, body: Bytes) -> Result<(), End> {
+        let Form::Prepare { statement, described } = form else { return Err(violation()) };
+        let types = read_parameter_types(body.clone()).map_err(End::TargetLost)?;
+        statement.described.get_or_init(|| types);
+        if matches!(described, Described::Statement) {
+            self.say(head, body);
+        }
+        Ok(())
+    }
+
     /// Says a whole message of the target's.
     pub(super) fn say(&mut self, head: Head, body: Bytes) {
         if let Some(account) = &mut self.in_flight {
@@ -291,8 +305,11 @@ impl Session {
     }
 }
 
-fn is_portal(form: &Form) -> bool {
-    matches!(form, Form::Prepare { described: Described::Portal(_), .. })
+fn read_parameter_types(body: Bytes) -> Result<Vec<u32>, FrameError> {
+    let mut body = Body::new("ParameterDescription", body);
+    let types = (0..body.short()?).map(|_| body.oid()).collect::<Result<_, _>>()?;
+    body.end()?;
+    Ok(types)
 }
 
 /// The target said what has no place here.

@@ -5,7 +5,7 @@ use crate::classify::Classified;
 use countersign_core::operation::Parameter;
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 /// The longest name, as in PostgreSQL (`NAMEDATALEN` - 1); a longer one would be cut there.
@@ -22,6 +22,8 @@ pub(crate) struct Prepared {
     pub(crate) name: String,
     pub(crate) text: Arc<[u8]>,
     pub(crate) type_oids: Vec<u32>,
+    /// The types that the target said its parameters have, once it was asked. They only serve to show values to people.
+    pub(crate) described: OnceLock<Vec<u32>>,
     pub(crate) classified: Arc<Classified>,
 }
 
@@ -97,7 +99,13 @@ impl Names {
         if self.statements.len() >= MAX_STATEMENTS {
             return Err(NameError::TooMany);
         }
-        let prepared = Prepared { name: self.fresh('s'), text, type_oids, classified };
+        let prepared = Prepared {
+            name: self.fresh('s'),
+            text,
+            type_oids,
+            described: OnceLock::new(),
+            classified,
+        };
         self.statements.insert(name, Arc::new(prepared));
         Ok(())
     }

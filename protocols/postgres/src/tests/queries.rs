@@ -2,10 +2,11 @@
 
 use super::{
     agent::{Agent, error, execute, kinds, status},
+    gate::Decision,
     place::Place,
 };
 use crate::frame;
-use countersign_core::record::Outcome;
+use countersign_core::{id::HoldId, record::Outcome, refusal::Refusal};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_allowed_read_passes_in_both_protocols() {
@@ -38,6 +39,20 @@ async fn an_allowed_read_passes_in_both_protocols() {
     let answer = agent.until_ready().await;
     assert_eq!((kinds(&answer).as_str(), status(&answer)), ("1tnZ", 'I'), "{answer:?}");
     assert_eq!(place.gate.hold_count(), 0);
+    assert_eq!(place.truth("SELECT count(*) FROM accounts"), "10");
+
+    // The right to describe is no right to execute, whatever name SQL calls the statement by.
+    for (n, text) in ["EXECUTE cs_s2(1)", "EXECUTE mine(1)", "PREPARE p AS DELETE FROM accounts"]
+        .iter()
+        .enumerate()
+    {
+        agent.send(&frame::query(text.as_bytes())).await;
+        let hold = place.gate.hold(n).await;
+        hold.decide.send_replace(Decision::Refuse(Refusal::Withdrawn {
+            hold: HoldId::from_bytes([1; 16]),
+        }));
+        assert_eq!(error(&agent.until_ready().await), "57014", "{text}");
+    }
     assert_eq!(place.truth("SELECT count(*) FROM accounts"), "10");
 
     // An error of the target's, and the session goes on.
