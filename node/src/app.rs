@@ -11,10 +11,7 @@ use crate::{
 };
 use countersign_core::id::NodeId;
 use countersign_raft_store::handle::Store;
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::{Arc, OnceLock};
 
 /// The process.
 #[derive(Debug)]
@@ -27,8 +24,6 @@ pub struct App {
     pub shutdown: Shutdown,
     /// Where `POST /v1/cluster/init` and the start of the node meet.
     pub bootstrap: Bootstrap,
-    /// Whether an administrator takes the node out of service, without stopping it.
-    out_of_service: AtomicBool,
     node: OnceLock<Arc<Node>>,
 }
 
@@ -57,24 +52,24 @@ impl App {
             clock,
             shutdown: Shutdown::new(),
             bootstrap: Bootstrap::default(),
-            out_of_service: AtomicBool::new(false),
             node: OnceLock::new(),
         }
     }
 
-    /// Takes the node out of service: `/readyz` fails, so that the load balancer sends no new agents.
+    /// Takes the node out of service: `/readyz` fails, so that the load balancer sends no new agents, and the gate opens no
+    /// session.
     pub fn take_out_of_service(&self) {
-        self.out_of_service.store(true, Ordering::Relaxed);
+        self.shutdown.take_out_of_service();
     }
 
     /// Puts the node into service again.
     pub fn put_into_service(&self) {
-        self.out_of_service.store(false, Ordering::Relaxed);
+        self.shutdown.put_into_service();
     }
 
     /// Whether the node should get no new agents: it is out of service, or stops.
     pub fn is_draining(&self) -> bool {
-        self.out_of_service.load(Ordering::Relaxed) || self.shutdown.is_draining()
+        self.shutdown.takes_no_more()
     }
 
     /// The node, once it belongs to a cluster.

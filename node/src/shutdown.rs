@@ -2,7 +2,10 @@
 //!
 //! Who does which step is decided in [`crate::serve`]; here are only the two signals and the wait for them.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, Ordering},
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -12,6 +15,8 @@ pub struct Shutdown {
     draining: CancellationToken,
     stopping: CancellationToken,
     why: Arc<OnceLock<Why>>,
+    /// Whether an administrator takes the node out of service, without stopping it.
+    out_of_service: Arc<AtomicBool>,
 }
 
 /// Why a node stops.
@@ -46,6 +51,21 @@ impl Shutdown {
     /// Whether the node drains, or has stopped.
     pub fn is_draining(&self) -> bool {
         self.draining.is_cancelled()
+    }
+
+    /// Takes the node out of service: `/readyz` fails and no new session is opened; what is open goes on.
+    pub fn take_out_of_service(&self) {
+        self.out_of_service.store(true, Ordering::Relaxed);
+    }
+
+    /// Puts the node into service again.
+    pub fn put_into_service(&self) {
+        self.out_of_service.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the node takes no new agents: it is out of service, or stops.
+    pub fn takes_no_more(&self) -> bool {
+        self.out_of_service.load(Ordering::Relaxed) || self.is_draining()
     }
 
     /// Waits until the node drains.

@@ -2,14 +2,17 @@
 //! committed. Without it a node admits nothing.
 //!
 //! The node asks for a read index every second; an answer gives five seconds, counted in boot time from the *sending* of
-//! the question. A stall of the event loop withdraws the lease: what happened meanwhile is unknown. Every doubt is a
-//! refusal, and nothing is ever prolonged without an answer.
+//! the question. Boot time goes on while the process, or the machine, stands still, and every look at the lease reads that
+//! clock, so a node that stood still finds its lease as old as it is. A stall of the event loop does not take the lease
+//! away; it has the next question asked at once. Nothing is ever prolonged without an answer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::read_index::Reader;
@@ -22,7 +25,7 @@ pub struct LeaseTimings {
     pub ask_every: Duration,
     /// How long an answer counts, from the sending of its question.
     pub valid_for: Duration,
-    /// A stall of the event loop longer than this withdraws the lease.
+    /// After a stall of the event loop longer than this the leader is asked at once.
     pub stall: Duration,
 }
 
@@ -46,9 +49,6 @@ pub enum LeaseLapsed {
     /// No quorum has answered for too long.
     #[error("no quorum has answered for too long")]
     NoQuorum,
-    /// The event loop stood still, and no question was answered since.
-    #[error("the node stood still")]
-    Stalled,
     /// This node's state differs from its peers'.
     #[error("the state of this node differs from its peers' at entry {0}")]
     Diverged(u64),
@@ -60,8 +60,10 @@ struct Cells {
     until: AtomicU64,
     /// When the watchdog last ran, in boot time.
     beat: AtomicU64,
-    /// How many stalls there were.
-    stalls: AtomicU64,
+    /// Rung after a stall.
+    ask: Notify,
+    /// Cancelled when nobody is served any more.
+    given_up: CancellationToken,
 }
 
 /// The lease of this node. Clones are the same lease; [`Lease::check`] is cheap.
@@ -86,14 +88,10 @@ impl Lease {
         if let Some(index) = self.state.diverged_at() {
             return Err(LeaseLapsed::Diverged(index));
         }
-        let now = self.now();
-        // A stall is noticed here even before the watchdog has run again.
-        let beat = self.cells.beat.load(Ordering::Acquire);
-        let until = self.cells.until.load(Ordering::Acquire);
-        if until == WITHDRAWN || now.saturating_sub(beat) > nanos(self.timings.stall) {
-            return Err(LeaseLapsed::Stalled);
+        if self.cells.given_up.is_cancelled() {
+            return Err(LeaseLapsed::NoQuorum);
         }
-        match until.checked_sub(now) {
+        match self.cells.until.load(Ordering::Acquire).checked_sub(self.now()) {
             None | Some(0) => Err(LeaseLapsed::NoQuorum),
             Some(left) => Ok(LeaseLeft(Duration::from_nanos(left))),
         }
@@ -106,25 +104,23 @@ impl Lease {
     /// Asks for ever. Drop the future to stop.
     pub(crate) async fn keep(&self, reader: &Reader) {
         loop {
-            let (sent, stalls) = (self.now(), self.cells.stalls.load(Ordering::Acquire));
+            let sent = self.now();
             let deadline = Instant::now() + self.timings.valid_for;
             let next = Instant::now() + self.timings.ask_every;
             if reader.read_index(deadline).await.is_ok() {
-                self.grant(sent, stalls);
+                self.grant(sent);
             }
-            tokio::time::sleep_until(next).await;
+            tokio::select! {
+                () = sleep_until(next) => {}
+                () = self.cells.ask.notified() => {}
+            }
         }
     }
 
-    /// A question sent before a stall says nothing about what came after it.
-    fn grant(&self, sent: u64, stalls: u64) {
-        if self.cells.stalls.load(Ordering::Acquire) == stalls {
-            let until = sent.saturating_add(nanos(self.timings.valid_for));
-            self.cells.until.store(until, Ordering::Release);
-            if self.cells.stalls.load(Ordering::Acquire) != stalls {
-                self.cells.until.store(WITHDRAWN, Ordering::Release);
-            }
-        }
+    /// An answer never shortens what an earlier one gave.
+    fn grant(&self, sent: u64) {
+        let until = sent.saturating_add(nanos(self.timings.valid_for));
+        self.cells.until.fetch_max(until, Ordering::AcqRel);
     }
 
     /// Notices stalls of the event loop for ever. Drop the future to stop.
@@ -135,27 +131,22 @@ impl Lease {
         }
     }
 
-    /// One look of the watchdog: withdraws the lease when the last look was too long ago.
+    /// One look of the watchdog: has the leader asked at once when the last look was too long ago.
     fn beat(&self) {
-        let (now, last) = (self.now(), self.cells.beat.load(Ordering::Acquire));
+        let now = self.now();
+        let last = self.cells.beat.swap(now, Ordering::AcqRel);
         let stood_still = now.saturating_sub(last);
         if last != 0 && stood_still > nanos(self.timings.stall) {
-            tracing::warn!(for_ms = stood_still / 1_000_000, "the event loop stood still");
-            self.cells.stalls.fetch_add(1, Ordering::AcqRel);
-            self.cells.until.store(WITHDRAWN, Ordering::Release);
+            tracing::info!(for_ms = stood_still / 1_000_000, "the event loop stood still");
+            self.cells.ask.notify_one();
         }
-        self.cells.beat.store(now, Ordering::Release);
     }
 
     /// Nobody is served any more.
     pub(crate) fn give_up(&self) {
-        self.cells.stalls.fetch_add(1, Ordering::AcqRel);
-        self.cells.until.store(0, Ordering::Release);
+        self.cells.given_up.cancel();
     }
 }
-
-/// The end of a lease that a stall took away; no boot lasts one nanosecond.
-const WITHDRAWN: u64 = 1;
 
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)

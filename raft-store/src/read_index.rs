@@ -18,6 +18,10 @@ use crate::state_machine::StateMachine;
 /// Pause between two questions while no leader answers.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// How long one question waits for its answer. A leader that is gone without a word is then asked no more: by that time
+/// another may lead.
+const ASK: Duration = Duration::from_secs(1);
+
 /// Who leads, as far as this node knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Leader {
@@ -69,7 +73,8 @@ impl Reader {
     /// Asks until `deadline`, then waits until this node has applied that far.
     pub(crate) async fn read_index(&self, deadline: Instant) -> Result<u64, Unconfirmed> {
         let index = loop {
-            if let Ok(Some(index)) = timeout_at(deadline, self.ask(deadline)).await {
+            let asked_until = deadline.min(Instant::now() + ASK);
+            if let Ok(Some(index)) = timeout_at(asked_until, self.ask(asked_until)).await {
                 break index;
             }
             if Instant::now() + PAUSE >= deadline {

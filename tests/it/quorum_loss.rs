@@ -37,7 +37,15 @@ async fn without_a_quorum_everything_is_refused_and_what_was_pending_is_there_af
     assert_eq!(sqlstate(&refused), "57P03", "{refused:?}");
     let refused =
         psql::run(&cluster.login(1).unwrap(), "SELECT 'alone-too' FROM orders").await.unwrap();
-    assert!(refused.code != Some(0) && refused.stderr.contains("57P03"), "{refused:?}");
+    // The session is not opened: psql says "FATAL" without the SQLSTATE and ends with 2, its status of a lost connection.
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(
+        refused.stderr.contains("FATAL") && refused.stderr.contains("no quorum"),
+        "{refused:?}"
+    );
+    let refused = cluster.login(1).unwrap().connect().await.unwrap_err();
+    let refused = refused.downcast_ref().expect("an error of the protocol");
+    assert_eq!(sqlstate(refused), "57P03", "{refused:?}");
     for decision in ["approve", "reject"] {
         let answer = reviewer.decide(&hold, decision).await.unwrap();
         assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{answer}");

@@ -9,7 +9,8 @@ use super::{
 use crate::cli::Algorithm;
 use anyhow::bail;
 use serde::{Deserialize, Serialize};
-use std::{ffi::OsString, time::Duration};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
+use tokio::net::UnixStream;
 
 /// The token that is wanted.
 #[derive(Debug, Clone)]
@@ -66,6 +67,15 @@ pub(super) fn start(directory: &Directory, port: u16) -> anyhow::Result<Running>
     )
 }
 
+/// Whether the issuer can be asked for tokens.
+pub(super) async fn is_up(directory: &Directory) -> bool {
+    UnixStream::connect(socket(directory)).await.is_ok()
+}
+
+fn socket(directory: &Directory) -> PathBuf {
+    directory.issuer().join("mint.sock")
+}
+
 /// A fresh token.
 pub(super) async fn mint(directory: &Directory, wanted: &Wanted) -> anyhow::Result<String> {
     let person = &wanted.person;
@@ -94,7 +104,7 @@ pub(super) async fn rotate(directory: &Directory, algorithm: Algorithm) -> anyho
 }
 
 async fn ask(directory: &Directory, question: &Question<'_>) -> anyhow::Result<Answer> {
-    control::ask(&directory.issuer().join("mint.sock"), question).await
+    control::ask(&socket(directory), question).await
 }
 
 const fn name(algorithm: Algorithm) -> &'static str {

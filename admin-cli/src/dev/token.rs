@@ -37,7 +37,9 @@ pub(super) fn person(
         (Person::Reviewer, "ada") => (PEOPLE, "platform-admins", None),
         (Person::Reviewer, _) => (PEOPLE, "dba", None),
     };
-    let groups = groups.unwrap_or_else(|| vec![usual.to_owned()]);
+    let mut groups = groups.unwrap_or_else(|| vec![usual.to_owned()]);
+    // `--groups ""` asks for none, not for a group without a name.
+    groups.retain(|group| !group.is_empty());
     Bearer { audience, name: name.to_owned(), groups, owner: owner.or(usual_owner) }
 }
 

@@ -127,6 +127,7 @@ async fn build(
         Ok(links::show(directory).await.is_ok())
     })
     .await?;
+    probe::wait_for("the issuer", || async { Ok(issuer::is_up(directory).await) }).await?;
     terminal.note(&format!("issuer at {}", state.issuer.url()));
 
     let token = first_node(directory, state, terminal).await?;

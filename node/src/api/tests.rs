@@ -47,6 +47,11 @@ async fn every_route_but_the_open_ones_asks_for_a_token() {
             );
             continue;
         }
+        if path == "/v1/cluster/join" {
+            // Its token is a part of the body, and without a body there is nothing to check.
+            assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{path}");
+            continue;
+        }
         assert_eq!(status, StatusCode::UNAUTHORIZED, "{} {path}", route.method);
         assert_eq!(kind(&body), ProblemKind::NotIdentified);
         assert!(headers.contains_key(header::WWW_AUTHENTICATE));

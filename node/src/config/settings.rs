@@ -52,5 +52,5 @@ settings! {
     "limits.failed_logins_per_minute" = "60": "Refused proofs of identity that one source address may bring in a minute.",
     "limits.drain_ms" = "10000": "How long open sessions may go on when the node shuts down.",
     "telemetry.log_format" = "\"text\"": "json (one object a line) or text.",
-    "telemetry.log_level" = "\"info\"": "error, warn, info, debug, trace, or directives such as info,countersign_node=debug.",
+    "telemetry.log_level" = "\"info,openraft=error\"": "error, warn, info, debug, trace, or directives such as info,countersign_node=debug.",
 }

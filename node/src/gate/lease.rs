@@ -1,7 +1,7 @@
 //! Whether this node may act. The lease itself is kept by the engine; here it is looked at, and its loss has consequences.
 //!
-//! A stall of the event loop takes the lease away until the leader's next answer, about a second later. An operation that
-//! arrives meanwhile waits that long; once the lease is lost for longer, everything is refused at once.
+//! A lease may run out for a moment, while a new leader is elected or after the machine stood still. An operation that
+//! arrives meanwhile waits a little; once the lease is lost for longer, everything is refused at once.
 
 use super::Inner;
 use countersign_core::{permit::Leased, refusal::Refusal};

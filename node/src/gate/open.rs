@@ -28,7 +28,7 @@ pub(super) async fn identify(
     proof: Proof,
     source: Source,
 ) -> Result<Agent, Refusal> {
-    if inner.shutdown.is_draining() {
+    if inner.shutdown.takes_no_more() {
         return Err(Refusal::ShuttingDown);
     }
     let Proof::Token(token) = proof;
@@ -54,7 +54,7 @@ pub(super) async fn identify(
 pub(super) async fn open(inner: &Arc<Inner>, wish: SessionWish) -> Result<OpenedSession, Refusal> {
     // Before anything is waited for: the adapter has just read the target's definition.
     let defined = inner.targets.revision(&wish.target);
-    if inner.shutdown.is_draining() {
+    if inner.shutdown.takes_no_more() {
         return Err(Refusal::ShuttingDown);
     }
     drop(inner.await_lease().await?);

@@ -18,6 +18,7 @@ use openraft::raft::{
 };
 use openraft::{OptionalSend, RaftNetworkFactory};
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
@@ -34,7 +35,8 @@ const OPEN_STREAM: Duration = Duration::from_secs(2);
 const SNAPSHOT_TIMEOUT: Duration = Duration::from_mins(10);
 /// Frames of a snapshot that are read ahead of the network.
 const SNAPSHOT_FRAMES_AHEAD: usize = 2;
-/// Pauses before a peer that cannot be reached is tried again.
+/// Pauses before a peer that cannot be reached is tried again: a heartbeat's length, so that a peer that comes back hears
+/// of it as soon as it would have anyway.
 const BACKOFF: Duration = Duration::from_millis(100);
 
 /// Makes a client for every peer.
@@ -50,6 +52,9 @@ pub(crate) struct Client {
     to: NodeId,
     member: Member,
     lane: Lane,
+    /// When the last stream could not be opened. The consensus library paces only what is read from its requests, and of
+    /// a stream that is not opened none are read: without this it would try again at once, for ever.
+    failed: Option<Instant>,
 }
 
 type RaftError = RPCError<TypeConfig>;
@@ -58,11 +63,18 @@ impl Client {
     fn peer(&self) -> Result<Peer, RaftError> {
         self.peers.peer((self.to, self.member.clone(), self.lane)).map_err(failed)
     }
+
+    /// Leaves a peer alone for a moment after a stream to it could not be opened.
+    async fn rest(&mut self) {
+        if let Some(failed) = self.failed.take() {
+            sleep_until(failed + BACKOFF).await;
+        }
+    }
 }
 
 impl Network {
     fn client(&self, to: NodeId, member: &Member, lane: Lane) -> Client {
-        Client { peers: self.peers.clone(), to, member: member.clone(), lane }
+        Client { peers: self.peers.clone(), to, member: member.clone(), lane, failed: None }
     }
 }
 
@@ -112,22 +124,36 @@ impl NetStreamAppend<TypeConfig> for Client {
         S: Stream<Item = AppendEntriesRequest<TypeConfig>> + OptionalSend + Unpin + 'static,
     {
         Box::pin(async move {
-            let mut peer = self.peer()?;
-            // What cannot be encoded ends the stream; the peer then answers nothing more.
-            let frames = input
-                .map(|request| codec::frame(&request))
-                .take_while(|frame| futures::future::ready(frame.is_ok()));
-            let call = peer.call(frames.filter_map(|frame| futures::future::ready(frame.ok())));
-            let opened = tokio::time::timeout(OPEN_STREAM, peer.client.append(call)).await;
-            let replies = opened
-                .unwrap_or_else(|_| Err(Status::unavailable("the peer does not open the stream")))
-                .map_err(failed)?
-                .into_inner();
-            Ok(Box::pin(replies.map(|frame| {
-                let reply = frame.and_then(|frame| codec::value::<AppendReply>(&frame));
-                reply.map(|reply| reply.0).map_err(failed)
-            })) as Replies<'s>)
+            self.rest().await;
+            let opened = self.open_stream(input).await;
+            if opened.is_err() {
+                self.failed = Some(Instant::now());
+            }
+            opened
         })
+    }
+}
+
+impl Client {
+    async fn open_stream<'s, S>(&self, input: S) -> Result<Replies<'s>, RaftError>
+    where
+        S: Stream<Item = AppendEntriesRequest<TypeConfig>> + OptionalSend + Unpin + 'static,
+    {
+        let mut peer = self.peer()?;
+        // What cannot be encoded ends the stream; the peer then answers nothing more.
+        let frames = input
+            .map(|request| codec::frame(&request))
+            .take_while(|frame| futures::future::ready(frame.is_ok()));
+        let call = peer.call(frames.filter_map(|frame| futures::future::ready(frame.ok())));
+        let opened = tokio::time::timeout(OPEN_STREAM, peer.client.append(call)).await;
+        let replies = opened
+            .unwrap_or_else(|_| Err(Status::unavailable("the peer does not open the stream")))
+            .map_err(failed)?
+            .into_inner();
+        Ok(Box::pin(replies.map(|frame| {
+            let reply = frame.and_then(|frame| codec::value::<AppendReply>(&frame));
+            reply.map(|reply| reply.0).map_err(failed)
+        })))
     }
 }
 

@@ -55,6 +55,17 @@ pub(super) struct Running {
     pub(super) engine: Option<Arc<Engine>>,
 }
 
+/// Nodes that a test leaves running are stopped in order: the database must not be open while the process ends.
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let (Some(runtime), Some(engine)) = (self.runtime.take(), self.engine.take()) {
+            runtime.block_on(engine.shutdown());
+            drop(engine);
+            runtime.shutdown_timeout(Duration::from_secs(5));
+        }
+    }
+}
+
 /// Settings of one test.
 pub(super) struct Cluster {
     pub(super) authority: Authority,
