@@ -99,11 +99,15 @@ fn the_development_policy_allows_plain_reads_and_holds_the_rest() {
     check(on(Action::PostgresRead, Resource::Target), "allow");
     check(on(Action::PostgresShow, Resource::Target), "allow");
     check(on(Action::PostgresTransaction, Resource::Target), "allow");
+    check(on(Action::PostgresDescribe, Resource::Target), "allow");
     check(on(Action::PostgresRead, relation("pg_catalog", "pg_class")), "hold for 1 of dba");
     for action in Action::ALL {
         if !matches!(
             action,
-            Action::PostgresRead | Action::PostgresShow | Action::PostgresTransaction
+            Action::PostgresRead
+                | Action::PostgresShow
+                | Action::PostgresTransaction
+                | Action::PostgresDescribe
         ) {
             check(on(*action, relation("public", "accounts")), "hold for 1 of dba");
         }
