@@ -1,6 +1,6 @@
 //! The HTTP API: every node answers everything, from the replicated state.
 //!
-//! [`routes`] is the table of all routes with what each asks of its caller; [`accept`] takes connections; what a decision
+//! `routes` is the table of all routes with what each asks of its caller; `accept` takes connections; what a decision
 //! or a change means is decided in the replicated state, not here. A `GET` never changes anything.
 
 mod accept;

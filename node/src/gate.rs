@@ -1,7 +1,7 @@
 //! The gate: the one place where policy, holds and the record meet.
 //!
-//! [`judge`] evaluates an operation under the policy in force and commits the hold or the refusal it comes to; [`admit`]
-//! commits the intent; [`held`] waits with the agent for humans; [`journal`] records what became of it all. What an
+//! `judge` evaluates an operation under the policy in force and commits the hold or the refusal it comes to; `admit`
+//! commits the intent; `held` waits with the agent for humans; `journal` records what became of it all. What an
 //! operation is and how it is forwarded is the adapters' business, what is decided inside the log the state machine's.
 
 mod admit;

@@ -1,5 +1,5 @@
 //! The replicated state machine: a pure function of the state and a batch of commands. No clock, no randomness, no I/O,
-//! no order of a hash map. One file a family of commands lies beside; everything they share is in [`step`] and [`chain`].
+//! no order of a hash map. One file a family of commands lies beside; everything they share is in `step` and `chain`.
 //!
 //! A refused command changes nothing, except that a hold whose time had run out by then is recorded as expired. The
 //! result does not depend on how commands are gathered into batches.
