@@ -34,7 +34,7 @@ async fn an_unknown_target_a_full_node_and_a_draining_one_open_nothing() {
     let refused = world.gate.open(World::wish()).await.unwrap_err();
     assert_eq!(refused, Refusal::Overloaded { limit: "sessions" });
     world.shutdown.take_out_of_service();
-    assert_eq!(world.gate.open(world.wish()).await.unwrap_err(), Refusal::ShuttingDown);
+    assert_eq!(world.gate.open(World::wish()).await.unwrap_err(), Refusal::ShuttingDown);
     world.shutdown.put_into_service();
     world.shutdown.drain(Why::Asked("test"));
     assert_eq!(world.gate.open(World::wish()).await.unwrap_err(), Refusal::ShuttingDown);
