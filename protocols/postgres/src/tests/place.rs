@@ -112,8 +112,8 @@ impl Place {
         };
         let listening =
             Listening::new(server_tls, Arc::new(OneTarget(Arc::new(target))), surroundings);
-        tokio::spawn(crate::serve::accept(listener, listening, shutdown.clone()));
-        Self { gate, address, client_tls, folder, shutdown, postgres: data }
+        tokio::spawn(crate::serve::accept(listener, listening, shutdown));
+        Self { gate, address, client_tls, folder, postgres: data }
     }
 
     /// Asks the target itself, past the gateway.
