@@ -157,8 +157,8 @@ async fn run(command: &mut Command) -> Result<()> {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).output().await?;
     if !output.status.success() {
         bail!(
-            "{:?}: {}",
-            command.as_std().get_program(),
+            "{}: {}",
+            command.as_std().get_program().display(),
             String::from_utf8_lossy(&output.stderr).trim()
         );
     }

@@ -42,7 +42,7 @@ fn windows(history: &History) -> Vec<Window<'_>> {
         let Entry::Fault { at_ms, fault, node, phase } = entry else { continue };
         match phase {
             Phase::Begin if cuts(fault) => {
-                windows.push(Window { fault, node: *node, from: *at_ms, until: u64::MAX })
+                windows.push(Window { fault, node: *node, from: *at_ms, until: u64::MAX });
             }
             Phase::Begin => {}
             Phase::End => {

@@ -112,7 +112,8 @@ impl Reviewer {
             if let Ok(page) =
                 self.api.get(node, self.token, "/v1/holds?state=pending&limit=50").await
             {
-                let holds = page["items"].as_array().cloned().unwrap_or_default();
+                let holds =
+                    page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
                 if let Some(hold) = holds.choose(&mut self.rng) {
                     self.decide(hold).await?;
                 }
@@ -123,8 +124,7 @@ impl Reviewer {
     }
 
     async fn decide(&mut self, hold: &Value) -> Result<()> {
-        let (Some(id), Some(fingerprint)) = (hold["id"].as_str(), hold["fingerprint"].as_str())
-        else {
+        let (Some(id), Some(fingerprint)) = (text(hold, "id"), text(hold, "fingerprint")) else {
             return Ok(());
         };
         let decision = if self.rng.random_range(0..REJECT_IN) == 0 { "reject" } else { "approve" };
@@ -141,4 +141,8 @@ impl Reviewer {
             status,
         })
     }
+}
+
+fn text<'a>(document: &'a Value, name: &str) -> Option<&'a str> {
+    document.get(name).and_then(Value::as_str)
 }

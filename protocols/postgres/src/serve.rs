@@ -84,15 +84,16 @@ pub(crate) async fn accept(
             () = shutdown.cancelled() => break,
         };
         match accepted {
-            Ok((socket, address)) => match Arc::clone(&unauthenticated).try_acquire_owned() {
-                Ok(place) => {
-                    drop(tasks.spawn(Arc::clone(&listening).connection(socket, address, place)))
+            Ok((socket, address)) => {
+                if let Ok(place) = Arc::clone(&unauthenticated).try_acquire_owned() {
+                    drop(tasks.spawn(Arc::clone(&listening).connection(socket, address, place)));
+                } else {
+                    tracing::warn!(
+                        limit = "max_unauthenticated",
+                        "a connection is closed: too many are not identified"
+                    );
                 }
-                Err(_) => tracing::warn!(
-                    limit = "max_unauthenticated",
-                    "a connection is closed: too many are not identified"
-                ),
-            },
+            }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;

@@ -115,11 +115,11 @@ fn failed(error: impl Into<CallError>) -> RaftError {
 type Replies<'s> = BoxStream<'s, Result<StreamAppendResult<TypeConfig>, RaftError>>;
 
 impl NetStreamAppend<TypeConfig> for Client {
-    fn stream_append<'s, S>(
-        &'s mut self,
+    fn stream_append<S>(
+        &mut self,
         input: S,
         _option: RPCOption,
-    ) -> BoxFuture<'s, Result<Replies<'s>, RaftError>>
+    ) -> BoxFuture<'_, Result<Replies<'_>, RaftError>>
     where
         S: Stream<Item = AppendEntriesRequest<TypeConfig>> + OptionalSend + Unpin + 'static,
     {

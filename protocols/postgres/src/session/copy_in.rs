@@ -35,7 +35,7 @@ impl Session {
                     }
                     // "The backend will ignore Flush and Sync messages received during copy-in mode."
                     FrontendKind::Flush | FrontendKind::Sync => {
-                        self.reader.skip(head).await.map_err(End::agent)?
+                        self.reader.skip(head).await.map_err(End::agent)?;
                     }
                     FrontendKind::Terminate => return Err(End::Terminated.into()),
                     FrontendKind::Bind

@@ -182,7 +182,7 @@ impl Session {
                     return Ok(());
                 }
                 BackendKind::CloseComplete => {
-                    drop(self.upstream()?.reader.whole(head).await.map_err(End::TargetLost)?)
+                    drop(self.upstream()?.reader.whole(head).await.map_err(End::TargetLost)?);
                 }
                 kind => {
                     let body =

@@ -74,14 +74,10 @@ fn timestamp(microseconds: i64) -> Option<String> {
 }
 
 fn uuid(bytes: [u8; 16]) -> String {
-    let mut text = String::new();
-    for (n, byte) in bytes.iter().enumerate() {
-        if matches!(n, 4 | 6 | 8 | 10) {
-            text.push('-');
-        }
-        text.push_str(&format!("{byte:02x}"));
-    }
-    text
+    bytes.iter().enumerate().fold(String::new(), |text, (n, byte)| {
+        let dash = if matches!(n, 4 | 6 | 8 | 10) { "-" } else { "" };
+        format!("{text}{dash}{byte:02x}")
+    })
 }
 
 fn hexadecimal(value: &[u8]) -> String {

@@ -37,7 +37,7 @@ async fn what_only_looks_like_a_read_is_held() {
 async fn an_allowed_read_runs_read_only_wherever_it_stands() {
     let show = "SELECT current_setting('transaction_read_only')";
     let place = Place::with(Listens::Postgres, |target| {
-        target.allow_functions = vec!["burn".to_owned(), "current_setting".to_owned()]
+        target.allow_functions = vec!["burn".to_owned(), "current_setting".to_owned()];
     })
     .await;
     let mut agent = Agent::connect(&place).await;

@@ -39,6 +39,10 @@ pub(crate) enum OwnError {
 
 impl Upstream {
     /// Runs statements of the gateway's own, all or none, and returns the rows of the last.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "any other message, a new one included, is an error"
+    )]
     pub(crate) async fn own(
         &mut self,
         statements: &[&str],
@@ -70,7 +74,7 @@ impl Upstream {
                 | BackendKind::BindComplete
                 | BackendKind::NoticeResponse => {}
                 BackendKind::DataRow if left == 1 && rows.len() < MAX_OWN_ROWS => {
-                    rows.push(read_row(body)?)
+                    rows.push(read_row(body)?);
                 }
                 BackendKind::DataRow if left > 1 => {}
                 BackendKind::CommandComplete => left = left.saturating_sub(1),
