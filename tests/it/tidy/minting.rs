@@ -14,10 +14,25 @@ const MINTS: &[(&str, &[&str])] = &[
     ("Leased::checked", &["node/src/"]),
 ];
 
+/// The gate that forges proofs so that chaos can find it: only compiled with a feature that nothing switches on by default.
+const FORGER: &str = "node/src/broken_gate.rs";
+
+#[test]
+fn the_forger_of_proofs_is_compiled_only_with_its_feature() {
+    let node = tree::rust_files();
+    let library = node.iter().find(|file| file.path == "node/src/lib.rs").unwrap();
+    assert!(
+        library.production_text().contains("#[cfg(feature = \"broken-gate\")]\nmod broken_gate;")
+    );
+    let manifest = include_str!("../../../node/Cargo.toml");
+    assert!(manifest.contains("broken-gate = []") && !manifest.contains("default = ["));
+}
+
 #[test]
 fn proofs_are_minted_only_by_the_crate_that_checks_them() {
     for file in tree::rust_files() {
-        if file.is_test_code() || file.path.starts_with("protocols/core/src/") {
+        let exempt = file.path.starts_with("protocols/core/src/") || file.path == FORGER;
+        if file.is_test_code() || exempt {
             continue;
         }
         for (mint, allowed) in MINTS {
