@@ -1,6 +1,7 @@
 //! The consensus library's own tests of a store, on this one.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use openraft::StorageError;
 use openraft::storage::RaftLogStorage;
@@ -24,7 +25,21 @@ impl Machine for Nothing {
     }
 }
 
-fn stores(purge_limit: u64) -> (tempfile::TempDir, LogStore, StateMachine) {
+/// The flush threads of the stores that a test opened. Each holds its database open until it ends, and the process must
+/// not end with an open one: RocksDB's own threads would find its locks destroyed.
+#[derive(Default)]
+struct FlushThreads(Mutex<Vec<JoinHandle<()>>>);
+
+impl FlushThreads {
+    fn join(self) {
+        self.0.into_inner().unwrap().into_iter().for_each(|thread| thread.join().unwrap());
+    }
+}
+
+fn stores(
+    purge_limit: u64,
+    threads: &FlushThreads,
+) -> (tempfile::TempDir, LogStore, StateMachine) {
     let folder = tempfile::tempdir().unwrap();
     let Storage { disk, high_water, snapshots, .. } =
         Storage::open(folder.path(), "blue", 1).unwrap();
@@ -32,32 +47,38 @@ fn stores(purge_limit: u64) -> (tempfile::TempDir, LogStore, StateMachine) {
     let snapshots = SnapshotFolder::open(snapshots, limit.clone()).unwrap();
     let state =
         StateMachine::open(disk.clone(), Arc::new(Nothing), snapshots, EffectsSender::new());
-    let (flusher, _thread) =
+    let (flusher, thread) =
         Flusher::start(disk.clone(), high_water, FlushTimes::default()).unwrap();
+    threads.0.lock().unwrap().push(thread);
     limit.raise(purge_limit);
     (folder, LogStore::new(disk, flusher, limit), state.unwrap())
 }
 
-struct Builder;
+struct Builder<'a>(&'a FlushThreads);
 
-impl StoreBuilder<TypeConfig, LogStore, StateMachine, tempfile::TempDir> for Builder {
+impl StoreBuilder<TypeConfig, LogStore, StateMachine, tempfile::TempDir> for Builder<'_> {
     async fn build(
         &self,
     ) -> Result<(tempfile::TempDir, LogStore, StateMachine), StorageError<TypeConfig>> {
         // The library's tests purge without snapshots.
-        Ok(stores(u64::MAX))
+        Ok(stores(u64::MAX, self.0))
     }
 }
 
 #[tokio::test]
 async fn the_librarys_own_tests_pass() {
-    Suite::test_all(Builder).await.unwrap();
+    let threads = FlushThreads::default();
+    Suite::test_all(Builder(&threads)).await.unwrap();
+    threads.join();
 }
 
 #[tokio::test]
 async fn entries_that_no_synced_snapshot_covers_are_not_purged() {
-    let (_folder, mut log, _state) = stores(5);
+    let threads = FlushThreads::default();
+    let (_folder, mut log, state) = stores(5, &threads);
     let id = |index| LogId::new(openraft::alias::LeaderIdOf::<TypeConfig>::new(1, 1), index);
     log.purge(id(5)).await.unwrap();
     assert!(log.purge(id(6)).await.is_err());
+    drop((log, state));
+    threads.join();
 }
