@@ -90,12 +90,12 @@ impl Cluster {
     }
 
     /// SIGSTOP.
-    pub async fn stop(&self, node: usize) -> Result<()> {
+    pub async fn freeze(&self, node: usize) -> Result<()> {
         self.signal(node, Signal::STOP).await
     }
 
     /// SIGCONT.
-    pub async fn resume(&self, node: usize) -> Result<()> {
+    pub async fn thaw(&self, node: usize) -> Result<()> {
         self.signal(node, Signal::CONT).await
     }
 

@@ -6,9 +6,15 @@ use crate::{
     history::{Entry, Phase, Recorder},
 };
 use anyhow::Result;
-use rand::{RngExt, rngs::StdRng, seq::IndexedRandom};
+use rand::rngs::StdRng;
+use schedule::{Schedule, Step};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+
+mod schedule;
+
+/// When the lease of a node that was cut off has run out: five seconds from its question, and one for the clocks of the run.
+pub const PAST_LEASE_MS: u64 = 6_000;
 
 /// A fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +22,7 @@ pub enum Fault {
     /// SIGKILL, then a start with the same data.
     Kill,
     /// SIGSTOP, then SIGCONT: the process believes that no time has passed.
-    Stop,
+    Freeze,
     /// SIGTERM: a drain, then a start.
     Restart,
     /// The node neither hears nor is heard by its peers.
@@ -31,7 +37,7 @@ impl Fault {
     /// Every fault.
     pub const ALL: &[Self] = &[
         Self::Kill,
-        Self::Stop,
+        Self::Freeze,
         Self::Restart,
         Self::Partition,
         Self::PartitionOut,
@@ -42,7 +48,7 @@ impl Fault {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Kill => "kill",
-            Self::Stop => "stop",
+            Self::Freeze => "freeze",
             Self::Restart => "restart",
             Self::Partition => "partition",
             Self::PartitionOut => "partition-out",
@@ -50,10 +56,18 @@ impl Fault {
         }
     }
 
+    /// Whether it cuts a node off from its peers while its agents still reach it.
+    pub const fn cuts(self) -> bool {
+        match self {
+            Self::Partition | Self::PartitionOut | Self::PartitionIn => true,
+            Self::Kill | Self::Freeze | Self::Restart => false,
+        }
+    }
+
     async fn begin(self, cluster: &Cluster, node: usize) -> Result<()> {
         match self {
             Self::Kill => cluster.kill(node).await,
-            Self::Stop => cluster.stop(node).await,
+            Self::Freeze => cluster.freeze(node).await,
             Self::Restart => cluster.terminate(node).await,
             Self::Partition => cluster.partition(node, None).await,
             Self::PartitionOut => cluster.partition(node, Some("out")).await,
@@ -64,40 +78,30 @@ impl Fault {
     async fn end(self, cluster: &Cluster, node: usize) -> Result<()> {
         match self {
             Self::Kill | Self::Restart => cluster.start(node).await,
-            Self::Stop => cluster.resume(node).await,
+            Self::Freeze => cluster.thaw(node).await,
             Self::Partition | Self::PartitionOut | Self::PartitionIn => cluster.heal().await,
         }
     }
 }
 
-/// Longest life of a fault: longer than a lease, so that a cut-off node is seen to refuse.
-const LASTS_MS: std::ops::Range<u64> = 3_000..12_000;
-/// Time between faults, in which the cluster comes together again.
-const REST_MS: std::ops::Range<u64> = 3_000..7_000;
-
-/// Breaks one node after another until `stop`; every fault comes about equally often, in an order that the seed gives.
+/// Breaks one node after another until `stop`, and not before every fault was there once.
 pub async fn inject(
     cluster: &Cluster,
     recorder: &Recorder,
-    mut rng: StdRng,
+    rng: StdRng,
     stop: &CancellationToken,
 ) -> Result<()> {
-    let nodes: Vec<usize> = (1..=cluster.nodes()).collect();
-    let mut left: Vec<Fault> = Vec::new();
-    while !stop.is_cancelled() {
-        pause(rng.random_range(REST_MS), stop).await;
-        if stop.is_cancelled() {
+    let mut schedule = Schedule::new(rng, cluster.nodes());
+    while let Some(step) = schedule.step(stop) {
+        pause(step.quiet_ms, &step.stop).await;
+        if step.stop.is_cancelled() {
             return Ok(());
         }
-        if left.is_empty() {
-            left = Fault::ALL.to_vec();
-        }
-        let fault = left.swap_remove(rng.random_range(0..left.len()));
-        let Some(node) = nodes.choose(&mut rng).copied() else { return Ok(()) };
-        note(recorder, fault, node, Phase::Begin)?;
+        let Step { fault, node, .. } = step;
+        // Written down once it holds, and its end before it ends: a window must not be longer in the history than it was.
         fault.begin(cluster, node).await?;
-        pause(rng.random_range(LASTS_MS), stop).await;
-        // The end is written down before it happens: a cut-off window must not be longer in the history than it was.
+        note(recorder, fault, node, Phase::Begin)?;
+        pause(step.lasts_ms, &step.stop).await;
         note(recorder, fault, node, Phase::End)?;
         fault.end(cluster, node).await?;
     }

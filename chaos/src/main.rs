@@ -23,7 +23,7 @@ struct Arguments {
 enum Command {
     /// Real node processes on loopback, with real clients, under faults.
     Run {
-        /// How long faults and traffic last.
+        /// How long faults and traffic last; some seconds longer where every fault would not have its turn.
         #[arg(long, default_value_t = 2)]
         minutes: u64,
         /// How many nodes.

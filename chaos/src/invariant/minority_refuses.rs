@@ -1,17 +1,18 @@
-//! `minority_refuses`: a node that was cut off (partitioned or stopped) for longer than a lease does nothing that is
+//! `minority_refuses`: a node that was cut off (partitioned) for longer than a lease does nothing that is
 //! sent to it before it is healed. An answer `Done` inside that window is the counter-example.
 
-use crate::history::{Answer, Entry, History, Phase};
-
-/// A lease lives five seconds from its question; one second more for the clocks of the run.
-const LEASE_MS: u64 = 6_000;
+use crate::{
+    fault::PAST_LEASE_MS,
+    history::{Answer, Entry, History, Phase},
+};
 
 pub(super) fn check(history: &History) -> Vec<String> {
     let mut wrong = Vec::new();
     for window in windows(history) {
         for (sent_at, node, mark) in sent(history) {
-            let inside =
-                node == window.node && sent_at > window.from + LEASE_MS && sent_at < window.until;
+            let inside = node == window.node
+                && sent_at > window.from + PAST_LEASE_MS
+                && sent_at < window.until;
             if !inside {
                 continue;
             }
