@@ -10,6 +10,9 @@
 CS_CACHE="${XDG_CACHE_HOME:-$HOME/.cache}/countersign"
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$CS_CACHE/target}"
 CS_BIN="$CARGO_TARGET_DIR/debug"
+# Beside --bin or --bins: with one small test, cargo chooses the features that it chooses for all tests, and a dependency is
+# not compiled once for the walk and once for the tests.
+CS_SAME_FEATURES="--test compile_fail"
 [ -d "$HOME/.cargo/bin" ] && PATH="$HOME/.cargo/bin:$PATH"
 PATH="$CS_CACHE/tools/bin:$PATH"
 

@@ -15,15 +15,15 @@ source deploy/build-env.sh
 # shellcheck source=private-postgres.sh
 source deploy/private-postgres.sh
 
-HOME_DIR="$ROOT/target/quickstart"     # what people look at: the environment, and where the rest is
+HOME_DIR="$ROOT/target/quickstart" # what people look at: the environment, and where the rest is
 MODE=stay
-AGENT_PID='' PLACE='' CTL="$CS_BIN/countersignctl"
+AGENT_PID='' SLEEP_PID='' PLACE='' CTL="$CS_BIN/countersignctl"
 
 usage() { sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
 
 case "${1:-}" in
   '') ;;
-  --once) MODE=once ;;
+  --once) MODE=once HOME_DIR="$ROOT/target/quickstart-once" ;; # beside one that stays up
   --detach) MODE=detach ;;
   --stop) MODE=stop ;;
   -h | --help) usage; exit 0 ;;
@@ -55,13 +55,14 @@ stop_detached() {
 }
 
 prepare() {
-  cs_packages build-essential pkg-config libclang1-14 libclang-common-14-dev python3 postgresql postgresql-client \
-    procps util-linux || cs_say "going on; the build or the walk may fail for lack of them"
+  cs_packages ca-certificates build-essential pkg-config libclang1-14 libclang-common-14-dev python3 postgresql \
+    postgresql-client procps util-linux || cs_say "going on; the build or the walk may fail for lack of them"
   cs_toolchain
   cs_own_build
   step "Building the node and countersignctl (the first time: RocksDB and PostgreSQL's grammar too, some minutes)"
   local began=$SECONDS
-  cargo build --locked --workspace --bins
+  # shellcheck disable=SC2086 # two words
+  cargo build --locked --workspace --bins $CS_SAME_FEATURES
   say "built in $((SECONDS - began)) s"
 }
 
@@ -124,17 +125,14 @@ expect() {
   say "checked: $1 = $2"
 }
 
-# held_id FILE: waits for the agent's notice in its output, and prints the hold's id out of it, as the API knows it.
+# held_id FILE NODE: waits for the agent's notice in its output, and prints the hold's id out of it once that node knows it.
 held_id() {
   local id=''
   for _ in $(seq 300); do
-    if grep -q 'held for approval' "$1" 2>/dev/null; then
-      id="$(ctl_as "$CS_REVIEWER_TOKEN" "$2" holds list --state pending -o json \
-        | python3 -c 'import json, sys
-d = json.load(sys.stdin)
-d = d["items"] if isinstance(d, dict) else d
-print("\n".join(h["id"] for h in d))' | head -1)"
-      if [ -n "$id" ]; then printf '%s\n' "$id"; return 0; fi
+    id="$(grep -o 'hold_[0-9a-f-]*' "$1" 2>/dev/null | head -1 || true)"
+    if [ -n "$id" ] && [ "$(state_of "$id" "$2" 2>/dev/null || true)" = pending ]; then
+      printf '%s\n' "$id"
+      return 0
     fi
     sleep 0.1
   done
@@ -150,7 +148,9 @@ main_job() {
   local sql="DELETE FROM orders WHERE state = 'cancelled' RETURNING id, customer" hold
   step "3. The agent reads. Policy allows it: nobody is asked, and it is on record"
   typed psql "'host=NODE-2 dbname=$CS_TARGET_PG user=app sslmode=verify-full'" -c "'SELECT state, count(*) FROM orders GROUP BY state'"
-  psql_at 2 "SELECT state, count(*) FROM orders GROUP BY state ORDER BY state" | show
+  psql_at 2 "SELECT state, count(*) FROM orders GROUP BY state ORDER BY state" >"$PLACE/read"
+  show <"$PLACE/read"
+  expect "open orders that the agent read" "$(sed -n 's/^ *open *| *\([0-9]*\) *$/\1/p' "$PLACE/read")" 80
 
   step "4. The agent deletes, over node 1. Policy holds it; psql waits, and is told so"
   typed psql "'host=NODE-1 dbname=$CS_TARGET_PG user=app sslmode=verify-full'" -c "\"$sql\""
@@ -242,6 +242,7 @@ audit() {
   typed countersignctl audit verify forged.jsonl
   if "$CTL" audit verify "$PLACE/forged.jsonl" >"$PLACE/forged.out" 2>&1; then cs_fail "a forged copy verified"; fi
   show <"$PLACE/forged.out"
+  grep -q 'NOT verified: line' "$PLACE/forged.out" || cs_fail "the forged copy was refused for another reason"
 }
 
 how_to_use() {
@@ -277,6 +278,7 @@ fi
 ended() {
   local status=$?
   trap - EXIT INT TERM
+  if [ -n "$SLEEP_PID" ]; then kill "$SLEEP_PID" 2>/dev/null || true; fi
   if [ "$status" != 0 ] && [ -d "$PLACE/dev/logs" ]; then
     printf '\nthe walk failed; the last lines of the logs:\n' >&2
     tail -n 15 "$PLACE"/dev/logs/*.log >&2 || true
@@ -306,6 +308,10 @@ case "$MODE" in
   *)
     how_to_use
     printf '\n   Ctrl-C stops everything and removes its data.\n'
-    while :; do sleep 3600 & wait $!; done
+    while :; do
+      sleep 3600 &
+      SLEEP_PID=$!
+      wait "$SLEEP_PID"
+    done
     ;;
 esac

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs everything that must hold before a change lands, on a fresh Debian 12 too.
 #
-#   bash tests/run.sh            format, lints, documentation, every test, a short chaos run
+#   bash tests/run.sh            format, lints, documentation, every test, a short chaos run, the quickstart's walk
 #   bash tests/run.sh NAME...    only the tests whose names contain one of the NAMEs
 #
 # What is missing is installed (with sudo when not root); what cannot be installed is said. Nothing of the system is
@@ -15,6 +15,7 @@ source deploy/build-env.sh
 
 NEXTEST_VERSION=0.9.143
 LOGS="$(mktemp -d "${TMPDIR:-/tmp}/countersign-run.XXXXXX")"
+chmod 755 "$LOGS" # PostgreSQL's own user passes through it
 trap 'rm -rf "$LOGS"' EXIT
 PASSED=0 FAILED=0 FAILURES=()
 
@@ -35,7 +36,7 @@ stage() {
 
 prepare() {
   cs_packages build-essential pkg-config libclang1-14 libclang-common-14-dev git python3 python3-venv \
-    postgresql postgresql-client postgresql-contrib haproxy openssl iproute2 procps util-linux \
+    ca-certificates postgresql postgresql-client postgresql-contrib openssl procps util-linux \
     || cs_say "going on without; what needs them will fail"
   cs_toolchain
   cs_own_build
@@ -44,34 +45,32 @@ prepare() {
     cargo install --locked --quiet --root "$CS_CACHE/tools" --version "$NEXTEST_VERSION" cargo-nextest \
       || cs_say "could not install cargo-nextest: cargo test will do, without time limits"
   fi
-  python_clients
+  # Tests of limits open thousands of connections.
+  ulimit -n "$(ulimit -Hn)"
 }
 
-# The PostgreSQL drivers of Python, in an environment of their own. The test of drivers says which it was given.
+# The PostgreSQL drivers of Python, in an environment of their own, for the test of drivers.
 python_clients() {
   local venv="$CS_CACHE/python-clients"
-  if ! "$venv/bin/python" -c 'import psycopg, pg8000, asyncpg' 2>/dev/null; then
-    rm -rf "$venv"
-    python3 -m venv "$venv" && "$venv/bin/python" -m pip install --quiet 'psycopg[binary]==3.*' 'pg8000==1.*' 'asyncpg==0.*' \
-      || { cs_say "could not install the Python drivers: they are not tested in this run"; rm -rf "$venv"; return 0; }
-  fi
   export COUNTERSIGN_TEST_PYTHON="$venv/bin/python"
+  "$COUNTERSIGN_TEST_PYTHON" -c 'import psycopg, pg8000, asyncpg' 2>/dev/null && return 0
+  rm -rf "$venv"
+  python3 -m venv "$venv" \
+    && "$COUNTERSIGN_TEST_PYTHON" -m pip install --quiet 'psycopg[binary]==3.*' 'pg8000==1.*' 'asyncpg==0.*'
 }
 
 # One provider of cryptography: nothing that is built may pull in another.
 one_provider() {
-  local crate found
-  for crate in ring openssl-sys native-tls; do
-    found="$(cargo tree --workspace --locked --edges normal,build --invert "$crate" 2>/dev/null || true)"
-    [ -z "$found" ] || { printf '%s\n' "$found"; return 1; }
-  done
+  local tree
+  tree="$(cargo tree --workspace --locked --edges normal,build --prefix none --format '{p}')" || return 1
+  ! grep -E '^(ring|openssl-sys|native-tls) v' <<<"$tree"
 }
 
 # tests NAME...: all tests, or those whose names match; adds their counts.
 tests() {
   local log="$LOGS/tests" status=0 summary
   if cargo nextest --version >/dev/null 2>&1; then
-    cargo nextest run --workspace --locked --no-tests=warn "$@" 2>&1 | tee "$log" || status=1
+    cargo nextest run --workspace --locked "$@" 2>&1 | tee "$log" || status=1
     sed -i 's/\x1b\[[0-9;]*m//g' "$log"
     summary="$(grep -E '^ +Summary \[' "$log" | tail -1 || true)"
     PASSED=$((PASSED + $(sed -n 's/.*: \([0-9]*\) passed.*/\1/p' <<<"$summary" | grep . || echo 0)))
@@ -82,6 +81,7 @@ tests() {
     PASSED=$((PASSED + $(sed -n 's/^test result: .* \([0-9]*\) passed.*/\1/p' "$log" | awk '{n += $1} END {print n + 0}')))
     FAILED=$((FAILED + $(sed -n 's/^test result: .* \([0-9]*\) failed.*/\1/p' "$log" | awk '{n += $1} END {print n + 0}')))
     summary="$(grep '^test result' "$log" | tail -1 || true)"
+    if [ "$PASSED" = 0 ]; then status=1; fi
   fi
   SUMMARY="$summary"
   if [ "$status" != 0 ]; then FAILURES+=(tests); fi
@@ -99,10 +99,16 @@ finish() {
 # The binaries first, in the one invocation whose features the tests share: the tests start them as processes.
 build() { cargo build --workspace --all-targets --locked; }
 
+# The deliberately broken node is built by no default build, so it is looked at apart.
+lint_the_broken_gate() {
+  cargo clippy --workspace --all-targets --locked --features countersign-node/broken-gate -- -D warnings
+}
+
 # The counter-proof: a node whose gate asks nobody and records nothing must be found.
 broken_gate_is_found() {
   local log="$LOGS/broken"
-  cargo build --workspace --locked --features countersign-node/broken-gate --bin countersign-broken || return 1
+  cargo build --workspace --locked --features countersign-node/broken-gate --bin countersign-broken $CS_SAME_FEATURES \
+    || return 1
   if "$CS_BIN/countersign-chaos" run --minutes 1 --node-binary "$CS_BIN/countersign-broken" >"$log" 2>&1; then
     cs_say "a broken gate was not found"
     return 1
@@ -110,8 +116,14 @@ broken_gate_is_found() {
   grep -E '^ *no_forward_without_(intent|approval) +[0-9]+ violation' "$log" || { tail -20 "$log"; return 1; }
 }
 
+# One run at a time in a target directory: another clone's would take the binaries away from under the tests.
+mkdir -p "$CARGO_TARGET_DIR"
+exec 9>"$CARGO_TARGET_DIR/.countersign-run"
+flock --nonblock 9 || { cs_say "waiting for another run in $CARGO_TARGET_DIR to end"; flock 9; }
+
 prepare
 if [ $# -gt 0 ]; then
+  python_clients || cs_say "the Python drivers are missing: their test will fail"
   build
   tests "$@"
   finish
@@ -121,9 +133,12 @@ fi
 stage format cargo fmt --all --check
 stage build build
 stage lints cargo clippy --workspace --all-targets --locked -- -D warnings
+stage broken-gate-lints lint_the_broken_gate
 stage documentation env RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --quiet
 stage providers one_provider
+stage python-drivers python_clients
 tests
+stage quickstart bash deploy/quickstart.sh --once
 if [ "${CS_CHAOS_MINUTES:-1}" != 0 ]; then
   stage chaos "$CS_BIN/countersign-chaos" run --minutes "${CS_CHAOS_MINUTES:-1}"
   stage counter-proof broken_gate_is_found

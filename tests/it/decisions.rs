@@ -20,10 +20,11 @@ async fn held(
     (psql, hold)
 }
 
-async fn is_refused(reviewer: &Api, hold: &Value, wanted: StatusCode) {
+async fn is_refused(reviewer: &Api, hold: &Value, (wanted, kind): (StatusCode, &str)) {
     for decision in ["approve", "reject"] {
         let answer = reviewer.decide(hold, decision).await.unwrap();
         assert_eq!(answer.status, wanted, "{decision}: {answer}");
+        assert!(answer.text("/type").ends_with(kind), "{decision}: {answer}");
         assert_eq!(answer.content_type, "application/problem+json", "{answer}");
     }
 }
@@ -40,19 +41,28 @@ async fn the_requester_its_owner_and_outsiders_may_not_decide() {
     let owner = Identity::reviewer("dana").in_groups("dba").token(&cluster).await.unwrap();
     let outsider = Identity::reviewer("eve").in_groups("lunch").token(&cluster).await.unwrap();
     let nobody = Identity::reviewer("eve").in_groups("").token(&cluster).await.unwrap();
-    for refused in [&itself, &owner, &outsider, &nobody] {
-        is_refused(&cluster.api_with(2, refused).unwrap(), &hold, StatusCode::FORBIDDEN).await;
+    for (refused, kind) in [
+        (&itself, ":requester"),
+        (&owner, ":owner"),
+        (&outsider, ":not-in-group"),
+        (&nobody, ":not-in-group"),
+    ] {
+        let refused = cluster.api_with(2, refused).unwrap();
+        is_refused(&refused, &hold, (StatusCode::FORBIDDEN, kind)).await;
     }
     // An agent's token is for targets, and none at all is none at all.
-    is_refused(&cluster.api_with(3, &token).unwrap(), &hold, StatusCode::UNAUTHORIZED).await;
-    is_refused(&cluster.api_with(3, "").unwrap(), &hold, StatusCode::UNAUTHORIZED).await;
-    is_refused(&cluster.api_with(3, "nonsense").unwrap(), &hold, StatusCode::UNAUTHORIZED).await;
+    for nobody in [token.as_str(), "", "nonsense"] {
+        let nobody = cluster.api_with(3, nobody).unwrap();
+        is_refused(&nobody, &hold, (StatusCode::UNAUTHORIZED, ":not-identified")).await;
+    }
     let rui = cluster.api(3, "CS_REVIEWER2_TOKEN").unwrap();
     let still = rui.hold(at(&hold, "/id")).await.unwrap();
     assert_eq!(at(&still, "/state"), "pending");
     assert_eq!(still["decisions"], json!([]));
 
-    rui.approve(&hold).await.unwrap();
+    // Somebody else with the same groups may: it is the person that was refused above.
+    let other = Identity::reviewer("olga").in_groups("dba").token(&cluster).await.unwrap();
+    cluster.api_with(3, &other).unwrap().approve(&hold).await.unwrap();
     assert_eq!(psql.finish().await.unwrap().code, Some(0));
     cluster.check_logs(&[]).unwrap();
 }

@@ -2,26 +2,17 @@
 
 use countersign_tests::{
     agent::Login,
-    api::{at, field},
+    api::{Api, at, field},
     cluster::Cluster,
     identity::Identity,
-    psql,
+    node_log::PEER_LOSS,
+    psql, wait,
+    wait::{Look, PATIENCE},
 };
+use reqwest::Method;
+use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::sleep;
-
-/// What the survivors may say when a peer dies.
-const PEER_LOSS: &[&str] = &[
-    "peer",
-    "replicat",
-    "vote",
-    "heartbeat",
-    "election",
-    "unreachable",
-    "connect",
-    "leader",
-    "lease",
-];
 
 /// Longer than a serving lease.
 const PAST_THE_LEASE: Duration = Duration::from_secs(7);
@@ -46,9 +37,9 @@ async fn a_hold_survives_its_node_and_only_the_same_operation_claims_it_elsewher
 
     cluster.kill(1).await.unwrap();
     assert_ne!(psql.finish().await.unwrap().code, Some(0));
-    assert_eq!(at(&reviewer.hold(&id).await.unwrap(), "/state"), "pending");
+    reviewer.until_state(&id, "pending").await.unwrap();
     reviewer.approve(&hold).await.unwrap();
-    assert_eq!(at(&reviewer.until_state(&id, "approved").await.unwrap(), "/state"), "approved");
+    reviewer.until_state(&id, "approved").await.unwrap();
 
     let third = cluster.login(3).unwrap();
     let other = Identity::agent("other-bot").token(&cluster).await.unwrap();
@@ -104,9 +95,43 @@ async fn another_bound_value_does_not_claim_the_approval_and_the_same_does() {
     cluster.check_logs(PEER_LOSS).unwrap();
 }
 
+/// The target, with a second role and a second database.
+async fn offer_more(cluster: &Cluster) {
+    let admin = cluster.api(1, "CS_ADMIN_TOKEN").unwrap();
+    let path = "/v1/resources/Target/orders";
+    let mut spec = admin.get(path).await.unwrap().body["spec"].clone();
+    let mut second = spec["postgres"]["roles"]["app"].clone();
+    second["default"] = json!(false);
+    spec["postgres"]["roles"]["second"] = second;
+    spec["postgres"]["databases"] = json!(["orders", "postgres"]);
+    let put = admin.call(Method::PUT, path, Some(&json!({"spec": spec}))).await.unwrap();
+    assert!(put.status.is_success(), "{put}");
+    let index = put.body["revision"].as_u64().unwrap_or_default();
+    for node in cluster.every_node() {
+        let api = cluster.api(node, "CS_ADMIN_TOKEN").unwrap();
+        api.get(&format!("{path}?min_index={index}")).await.unwrap();
+    }
+}
+
+/// Waits for a pending hold of this text that is none of those, and adds it to them.
+async fn another_hold(reviewer: &Api, sql: &str, known: &mut Vec<String>) -> Value {
+    let what = format!("another hold of `{sql}`");
+    let hold = wait::until(&what, PATIENCE, async || {
+        let answer = reviewer.get("/v1/holds?state=pending&limit=1000").await?;
+        let found = answer.items().iter().find(|hold| {
+            at(hold, "/operation/text") == sql && !known.iter().any(|id| id == at(hold, "/id"))
+        });
+        Ok(Look::some(found.cloned(), answer.to_string()))
+    });
+    let hold = hold.await.unwrap();
+    known.push(at(&hold, "/id").to_owned());
+    hold
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_session_with_other_settings_or_another_database_does_not_claim_the_approval() {
+async fn another_search_path_transaction_role_or_database_does_not_claim_the_approval() {
     let cluster = Cluster::start().await.unwrap();
+    offer_more(&cluster).await;
     let sql = "DELETE FROM orders WHERE id = 31 RETURNING id";
     let login = cluster.login(1).unwrap();
     let mut psql = psql::spawn(&login, sql).unwrap();
@@ -115,22 +140,47 @@ async fn a_session_with_other_settings_or_another_database_does_not_claim_the_ap
     let hold = reviewer.pending(sql).await.unwrap();
     psql.vanish().await.unwrap();
     reviewer.approve(&hold).await.unwrap();
+    let mut known = vec![at(&hold, "/id").to_owned()];
 
-    // Either the setting is refused at all, or the operation under it is another one.
-    let other_path = cluster.login(3).unwrap().with_options("-c search_path=other");
-    let mut attempt = psql::spawn(&other_path, sql).unwrap();
-    if let Ok(told) = attempt.until_told("DETAIL:").await {
-        assert!(!told.contains(at(&hold, "/id")), "{told}");
-    }
-    attempt.vanish().await.unwrap();
-    let in_transaction = cluster.login(3).unwrap().connect().await.unwrap();
-    in_transaction.client.batch_execute("BEGIN").await.unwrap();
-    let inside = tokio::spawn(async move { in_transaction.client.batch_execute(sql).await });
-    reviewer.pending(sql).await.unwrap();
+    // A setting that the start-up packet asks for is refused there.
+    let asked = cluster.login(3).unwrap().with_options("-c search_path=other").connect().await;
+    assert!(asked.is_err(), "a search_path came in with the start-up packet");
+
+    // One that a reviewer approved is part of what the next statement is.
+    let moved = cluster.login(3).unwrap().connect().await.unwrap();
+    let set = tokio::spawn(async move {
+        moved.client.batch_execute("SET search_path TO other").await.map(|()| moved)
+    });
+    let change = reviewer.pending("SET search_path TO other").await.unwrap();
+    reviewer.approve(&change).await.unwrap();
+    let moved = set.await.unwrap().unwrap();
+    let elsewhere = tokio::spawn(async move { moved.client.batch_execute(sql).await });
+    let other = another_hold(&reviewer, sql, &mut known).await;
+    assert_ne!(at(&other, "/fingerprint"), at(&hold, "/fingerprint"));
+    elsewhere.abort();
+
+    let within = cluster.login(3).unwrap().connect().await.unwrap();
+    within.client.batch_execute("BEGIN").await.unwrap();
+    let inside = tokio::spawn(async move { within.client.batch_execute(sql).await });
+    another_hold(&reviewer, sql, &mut known).await;
     inside.abort();
-    assert_eq!(at(&reviewer.hold(at(&hold, "/id")).await.unwrap(), "/state"), "approved");
+
+    for stranger in [
+        cluster.login(3).unwrap().as_user("second"),
+        cluster.login(3).unwrap().to("orders/postgres"),
+    ] {
+        let mut psql = psql::spawn(&stranger, sql).unwrap();
+        another_hold(&reviewer, sql, &mut known).await;
+        psql.until_told("DETAIL:").await.unwrap();
+        psql.vanish().await.unwrap();
+    }
+
     assert_eq!(cluster.postgres.received("WHERE id = 31").unwrap(), 0);
-    cluster.check_logs(PEER_LOSS).unwrap();
+    let said = psql::run(&cluster.login(3).unwrap(), sql).await.unwrap();
+    assert_eq!((said.code, said.stdout.contains("31")), (Some(0), true), "{said:?}");
+    reviewer.until_state(at(&hold, "/id"), "consumed").await.unwrap();
+    assert_eq!(cluster.postgres.received("WHERE id = 31").unwrap(), 1);
+    cluster.check_logs(&[]).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,21 +1,7 @@
 //! Two of three nodes are gone: the third admits nothing and says so, and nothing is forgotten when they are back.
 
-use countersign_tests::{agent::sqlstate, api::at, cluster::Cluster, psql};
+use countersign_tests::{agent::sqlstate, api::at, cluster::Cluster, node_log::PEER_LOSS, psql};
 use reqwest::StatusCode;
-
-/// What a lone node may say about its peers.
-const ALONE: &[&str] = &[
-    "peer",
-    "replicat",
-    "vote",
-    "heartbeat",
-    "election",
-    "unreachable",
-    "connect",
-    "leader",
-    "lease",
-    "quorum",
-];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_quorum_everything_is_refused_and_what_was_pending_is_there_afterwards() {
@@ -70,7 +56,7 @@ async fn without_a_quorum_everything_is_refused_and_what_was_pending_is_there_af
         assert_eq!(again.code, Some(0), "{said:?} {again:?}");
     }
     assert_eq!(cluster.postgres.received("WHERE id = 51").unwrap(), 1);
-    cluster.check_logs(ALONE).unwrap();
+    cluster.check_logs(PEER_LOSS).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -93,5 +79,5 @@ async fn a_node_cut_off_from_its_peers_admits_nothing_while_the_others_go_on() {
     cluster.dev(&["heal"]).await.unwrap();
     cluster.until_ready(lone).await.unwrap();
     assert_eq!(cluster.postgres.received("cut-off").unwrap(), 0);
-    cluster.check_logs(ALONE).unwrap();
+    cluster.check_logs(PEER_LOSS).unwrap();
 }

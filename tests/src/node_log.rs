@@ -8,8 +8,24 @@ use std::{
 };
 
 /// The levels as the text and the JSON form of the log write them.
-const LOUD: &[&str] =
-    &[" WARN ", " ERROR ", "\"level\":\"WARN\"", "\"level\":\"ERROR\"", "panicked at"];
+const LOUD: &[&str] = &[" WARN ", " ERROR ", "\"level\":\"WARN\"", "\"level\":\"ERROR\"", PANIC];
+
+/// What no list can expect.
+const PANIC: &str = "panicked at";
+
+/// What nodes may say while a peer is dead, frozen or cut off. Each entry is a part of a line.
+pub const PEER_LOSS: &[&str] = &[
+    "peer",
+    "replicat",
+    "vote",
+    "heartbeat",
+    "election",
+    "unreachable",
+    "connect",
+    "leader",
+    "lease",
+    "quorum",
+];
 
 /// What a node says of the machine it runs on, whatever the test does: a disk shared with other work measures slow.
 const OF_THE_MACHINE: &[&str] = &["the disk is slow"];
@@ -26,7 +42,8 @@ pub fn unlisted(folder: &Path, expected: &[&str]) -> anyhow::Result<Vec<String>>
             let line = without_colours(line);
             let loud = LOUD.iter().any(|level| line.contains(level));
             let mut known = expected.iter().chain(OF_THE_MACHINE);
-            if loud && !known.any(|part| line.contains(part)) {
+            let excused = !line.contains(PANIC) && known.any(|part| line.contains(part));
+            if loud && !excused {
                 found.push(format!(
                     "{}: {line}",
                     log.strip_prefix(folder).unwrap_or(&log).display()
@@ -104,10 +121,18 @@ mod tests {
         fs::write(folder.path().join("000012.log"), " ERROR wal").unwrap();
         fs::write(
             folder.path().join("node.log"),
-            "t  INFO a\nt \u{1b}[33m WARN\u{1b}[0m b: x\n{\"level\":\"ERROR\",\"m\":1}\nt  WARN peer gone\n",
+            "t  INFO a\nt \u{1b}[33m WARN\u{1b}[0m b: x\n{\"level\":\"ERROR\",\"m\":1}\nt  WARN peer gone\n\
+             thread 'x' panicked at peer.rs\n",
         )
         .unwrap();
-        let found = unlisted(folder.path(), &["peer gone"]).unwrap();
-        assert_eq!(found, ["node.log: t  WARN b: x", "node.log: {\"level\":\"ERROR\",\"m\":1}"]);
+        let found = unlisted(folder.path(), &["peer"]).unwrap();
+        assert_eq!(
+            found,
+            [
+                "node.log: t  WARN b: x",
+                "node.log: {\"level\":\"ERROR\",\"m\":1}",
+                "node.log: thread 'x' panicked at peer.rs",
+            ]
+        );
     }
 }
