@@ -14,7 +14,16 @@ const GATHER: usize = 2 * CHUNK;
 pub(crate) struct AgentWriter<W> {
     sink: W,
     waiting: BytesMut,
+    written: Written,
     place: Place,
+}
+
+/// Whether everything was handed to the operating system. An empty queue alone does not say so: TLS keeps a record that
+/// the socket did not take, and a flush may have been dropped just then.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Written {
+    All,
+    NotAll,
 }
 
 /// Whether the bytes so far end a message.
@@ -26,17 +35,19 @@ enum Place {
 
 impl<W: AsyncWrite + Unpin> AgentWriter<W> {
     pub(crate) fn new(sink: W) -> Self {
-        Self { sink, waiting: BytesMut::new(), place: Place::Between }
+        Self { sink, waiting: BytesMut::new(), written: Written::All, place: Place::Between }
     }
 
     /// Queues a whole message.
     pub(crate) fn say(&mut self, message: Masked<Bytes>) {
         self.waiting.extend_from_slice(&message.into_inner());
+        self.written = Written::NotAll;
     }
 
     /// Queues a piece of a message that goes on.
     pub(crate) fn say_part(&mut self, part: Masked<Bytes>) {
         self.waiting.extend_from_slice(&part.into_inner());
+        self.written = Written::NotAll;
         self.place = Place::Inside;
     }
 
@@ -50,18 +61,30 @@ impl<W: AsyncWrite + Unpin> AgentWriter<W> {
         self.place == Place::Between
     }
 
+    /// Whether so much waits that no more should be said before it is written.
+    pub(crate) fn is_full(&self) -> bool {
+        self.waiting.len() >= GATHER
+    }
+
+    /// Whether everything was written.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.written == Written::All
+    }
+
     /// Writes when enough has gathered.
     pub(crate) async fn gather(&mut self) -> Result<(), FrameError> {
-        if self.waiting.len() >= GATHER { self.flush().await } else { Ok(()) }
+        if self.is_full() { self.flush().await } else { Ok(()) }
     }
 
     /// Writes everything that waits.
     pub(crate) async fn flush(&mut self) -> Result<(), FrameError> {
-        if self.waiting.is_empty() {
+        if self.is_idle() {
             return Ok(());
         }
         self.sink.write_all_buf(&mut self.waiting).await.map_err(FrameError::Io)?;
-        self.sink.flush().await.map_err(FrameError::Io)
+        self.sink.flush().await.map_err(FrameError::Io)?;
+        self.written = Written::All;
+        Ok(())
     }
 
     /// Writes everything and then waits for ever; returns only an error. For use beside something that is waited for.
@@ -84,26 +107,30 @@ impl<W: AsyncWrite + Unpin> AgentWriter<W> {
 pub(crate) struct TargetWriter<W> {
     sink: W,
     waiting: BytesMut,
+    written: Written,
 }
 
 impl<W: AsyncWrite + Unpin> TargetWriter<W> {
     pub(crate) fn new(sink: W) -> Self {
-        Self { sink, waiting: BytesMut::new() }
+        Self { sink, waiting: BytesMut::new(), written: Written::All }
     }
 
     /// Queues bytes.
     pub(crate) fn queue(&mut self, bytes: &[u8]) {
         self.waiting.extend_from_slice(bytes);
+        self.written = Written::NotAll;
     }
 
     /// Whether everything was written.
     pub(crate) fn is_idle(&self) -> bool {
-        self.waiting.is_empty()
+        self.written == Written::All
     }
 
     /// Writes everything that waits.
     pub(crate) async fn flush(&mut self) -> Result<(), FrameError> {
         self.sink.write_all_buf(&mut self.waiting).await.map_err(FrameError::Io)?;
-        self.sink.flush().await.map_err(FrameError::Io)
+        self.sink.flush().await.map_err(FrameError::Io)?;
+        self.written = Written::All;
+        Ok(())
     }
 }
