@@ -58,6 +58,14 @@ pub enum Refusal {
         /// The limit's name.
         limit: &'static str,
     },
+    /// It is larger than a named limit lets it be. Sent again unchanged, it is refused again.
+    #[error("the operation is too large: {limit} is at most {most} bytes")]
+    TooLarge {
+        /// The limit's name.
+        limit: &'static str,
+        /// The most bytes it lets through.
+        most: usize,
+    },
     /// The node is draining.
     #[error("the gateway node is shutting down")]
     ShuttingDown,
@@ -125,6 +133,7 @@ impl Refusal {
             | Self::Rejected { .. }
             | Self::Withdrawn { .. }
             | Self::HoldExpired { .. }
+            | Self::TooLarge { .. }
             | Self::SessionEnded { .. }
             | Self::Protocol { .. }
             | Self::NotSupported { .. }

@@ -73,6 +73,7 @@ pub(crate) async fn admit(
         Err(
             FrameError::UnknownType { .. }
             | FrameError::Length { .. }
+            | FrameError::TooLong { .. }
             | FrameError::Malformed { .. },
         ) => Err(Refusal::NotIdentified),
     };

@@ -35,10 +35,12 @@ states! {
     DUPLICATE_PREPARED_STATEMENT = "42P05",
     CONFIGURATION_LIMIT = "53400",
     TOO_MANY_CONNECTIONS = "53300",
+    PROGRAM_LIMIT_EXCEEDED = "54000",
     QUERY_CANCELED = "57014",
     ADMIN_SHUTDOWN = "57P01",
     CANNOT_CONNECT_NOW = "57P03",
     CONNECTION_FAILURE = "08006",
+    SYSTEM_ERROR = "58000",
     INTERNAL_ERROR = "XX000",
 }
 
@@ -144,10 +146,15 @@ impl From<&Refusal> for Complaint {
                 say(SqlState::CANNOT_CONNECT_NOW).hint("Nothing was executed. Try again, through another node if need be.")
             }
             Refusal::Overloaded { .. } => say(SqlState::TOO_MANY_CONNECTIONS).hint("Nothing was executed. Try again later."),
+            Refusal::TooLarge { .. } => say(SqlState::PROGRAM_LIMIT_EXCEEDED)
+                .hint("Nothing was executed. What reviewers decide on must be small enough for them to read."),
             Refusal::ShuttingDown | Refusal::SessionEnded { .. } => say(SqlState::ADMIN_SHUTDOWN),
             Refusal::Protocol { .. } => say(SqlState::PROTOCOL_VIOLATION),
             Refusal::NotSupported { .. } => say(SqlState::FEATURE_NOT_SUPPORTED),
-            Refusal::TargetUnavailable => say(SqlState::CONNECTION_FAILURE),
+            // Not of class 08: the agent's own connection is sound, and pools drop those that class 08 is said on.
+            Refusal::TargetUnavailable => {
+                say(SqlState::SYSTEM_ERROR).hint("Nothing was executed. Try again later.")
+            }
             Refusal::Internal => say(SqlState::INTERNAL_ERROR),
         }
     }
@@ -183,6 +190,7 @@ pub(crate) const fn ends_session(refusal: &Refusal) -> bool {
         | Refusal::TooManyHolds
         | Refusal::NoQuorum
         | Refusal::Overloaded { .. }
+        | Refusal::TooLarge { .. }
         | Refusal::NotSupported { .. }
         | Refusal::TargetUnavailable
         | Refusal::Internal => false,

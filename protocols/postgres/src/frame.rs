@@ -15,8 +15,9 @@ mod writer;
 pub(crate) use backend::BackendKind;
 pub(crate) use body::Body;
 pub(crate) use build::{
-    Bind, Field, bind, close_statement, copy_fail, describe_portal, describe_statement, empty,
-    execute, flush, message, negotiate_version, parse, query, ready, startup, sync, text_pair,
+    Bind, Field, bind, close_portal, close_statement, copy_fail, describe_portal,
+    describe_statement, empty, execute, flush, message, negotiate_version, parse, query, ready,
+    startup, sync, text_pair,
 };
 pub(crate) use frontend::{
     BindBody, FrontendKind, ParseBody, StatementOrPortal, read_bind, read_execute, read_named,
@@ -58,6 +59,14 @@ pub(crate) enum FrameError {
     Length {
         /// The type byte.
         kind: u8,
+    },
+    /// A message of a kind that may be dropped whole is longer than the gateway takes.
+    #[error("message of type 0x{kind:02x} has more than {most} bytes")]
+    TooLong {
+        /// The type byte.
+        kind: u8,
+        /// The most bytes that a body of this type may have.
+        most: usize,
     },
     /// A body does not end where its length says, or a field in it is not what it must be.
     #[error("malformed {what}")]

@@ -1,9 +1,10 @@
 //! The state that agent and target must agree on: where the target's transaction stands, whether messages are being
 //! skipped, and which statement and portal a name means. Pure: nothing here talks to anyone.
 
+mod budget;
 mod names;
 
-pub(crate) use names::{NameError, Names, Portal, PortalPlace, Prepared};
+pub(crate) use names::{Bound, NameError, Names, Portal, PortalPlace, Prepared, Stale};
 
 /// Where the target's transaction stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -45,6 +45,11 @@ pub(crate) enum Settings {
 
 /// The most notes a reviewer is given.
 const MAX_NOTES: usize = 32;
+/// The longest note, in bytes.
+const MAX_NOTE: usize = 1024;
+/// The longest summary, in bytes, with room for a few words around it: it is a line in lists, and a part of every record,
+/// which takes no text of any length. The text itself stands beside it.
+const MAX_SUMMARY: usize = 4 * 1024;
 
 impl Understood {
     /// Reads what the classifier found.
@@ -85,19 +90,18 @@ impl Understood {
         } else {
             Settings::Kept
         };
-        let summaries: Vec<&str> =
-            statements.iter().map(|statement| statement.summary.as_str()).collect();
         Self {
             demands: all,
             fence,
             copy,
             border,
             settings,
-            summary: summaries.join("; "),
+            summary: summary(statements.iter().map(|statement| statement.summary.as_str())),
             notes: statements
                 .iter()
-                .flat_map(|statement| statement.notes.iter().cloned())
+                .flat_map(|statement| statement.notes.iter())
                 .take(MAX_NOTES)
+                .map(|note| cut(note, MAX_NOTE))
                 .collect(),
         }
     }
@@ -108,10 +112,36 @@ impl Understood {
         if action != Action::PostgresRead {
             self.fence = Fence::Writes;
         }
+        let note = cut(&note, MAX_NOTE);
         if self.notes.len() < MAX_NOTES && !self.notes.contains(&note) {
             self.notes.push(note);
         }
     }
+}
+
+/// One line over all statements; where it becomes too long, with the count of those it leaves out.
+fn summary<'a>(statements: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let mut line = String::new();
+    let count = statements.len();
+    for (n, statement) in statements.enumerate() {
+        let between = if n == 0 { "" } else { "; " };
+        if n > 0 && line.len() + between.len() + statement.len() > MAX_SUMMARY {
+            return format!("{line}; and {} more statements", count - n);
+        }
+        line.push_str(between);
+        line.push_str(&cut(statement, MAX_SUMMARY));
+    }
+    line
+}
+
+/// The beginning of a text that is too long, with the length of the whole.
+fn cut(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(most);
+    let beginning = text.get(..end).unwrap_or_default();
+    format!("{beginning}… ({} bytes in all)", text.len())
 }
 
 fn demands(classified: &Classified, target: &PostgresTarget) -> BTreeSet<Demand> {
@@ -152,4 +182,26 @@ pub(crate) fn candidates(name: &Name, search_path: &[String]) -> impl Iterator<I
     };
     let name = name.name.clone();
     schemas.into_iter().map(move |schema| Resource::Relation { schema, name: name.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the replicated state takes of a summary (`MAX_SHORT_TEXT` of raft-store).
+    const TAKEN: usize = 8 * 1024;
+
+    #[test]
+    fn a_summary_fits_into_a_record_however_many_statements_a_text_has() {
+        let few = summary(["SELECT of a", "DELETE of b"].into_iter());
+        assert_eq!(few, "SELECT of a; DELETE of b");
+        let names = vec!["SELECT of public.a_relation_with_quite_a_long_name"; 1000];
+        let many = summary(names.into_iter());
+        assert!(many.len() < TAKEN / 2 + 64, "{}", many.len());
+        assert!(many.ends_with("; and 922 more statements"), "{many}");
+        let long = "é".repeat(TAKEN);
+        let one = summary([long.as_str(), "SELECT"].into_iter());
+        assert!(one.len() < TAKEN / 2 + 64, "{}", one.len());
+        assert!(one.ends_with("… (16384 bytes in all); and 1 more statements"), "{one}");
+    }
 }

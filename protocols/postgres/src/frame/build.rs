@@ -57,10 +57,14 @@ pub(crate) fn ready(status: u8) -> Bytes {
     message(b'Z', |out| out.put_u8(status))
 }
 
-/// `NegotiateProtocolVersion`: only 3.0 is spoken, and none of `options` is known.
+/// Protocol 3.0, as start-up packets write it.
+const PROTOCOL: i32 = 3 << 16;
+
+/// `NegotiateProtocolVersion`: only 3.0 is spoken, and none of `options` is known. The version goes with its major part,
+/// as the server sends it; libpq takes nothing else.
 pub(crate) fn negotiate_version(options: &[String]) -> Bytes {
     message(b'v', |out| {
-        out.put_i32(0);
+        out.put_i32(PROTOCOL);
         out.put_u32(u32::try_from(options.len()).unwrap_or(u32::MAX));
         for option in options {
             text(out, option.as_bytes());
@@ -71,7 +75,7 @@ pub(crate) fn negotiate_version(options: &[String]) -> Bytes {
 /// The `StartupMessage` of protocol 3.0.
 pub(crate) fn startup(parameters: &[(&str, &str)]) -> Bytes {
     counted(|out| {
-        out.put_i32(196_608);
+        out.put_i32(PROTOCOL);
         for (name, value) in parameters {
             text(out, name.as_bytes());
             text(out, value.as_bytes());
@@ -146,6 +150,10 @@ pub(crate) fn describe_portal(name: &str) -> Bytes {
 
 pub(crate) fn close_statement(name: &str) -> Bytes {
     named(b'C', b'S', name)
+}
+
+pub(crate) fn close_portal(name: &str) -> Bytes {
+    named(b'C', b'P', name)
 }
 
 pub(crate) fn execute(portal: &str, rows: i32) -> Bytes {

@@ -13,6 +13,8 @@ const MAX_NAMED: usize = 1024;
 const MAX_COPY_FAIL: usize = 16 * 1024;
 /// The longest `CopyData`; PostgreSQL's own limit (`PQ_LARGE_MESSAGE_LIMIT`). It is streamed, not kept.
 const MAX_COPY_DATA: usize = 0x3fff_ffff;
+/// The longest statement or Bind that is read and dropped so that the agent hears how long it may be; the same limit.
+const MAX_DROPPED: usize = MAX_COPY_DATA;
 /// The longest password: the longest token that was seen to pass every driver is 60,000 bytes.
 const MAX_PASSWORD: usize = 64 * 1024;
 
@@ -55,10 +57,29 @@ impl FrontendKind {
             b'X' => Self::Terminate,
             kind => return Err(FrameError::UnknownType { kind }),
         };
-        if head.body > kind.limit() {
-            return Err(FrameError::Length { kind: head.kind });
+        let most = kind.limit();
+        if head.body <= most {
+            return Ok(kind);
         }
-        Ok(kind)
+        match kind {
+            Self::Query | Self::Parse | Self::Bind if head.body <= MAX_DROPPED => {
+                Err(FrameError::TooLong { kind: head.kind, most })
+            }
+            Self::Bind
+            | Self::Close
+            | Self::CopyData
+            | Self::CopyDone
+            | Self::CopyFail
+            | Self::Describe
+            | Self::Execute
+            | Self::Flush
+            | Self::FunctionCall
+            | Self::Parse
+            | Self::Password
+            | Self::Query
+            | Self::Sync
+            | Self::Terminate => Err(FrameError::Length { kind: head.kind }),
+        }
     }
 
     /// The longest body.

@@ -2,7 +2,7 @@
 //! when an operation with it was admitted. A Describe waits for the message behind it: in front of its Execute it is a part
 //! of that operation, alone it is a preparation.
 
-use super::{End, Session, Stop, operate::Form, value::parameter};
+use super::{End, Session, Stop, operate::Form};
 use crate::{
     error::{Complaint, SqlState},
     frame::{
@@ -10,7 +10,7 @@ use crate::{
         read_named, read_parse,
     },
     mask::Masker,
-    state::{Block, NameError, Portal, PortalPlace},
+    state::{Block, Bound, NameError, PortalPlace},
     understood::Understood,
 };
 use bytes::Bytes;
@@ -85,23 +85,16 @@ impl Session {
         let BindBody { portal, statement, formats, values, result_formats } = body;
         let statement = Arc::clone(self.names.statement(&statement).map_err(name_error)?);
         let oids = statement.type_oids.iter().copied().chain(std::iter::repeat(0));
-        let said = statement
-            .described
-            .get()
-            .into_iter()
-            .flatten()
-            .copied()
-            .map(Some)
-            .chain(std::iter::repeat(None));
         let parameters = formats
             .into_iter()
             .zip(oids)
-            .zip(said)
             .zip(values)
-            .map(|(((format, type_oid), said), value)| parameter(format, type_oid, said, value))
+            .map(|((format, type_oid), value)| {
+                // A copy, so that a small value does not keep the whole buffer it arrived in.
+                Bound { format, type_oid, value: value.map(|value| value.to_vec()) }
+            })
             .collect();
-        let bound = Portal { statement, parameters, result_formats, place: PortalPlace::Here };
-        self.names.bind(portal, bound).map_err(name_error)?;
+        self.names.bind(portal, statement, (parameters, result_formats)).map_err(name_error)?;
         self.writer.say(Masker::own(frame::empty(b'2')));
         Ok(())
     }
@@ -150,8 +143,7 @@ impl Session {
         if matches!(self.block, Block::Implicit(_)) {
             self.end_pipeline().await?;
         }
-        self.ready();
-        Ok(())
+        Ok(self.ready().await?)
     }
 
     async fn after_extended_in_sync(&mut self, stop: Stop) -> Result<(), Stop> {
@@ -173,7 +165,7 @@ pub(super) fn name_error(error: NameError) -> Stop {
         NameError::DuplicatePortal => SqlState::DUPLICATE_CURSOR,
         NameError::NoStatement => SqlState::INVALID_STATEMENT_NAME,
         NameError::NoPortal => SqlState::INVALID_CURSOR_NAME,
-        NameError::TooMany => SqlState::CONFIGURATION_LIMIT,
+        NameError::TooMany | NameError::TooLarge => SqlState::CONFIGURATION_LIMIT,
     };
     Stop::Refuse(Complaint::new(state, error.to_string()))
 }

@@ -1,6 +1,6 @@
 //! Makes the operation that the gate judges, after the target's catalogue was asked about what looks like a plain read.
 
-use super::{Session, Stop, operate::Form};
+use super::{Session, Stop, operate::Form, value::parameters};
 use crate::{
     catalogue::{self, Fact, Question, RelationKind},
     classify::{Action as Found, Classified},
@@ -33,7 +33,7 @@ impl Session {
     ) -> Operation {
         let (parameters, kind) = match form {
             Form::Query => (Vec::new(), "simple"),
-            Form::Portal { portal, .. } => (portal.parameters.clone(), "extended"),
+            Form::Portal { portal, .. } => (parameters(portal), "extended"),
             Form::Prepare { .. } => (Vec::new(), "preparation"),
         };
         let mut context = vec![

@@ -159,6 +159,7 @@ impl Session {
                     account.failed(&error_code(body.clone()));
                 }
                 self.say(head, body);
+                self.forget_unparsed(form);
                 self.after_error(form).await
             }
             BackendKind::CommandComplete => {
@@ -207,6 +208,18 @@ impl Session {
             Form::Query => {}
             Form::Portal { portal, .. } => self.names.confirm(&portal.statement),
             Form::Prepare { statement, .. } => self.names.confirm(statement),
+        }
+    }
+
+    /// An error in front of the `ParseComplete`: the name that the gateway has let the agent use means nothing.
+    fn forget_unparsed(&mut self, form: &Form) {
+        let statement = match form {
+            Form::Query => return,
+            Form::Portal { portal, .. } => &portal.statement,
+            Form::Prepare { statement, .. } => statement,
+        };
+        if !self.names.is_confirmed(statement) {
+            self.names.parse_failed(statement);
         }
     }
 

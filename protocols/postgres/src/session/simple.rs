@@ -15,6 +15,11 @@ impl Session {
     pub(super) async fn simple(&mut self, body: Bytes) -> Result<(), End> {
         let text = read_text(body).map_err(End::agent)?;
         let done = self.simple_text(text).await;
+        self.end_simple(done).await
+    }
+
+    /// Ends a Query: the error, if there is one, and its `ReadyForQuery`.
+    pub(super) async fn end_simple(&mut self, done: Result<(), Stop>) -> Result<(), End> {
         match done {
             Ok(()) | Err(Stop::Failed) => {}
             Err(Stop::End(end)) => return Err(end),
@@ -23,8 +28,7 @@ impl Session {
                 self.fail_transaction().await?;
             }
         }
-        self.ready();
-        Ok(())
+        self.ready().await
     }
 
     async fn simple_text(&mut self, text: Bytes) -> Result<(), Stop> {

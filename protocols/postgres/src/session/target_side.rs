@@ -3,8 +3,8 @@
 use super::{End, Link, Session, Stop};
 use crate::{
     fence::Posture,
-    frame::{BackendKind, FrameError, Head, close_statement, message},
-    state::Block,
+    frame::{BackendKind, FrameError, Head, close_portal, close_statement, message},
+    state::Stale,
     upstream::{self, Login, Upstream, read_ready, read_status},
 };
 use bytes::{BufMut, Bytes};
@@ -56,12 +56,14 @@ impl Session {
         self.target.roles.get(&self.role).and_then(|role| role.reader.as_deref())
     }
 
-    /// Sends an admitted operation, with the closing of statements that nothing means any more in front of it.
+    /// Sends an admitted operation, with the closing of what nothing means any more in front of it.
     pub(super) async fn send(&mut self, bytes: &Bytes) -> Result<(), End> {
-        if self.block != Block::Idle {
-            for name in self.names.take_stale() {
-                self.upstream()?.writer.queue(&close_statement(&name));
-            }
+        for stale in self.names.take_stale() {
+            let close = match stale {
+                Stale::Statement(name) => close_statement(&name),
+                Stale::Portal(name) => close_portal(&name),
+            };
+            self.upstream()?.writer.queue(&close);
         }
         if let Some(account) = &mut self.in_flight {
             account.forwarded();
@@ -123,7 +125,7 @@ impl Session {
 
     /// Hands over what the target said while the gateway asked something.
     pub(super) fn hand_over_asides(&mut self) -> Result<(), End> {
-        let asides = std::mem::take(&mut self.upstream()?.asides);
+        let asides = self.upstream()?.asides.take();
         asides.into_iter().try_for_each(|(kind, body)| self.aside(kind, body))
     }
 

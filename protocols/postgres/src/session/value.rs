@@ -1,6 +1,6 @@
 //! What a reviewer reads of a bound value. Only the bytes are hashed and forwarded; what is shown here decides nothing.
 
-use bytes::Bytes;
+use crate::state::{Bound, Portal};
 use countersign_core::operation::Parameter;
 use jiff::{SignedDuration, Timestamp, civil::Date};
 
@@ -8,14 +8,22 @@ use jiff::{SignedDuration, Timestamp, civil::Date};
 const EPOCH_DAY: Date = Date::constant(2000, 1, 1);
 const EPOCH_SECOND: i64 = 946_684_800;
 
-/// A bound value, with what a reviewer reads of it. `said` is the type that the target said the parameter has, where it
-/// was asked; the agent's own word for it comes first, as at the target.
-pub(super) fn parameter(
-    format: u16,
-    type_oid: u32,
-    said: Option<u32>,
-    value: Option<Bytes>,
-) -> Parameter {
+/// The values of a portal, with what a reviewer reads of each: all of it, whatever its length, since what a reviewer could
+/// not read must not be approved. What is too long for a hold is refused by the state, which has the limit.
+pub(super) fn parameters(portal: &Portal) -> Vec<Parameter> {
+    let said = portal.statement.described.get().into_iter().flatten().copied();
+    portal
+        .parameters
+        .iter()
+        .zip(said.map(Some).chain(std::iter::repeat(None)))
+        .map(|(bound, said)| parameter(bound.clone(), said))
+        .collect()
+}
+
+/// A bound value. `said` is the type that the target said the parameter has, where it was asked; the agent's own word for
+/// it comes first, as at the target.
+fn parameter(bound: Bound, said: Option<u32>) -> Parameter {
+    let Bound { format, type_oid, value } = bound;
     let shown = match (&value, format) {
         (None, _) => "NULL".to_owned(),
         (Some(value), 0) => match std::str::from_utf8(value) {
@@ -27,7 +35,7 @@ pub(super) fn parameter(
             binary(oid, value).unwrap_or_else(|| hexadecimal(value))
         }
     };
-    Parameter { format, type_oid, value: value.map(|value| value.to_vec()), shown }
+    Parameter { format, type_oid, value, shown }
 }
 
 /// A binary value of the few types whose bytes are plain (object identifiers of `pg_type.dat`).
@@ -80,18 +88,26 @@ fn uuid(bytes: [u8; 16]) -> String {
     })
 }
 
+/// As PostgreSQL writes a `bytea`. In one pass: the value may have megabytes, and other sessions wait for this thread.
 fn hexadecimal(value: &[u8]) -> String {
-    value.iter().fold("\\x".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or_default();
+    let digits = value.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
+    let mut text = String::with_capacity(2 + 2 * value.len());
+    text.push_str("\\x");
+    text.extend(digits);
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+    use tokio::time::Instant;
 
     #[test]
     fn a_binary_value_is_shown_as_the_type_that_agent_or_target_said() {
         let shown = |type_oid, said, value: &[u8]| {
-            parameter(1, type_oid, said, Some(Bytes::copy_from_slice(value))).shown
+            parameter(Bound { format: 1, type_oid, value: Some(value.to_vec()) }, said).shown
         };
         let day_after: i64 = 86_400_000_000;
         for (oid, value, expected) in [
@@ -116,7 +132,20 @@ mod tests {
         }
         assert_eq!(shown(0, None, &[0, 22]), "\\x0016");
         assert_eq!(shown(21, Some(25), &[0, 22]), "22");
-        assert_eq!(parameter(1, 23, None, None).shown, "NULL");
-        assert_eq!(parameter(0, 23, None, Some(Bytes::from_static(b"7"))).shown, "7");
+        let null = Bound { format: 1, type_oid: 23, value: None };
+        assert_eq!(parameter(null, None).shown, "NULL");
+        let text = Bound { format: 0, type_oid: 23, value: Some(b"7".to_vec()) };
+        assert_eq!(parameter(text, None).shown, "7");
+    }
+
+    #[test]
+    fn a_value_of_megabytes_is_shown_whole_and_in_no_time() {
+        let value = [0x00, 0x7f, 0xff, 0xa0].repeat(1024 * 1024);
+        let began = Instant::now();
+        let bound = Bound { format: 1, type_oid: 17, value: Some(value.clone()) };
+        let shown = parameter(bound, None).shown;
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+        assert_eq!(shown.len(), 2 + 2 * value.len());
+        assert!(shown.starts_with("\\x007fffa0007f"), "{}", &shown[..20]);
     }
 }

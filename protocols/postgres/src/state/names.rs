@@ -1,8 +1,8 @@
 //! Statement and portal names. Towards the target all names are the gateway's own, each used once, so that names that are
 //! equal on 63 bytes, or that SQL could reach, do not matter. A portal keeps the statement it was bound to.
 
+use super::budget::{Budget, Charge, Exhausted};
 use crate::classify::Classified;
-use countersign_core::operation::Parameter;
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, OnceLock},
@@ -25,15 +25,27 @@ pub(crate) struct Prepared {
     /// The types that the target said its parameters have, once it was asked. They only serve to show values to people.
     pub(crate) described: OnceLock<Vec<u32>>,
     pub(crate) classified: Arc<Classified>,
+    _charge: Charge,
+}
+
+/// A value that was bound, as it was sent.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Bound {
+    pub(crate) format: u16,
+    /// The type that the agent said at Parse; 0 where it left it to the target.
+    pub(crate) type_oid: u32,
+    /// `None` is null.
+    pub(crate) value: Option<Vec<u8>>,
 }
 
 /// A portal.
 #[derive(Clone, Debug)]
 pub(crate) struct Portal {
     pub(crate) statement: Arc<Prepared>,
-    pub(crate) parameters: Vec<Parameter>,
+    pub(crate) parameters: Arc<[Bound]>,
     pub(crate) result_formats: Vec<u16>,
     pub(crate) place: PortalPlace,
+    _charge: Arc<Charge>,
 }
 
 /// Where a portal is.
@@ -60,6 +72,21 @@ pub(crate) enum NameError {
     NoPortal,
     #[error("the session has too many prepared statements or portals")]
     TooMany,
+    #[error("the session's prepared statements and portals are too large")]
+    TooLarge,
+}
+
+impl From<Exhausted> for NameError {
+    fn from(Exhausted: Exhausted) -> Self {
+        Self::TooLarge
+    }
+}
+
+/// Something at the target that no name means any more, by its name there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Stale {
+    Statement(String),
+    Portal(String),
 }
 
 /// The names of one session.
@@ -69,8 +96,8 @@ pub(crate) struct Names {
     portals: HashMap<String, Portal>,
     /// Statements that the target has confirmed, by their names there.
     confirmed: HashSet<String>,
-    /// Statements at the target that no name means any more.
-    stale: Vec<String>,
+    stale: Vec<Stale>,
+    budget: Budget,
     next: u64,
 }
 
@@ -99,28 +126,49 @@ impl Names {
         if self.statements.len() >= MAX_STATEMENTS {
             return Err(NameError::TooMany);
         }
+        // What was read of a text has about its length again.
+        let charge = self.budget.charge(2 * text.len() + 4 * type_oids.len())?;
         let prepared = Prepared {
             name: self.fresh('s'),
             text,
             type_oids,
             described: OnceLock::new(),
             classified,
+            _charge: charge,
         };
         self.statements.insert(name, Arc::new(prepared));
         Ok(())
     }
 
     /// Takes a Bind.
-    pub(crate) fn bind(&mut self, name: String, portal: Portal) -> Result<(), NameError> {
+    pub(crate) fn bind(
+        &mut self,
+        name: String,
+        statement: Arc<Prepared>,
+        (parameters, result_formats): (Vec<Bound>, Vec<u16>),
+    ) -> Result<(), NameError> {
         if name.len() > MAX_NAME {
             return Err(NameError::TooLong);
         }
-        if !name.is_empty() && self.portals.contains_key(&name) {
+        if name.is_empty() {
+            self.close_portal("");
+        } else if self.portals.contains_key(&name) {
             return Err(NameError::DuplicatePortal);
         }
         if self.portals.len() >= MAX_PORTALS {
             return Err(NameError::TooMany);
         }
+        let values = parameters
+            .iter()
+            .map(|bound| size_of::<Bound>() + bound.value.as_ref().map_or(0, Vec::len));
+        let charge = self.budget.charge(values.sum::<usize>() + 2 * result_formats.len())?;
+        let portal = Portal {
+            statement,
+            parameters: parameters.into(),
+            result_formats,
+            place: PortalPlace::Here,
+            _charge: Arc::new(charge),
+        };
         self.portals.insert(name, portal);
         Ok(())
     }
@@ -151,8 +199,13 @@ impl Names {
         if self.statements.values().any(|known| known.name == statement.name) {
             self.confirmed.insert(statement.name.clone());
         } else {
-            self.stale.push(statement.name.clone());
+            self.stale.push(Stale::Statement(statement.name.clone()));
         }
+    }
+
+    /// The target has refused a Parse: no statement of the name came to be.
+    pub(crate) fn parse_failed(&mut self, statement: &Prepared) {
+        self.statements.retain(|_, known| known.name != statement.name);
     }
 
     pub(crate) fn is_confirmed(&self, statement: &Prepared) -> bool {
@@ -164,12 +217,14 @@ impl Names {
         if let Some(statement) = self.statements.remove(name)
             && self.confirmed.remove(&statement.name)
         {
-            self.stale.push(statement.name.clone());
+            self.stale.push(Stale::Statement(statement.name.clone()));
         }
     }
 
     pub(crate) fn close_portal(&mut self, name: &str) {
-        self.portals.remove(name);
+        if let Some(Portal { place: PortalPlace::AtTarget(name), .. }) = self.portals.remove(name) {
+            self.stale.push(Stale::Portal(name));
+        }
     }
 
     /// A simple Query drops the unnamed statement and portal.
@@ -178,13 +233,14 @@ impl Names {
         self.close_portal("");
     }
 
-    /// No portal outlives its transaction.
+    /// No portal outlives its transaction, here or at the target.
     pub(crate) fn transaction_ended(&mut self) {
         self.portals.clear();
+        self.stale.retain(|stale| matches!(stale, Stale::Statement(_)));
     }
 
-    /// Statements to be closed at the target; each is given once.
-    pub(crate) fn take_stale(&mut self) -> Vec<String> {
+    /// What is to be closed at the target; each is given once.
+    pub(crate) fn take_stale(&mut self) -> Vec<Stale> {
         std::mem::take(&mut self.stale)
     }
 }
