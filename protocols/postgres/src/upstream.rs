@@ -1,6 +1,7 @@
 //! The connection to a target: dialled when it is first needed, logged in with the target's credential, and used by one
 //! session. What the gateway itself asks of the target (its fence, its look-ups) goes through [`Upstream::own`].
 
+mod asides;
 mod connect;
 mod login;
 mod own;
@@ -10,10 +11,11 @@ pub(crate) use login::{Login, error_code, read_status, search_path};
 pub(crate) use own::{OwnError, OwnRow, Standing, read_ready};
 
 use crate::{
-    frame::{BackendKind, FrameError, FrameReader, Stream, TargetWriter},
+    frame::{FrameError, FrameReader, Stream, TargetWriter},
     target::{PostgresTarget, SecretError},
 };
-use bytes::{BufMut, Bytes, BytesMut};
+use asides::Asides;
+use bytes::{BufMut, BytesMut};
 use std::{io, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf},
@@ -31,7 +33,7 @@ pub(crate) struct Upstream {
     /// What the target said about itself while logging in.
     pub(crate) reported: Vec<(String, String)>,
     /// What it said on its own account while the gateway asked something; to be handed to the agent.
-    pub(crate) asides: Vec<(BackendKind, Bytes)>,
+    pub(crate) asides: Asides,
 }
 
 /// How to cancel what a connection does.

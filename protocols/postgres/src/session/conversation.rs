@@ -20,14 +20,21 @@ impl Session {
     /// From the greeting to the end.
     pub(super) async fn converse(&mut self, key: CancelKey) -> End {
         self.greet(key);
-        self.ready();
+        if let Err(end) = self.ready().await {
+            return end;
+        }
         loop {
             let step = match self.next().await {
                 Ok(Next::Agent(head)) => self.take(head).await,
                 Ok(Next::Target(head)) => self.relay_aside(head).await,
                 Err(end) => Err(end),
             };
-            if let Err(end) = step {
+            // An agent that sends and does not read is not read any further.
+            let gathered = match step {
+                Ok(()) => self.writer.gather().await.map_err(End::agent),
+                Err(end) => Err(end),
+            };
+            if let Err(end) = gathered {
                 return end;
             }
         }
@@ -52,7 +59,11 @@ impl Session {
 
     /// Takes one message of the agent's.
     async fn take(&mut self, head: Head) -> Result<(), End> {
-        let kind = FrontendKind::of(head).map_err(End::agent)?;
+        let kind = match FrontendKind::of(head) {
+            Ok(kind) => kind,
+            Err(FrameError::TooLong { most, .. }) => return self.take_too_long(head, most).await,
+            Err(error) => return Err(End::agent(error)),
+        };
         match (self.flow, kind) {
             (_, FrontendKind::Terminate) => Err(End::Terminated),
             (_, FrontendKind::Sync) => {
@@ -95,6 +106,25 @@ impl Session {
         }
     }
 
+    /// Drops a statement or a Bind that is too long, says so, and goes on.
+    async fn take_too_long(&mut self, head: Head, most: usize) -> Result<(), End> {
+        self.skip(head).await?;
+        let refused = match self.flow {
+            Flow::SkipToSync => return Ok(()),
+            Flow::Ready => self.resolve_pending().await.and_then(|()| {
+                let complaint = format!(
+                    "the message is longer than {most} bytes, the most that the gateway takes"
+                );
+                Err(Stop::Refuse(Complaint::new(SqlState::PROGRAM_LIMIT_EXCEEDED, complaint)))
+            }),
+        };
+        if head.kind == b'Q' {
+            self.end_simple(refused).await
+        } else {
+            self.after_extended(refused).await
+        }
+    }
+
     async fn body(&mut self, head: Head) -> Result<Bytes, End> {
         self.reader.whole(head).await.map_err(End::agent)
     }
@@ -127,10 +157,16 @@ impl Session {
         self.writer.say(Masker::own(complaint.encode(Severity::Error)));
     }
 
-    /// Says `ReadyForQuery` with the status that agent and target agree on.
-    pub(super) fn ready(&mut self) {
+    /// Says `ReadyForQuery` with the status that agent and target agree on. The agent has it before anything else is done:
+    /// what it sent behind may be held for hours.
+    pub(super) async fn ready(&mut self) -> Result<(), End> {
         self.flow = Flow::Ready;
+        if self.block.status() == Block::Idle.status() {
+            // Whatever was bound since the last one, even if nothing of it went to the target.
+            self.names.transaction_ended();
+        }
         self.writer.say(Masker::own(frame::ready(self.block.status())));
+        self.writer.flush().await.map_err(End::agent)
     }
 
     /// After a refusal inside a transaction the target's transaction must be as failed as the agent believes it to be.

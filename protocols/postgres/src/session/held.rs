@@ -23,6 +23,7 @@ enum Woken {
     Heartbeat,
     Reminder,
     Arrived,
+    Written,
 }
 
 impl Session {
@@ -56,12 +57,14 @@ impl Session {
                 Woken::AgentGone(end) => return Err(end.into()),
                 Woken::TargetLost(error) => return Err(End::TargetLost(error).into()),
                 Woken::TargetSpoke => self.relay_waiting_aside().await?,
+                // Where earlier words still wait for the agent to read them, more of them wake nobody.
+                Woken::Heartbeat | Woken::Reminder if !self.writer.is_idle() => {}
                 Woken::Heartbeat => {
                     beats += 1;
                     self.writer.say(Masker::own(hold_notice::heartbeat(&notice, beats)));
                 }
                 Woken::Reminder => self.writer.say(Masker::own(hold_notice::notice(&notice))),
-                Woken::Arrived => {}
+                Woken::Arrived | Woken::Written => {}
             }
         }
     }
@@ -72,6 +75,7 @@ impl Session {
         if reader.has_buffered(b'X') {
             return Ok(Woken::AgentGone(End::Terminated));
         }
+        let hears = !writer.is_full();
         let cancelled = async {
             // The sender lives as long as the session; an error can only mean that it is being ended.
             if heard.changed().await.is_err() {
@@ -80,9 +84,15 @@ impl Session {
         };
         let target = async {
             match link {
-                Link::Up(upstream) => upstream.reader.head().await,
-                Link::NotDialled => std::future::pending().await,
+                // What the target says is left with it while the agent does not read what was said before.
+                Link::Up(upstream) if hears => upstream.reader.head().await,
+                Link::Up(_) | Link::NotDialled => std::future::pending().await,
             }
+        };
+        let written = async {
+            let flushed =
+                if hears { Err(writer.flush_then_wait().await) } else { writer.flush().await };
+            flushed.map_or_else(|error| Woken::AgentGone(End::agent(error)), |()| Woken::Written)
         };
         let room = reader.buffered() < MAX_WAITING_INPUT;
         tokio::select! {
@@ -93,7 +103,7 @@ impl Session {
             filled = reader.fill(), if room => {
                 Ok(filled.map_or_else(|error| Woken::AgentGone(End::agent(error)), |()| Woken::Arrived))
             }
-            flushed = writer.flush_then_wait() => Ok(Woken::AgentGone(End::agent(flushed))),
+            woken = written => Ok(woken),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Logs in at a target: SCRAM-SHA-256 (RFC 7677) or nothing at all where the definition has no password. A target that
 //! asks for the password in clear or as MD5, or that lets the gateway in without asking for it, is not used.
 
-use super::{DialError, TargetCancel, Upstream};
+use super::{Asides, DialError, TargetCancel, Upstream};
 use crate::{
     frame::{self, BackendKind, Body, FrameError, FrameReader, Stream, TargetWriter},
     target::PostgresTarget,
@@ -197,7 +197,7 @@ impl Talk {
             writer: self.writer,
             cancel,
             reported,
-            asides: Vec::new(),
+            asides: Asides::default(),
         })
     }
 }

@@ -12,9 +12,6 @@ const MAX_OWN_ROWS: usize = 10_000;
 /// The longest row of an own statement, in bytes: the definition of a view is in it.
 const MAX_OWN_ROW: usize = 1024 * 1024;
 
-/// Messages of the target's own account that are kept for the agent while the gateway asks something, at most.
-const MAX_ASIDES: usize = 1024;
-
 /// One row of an own statement: text values.
 pub(crate) type OwnRow = Vec<Option<String>>;
 
@@ -140,10 +137,7 @@ impl Upstream {
             if !matches!(kind, BackendKind::NotificationResponse | BackendKind::ParameterStatus) {
                 return Ok((kind, body));
             }
-            if self.asides.len() == MAX_ASIDES {
-                return Err(FrameError::Malformed { what: "answer" });
-            }
-            self.asides.push((kind, body));
+            self.asides.keep(kind, body)?;
         }
     }
 }
