@@ -1,6 +1,8 @@
 //! The listener: takes connections, limits how many are not yet identified, and runs each in a task of its own.
 //! It knows nothing of what is said on a connection.
 
+mod places;
+
 use crate::{
     catalogue::Catalogues,
     classify::Grammar,
@@ -10,24 +12,25 @@ use crate::{
     target::Targets,
 };
 use countersign_core::gate::{Gate, Source};
+use places::{Full, Place, Places};
 use rustls::ServerConfig;
 use socket2::{SockRef, TcpKeepalive};
 use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::Semaphore,
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// Connections that are not yet identified, at most; further ones are closed at once.
-const MAX_UNAUTHENTICATED: usize = 1024;
 /// Open sessions of one node, at most.
 const MAX_SESSIONS: usize = 10_000;
 /// From the first byte to the start-up packet, the TLS handshake included.
 const STARTUP_DEADLINE: Duration = Duration::from_secs(10);
-/// How long unacknowledged bytes may stand before the connection counts as lost.
-const USER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long unacknowledged bytes may stand before the connection counts as lost. Since Linux 5.11 the same time ends a
+/// connection whose peer is there and takes nothing (a window of zero), and a client may well rest for a minute in the
+/// middle of a large result.
+const USER_TIMEOUT: Duration = Duration::from_mins(5);
 /// Idle time before, and between, TCP keep-alive probes.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 /// How long the accept loop rests when the process has no file descriptor left.
@@ -76,7 +79,7 @@ pub(crate) async fn accept(
     listening: Arc<Listening>,
     shutdown: CancellationToken,
 ) {
-    let unauthenticated = Arc::new(Semaphore::new(MAX_UNAUTHENTICATED));
+    let places = Places::default();
     let tasks = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -84,16 +87,14 @@ pub(crate) async fn accept(
             () = shutdown.cancelled() => break,
         };
         match accepted {
-            Ok((socket, address)) => {
-                if let Ok(place) = Arc::clone(&unauthenticated).try_acquire_owned() {
+            Ok((socket, address)) => match places.take(address.ip()) {
+                Ok(place) => {
                     drop(tasks.spawn(Arc::clone(&listening).connection(socket, address, place)));
-                } else {
-                    tracing::warn!(
-                        limit = "max_unauthenticated",
-                        "a connection is closed: too many are not identified"
-                    );
                 }
-            }
+                Err(Full(limit)) => {
+                    tracing::warn!(limit, "a connection is closed: too many are not identified");
+                }
+            },
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -131,12 +132,7 @@ impl Listening {
         })
     }
 
-    async fn connection(
-        self: Arc<Self>,
-        socket: TcpStream,
-        address: SocketAddr,
-        place: OwnedSemaphorePermit,
-    ) {
+    async fn connection(self: Arc<Self>, socket: TcpStream, address: SocketAddr, place: Place) {
         if let Err(error) = prepare(&socket) {
             tracing::debug!(%error, "a connection was lost at once");
             return;

@@ -39,7 +39,13 @@ use countersign_core::{
     refusal::Refusal,
     session::Session as Opened,
 };
-use std::sync::Arc;
+use std::{
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -140,11 +146,26 @@ impl End {
             FrameError::Closed | FrameError::Io(_) => Self::AgentGone(error),
             FrameError::UnknownType { .. }
             | FrameError::Length { .. }
+            | FrameError::TooLong { .. }
             | FrameError::Malformed { .. } => {
                 Self::Violation(Complaint::protocol(error.to_string()))
             }
         }
     }
+}
+
+/// A session that panics ends, and it alone; what it had under way is settled like that of any other.
+async fn guarded(conversation: impl Future<Output = End>) -> End {
+    let mut conversation = pin!(conversation);
+    poll_fn(|context| {
+        // What the panic leaves half done is not used any further than for saying good-bye.
+        let polled = AssertUnwindSafe(|| conversation.as_mut().poll(context));
+        catch_unwind(polled).unwrap_or_else(|_| {
+            tracing::error!("a session has panicked");
+            Poll::Ready(End::Refused(Refusal::Internal))
+        })
+    })
+    .await
 }
 
 /// Runs an admitted session to its end. Without `room` it only says that the node is full.
@@ -199,7 +220,7 @@ pub(crate) async fn run(
             biased;
             refusal = listen => End::Refused(refusal),
             () = shutdown.cancelled() => End::Refused(Refusal::ShuttingDown),
-            end = session.converse(opened.cancel) => end,
+            end = guarded(session.converse(opened.cancel)) => end,
         }
     };
     session.finish(end).await;

@@ -40,10 +40,15 @@ CREATE VIEW public.bad_view AS SELECT public.burn() AS id;
 CREATE FUNCTION public.upper(t varchar) RETURNS text LANGUAGE sql AS 'DELETE FROM accounts RETURNING name';
 ";
 
+/// In the folder of the data.
+const SSL_FILES: &str = "-c ssl_cert_file=../target.pem -c ssl_key_file=../target.key";
+
 /// What is at the address of the target.
 #[derive(PartialEq)]
 pub(crate) enum Listens {
     Postgres,
+    /// The same, over TCP and with a certificate.
+    PostgresTls,
     Nothing,
 }
 
@@ -76,8 +81,26 @@ impl Place {
     }
 
     pub(crate) async fn with(listens: Listens, change: impl FnOnce(&mut PostgresTarget)) -> Self {
+        Self::with_tls(listens, |target, _| change(target)).await
+    }
+
+    /// The change is also given the file of the authority that a target over TLS has its certificate from.
+    pub(crate) async fn with_tls(
+        listens: Listens,
+        change: impl FnOnce(&mut PostgresTarget, PathBuf),
+    ) -> Self {
         let folder = tempfile::Builder::new().prefix("cs").tempdir_in("/tmp").unwrap();
-        let data = (listens == Listens::Postgres).then(|| start(folder.path()));
+        // An address of the test's own, so that the port is free.
+        let [a, b, c]: [u8; 3] = rand::random();
+        let host = format!("127.{}.{b}.{}", a.max(1), c.clamp(1, 254));
+        let authority = target_certificate(folder.path(), &host);
+        let data = match listens {
+            Listens::Postgres => Some(start(folder.path(), "-h ''")),
+            Listens::PostgresTls => {
+                Some(start(folder.path(), &format!("-h {host} -c ssl=on {SSL_FILES}")))
+            }
+            Listens::Nothing => None,
+        };
         let key = folder.path().join("password");
         std::fs::write(&key, "sesame\n").unwrap();
         let role = |user: &str, password: Option<&Path>, is_default| TargetRole {
@@ -98,7 +121,12 @@ impl Place {
             ]),
             allow_functions: Vec::new(),
         };
-        change(&mut target);
+        if listens == Listens::PostgresTls {
+            target.address = TargetAddress::Tcp { host, port: 5432 };
+            let ca_file = authority.clone();
+            target.tls = TargetTls::VerifyFull { ca_file, server_name: None };
+        }
+        change(&mut target, authority);
         let (server_tls, client_tls) = certificates(folder.path());
         let gate = Arc::new(TestGate::new());
         let shutdown = CancellationToken::new();
@@ -183,7 +211,21 @@ fn as_postgres(program: &str) -> Command {
     }
 }
 
-fn start(folder: &Path) -> PathBuf {
+/// A certificate for a target at this host, its own authority; returns its file.
+fn target_certificate(folder: &Path, host: &str) -> PathBuf {
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed(vec![host.to_owned()]).unwrap();
+    let (file, key) = (folder.join("target.pem"), folder.join("target.key"));
+    std::fs::write(&file, cert.pem()).unwrap();
+    std::fs::write(&key, signing_key.serialize_pem()).unwrap();
+    run(Command::new("chmod").arg("600").arg(&key));
+    if rustix::process::geteuid().is_root() {
+        run(Command::new("chown").arg("postgres").arg(&key));
+    }
+    file
+}
+
+fn start(folder: &Path, listen: &str) -> PathBuf {
     let data = folder.join("data");
     run(Command::new("chmod").arg("777").arg(folder));
     run(as_postgres("initdb")
@@ -199,10 +241,11 @@ fn start(folder: &Path) -> PathBuf {
             "-D",
         ])
         .arg(&data));
-    let hba = "local all scram scram-sha-256\nlocal all all trust\n";
+    let hba =
+        "local all scram scram-sha-256\nlocal all all trust\nhostssl all all 127.0.0.0/8 trust\n";
     std::fs::write(data.join("pg_hba.conf"), hba).unwrap();
     let options =
-        format!("-k {} -h '' -F -c shared_buffers=16MB -c max_connections=40", folder.display());
+        format!("-k {} {listen} -F -c shared_buffers=16MB -c max_connections=40", folder.display());
     run(as_postgres("pg_ctl")
         .args(["-w", "-s", "-l"])
         .arg(folder.join("data/log"))

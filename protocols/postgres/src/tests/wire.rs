@@ -7,10 +7,15 @@ use super::{
 };
 use crate::frame;
 use bytes::Bytes;
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
+use std::{sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
+    time::timeout,
 };
+use tokio_rustls::TlsConnector;
 
 async fn answer(place: &Place, bytes: &[u8]) -> Vec<u8> {
     let mut socket = TcpStream::connect(place.address).await.unwrap();
@@ -165,14 +170,104 @@ async fn messages_may_come_byte_by_byte() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_half_open_connections_keep_nobody_out() {
+async fn a_source_of_a_thousand_half_open_connections_keeps_nobody_else_out() {
     let place = Place::without_target().await;
     let mut idle = Vec::new();
     for _ in 0..1000 {
-        idle.push(TcpStream::connect(place.address).await.unwrap());
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        idle.push(socket.connect(place.address).await.unwrap());
     }
     let mut agent = Agent::connect(&place).await;
     assert_eq!(kinds(&agent.query("").await), "IZ");
+    // Most of the thousand were closed at once.
+    let mut closed = 0;
+    for socket in &mut idle {
+        let read = timeout(Duration::from_millis(10), socket.read(&mut [0])).await;
+        closed += usize::from(matches!(read, Ok(Ok(0) | Err(_))));
+    }
+    assert!((700..1000).contains(&closed), "{closed}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_glued_to_a_packet_before_the_login_is_not_taken_before_it() {
+    let place = Place::without_target().await;
+    let startup = frame::startup(&[("user", "app"), ("database", "orders")]);
+    let delete = frame::query(b"DELETE FROM accounts");
+    // Behind the start-up packet: it is no password.
+    let mut agent = Agent { stream: tls(&place).await, key: (0, 0) };
+    agent.send(&[startup.as_ref(), &delete, &password(TOKEN), &delete].concat()).await;
+    let rest = agent.rest().await;
+    assert_eq!((kinds(&rest).as_str(), error(&rest).as_str()), ("RE", "28P01"));
+    assert_eq!(place.gate.hold_count(), 0);
+    // Behind the password: taken once the session is open, and judged like any other.
+    let mut agent = Agent { stream: tls(&place).await, key: (0, 0) };
+    agent.send(&[startup.as_ref(), &password(TOKEN), &delete].concat()).await;
+    let hold = place.gate.hold(0).await;
+    assert_eq!(hold.operation.text(), b"DELETE FROM accounts");
+    assert_eq!(kinds(&agent.until_ready().await), "RRKZ");
+    // Behind a request for encryption by GSS.
+    let gss = [0, 0, 0, 8, 4, 210, 22, 48];
+    let glued = [&gss[..], &startup, &password(TOKEN), &delete].concat();
+    assert!(matches!(answer(&place, &glued).await.as_slice(), [] | [b'N']));
+    assert_eq!(place.gate.hold_count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tls_at_once_is_taken_by_its_protocol_name_only() {
+    let place = Place::without_target().await;
+    let startup = frame::startup(&[("user", "app"), ("database", "orders")]);
+    for (names, answered) in
+        [(vec![b"postgresql".to_vec()], "R"), (vec![], ""), (vec![b"h2".to_vec()], "")]
+    {
+        let mut config = ClientConfig::clone(&place.client_tls);
+        config.alpn_protocols = names;
+        let socket = TcpStream::connect(place.address).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let connected = TlsConnector::from(Arc::new(config)).connect(name, socket).await;
+        let Ok(stream) = connected else {
+            assert_eq!(answered, "");
+            continue;
+        };
+        let mut agent = Agent { stream: Box::new(stream), key: (0, 0) };
+        // The gateway may have closed it already.
+        drop(agent.stream.write_all(&startup).await);
+        let first: Vec<_> = agent.try_next().await.into_iter().collect();
+        assert_eq!(kinds(&first), answered);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_too_long_is_refused_by_its_size_and_what_is_not_is_held_whole() {
+    const MIB: usize = 1024 * 1024;
+    let place = Place::without_target().await;
+    let mut agent = Agent::connect(&place).await;
+    let delete = |length: usize| {
+        let around = "DELETE FROM accounts /*  */".len();
+        format!("DELETE FROM accounts /* {} */", "x".repeat(length - around))
+    };
+    let answer = agent.query(&delete(2 * MIB)).await;
+    assert_eq!((kinds(&answer).as_str(), error(&answer).as_str()), ("EZ", "54000"));
+    // In the extended protocol it breaks the pipeline, like any error.
+    agent.send(&frame::parse("s", b"DELETE FROM accounts WHERE name = $1", &[])).await;
+    let value = vec![b'x'; 5 * MIB];
+    let bind = frame::bind(frame::Bind {
+        portal: "",
+        statement: "s",
+        parameters: [(0, Some(value.as_slice()))].into_iter(),
+        result_formats: &[],
+    });
+    agent.send(&[bind, frame::execute("", 0), frame::sync()].concat()).await;
+    let answer = agent.until_ready().await;
+    assert_eq!((kinds(&answer).as_str(), error(&answer).as_str()), ("1EZ", "54000"));
+    agent.send(&[frame::parse("", delete(2 * MIB).as_bytes(), &[]), frame::sync()].concat()).await;
+    let answer = agent.until_ready().await;
+    assert_eq!((kinds(&answer).as_str(), error(&answer).as_str()), ("EZ", "54000"));
+    assert_eq!(place.gate.hold_count(), 0);
+    let text = delete(MIB);
+    agent.send(&frame::query(text.as_bytes())).await;
+    let hold = place.gate.hold(0).await;
+    assert!(hold.operation.text() == text.as_bytes(), "every byte of it");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -187,7 +282,7 @@ async fn newer_protocol_versions_are_negotiated_down() {
     let negotiated = agent.next().await;
     assert_eq!(
         (negotiated.kind, &negotiated.body[..]),
-        ('v', &b"\0\0\0\0\0\0\0\x01_pq_.thing\0"[..])
+        ('v', &b"\0\x03\0\0\0\0\0\x01_pq_.thing\0"[..])
     );
     assert_eq!(agent.next().await.kind, 'R');
 }

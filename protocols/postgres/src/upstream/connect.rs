@@ -8,13 +8,20 @@ use crate::{
 };
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
-use std::{io, path::Path, sync::Arc};
+use socket2::{SockRef, TcpKeepalive};
+use std::{io, path::Path, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpStream, UnixStream},
     time::timeout,
 };
 use tokio_rustls::TlsConnector;
+
+/// Idle time before, and between, TCP keep-alive probes.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+/// Probes without an answer after which the target counts as lost. There is no user time-out besides: it would also end a
+/// COPY whose data the target does not take because it waits for a lock, and it would replace this count.
+const KEEPALIVE_PROBES: u32 = 4;
 
 /// `SSLRequest`.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
@@ -40,6 +47,11 @@ pub(super) async fn connect(target: &PostgresTarget) -> Result<Stream, DialError
         TargetAddress::Tcp { host, port } => {
             let socket = TcpStream::connect((host.as_str(), *port)).await.map_err(DialError::Io)?;
             socket.set_nodelay(true).map_err(DialError::Io)?;
+            let keepalive = TcpKeepalive::new()
+                .with_time(KEEPALIVE)
+                .with_interval(KEEPALIVE)
+                .with_retries(KEEPALIVE_PROBES);
+            SockRef::from(&socket).set_tcp_keepalive(&keepalive).map_err(DialError::Io)?;
             match &target.tls {
                 TargetTls::Disabled => Ok(Box::new(socket)),
                 TargetTls::VerifyFull { ca_file, server_name } => {

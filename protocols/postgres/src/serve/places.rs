@@ -1,0 +1,116 @@
+//! Places for connections that are not yet identified: few enough for the node, and for each source few enough that one
+//! that takes all of its own keeps nobody else out.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// Connections that are not yet identified, at most; further ones are closed at once.
+const MAX_PLACES: usize = 1024;
+/// Of these, the most of one source. Agents behind a load balancer are one source.
+const MAX_PLACES_PER_SOURCE: usize = 256;
+
+/// The places of a listener.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    taken: Arc<Mutex<Taken>>,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    all: usize,
+    by_source: HashMap<IpAddr, usize>,
+}
+
+/// A place. Dropped, it is free again.
+#[derive(Debug)]
+pub(super) struct Place {
+    source: IpAddr,
+    taken: Arc<Mutex<Taken>>,
+}
+
+/// No place is free; the name of the limit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Full(pub(super) &'static str);
+
+impl Places {
+    /// Takes a place for a connection from `address`.
+    pub(super) fn take(&self, address: IpAddr) -> Result<Place, Full> {
+        let source = source(address);
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if taken.all >= MAX_PLACES {
+            return Err(Full("max_unauthenticated"));
+        }
+        let of_source = taken.by_source.entry(source).or_default();
+        if *of_source >= MAX_PLACES_PER_SOURCE {
+            return Err(Full("max_unauthenticated_per_source"));
+        }
+        *of_source += 1;
+        taken.all += 1;
+        Ok(Place { source, taken: Arc::clone(&self.taken) })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.all = taken.all.saturating_sub(1);
+        if let Some(of_source) = taken.by_source.get_mut(&self.source) {
+            *of_source = of_source.saturating_sub(1);
+            if *of_source == 0 {
+                taken.by_source.remove(&self.source);
+            }
+        }
+    }
+}
+
+/// Whoever has one address of IPv6 has at least 2^64 of them.
+fn source(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        four @ IpAddr::V4(_) => four,
+        IpAddr::V6(six) => {
+            let [a, b, c, d, ..] = six.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn one_source_takes_its_own_places_and_not_those_of_others() {
+        let places = Places::default();
+        let mine: Vec<Place> = (0..MAX_PLACES_PER_SOURCE)
+            .map(|_| places.take(address("192.0.2.1")).unwrap())
+            .collect();
+        let full = places.take(address("::ffff:192.0.2.1")).unwrap_err();
+        assert_eq!(full, Full("max_unauthenticated_per_source"));
+        let other = places.take(address("192.0.2.2")).unwrap();
+        drop(mine);
+        drop(other);
+        assert!(places.taken.lock().unwrap().by_source.is_empty());
+        let _six: Vec<Place> = (0..MAX_PLACES_PER_SOURCE)
+            .map(|n| places.take(address(&format!("2001:db8::{n:x}"))).unwrap())
+            .collect();
+        places.take(address("2001:db8::ffff:1")).unwrap_err();
+        places.take(address("2001:db8:0:1::1")).unwrap();
+    }
+
+    #[test]
+    fn all_sources_together_take_no_more_than_the_listener_has() {
+        let places = Places::default();
+        let _all: Vec<Place> = (0..MAX_PLACES)
+            .map(|n| places.take(address(&format!("10.0.{}.{}", n / 250, n % 250))).unwrap())
+            .collect();
+        let full = places.take(address("192.0.2.1")).unwrap_err();
+        assert_eq!(full, Full("max_unauthenticated"));
+    }
+}
