@@ -5,6 +5,7 @@
 
 mod conversation;
 mod copy_in;
+mod deallocate;
 mod describe;
 mod end;
 mod extended;

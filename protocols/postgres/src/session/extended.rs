@@ -2,7 +2,7 @@
 //! when an operation with it was admitted. A Describe waits for the message behind it: in front of its Execute it is a part
 //! of that operation, alone it is a preparation.
 
-use super::{End, Session, Stop, operate::Form};
+use super::{End, Session, Stop, deallocate::Here, operate::Form};
 use crate::{
     error::{Complaint, SqlState},
     frame::{
@@ -127,10 +127,17 @@ impl Session {
             return Ok(());
         }
         let classified = Arc::clone(&portal.statement.classified);
-        let understood = Understood::of(&classified, &self.target);
         let text = Arc::clone(&portal.statement.text);
-        self.operate(&classified, understood, text, Form::Portal { name, portal, describe, rows })
-            .await
+        if describe == crate::forward::Describe::NotAsked
+            && self.deallocate(&classified, &text) == Here::Done
+        {
+            return Ok(());
+        }
+        let understood = Understood::of(&classified, &self.target);
+        let form = Form::Portal { name, portal, describe, rows };
+        self.operate(&classified, understood, Arc::clone(&text), form).await?;
+        self.note_dropped(&classified, &text);
+        Ok(())
     }
 
     /// Takes a Sync: ends the pipeline's transaction at the target, if there is one.

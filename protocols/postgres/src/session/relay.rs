@@ -14,6 +14,9 @@ use crate::{
 };
 use bytes::{BufMut, Bytes};
 
+/// `invalid_sql_statement_name`
+const INVALID_STATEMENT_NAME: &str = "26000";
+
 /// What ends the answer of an operation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Until {
@@ -155,11 +158,12 @@ impl Session {
             }
             BackendKind::ErrorResponse => {
                 told.failed = true;
+                let code = error_code(body.clone());
                 if let Some(account) = &mut self.in_flight {
-                    account.failed(&error_code(body.clone()));
+                    account.failed(&code);
                 }
                 self.say(head, body);
-                self.forget_unparsed(form);
+                self.forget_unparsed(form, &code);
                 self.after_error(form).await
             }
             BackendKind::CommandComplete => {
@@ -211,8 +215,13 @@ impl Session {
         }
     }
 
-    /// An error in front of the `ParseComplete`: the name that the gateway has let the agent use means nothing.
-    fn forget_unparsed(&mut self, form: &Form) {
+    /// An error in front of the `ParseComplete`: the name that the gateway has let the agent use means nothing. And where a
+    /// statement is missing, something dropped it that could not be seen to (a DO block can).
+    fn forget_unparsed(&mut self, form: &Form, code: &str) {
+        if code == INVALID_STATEMENT_NAME {
+            self.names.doubt_all();
+            return;
+        }
         let statement = match form {
             Form::Query => return,
             Form::Portal { portal, .. } => &portal.statement,

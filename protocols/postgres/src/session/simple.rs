@@ -1,6 +1,6 @@
 //! The simple query protocol: one Query, one `ReadyForQuery`, always.
 
-use super::{End, Session, Stop, operate::Form};
+use super::{End, Session, Stop, deallocate::Here, operate::Form};
 use crate::{
     error::{Complaint, SqlState},
     frame::{self, read_text},
@@ -46,8 +46,13 @@ impl Session {
             self.writer.say(Masker::own(frame::empty(b'I')));
             return Ok(());
         }
+        if self.deallocate(&classified, &text) == Here::Done {
+            return Ok(());
+        }
         let understood = Understood::of(&classified, &self.target);
-        self.operate(&classified, understood, text.as_ref().into(), Form::Query).await
+        self.operate(&classified, understood, text.as_ref().into(), Form::Query).await?;
+        self.note_dropped(&classified, &text);
+        Ok(())
     }
 
     /// What a text means. Statements are UTF-8; anything else is refused as the server would.

@@ -208,6 +208,18 @@ impl Names {
         self.statements.retain(|_, known| known.name != statement.name);
     }
 
+    /// The target may have dropped any statement by now: each is parsed there again before it is used. What it has not
+    /// dropped is closed in front of that, so that its name there is free.
+    pub(crate) fn doubt_all(&mut self) {
+        self.stale.extend(self.confirmed.drain().map(Stale::Statement));
+    }
+
+    /// All statements were dropped, as the agent wanted.
+    pub(crate) fn deallocate_all(&mut self) {
+        self.doubt_all();
+        self.statements.clear();
+    }
+
     pub(crate) fn is_confirmed(&self, statement: &Prepared) -> bool {
         self.confirmed.contains(&statement.name)
     }

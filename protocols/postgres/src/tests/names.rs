@@ -193,3 +193,61 @@ async fn a_flush_brings_the_answer_of_a_held_execute_and_a_sync_only_its_own() {
     hold.ended.subscribe().wait_for(|ended| *ended == "parked").await.unwrap();
     assert_eq!(place.truth("SELECT count(*) FROM accounts"), "9");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_driver_may_deallocate_by_sql_what_it_prepared_over_the_protocol() {
+    let place = Place::with_postgres().await;
+    let mut agent = Agent::connect(&place).await;
+    let prepared =
+        [frame::parse("_pg3_0", b"SELECT 1", &[]), bind("", "_pg3_0"), frame::execute("", 0)];
+    for deallocate in [
+        vec![frame::query(b"DEALLOCATE _PG3_0")],
+        vec![
+            frame::parse("", b"DEALLOCATE \"_pg3_0\"", &[]),
+            bind("", ""),
+            frame::execute("", 0),
+            frame::sync(),
+        ],
+    ] {
+        agent.send(&[prepared.concat(), frame::sync().to_vec()].concat()).await;
+        assert_eq!(kinds(&agent.until_ready().await), "12DCZ");
+        agent.send(&deallocate.concat()).await;
+        let answer = agent.until_ready().await;
+        assert!(kinds(&answer).ends_with("CZ"), "{answer:?}");
+        agent.send(&[bind("", "_pg3_0"), frame::sync()].concat()).await;
+        assert_eq!(error(&agent.until_ready().await), "26000");
+    }
+    assert_eq!(place.gate.hold_count(), 0);
+    // What is not the protocol's is an operation like others.
+    agent.send(&frame::query(b"DEALLOCATE _pg3_0")).await;
+    place.gate.approve(0).await;
+    assert_eq!(error(&agent.until_ready().await), "26000");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn statements_outlive_what_drops_them_at_the_target_unless_the_agent_meant_it() {
+    let place = Place::with_postgres().await;
+    let mut agent = Agent::connect(&place).await;
+    let prepare = frame::parse("s", b"SELECT 1", &[]);
+    let run = [bind("", "s"), frame::execute("", 0), frame::sync()].concat();
+    agent.send(&[prepare.as_ref(), &run].concat()).await;
+    assert_eq!(kinds(&agent.until_ready().await), "12DCZ");
+    // Hidden: the first use finds it missing, the next has it again.
+    agent.send(&frame::query(b"DO $$ BEGIN EXECUTE 'DEALLOCATE ALL'; END $$")).await;
+    place.gate.approve(0).await;
+    assert_eq!(kinds(&agent.until_ready().await), "NCZ");
+    agent.send(&run).await;
+    assert_eq!(error(&agent.until_ready().await), "26000");
+    agent.send(&run).await;
+    assert_eq!(kinds(&agent.until_ready().await), "2DCZ");
+    // Meant.
+    for (n, text) in [(1, "DEALLOCATE ALL"), (2, "DISCARD ALL")] {
+        agent.send(&frame::query(text.as_bytes())).await;
+        place.gate.approve(n).await;
+        assert_eq!(kinds(&agent.until_ready().await), "NCZ", "{text}");
+        agent.send(&run).await;
+        assert_eq!(error(&agent.until_ready().await), "26000", "{text}");
+        agent.send(&[prepare.as_ref(), &run].concat()).await;
+        assert_eq!(kinds(&agent.until_ready().await), "12DCZ", "{text}");
+    }
+}
