@@ -3,7 +3,7 @@
 use countersign_core::{hold::HoldError, id::Revision, refusal::Refusal};
 use countersign_raft_store::{
     handle::{LogError, ProposeError},
-    limits::Limit,
+    limits::{Limit, MAX_HELD_PARAMETERS, MAX_HELD_TEXT, MAX_SHORT_TEXT},
     reply::StateRefusal,
 };
 use std::time::Duration;
@@ -103,8 +103,7 @@ fn of_state(refused: &StateRefusal) -> Refusal {
         | StateRefusal::UnknownNode
         | StateRefusal::StaleIncarnation => Refusal::ShuttingDown,
         StateRefusal::StaleRevision { .. } => policy_changed(),
-        StateRefusal::OverLimit { limit: Limit::OpenHoldsPerAgent } => Refusal::TooManyHolds,
-        StateRefusal::OverLimit { limit } => Refusal::Overloaded { limit: limit.name() },
+        StateRefusal::OverLimit { limit } => over(*limit),
         StateRefusal::NoSuchHold
         | StateRefusal::NotAttached
         | StateRefusal::Hold(_)
@@ -126,10 +125,46 @@ fn of_state(refused: &StateRefusal) -> Refusal {
     }
 }
 
+/// What is too large stays too large; what is too many may be fewer later.
+fn over(limit: Limit) -> Refusal {
+    let too_large = |most| Refusal::TooLarge { limit: limit.name(), most };
+    match limit {
+        Limit::OpenHoldsPerAgent => Refusal::TooManyHolds,
+        Limit::HeldText => too_large(MAX_HELD_TEXT),
+        Limit::HeldParameters => too_large(MAX_HELD_PARAMETERS),
+        Limit::ShortText => too_large(MAX_SHORT_TEXT),
+        Limit::Comment
+        | Limit::Decisions
+        | Limit::Attached
+        | Limit::ResourceBody
+        | Limit::Changes
+        | Limit::JoinTokenLife => Refusal::Overloaded { limit: limit.name() },
+    }
+}
+
 /// The policy changed between judging and recording, again and again or when it was too late to judge again.
 pub(super) fn policy_changed() -> Refusal {
     Refusal::Denied {
         rules: Vec::new(),
         message: "the policy changed while the operation was judged; send it again".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_large_is_told_by_its_limit_and_never_to_be_tried_again() {
+        for (limit, most) in [
+            (Limit::HeldText, MAX_HELD_TEXT),
+            (Limit::HeldParameters, MAX_HELD_PARAMETERS),
+            (Limit::ShortText, MAX_SHORT_TEXT),
+        ] {
+            let refused = ProposeError::Refused(StateRefusal::OverLimit { limit });
+            let refusal = Unproposed::Failed(refused).refusal();
+            assert_eq!(refusal, Refusal::TooLarge { limit: limit.name(), most });
+            assert!(!refusal.is_retryable());
+        }
     }
 }
