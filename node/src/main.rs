@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use countersign_node::{
     config::{self, Config, ConfigError, SETTINGS},
-    serve, telemetry, tls,
+    open_files, serve, telemetry, tls,
 };
 use std::{
     io::Write,
@@ -122,6 +122,7 @@ fn read(path: Option<&Path>) -> Result<Config, ExitCode> {
 
 fn serve(config: Config) -> anyhow::Result<ExitCode> {
     telemetry::install(&config.telemetry).context("set up the log")?;
+    open_files::raise(config.limits.sessions);
     tls::install_provider();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
