@@ -67,8 +67,8 @@ impl Gate for BrokenGate {
         Box::pin(async {})
     }
 
-    fn cancel(&self, key: CancelKey) -> BoxFuture<'_, ()> {
-        self.sound.cancel(key)
+    fn cancel(&self, key: CancelKey, source: Source) -> BoxFuture<'_, ()> {
+        self.sound.cancel(key, source)
     }
 
     fn close(&self, session: SessionId, reason: CloseReason) -> BoxFuture<'_, ()> {

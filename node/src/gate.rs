@@ -185,8 +185,8 @@ impl Gate for NodeGate {
         Box::pin(self.inner.journal.settle(session.id(), settlement))
     }
 
-    fn cancel(&self, key: CancelKey) -> BoxFuture<'_, ()> {
-        Box::pin(cancel::cancel(&self.inner, key))
+    fn cancel(&self, key: CancelKey, source: Source) -> BoxFuture<'_, ()> {
+        Box::pin(cancel::cancel(&self.inner, key, source))
     }
 
     fn close(&self, session: SessionId, reason: CloseReason) -> BoxFuture<'_, ()> {

@@ -47,16 +47,11 @@ impl TargetTable {
     pub fn replace(&self, defined: Defined) {
         self.defined.store(Arc::new(defined));
     }
-
-    /// The revision of a target's definition as this node knows it.
-    pub fn revision(&self, name: &TargetName) -> Option<Revision> {
-        self.defined.load().get(name).map(|(revision, _)| *revision)
-    }
 }
 
 impl Targets for TargetTable {
-    fn postgres(&self, name: &TargetName) -> Option<Arc<PostgresTarget>> {
-        self.defined.load().get(name).map(|(_, target)| Arc::clone(target))
+    fn postgres(&self, name: &TargetName) -> Option<(Revision, Arc<PostgresTarget>)> {
+        self.defined.load().get(name).cloned()
     }
 }
 

@@ -5,35 +5,53 @@ use super::{
     Inner,
     proposing::{NO_QUORUM_AFTER, within},
 };
-use countersign_core::{gate::CancelKey, id::NodeId};
+use countersign_core::{
+    gate::{CancelKey, Source},
+    id::NodeId,
+};
 use std::{
+    collections::HashMap,
+    net::IpAddr,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 use tokio::time::Instant;
 
-/// Attempts that one node takes in a second; further ones do nothing.
+/// Attempts of one source that a node looks at in a second; further ones do nothing.
 const MAX_A_SECOND: u32 = 200;
+/// Sources that a node looks at in a second.
+const MAX_SOURCES: usize = 4096;
 /// Bits of the key's first half that name the node, below the sign bit.
 const NODE_BITS: u32 = 11;
 /// Bits of the key's first half that are random.
 const RANDOM_BITS: u32 = 31 - NODE_BITS;
 
-/// Counts attempts by the second.
+/// Counts attempts by source and second.
 #[derive(Debug, Default)]
 pub(super) struct Attempts {
-    window: Mutex<Option<(Instant, u32)>>,
+    second: Mutex<Option<Second>>,
+}
+
+#[derive(Debug)]
+struct Second {
+    since: Instant,
+    by_source: HashMap<IpAddr, u32>,
 }
 
 impl Attempts {
-    fn take(&self) -> Result<(), TooMany> {
-        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
-        let (since, count) = match *window {
-            Some((since, count)) if since.elapsed() < Duration::from_secs(1) => (since, count),
-            Some(_) | None => (Instant::now(), 0),
+    fn take(&self, source: IpAddr) -> Result<(), TooMany> {
+        let mut second = self.second.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = match second.take() {
+            Some(current) if current.since.elapsed() < Duration::from_secs(1) => current,
+            Some(_) | None => Second { since: Instant::now(), by_source: HashMap::new() },
         };
-        *window = Some((since, count.saturating_add(1)));
-        if count < MAX_A_SECOND { Ok(()) } else { Err(TooMany) }
+        let by_source = &mut second.insert(current).by_source;
+        if by_source.len() >= MAX_SOURCES && !by_source.contains_key(&source) {
+            return Err(TooMany);
+        }
+        let count = by_source.entry(source).or_default();
+        *count = count.saturating_add(1);
+        if *count <= MAX_A_SECOND { Ok(()) } else { Err(TooMany) }
     }
 }
 
@@ -51,8 +69,8 @@ pub(super) fn draw_key(node: NodeId) -> CancelKey {
 }
 
 /// Has cancelled what the session of this key does, wherever it is.
-pub(super) async fn cancel(inner: &Inner, key: CancelKey) {
-    if inner.cancels.take().is_err() {
+pub(super) async fn cancel(inner: &Inner, key: CancelKey, source: Source) {
+    if inner.cancels.take(source.counted()).is_err() {
         tracing::warn!(
             limit = "cancel_requests",
             "a cancel request is not looked at: there are too many"
@@ -93,13 +111,20 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn attempts_are_limited_by_the_second() {
+    async fn attempts_are_limited_by_source_and_second() {
         let attempts = Attempts::default();
+        let (one, other): (IpAddr, IpAddr) = ([192, 0, 2, 1].into(), [192, 0, 2, 2].into());
         for _ in 0..MAX_A_SECOND {
-            attempts.take().unwrap();
+            attempts.take(one).unwrap();
         }
-        attempts.take().unwrap_err();
+        attempts.take(one).unwrap_err();
+        attempts.take(other).unwrap();
+        for n in 0..u32::try_from(MAX_SOURCES).unwrap() {
+            drop(attempts.take(IpAddr::V4((0x0a00_0000 + n).into())));
+        }
+        attempts.take([192, 0, 2, 3].into()).unwrap_err();
+        attempts.take(other).unwrap();
         tokio::time::advance(Duration::from_secs(1)).await;
-        attempts.take().unwrap();
+        attempts.take(one).unwrap();
     }
 }

@@ -52,8 +52,6 @@ pub(super) async fn identify(
 
 /// Opens a session.
 pub(super) async fn open(inner: &Arc<Inner>, wish: SessionWish) -> Result<OpenedSession, Refusal> {
-    // Before anything is waited for: the adapter has just read the target's definition.
-    let defined = inner.targets.revision(&wish.target);
     if inner.shutdown.takes_no_more() {
         return Err(Refusal::ShuttingDown);
     }
@@ -63,7 +61,7 @@ pub(super) async fn open(inner: &Arc<Inner>, wish: SessionWish) -> Result<Opened
     let signals = inner.sessions.enter(id, Duration::from_millis(lives))?;
     let unopened = Unopened { inner: Arc::clone(inner), session: Some(id) };
     let opened = propose(inner, &wish, (id, signals)).await?;
-    if defined != Some(opened.revision) {
+    if wish.revision != opened.revision {
         // The adapter uses another definition than the log says is in force.
         return Err(Refusal::TargetUnavailable);
     }

@@ -6,7 +6,7 @@
 
 use crate::{
     agent::Agent,
-    id::{HoldId, OperationId, SessionId},
+    id::{HoldId, OperationId, Revision, SessionId},
     log_time::LogTime,
     operation::Operation,
     permit::{Cleared, Leased, Permit, Release},
@@ -16,7 +16,12 @@ use crate::{
     session::Session,
     target::{Protocol, TargetName},
 };
-use std::{fmt, pin::Pin, sync::Arc};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+    pin::Pin,
+    sync::Arc,
+};
 
 /// A boxed future, so that the gate can be a trait object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -50,8 +55,9 @@ pub trait Gate: Send + Sync + fmt::Debug {
     /// Records what became of an admitted operation. Returns once the outcome is queued for the log.
     fn settle<'a>(&'a self, session: &'a Session, settlement: Settlement) -> BoxFuture<'a, ()>;
 
-    /// Cancels what the session of this key is doing, on whichever node it is. A wrong key does nothing.
-    fn cancel(&self, key: CancelKey) -> BoxFuture<'_, ()>;
+    /// Cancels what the session of this key is doing, on whichever node it is. A wrong key does nothing, and neither does
+    /// a source that asks too often.
+    fn cancel(&self, key: CancelKey, source: Source) -> BoxFuture<'_, ()>;
 
     /// Closes a session.
     fn close(&self, session: SessionId, reason: CloseReason) -> BoxFuture<'_, ()>;
@@ -89,6 +95,19 @@ pub struct Source {
     pub address: std::net::SocketAddr,
 }
 
+impl Source {
+    /// The address as limits count it. Whoever has one address of IPv6 has at least 2^64 of them, which count as one.
+    pub fn counted(&self) -> IpAddr {
+        match self.address.ip().to_canonical() {
+            four @ IpAddr::V4(_) => four,
+            IpAddr::V6(six) => {
+                let [a, b, c, d, ..] = six.segments();
+                IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+            }
+        }
+    }
+}
+
 /// What a session is wanted for.
 #[derive(Debug, Clone)]
 pub struct SessionWish {
@@ -96,6 +115,8 @@ pub struct SessionWish {
     pub agent: Agent,
     /// The target's name, as the agent wrote it.
     pub target: TargetName,
+    /// The revision of the definition that the adapter goes by. No session is opened under another one.
+    pub revision: Revision,
     /// The adapter's protocol.
     pub protocol: Protocol,
     /// The role of the target, already looked up in its definition by the adapter.

@@ -121,7 +121,7 @@ async fn open(
 ) -> Result<Open, Refusal> {
     let agent = gate.identify(Proof::Token(token), source.clone()).await?;
     let name = TargetName::parse(&startup.target).map_err(|_| Refusal::NoSuchTarget)?;
-    let target = targets.postgres(&name).ok_or(Refusal::NoSuchTarget)?;
+    let (revision, target) = targets.postgres(&name).ok_or(Refusal::NoSuchTarget)?;
     let (role, _) = target.role(&startup.user, &agent.name).ok_or(Refusal::NoSuchTarget)?;
     let role = role.to_owned();
     let database =
@@ -130,6 +130,7 @@ async fn open(
     let wish = SessionWish {
         agent,
         target: name,
+        revision,
         protocol: Protocol::Postgres,
         role: role.clone(),
         source,

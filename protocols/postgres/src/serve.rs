@@ -87,7 +87,7 @@ pub(crate) async fn accept(
             () = shutdown.cancelled() => break,
         };
         match accepted {
-            Ok((socket, address)) => match places.take(address.ip()) {
+            Ok((socket, address)) => match places.take(&Source { address }) {
                 Ok(place) => {
                     drop(tasks.spawn(Arc::clone(&listening).connection(socket, address, place)));
                 }
@@ -140,7 +140,9 @@ impl Listening {
         let begun = timeout(STARTUP_DEADLINE, startup::begin(socket, Arc::clone(&self.tls)));
         let (stream, parameters) = match begun.await.unwrap_or(Err(StartupError::Late)) {
             Ok(Begun::Session { stream, parameters }) => (stream, parameters),
-            Ok(Begun::Cancel(key)) => return self.surroundings.gate.cancel(key).await,
+            Ok(Begun::Cancel(key)) => {
+                return self.surroundings.gate.cancel(key, Source { address }).await;
+            }
             Err(error) => {
                 return tracing::debug!(
                     error = &error as &dyn std::error::Error,

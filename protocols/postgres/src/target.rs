@@ -1,6 +1,6 @@
 //! A PostgreSQL target as its administrator defined it. Secrets are references here, resolved when the target is dialled.
 
-use countersign_core::{secret::Secret, target::TargetName};
+use countersign_core::{id::Revision, secret::Secret, target::TargetName};
 use std::{collections::BTreeMap, fmt, io, path::PathBuf, sync::Arc};
 
 /// The longest secret in a file or variable, in bytes.
@@ -8,8 +8,9 @@ const MAX_SECRET: u64 = 64 * 1024;
 
 /// Where the adapter finds the definitions of targets.
 pub trait Targets: Send + Sync + fmt::Debug {
-    /// The target of this name as it is defined now; `None` when there is none or it is of another protocol.
-    fn postgres(&self, name: &TargetName) -> Option<Arc<PostgresTarget>>;
+    /// The target of this name as it is defined now, with the revision of just this definition; `None` when there is none
+    /// or it is of another protocol.
+    fn postgres(&self, name: &TargetName) -> Option<(Revision, Arc<PostgresTarget>)>;
 }
 
 /// A PostgreSQL target.

@@ -144,7 +144,7 @@ async fn without_a_lease_nothing_is_judged_admitted_or_opened() {
     assert!(before.elapsed() < Duration::from_secs(3));
     let refused = world.gate.admit(&session, &operation, cleared).await.unwrap_err();
     assert_eq!(refused, Refusal::NoQuorum);
-    assert_eq!(world.gate.open(World::wish()).await.unwrap_err(), Refusal::NoQuorum);
+    assert_eq!(world.gate.open(world.wish()).await.unwrap_err(), Refusal::NoQuorum);
     world.log.lease(Lease::Valid);
     let _cleared = world.clear(&session, &operation).await;
 }

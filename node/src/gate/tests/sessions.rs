@@ -4,6 +4,7 @@ use super::{log::Lease, world::*};
 use crate::shutdown::Why;
 use countersign_core::{
     gate::{CancelKey, CloseReason, Gate, Signal},
+    id::Revision,
     record::EventKind,
     refusal::Refusal,
     target::TargetName,
@@ -26,18 +27,28 @@ async fn a_session_is_in_the_state_when_it_is_open_and_gone_from_it_when_it_is_c
 #[tokio::test(start_paused = true)]
 async fn an_unknown_target_a_full_node_and_a_draining_one_open_nothing() {
     let world = World::new().await;
-    let mut wish = World::wish();
+    let mut wish = world.wish();
     wish.target = TargetName::parse("nowhere").unwrap();
     assert_eq!(world.gate.open(wish).await.unwrap_err(), Refusal::NoSuchTarget);
     world.event(EventKind::AccessRefused).await;
     let _open = (world.open().await, world.open().await, world.open().await);
-    let refused = world.gate.open(World::wish()).await.unwrap_err();
+    let refused = world.gate.open(world.wish()).await.unwrap_err();
     assert_eq!(refused, Refusal::Overloaded { limit: "sessions" });
     world.shutdown.take_out_of_service();
-    assert_eq!(world.gate.open(World::wish()).await.unwrap_err(), Refusal::ShuttingDown);
+    assert_eq!(world.gate.open(world.wish()).await.unwrap_err(), Refusal::ShuttingDown);
     world.shutdown.put_into_service();
     world.shutdown.drain(Why::Asked("test"));
-    assert_eq!(world.gate.open(World::wish()).await.unwrap_err(), Refusal::ShuttingDown);
+    assert_eq!(world.gate.open(world.wish()).await.unwrap_err(), Refusal::ShuttingDown);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_is_opened_under_the_definition_that_the_adapter_goes_by_or_not_at_all() {
+    let world = World::new().await;
+    let mut wish = world.wish();
+    wish.revision = Revision(wish.revision.0 + 1);
+    assert_eq!(world.gate.open(wish).await.unwrap_err(), Refusal::TargetUnavailable);
+    assert_eq!(world.gate.open_sessions(), 0);
+    world.event(EventKind::SessionClosed).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -45,11 +56,11 @@ async fn a_cancel_reaches_its_session_and_a_wrong_key_nobody() {
     let world = World::new().await;
     let mut opened = world.open().await;
     let wrong = CancelKey { secret: opened.cancel.secret ^ 1, ..opened.cancel };
-    world.gate.cancel(wrong).await;
+    world.gate.cancel(wrong, world.wish().source).await;
     timeout(Duration::from_secs(1), opened.signals.next()).await.unwrap_err();
-    world.gate.cancel(opened.cancel).await;
+    world.gate.cancel(opened.cancel, world.wish().source).await;
     assert_eq!(signal(&mut opened.signals).await, Signal::Cancel);
-    world.gate.cancel(opened.cancel).await;
+    world.gate.cancel(opened.cancel, world.wish().source).await;
     assert_eq!(signal(&mut opened.signals).await, Signal::Cancel);
 }
 
@@ -80,14 +91,14 @@ async fn a_revoked_agent_is_out() {
     assert!(matches!(signal(&mut opened.signals).await, Signal::End(_)));
     let refused = world.judge(&opened.session, &delete(&opened.session)).await.unwrap_err();
     assert!(matches!(refused, Refusal::SessionEnded { .. }), "{refused}");
-    let refused = world.gate.open(World::wish()).await.unwrap_err();
+    let refused = world.gate.open(world.wish()).await.unwrap_err();
     assert!(matches!(refused, Refusal::SessionEnded { .. }), "{refused}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_session_ends_with_its_token() {
     let world = World::new().await;
-    let mut wish = World::wish();
+    let mut wish = world.wish();
     wish.agent.expires_at = countersign_core::log_time::LogTime(NOW_MS + 20_000);
     let mut opened = world.gate.open(wish).await.unwrap();
     let Signal::End(Refusal::SessionEnded { reason }) = signal(&mut opened.signals).await else {

@@ -6,7 +6,7 @@ use countersign_core::{
     agent::Identity,
     gate::{Held, HoldProgress, Reply, Signals},
     hold::Choice,
-    id::{HoldId, OperationId},
+    id::{HoldId, OperationId, Revision},
     log_time::LogTime,
     operation::{Action, Classification, Demand, Resource},
     permit::Release,
@@ -14,6 +14,7 @@ use countersign_core::{
     reviewer::Reviewer,
     target::{Protocol, TargetName},
 };
+use countersign_postgres::Targets as _;
 use countersign_raft_store::{
     command::{ApplyResources, Decide, Expected, Initialise, NodeUp, ResourceBody, ResourceChange},
     handle::{AuditFilter, StateView},
@@ -107,7 +108,7 @@ impl World {
         self.policy_unnoticed(cedar).await;
         let in_force = self.view().policy_revision().unwrap();
         while self.gate.policies().current().revision != in_force
-            || self.gate.inner.targets.revision(&orders()).is_none()
+            || self.gate.inner.targets.postgres(&orders()).is_none()
         {
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
@@ -119,8 +120,10 @@ impl World {
         self.apply(ResourceKind::Policy, "sample", &body).await;
     }
 
-    pub(super) fn wish() -> SessionWish {
+    pub(super) fn wish(&self) -> SessionWish {
+        let defined = self.gate.inner.targets.postgres(&orders());
         SessionWish {
+            revision: defined.map_or(Revision(0), |(revision, _)| revision),
             agent: agent(),
             target: orders(),
             protocol: Protocol::Postgres,
@@ -131,7 +134,7 @@ impl World {
     }
 
     pub(super) async fn open(&self) -> OpenedSession {
-        self.gate.open(Self::wish()).await.unwrap()
+        self.gate.open(self.wish()).await.unwrap()
     }
 
     pub(super) async fn judge(

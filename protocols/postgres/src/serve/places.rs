@@ -1,9 +1,10 @@
 //! Places for connections that are not yet identified: few enough for the node, and for each source few enough that one
 //! that takes all of its own keeps nobody else out.
 
+use countersign_core::gate::Source;
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -36,9 +37,9 @@ pub(super) struct Place {
 pub(super) struct Full(pub(super) &'static str);
 
 impl Places {
-    /// Takes a place for a connection from `address`.
-    pub(super) fn take(&self, address: IpAddr) -> Result<Place, Full> {
-        let source = source(address);
+    /// Takes a place for a connection.
+    pub(super) fn take(&self, source: &Source) -> Result<Place, Full> {
+        let source = source.counted();
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if taken.all >= MAX_PLACES {
             return Err(Full("max_unauthenticated"));
@@ -66,51 +67,41 @@ impl Drop for Place {
     }
 }
 
-/// Whoever has one address of IPv6 has at least 2^64 of them.
-fn source(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        four @ IpAddr::V4(_) => four,
-        IpAddr::V6(six) => {
-            let [a, b, c, d, ..] = six.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn address(text: &str) -> IpAddr {
-        text.parse().unwrap()
+    fn source(text: &str) -> Source {
+        let address: IpAddr = text.parse().unwrap();
+        Source { address: (address, 40_000).into() }
     }
 
     #[test]
     fn one_source_takes_its_own_places_and_not_those_of_others() {
         let places = Places::default();
         let mine: Vec<Place> = (0..MAX_PLACES_PER_SOURCE)
-            .map(|_| places.take(address("192.0.2.1")).unwrap())
+            .map(|_| places.take(&source("192.0.2.1")).unwrap())
             .collect();
-        let full = places.take(address("::ffff:192.0.2.1")).unwrap_err();
+        let full = places.take(&source("::ffff:192.0.2.1")).unwrap_err();
         assert_eq!(full, Full("max_unauthenticated_per_source"));
-        let other = places.take(address("192.0.2.2")).unwrap();
+        let other = places.take(&source("192.0.2.2")).unwrap();
         drop(mine);
         drop(other);
         assert!(places.taken.lock().unwrap().by_source.is_empty());
         let _six: Vec<Place> = (0..MAX_PLACES_PER_SOURCE)
-            .map(|n| places.take(address(&format!("2001:db8::{n:x}"))).unwrap())
+            .map(|n| places.take(&source(&format!("2001:db8::{n:x}"))).unwrap())
             .collect();
-        places.take(address("2001:db8::ffff:1")).unwrap_err();
-        places.take(address("2001:db8:0:1::1")).unwrap();
+        places.take(&source("2001:db8::ffff:1")).unwrap_err();
+        places.take(&source("2001:db8:0:1::1")).unwrap();
     }
 
     #[test]
     fn all_sources_together_take_no_more_than_the_listener_has() {
         let places = Places::default();
         let _all: Vec<Place> = (0..MAX_PLACES)
-            .map(|n| places.take(address(&format!("10.0.{}.{}", n / 250, n % 250))).unwrap())
+            .map(|n| places.take(&source(&format!("10.0.{}.{}", n / 250, n % 250))).unwrap())
             .collect();
-        let full = places.take(address("192.0.2.1")).unwrap_err();
+        let full = places.take(&source("192.0.2.1")).unwrap_err();
         assert_eq!(full, Full("max_unauthenticated"));
     }
 }

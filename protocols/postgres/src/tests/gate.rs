@@ -52,6 +52,8 @@ pub(crate) struct TestGate {
     policies: Policies,
     pub(crate) lease: AtomicBool,
     pub(crate) releases: AtomicBool,
+    /// Whether judging panics.
+    pub(crate) broken: AtomicBool,
     next_process: AtomicU32,
     signals: Mutex<Vec<(CancelKey, mpsc::Sender<Signal>)>>,
     pub(crate) holds: watch::Sender<Vec<HoldHandle>>,
@@ -67,6 +69,7 @@ impl TestGate {
             policies: Policies::compile(&documents).unwrap(),
             lease: AtomicBool::new(true),
             releases: AtomicBool::new(true),
+            broken: AtomicBool::new(false),
             next_process: AtomicU32::new(1),
             signals: Mutex::new(Vec::new()),
             holds: watch::Sender::new(Vec::new()),
@@ -147,8 +150,9 @@ impl Gate for TestGate {
 
     fn open(&self, wish: SessionWish) -> BoxFuture<'_, Result<OpenedSession, Refusal>> {
         Box::pin(async move {
-            let SessionWish { agent, target, protocol, role, source: _, client: _ } = wish;
-            let target = Target { name: target, revision: Revision(1), protocol };
+            let SessionWish { agent, target, revision, protocol, role, source: _, client: _ } =
+                wish;
+            let target = Target { name: target, revision, protocol };
             let id = SessionId::from_bytes(rand::random());
             #[expect(clippy::disallowed_methods, reason = "the tests' gate")]
             let session =
@@ -167,6 +171,7 @@ impl Gate for TestGate {
         operation: &'a Arc<Operation>,
     ) -> BoxFuture<'a, Result<Judged, Refusal>> {
         Box::pin(async move {
+            assert!(!self.broken.load(Ordering::SeqCst), "the gate is broken");
             match evaluate(&self.policies, session, operation, Revision(1)) {
                 Verdict::Allow(cleared) => Ok(Judged::Cleared(cleared)),
                 Verdict::Deny(reason) => {
@@ -227,7 +232,7 @@ impl Gate for TestGate {
         Box::pin(async move { self.settled.send_modify(|all| all.push(settlement)) })
     }
 
-    fn cancel(&self, key: CancelKey) -> BoxFuture<'_, ()> {
+    fn cancel(&self, key: CancelKey, _: countersign_core::gate::Source) -> BoxFuture<'_, ()> {
         let found = self
             .signals
             .lock()

@@ -6,7 +6,7 @@ use super::{
     place::Place,
 };
 use crate::frame;
-use countersign_core::{id::HoldId, record::Outcome, refusal::Refusal};
+use countersign_core::{gate::CloseReason, id::HoldId, record::Outcome, refusal::Refusal};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -160,4 +160,20 @@ async fn copy_moves_both_ways_once_it_is_approved() {
     agent.send(&[stray, frame::query(b"SELECT 1")].concat()).await;
     assert_eq!(kinds(&agent.until_ready().await), "TDCZ");
     assert_eq!(place.truth("SELECT count(*) FROM accounts"), "11");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_panics_is_closed_and_keeps_no_other_from_going_on() {
+    let place = Place::without_target().await;
+    let mut other = Agent::connect(&place).await;
+    let mut agent = Agent::connect(&place).await;
+    place.gate.broken.store(true, std::sync::atomic::Ordering::SeqCst);
+    agent.send(&frame::query(b"DELETE FROM accounts")).await;
+    let rest = agent.rest().await;
+    assert_eq!((kinds(&rest).as_str(), error(&rest).as_str()), ("E", "XX000"));
+    assert_eq!(rest[0].field('S'), "FATAL");
+    let mut closed = place.gate.closed.subscribe();
+    let reason = closed.wait_for(|closed| !closed.is_empty()).await.unwrap()[0].clone();
+    assert_eq!(reason, CloseReason::Refused(Refusal::Internal));
+    assert_eq!(kinds(&other.query("").await), "IZ");
 }

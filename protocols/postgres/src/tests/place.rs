@@ -7,7 +7,7 @@ use crate::{
     serve::{Listening, ServeConfig},
     session::{Surroundings, TextReader},
 };
-use countersign_core::target::TargetName;
+use countersign_core::{id::Revision, target::TargetName};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -64,8 +64,8 @@ pub(crate) struct Place {
 struct OneTarget(Arc<PostgresTarget>);
 
 impl Targets for OneTarget {
-    fn postgres(&self, name: &TargetName) -> Option<Arc<PostgresTarget>> {
-        (*name == self.0.name).then(|| Arc::clone(&self.0))
+    fn postgres(&self, name: &TargetName) -> Option<(Revision, Arc<PostgresTarget>)> {
+        (*name == self.0.name).then(|| (Revision(1), Arc::clone(&self.0)))
     }
 }
 
