@@ -3,13 +3,21 @@
 
 use super::{
     annotations::{self, RuleTerms},
+    evaluate::default_audit,
     schema::schema_text,
 };
+use crate::{operation::Action, permit::AuditLevel};
 use cedar_policy::{
-    ActionConstraint, Entities, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator,
+    ActionConstraint, Entities, EntityUid, Policy, PolicyId, PolicySet, Schema, ValidationMode,
+    Validator,
 };
 use miette::Diagnostic;
 use std::{collections::BTreeMap, str::FromStr};
+
+/// Bytes of a rule's name: it stands in every event that the rule decides.
+const MAX_RULE_NAME: usize = 200;
+/// Rules of all documents: an event can name all of them, and must fit into a command of the log.
+const MAX_RULES: usize = 2_000;
 
 /// A policy resource: Cedar text under a name.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -58,11 +66,8 @@ impl Policies {
     /// Compiles the documents. No document at all is a policy that denies everything.
     pub fn compile(documents: &[PolicyDocument]) -> Result<Self, Vec<PolicyProblem>> {
         let schema = schema().map_err(|problem| vec![problem])?;
-        let mut compiled = Self {
-            set: PolicySet::new(),
-            rules: BTreeMap::new(),
-            actions: schema.action_entities().unwrap_or_else(|_| Entities::empty()),
-        };
+        let actions = schema.action_entities().map_err(|error| vec![of_schema(&error)])?;
+        let mut compiled = Self { set: PolicySet::new(), rules: BTreeMap::new(), actions };
         let mut problems = Vec::new();
         for document in documents {
             if let Err(found) = compiled.add(document, &schema) {
@@ -114,7 +119,16 @@ impl Policies {
         if self.rules.values().any(|rule| rule.name == name) {
             return Err(problem(format!("there is another rule with @id(\"{name}\")")));
         }
+        if self.rules.len() >= MAX_RULES {
+            return Err(problem(format!("there are more than {MAX_RULES} rules")));
+        }
+        if name.len() > MAX_RULE_NAME {
+            return Err(problem(format!("@id is longer than {MAX_RULE_NAME} bytes")));
+        }
         let terms = annotations::read(policy, &name).map_err(problem)?;
+        if let Some(level) = terms.audit {
+            not_weaker(level, policy).map_err(problem)?;
+        }
         let id = PolicyId::new(format!("{}/{}", document.name, policy.id()));
         self.set
             .add(policy.new_id(id.clone()))
@@ -124,8 +138,38 @@ impl Policies {
     }
 }
 
+/// Refuses an audit level that demands less than one of the rule's actions needs: what can act is recorded before it does,
+/// whatever a rule says.
+fn not_weaker(level: AuditLevel, policy: &Policy) -> Result<(), String> {
+    match actions_of(policy).into_iter().find(|action| level < default_audit(*action)) {
+        None => Ok(()),
+        Some(action) => Err(format!(
+            "@audit(\"{}\") is not enough for {}, which needs {}",
+            level.name(),
+            action.name(),
+            default_audit(action).name()
+        )),
+    }
+}
+
+/// The actions that a rule's scope reaches. What is no single action is a group, and counts as every action.
+fn actions_of(policy: &Policy) -> Vec<Action> {
+    let reached = |uid: &EntityUid| {
+        let named = |action: &Action| action.name() == uid.id().unescaped();
+        match Action::ALL.iter().copied().find(named) {
+            Some(action) => vec![action],
+            None => Action::ALL.to_vec(),
+        }
+    };
+    match policy.action_constraint() {
+        ActionConstraint::Any => Action::ALL.to_vec(),
+        ActionConstraint::Eq(uid) => reached(&uid),
+        ActionConstraint::In(uids) => uids.iter().flat_map(reached).collect(),
+    }
+}
+
 fn names_actions(policy: &Policy) -> bool {
-    let single = |uid: &cedar_policy::EntityUid| uid.id().unescaped() != "postgres";
+    let single = |uid: &EntityUid| uid.id().unescaped() != "postgres";
     match policy.action_constraint() {
         ActionConstraint::Any => false,
         ActionConstraint::Eq(uid) => single(&uid),
@@ -134,15 +178,20 @@ fn names_actions(policy: &Policy) -> bool {
 }
 
 fn schema() -> Result<Schema, PolicyProblem> {
-    Schema::from_cedarschema_str(&schema_text()).map(|(schema, _warnings)| schema).map_err(
-        |error| PolicyProblem {
-            document: "schema".to_owned(),
-            line: 1,
-            column: 1,
-            message: error.to_string(),
-            help: None,
-        },
-    )
+    Schema::from_cedarschema_str(&schema_text())
+        .map(|(schema, _warnings)| schema)
+        .map_err(|error| of_schema(&error))
+}
+
+/// A fault of the gateway's own schema.
+fn of_schema(error: &dyn std::error::Error) -> PolicyProblem {
+    PolicyProblem {
+        document: "schema".to_owned(),
+        line: 1,
+        column: 1,
+        message: error.to_string(),
+        help: None,
+    }
 }
 
 /// Where a policy begins in its text, as a byte offset.

@@ -126,12 +126,16 @@ fn ask(
 }
 
 fn read(policies: &Policies, demand: &Demand, response: &Response) -> Answer {
-    let deciding: Vec<&Rule> =
-        response.diagnostics().reason().filter_map(|id| policies.rules.get(id)).collect();
     // Cedar skips a rule that errors; a forbid that was skipped would not forbid.
     if response.diagnostics().errors().next().is_some() {
         return deny(Vec::new(), "a rule could not be evaluated".to_owned());
     }
+    // What a rule asks for is read beside it: one that is not found there may ask for a hold.
+    let deciding: Option<Vec<&Rule>> =
+        response.diagnostics().reason().map(|id| policies.rules.get(id)).collect();
+    let Some(deciding) = deciding else {
+        return deny(Vec::new(), "a rule that decides is not known".to_owned());
+    };
     match response.decision() {
         Decision::Deny => {
             let message = if deciding.is_empty() {
@@ -140,6 +144,9 @@ fn read(policies: &Policies, demand: &Demand, response: &Response) -> Answer {
                 format!("{} is forbidden", demand.action.name())
             };
             deny(deciding.iter().map(|rule| rule.name.clone()).collect(), message)
+        }
+        Decision::Allow if deciding.is_empty() => {
+            deny(Vec::new(), format!("no rule permits {}", demand.action.name()))
         }
         Decision::Allow => permitted(demand, &deciding),
     }
@@ -158,16 +165,16 @@ fn permitted(demand: &Demand, deciding: &[&Rule]) -> Answer {
             "the operation is not fully understood, and no rule names that action".to_owned(),
         );
     }
+    // A rule can ask for more than the action needs, never for less, whatever the rules beside it say.
     let audit = deciding
         .iter()
         .filter_map(|rule| rule.terms.audit)
-        .max()
-        .unwrap_or(default_audit(demand.action));
+        .fold(default_audit(demand.action), AuditLevel::max);
     Answer::Allow { rules: deciding.iter().map(|rule| rule.name.clone()).collect(), audit }
 }
 
 /// Reads may be audited while they run; whatever can act is audited before.
-const fn default_audit(action: Action) -> AuditLevel {
+pub(super) const fn default_audit(action: Action) -> AuditLevel {
     match action {
         Action::PostgresRead
         | Action::PostgresShow

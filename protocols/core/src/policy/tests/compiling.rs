@@ -44,6 +44,46 @@ fn annotations_that_cannot_be_read_are_refused() {
 }
 
 #[test]
+fn no_rule_weakens_the_audit_of_what_can_act() {
+    let refused = "@audit(\"before_reply\") is not enough for postgres:";
+    for scope in [
+        "action",
+        r#"action in Action::"postgres""#,
+        r#"action == Action::"postgres:write""#,
+        r#"action == Action::"postgres:ddl""#,
+        r#"action == Action::"postgres:program""#,
+        r#"action == Action::"postgres:admin""#,
+        r#"action == Action::"postgres:opaque""#,
+        r#"action in [Action::"postgres:read", Action::"postgres:copy_in"]"#,
+        r#"action in [Action::"postgres:read", Action::"postgres"]"#,
+    ] {
+        let problem =
+            one(&format!("@audit(\"before_reply\") permit(principal, {scope}, resource);"));
+        assert!(problem.message.starts_with(refused), "{scope}: {problem}");
+    }
+    for scope in [
+        r#"action == Action::"postgres:read""#,
+        r#"action in [Action::"postgres:show", Action::"postgres:explain"]"#,
+    ] {
+        compile(&format!("@audit(\"before_reply\") permit(principal, {scope}, resource);"));
+    }
+}
+
+#[test]
+fn the_rules_have_a_limit() {
+    let rule = r#"permit(principal, action == Action::"postgres:read", resource == Target::"t");"#;
+    assert_eq!(compile(&rule.repeat(2_000)).rule_names().count(), 2_000);
+    assert_eq!(one(&rule.repeat(2_001)).message, "there are more than 2000 rules");
+}
+
+#[test]
+fn the_name_of_a_rule_has_a_limit() {
+    let long = "a".repeat(201);
+    let problem = one(&format!("@id(\"{long}\") permit(principal, action, resource);"));
+    assert_eq!(problem.message, "@id is longer than 200 bytes");
+}
+
+#[test]
 fn a_forbid_takes_no_annotation_that_would_soften_it() {
     let problem = one("@hold(\"dba\") forbid(principal, action, resource);");
     assert!(problem.message.contains("always denies"), "{problem}");

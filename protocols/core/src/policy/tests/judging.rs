@@ -115,7 +115,7 @@ fn an_operation_without_demands_is_opaque() {
 fn an_allowed_operation_is_audited_as_strictly_as_its_strictest_demand() {
     let text = r#"
         @id("all") permit(principal, action, resource);
-        @id("late") @audit("before_reply") permit(principal, action == Action::"postgres:notify", resource);
+        @id("late") @audit("before_reply") permit(principal, action == Action::"postgres:show", resource);
         @id("early") @audit("before_forward") permit(principal, action == Action::"postgres:show", resource);
     "#;
     let level = |actions: &[Action]| {
@@ -128,7 +128,8 @@ fn an_allowed_operation_is_audited_as_strictly_as_its_strictest_demand() {
     assert_eq!(level(&[Action::PostgresRead]), AuditLevel::BeforeReply);
     assert_eq!(level(&[Action::PostgresWrite]), AuditLevel::BeforeForward);
     assert_eq!(level(&[Action::PostgresRead, Action::PostgresWrite]), AuditLevel::BeforeForward);
-    assert_eq!(level(&[Action::PostgresNotify]), AuditLevel::BeforeReply);
+    assert_eq!(level(&[Action::PostgresNotify]), AuditLevel::BeforeForward);
+    // Three rules allow it; one of them asks for more.
     assert_eq!(level(&[Action::PostgresShow]), AuditLevel::BeforeForward);
 }
 
@@ -153,4 +154,15 @@ fn an_agent_is_judged_by_issuer_and_subject() {
     assert!(verdict(text, &demands).starts_with("allow"));
     let other = session("bot2", &[], "orders");
     assert!(shown(&judge(&compile(text), &other, &demands)).starts_with("deny"));
+}
+
+#[test]
+fn a_deciding_rule_whose_terms_are_not_known_denies() {
+    let mut policies = compile(r#"@hold("dba") permit(principal, action, resource);"#);
+    policies.rules.clear();
+    let demands = [on(Action::PostgresRead, Resource::Target)];
+    assert_eq!(
+        shown(&judge(&policies, &session("bot", &[], "orders"), &demands)),
+        "deny : a rule that decides is not known"
+    );
 }
