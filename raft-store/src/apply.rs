@@ -1,13 +1,16 @@
 //! The replicated state machine: a pure function of the state and a batch of commands. No clock, no randomness, no I/O,
 //! no order of a hash map. One file a family of commands lies beside; everything they share is in `step` and `chain`.
 //!
-//! A refused command changes nothing, except that a hold whose time had run out by then is recorded as expired. The
-//! result does not depend on how commands are gathered into batches.
+//! A refused command changes nothing, with two exceptions: a hold whose time had run out by then is recorded as expired,
+//! and a refused intent whose operation was forwarded ahead of it is recorded as that. The result does not depend on how commands
+//! are gathered into batches.
 
 mod chain;
 mod cluster;
+mod forget;
 mod hold;
 mod intent;
+mod request;
 mod resource;
 mod revocation;
 mod session;
@@ -90,7 +93,7 @@ fn dispatch(step: &mut Step<'_>, command: Command) -> Done {
         Command::OpenSession(command) => session::open(step, *command),
         Command::CloseSession(command) => session::close(step, command),
         Command::EndSession(command) => session::end(step, command),
-        Command::Cancel(key) => session::cancel(step, key),
+        Command::Cancel(command) => session::cancel(step, command),
         Command::OpenHold(command) => hold::open(step, *command),
         Command::Decide(command) => hold::decide(step, *command),
         Command::WithdrawHold(command) => hold::withdraw(step, command),

@@ -30,7 +30,7 @@ pub enum Command {
     /// An administrator ends a session.
     EndSession(EndSession),
     /// Somebody with the key wants what the session does cancelled. A wrong key changes nothing.
-    Cancel(CancelKey),
+    Cancel(Cancel),
     /// An operation must wait for humans.
     OpenHold(Box<OpenHold>),
     /// A reviewer decides.
@@ -95,6 +95,9 @@ pub struct NodeUp {
     pub node: NodeId,
     /// Drawn at random at each start: the same one is the same start.
     pub boot: [u8; 16],
+    /// The incarnation that this start follows. A delayed announcement of an older start follows another one, and does not
+    /// take the place of what runs now.
+    pub after: Option<Incarnation>,
     /// The version of its program.
     pub version: String,
     /// Where its API is reached.
@@ -144,6 +147,15 @@ pub struct EndSession {
     pub reason: String,
     /// Who.
     pub author: Author,
+}
+
+/// Somebody wants what a session does cancelled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cancel {
+    /// Drawn by the node: the same one is the same request.
+    pub id: RequestId,
+    /// The key.
+    pub key: CancelKey,
 }
 
 /// An operation must wait for humans.

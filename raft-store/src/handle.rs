@@ -15,10 +15,11 @@ pub use view::{
 use crate::{
     COMMAND_BYTES, EngineConfig, StartError,
     apply::StateMachine,
+    cluster_version,
     command::{
-        AccessRefused, ApplyResources, Attempt, ClaimHold, CloseSession, Command, CreateJoinToken,
-        Decide, EndSession, Initialise, Intent, NodeUp, OpenHold, OpenSession, ParkHold, Refused,
-        RemoveNode, Revoke, UseJoinToken, WithdrawHold,
+        AccessRefused, ApplyResources, Attempt, Cancel, ClaimHold, CloseSession, Command,
+        CreateJoinToken, Decide, EndSession, Initialise, Intent, NodeUp, OpenHold, OpenSession,
+        ParkHold, Refused, RemoveNode, Revoke, UseJoinToken, WithdrawHold,
     },
     effect::Happened,
     engine::Engine,
@@ -28,10 +29,11 @@ use crate::{
     reply::{Answer, Reply, SessionOpened, StateRefusal},
 };
 use countersign_core::{
-    gate::{CancelKey, Settlement},
+    gate::Settlement,
     hold::Approved,
     id::{Incarnation, LogIndex, NodeId, Revision},
     permit::Receipt,
+    reviewer::folded,
 };
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -88,12 +90,28 @@ impl Store {
 
     /// Proposes a command and waits for its answer. The typed methods below are for callers; this is for what has none.
     pub async fn propose(&self, command: &Command) -> Result<Committed<Reply>, ProposeError> {
+        self.can_be_read_everywhere(cluster_version::needed_by(command))?;
         let command = format::encode_command(command)?;
         if command.len() > COMMAND_BYTES {
             return Err(StateRefusal::OverLimit { limit: Limit::HeldText }.into());
         }
         let (index, bytes) = self.log.propose(command).await?;
         Ok(Committed { value: format::decode_reply(&bytes)?, index: LogIndex(index) })
+    }
+
+    /// Refuses what some node of the cluster cannot read yet (see [`cluster_version`]).
+    fn can_be_read_everywhere(&self, needed: u32) -> Result<(), ProposeError> {
+        if needed <= cluster_version::FIRST {
+            return Ok(());
+        }
+        let cluster = self.view().and_then(|view| view.cluster());
+        // A node that cannot read its own state proposes nothing that depends on it.
+        let in_force = cluster.map_err(|_unreadable| LogError::Stopped)?.map(|known| known.version);
+        if in_force.is_some_and(|in_force| needed <= in_force) {
+            Ok(())
+        } else {
+            Err(StateRefusal::OldCluster { needed }.into())
+        }
     }
 
     /// Typed reads of what this node has applied; each call on it sees one consistent picture. Reads the disk: not for long
@@ -149,11 +167,12 @@ impl Store {
         .await
     }
 
-    /// Opens a session.
+    /// Opens a session. The name of the agent's owner is kept as names are compared.
     pub async fn open_session(
         &self,
-        command: OpenSession,
+        mut command: OpenSession,
     ) -> Result<Committed<SessionOpened>, ProposeError> {
+        command.agent.owner = command.agent.owner.as_deref().map(folded);
         self.ask(Command::OpenSession(Box::new(command)), |answer| {
             if let Answer::SessionOpened(opened) = answer { Some(opened) } else { None }
         })
@@ -174,8 +193,8 @@ impl Store {
     }
 
     /// Has cancelled what the session of this key does. A wrong key does nothing, and is not told apart.
-    pub async fn cancel(&self, key: CancelKey) -> Result<Committed<()>, ProposeError> {
-        self.done(Command::Cancel(key)).await
+    pub async fn cancel(&self, command: Cancel) -> Result<Committed<()>, ProposeError> {
+        self.done(Command::Cancel(command)).await
     }
 
     /// Opens a hold, or attaches to the agent's open one of the same fingerprint.
@@ -195,11 +214,12 @@ impl Store {
         .await
     }
 
-    /// Decides about a hold.
+    /// Decides about a hold. The reviewer is also known by every name as names are compared.
     pub async fn decide(
         &self,
-        command: Decide,
+        mut command: Decide,
     ) -> Result<Committed<Box<HoldRecord>>, ProposeError> {
+        command.reviewer = command.reviewer.folded();
         self.hold(Command::Decide(Box::new(command))).await
     }
 
@@ -336,3 +356,6 @@ impl Store {
 fn draw_attempt() -> Attempt {
     Attempt(rand::random())
 }
+
+#[cfg(test)]
+mod tests;

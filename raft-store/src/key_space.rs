@@ -10,6 +10,7 @@ use countersign_core::{
     id::{HoldId, Incarnation, NodeId, OperationId, SessionId},
     log_time::LogTime,
 };
+use sha2::{Digest, Sha256};
 
 /// The tables. A number is never used for something else.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,6 +56,10 @@ pub(crate) enum Table {
     Request = 19,
     /// Open sessions by number.
     OpenSessionByNumber = 20,
+    /// What is forgotten, by log time.
+    Forget = 21,
+    /// Budgets of holds by the digest of the agent's identity.
+    HoldBudget = 22,
 }
 
 /// The single values.
@@ -84,6 +89,21 @@ pub(crate) enum Expiring {
     JoinToken([u8; 32]),
     /// The answer to a request.
     Request(RequestId),
+}
+
+/// What can be forgotten once nobody asks for it any more. The audit keeps what was done.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Forgotten {
+    /// The operation of a settled hold.
+    HeldOperation(HoldId),
+    /// A settled hold.
+    Hold(HoldId),
+    /// An operation that has its outcome.
+    Operation(OperationId),
+    /// A closed session.
+    Session(SessionId),
+    /// A period of an agent's budget.
+    HoldBudget([u8; 32]),
 }
 
 /// A key under construction.
@@ -135,6 +155,10 @@ pub(crate) fn numbered(table: Table, number: u64) -> Vec<u8> {
 
 pub(crate) fn open_sessions_of_node(node: NodeId) -> Vec<u8> {
     Key::of(Table::OpenSession).number(node.0).0
+}
+
+pub(crate) fn open_sessions_of_incarnation(node: NodeId, incarnation: Incarnation) -> Vec<u8> {
+    Key::of(Table::OpenSession).number(node.0).number(incarnation.0).0
 }
 
 pub(crate) fn open_session(node: NodeId, incarnation: Incarnation, id: SessionId) -> Vec<u8> {
@@ -221,6 +245,43 @@ pub(crate) fn read_expiry(key: &[u8]) -> Option<(LogTime, Expiring)> {
     Some((LogTime(u64::from_be_bytes(*at)), what))
 }
 
+pub(crate) fn forget(at: LogTime, what: Forgotten) -> Vec<u8> {
+    let key = Key::of(Table::Forget).number(at.0);
+    match what {
+        Forgotten::HeldOperation(id) => key.bytes(&[1]).bytes(id.as_bytes()),
+        Forgotten::Hold(id) => key.bytes(&[2]).bytes(id.as_bytes()),
+        Forgotten::Operation(id) => key.bytes(&[3]).bytes(id.as_bytes()),
+        Forgotten::Session(id) => key.bytes(&[4]).bytes(id.as_bytes()),
+        Forgotten::HoldBudget(digest) => key.bytes(&[5]).bytes(&digest),
+    }
+    .0
+}
+
+/// What a key of the table of what is forgotten says.
+pub(crate) fn read_forget(key: &[u8]) -> Option<(LogTime, Forgotten)> {
+    let (_table, rest) = key.split_first()?;
+    let (at, rest) = rest.split_first_chunk::<8>()?;
+    let (kind, id) = rest.split_first()?;
+    let what = match kind {
+        1 => Forgotten::HeldOperation(HoldId::from_bytes(id.try_into().ok()?)),
+        2 => Forgotten::Hold(HoldId::from_bytes(id.try_into().ok()?)),
+        3 => Forgotten::Operation(OperationId::from_bytes(id.try_into().ok()?)),
+        4 => Forgotten::Session(SessionId::from_bytes(id.try_into().ok()?)),
+        5 => Forgotten::HoldBudget(id.try_into().ok()?),
+        _unknown => return None,
+    };
+    Some((LogTime(u64::from_be_bytes(*at)), what))
+}
+
+/// What an agent's budget lies under: of one length, so that it can stand in the table of what is forgotten.
+pub(crate) fn digest(agent: &Identity) -> [u8; 32] {
+    Sha256::digest(Key::of(Table::HoldBudget).identity(agent).0).into()
+}
+
+pub(crate) fn hold_budget(digest: &[u8; 32]) -> Vec<u8> {
+    Key::of(Table::HoldBudget).bytes(digest).0
+}
+
 /// The last eight bytes of a key as a number.
 pub(crate) fn trailing_number(key: &[u8]) -> Option<u64> {
     key.last_chunk::<8>().map(|bytes| u64::from_be_bytes(*bytes))
@@ -230,3 +291,6 @@ pub(crate) fn trailing_number(key: &[u8]) -> Option<u64> {
 pub(crate) fn trailing_id(key: &[u8]) -> Option<[u8; 16]> {
     key.last_chunk::<16>().copied()
 }
+
+#[cfg(test)]
+mod tests;

@@ -46,5 +46,6 @@ pub mod records;
 pub mod reply;
 
 pub mod apply;
+mod cluster_version;
 mod key_space;
 mod state;

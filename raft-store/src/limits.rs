@@ -15,8 +15,32 @@ pub const MAX_SHORT_TEXT: usize = 8 * 1024;
 pub const MAX_COMMENT: usize = 4 * 1024;
 /// Pending and approved holds of one agent.
 pub const MAX_OPEN_HOLDS_PER_AGENT: usize = 100;
-/// Decisions of one hold. The greatest quorum of a group is 16; nobody needs more than four groups.
+/// How long a period of an agent's budget of holds is, in milliseconds of log time.
+pub const HOLD_PERIOD_MS: u64 = 60 * 1000;
+/// Holds that one agent opens in a period: far more than humans can decide about.
+pub const MAX_HOLDS_A_PERIOD: u64 = 2_000;
+/// Bytes of operations that one agent has held in a period. With [`HELD_OPERATION_KEPT_MS`] it bounds what one agent can
+/// make every node keep.
+pub const MAX_HELD_BYTES_A_PERIOD: u64 = 8 * 1024 * 1024;
+/// How long the operation of a settled hold is kept whole, in milliseconds of log time. The audit keeps its text.
+pub const HELD_OPERATION_KEPT_MS: u64 = 60 * 60 * 1000;
+/// How long a settled hold is kept, in milliseconds of log time. The audit keeps what was done.
+pub const HOLD_KEPT_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+/// How long an operation is remembered after its outcome, in milliseconds of log time: longer than any retry.
+pub const OPERATION_KEPT_MS: u64 = 60 * 60 * 1000;
+/// How long a closed session is kept, in milliseconds of log time. The audit keeps that it was.
+pub const SESSION_KEPT_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+/// Decisions of one hold, and so the sum of its quorums.
 pub const MAX_DECISIONS: usize = 64;
+/// Groups that one hold asks for.
+pub const MAX_REQUIREMENTS: usize = 16;
+/// The greatest quorum of one group, as in policies.
+pub const MAX_QUORUM: u32 = 16;
+/// Bytes of a name of a human, an agent or a group. It bounds a hold with all its decisions, and so the replies that carry
+/// one.
+pub const MAX_NAME: usize = 1024;
+/// Names that one human is known by.
+pub const MAX_NAMES: usize = 48;
 /// Sessions that wait for one hold at a time.
 pub const MAX_ATTACHED: usize = 16;
 /// The longest life of a hold, in milliseconds: one week, as in policies.
@@ -29,6 +53,8 @@ pub const MAX_CHANGES: usize = 500;
 pub const MAX_JOIN_TOKEN_LIFE_MS: u64 = 24 * 60 * 60 * 1000;
 /// What expires in one tick; the rest expires in the next.
 pub const MAX_EXPIRIES_A_TICK: usize = 1_000;
+/// What is forgotten in one tick; the rest is forgotten in the next.
+pub const MAX_FORGOTTEN_A_TICK: usize = 5_000;
 /// How long the answer to a request id is kept, in milliseconds of log time: longer than any retry.
 pub const REQUEST_KEPT_MS: u64 = 10 * 60 * 1000;
 /// Rows that one read looks at, found or not; a read that ends before gives a cursor.
@@ -57,9 +83,41 @@ pub enum Limit {
     Changes,
     /// [`MAX_JOIN_TOKEN_LIFE_MS`]
     JoinTokenLife,
+    /// [`MAX_HOLDS_A_PERIOD`]
+    HoldsAPeriod,
+    /// [`MAX_HELD_BYTES_A_PERIOD`]
+    HeldBytesAPeriod,
+    /// [`MAX_REQUIREMENTS`]
+    Requirements,
+    /// [`MAX_QUORUM`], and [`MAX_DECISIONS`] for their sum
+    Quorum,
+    /// [`MAX_NAME`]
+    Name,
+    /// [`MAX_NAMES`]
+    Names,
 }
 
 impl Limit {
+    /// Every limit.
+    pub const ALL: &[Self] = &[
+        Self::HeldText,
+        Self::HeldParameters,
+        Self::ShortText,
+        Self::Comment,
+        Self::OpenHoldsPerAgent,
+        Self::Decisions,
+        Self::Attached,
+        Self::ResourceBody,
+        Self::Changes,
+        Self::JoinTokenLife,
+        Self::HoldsAPeriod,
+        Self::HeldBytesAPeriod,
+        Self::Requirements,
+        Self::Quorum,
+        Self::Name,
+        Self::Names,
+    ];
+
     /// Its name in refusals.
     pub const fn name(self) -> &'static str {
         match self {
@@ -73,6 +131,12 @@ impl Limit {
             Self::ResourceBody => "resource_body",
             Self::Changes => "changes",
             Self::JoinTokenLife => "join_token_life",
+            Self::HoldsAPeriod => "holds_a_period",
+            Self::HeldBytesAPeriod => "held_bytes_a_period",
+            Self::Requirements => "requirements",
+            Self::Quorum => "quorum",
+            Self::Name => "name",
+            Self::Names => "names",
         }
     }
 }

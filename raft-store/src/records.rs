@@ -12,7 +12,7 @@ use countersign_core::{
     record::Outcome,
     target::{Protocol, TargetName},
 };
-use std::{collections::BTreeSet, fmt, net::SocketAddr};
+use std::{borrow::Cow, collections::BTreeSet, fmt, net::SocketAddr};
 
 /// Sixteen random bytes that name one request.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -52,6 +52,18 @@ impl AuditText {
         }
         Self { text: shown, length: text.len() as u64 }
     }
+}
+
+/// What is kept of a text that is only shown: its beginning, at a character's edge, with its whole length behind it where
+/// something was cut. The same text is cut alike on every node.
+pub fn clipped(text: &str, most: usize) -> Cow<'_, str> {
+    if text.len() <= most {
+        return Cow::Borrowed(text);
+    }
+    let mark = format!("… (cut: {} bytes in all)", text.len());
+    let room = most.saturating_sub(mark.len());
+    let kept = text.get(..text.floor_char_boundary(room)).unwrap_or_default();
+    Cow::Owned(format!("{kept}{mark}"))
 }
 
 /// A held operation, whole: what the reviewer is shown and what the fingerprint covers.
@@ -400,6 +412,32 @@ pub enum OperationState {
     Settled(Outcome),
     /// It was refused before it could be intended.
     Denied,
+    /// It was forwarded ahead of an intent that was then refused: its answer is withheld, its outcome is to come.
+    Withheld,
+}
+
+/// What is remembered of a request, so that its repetition is answered alike. An id serves one kind of request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RequestRecord {
+    /// A refused access is recorded.
+    AccessRefused,
+    /// Resources are changed.
+    Applied(Revision),
+    /// A cancel was passed on.
+    Cancelled,
+    /// A session was closed that was not open yet; its opening comes too late.
+    ClosedUnopened,
+}
+
+/// What an agent has had held in the present period of its budget.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HoldBudget {
+    /// Log time at which the period began.
+    pub since: LogTime,
+    /// Holds opened.
+    pub holds: u64,
+    /// Bytes of their operations.
+    pub bytes: u64,
 }
 
 /// A revoked identity.

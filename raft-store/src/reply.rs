@@ -141,4 +141,13 @@ pub enum StateRefusal {
     /// The join token is unknown, expired or used.
     #[error("the join token is not valid")]
     BadJoinToken,
+    /// The intent is recorded; but when the call was repeated nothing could be released under it any more.
+    #[error("the intent is recorded, and its session is over")]
+    IntentStands,
+    /// Not every node can read it yet: the cluster version in force is an older one. It was not proposed.
+    #[error("this needs cluster version {needed}: upgrade every node first")]
+    OldCluster {
+        /// The version that it needs.
+        needed: u32,
+    },
 }

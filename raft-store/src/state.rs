@@ -17,14 +17,9 @@ pub(crate) fn get<T: Stored>(view: &dyn View, key: &[u8]) -> Result<Option<T>, R
 
 /// A single number; 0 when it was never set.
 pub(crate) fn number(view: &dyn View, what: Single) -> Result<u64, ReadError> {
-    number_at(view, &key_space::single(what)).map(Option::unwrap_or_default)
-}
-
-/// The number at `key`.
-pub(crate) fn number_at(view: &dyn View, key: &[u8]) -> Result<Option<u64>, ReadError> {
-    let Some(bytes) = view.get(key)? else { return Ok(None) };
+    let Some(bytes) = view.get(&key_space::single(what))? else { return Ok(0) };
     let bytes: [u8; 8] = bytes.try_into().map_err(|_| unreadable("a number"))?;
-    Ok(Some(u64::from_be_bytes(bytes)))
+    Ok(u64::from_be_bytes(bytes))
 }
 
 /// The sixteen bytes of an id at `key`.

@@ -36,6 +36,8 @@ pub struct Hold {
     pub fingerprint: Fingerprint,
     /// The agent whose operation it is, who may neither decide nor be substituted in a claim.
     pub requester: Identity,
+    /// The agent's name: a reviewer of another issuer who is known by it may be the agent.
+    pub requester_name: String,
     /// The human the agent acts for, who may not decide either.
     pub owner: Option<String>,
     /// The target.

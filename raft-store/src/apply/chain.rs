@@ -4,7 +4,8 @@
 use super::step::{Step, Stop};
 use crate::{
     key_space::{self, Single},
-    records::{AuditText, Author, HoldRecord, SessionRecord},
+    limits::{MAX_AUDIT_TEXT, MAX_SHORT_TEXT},
+    records::{AuditText, Author, HoldRecord, SessionRecord, clipped},
 };
 use countersign_core::{
     agent::{Agent, Identity},
@@ -64,19 +65,35 @@ impl Facts {
             .with("target.revision", record.target_revision)
             .with("fingerprint", record.hold.fingerprint)
             .with("policy.revision", record.hold.revision)
-            .with("policy.rules", record.hold.terms.rules.join(","))
-            .with("operation.summary", &record.summary)
+            .listed("policy.rules", &record.hold.terms.rules)
+            .shown("operation.summary", &record.summary)
     }
 
     pub(super) fn reviewer(self, reviewer: &Reviewer) -> Self {
         self.with("reviewer.issuer", &reviewer.identity.issuer)
             .with("reviewer.subject", &reviewer.identity.subject)
             .with("reviewer.name", &reviewer.name)
+            .with("reviewer.groups", list(reviewer.groups.iter().map(String::as_str)))
+    }
+
+    /// Text that is only shown: cut where it is too long, never a reason to refuse.
+    pub(super) fn shown(self, name: &str, text: &str) -> Self {
+        self.with(name, clipped(text, MAX_SHORT_TEXT))
+    }
+
+    /// Names that are only shown, in one text.
+    pub(super) fn listed(self, name: &str, names: &[String]) -> Self {
+        self.shown(name, &list(names.iter().map(String::as_str)))
     }
 
     pub(super) fn text(self, text: &AuditText) -> Self {
-        self.with("operation.text", &text.text).with("operation.text_length", text.length)
+        self.with("operation.text", clipped(&text.text, MAX_AUDIT_TEXT))
+            .with("operation.text_length", text.length)
     }
+}
+
+fn list<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    names.collect::<Vec<_>>().join(",")
 }
 
 /// Appends the next event; gives its sequence.

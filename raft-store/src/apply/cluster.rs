@@ -7,6 +7,7 @@ use super::{
     step::{Done, Step, Stop, short, within},
 };
 use crate::{
+    cluster_version,
     command::{CreateJoinToken, Initialise, NodeUp, RemoveNode, UseJoinToken},
     effect::Effect,
     key_space::{self, Expiring, Single},
@@ -20,9 +21,6 @@ use countersign_core::{
     id::{Incarnation, NodeId, SessionId},
     record::EventKind,
 };
-
-/// The version of a new cluster.
-const CLUSTER_VERSION: u32 = 1;
 
 pub(super) fn initialise(step: &mut Step<'_>, command: Initialise) -> Done {
     let place = key_space::single(Single::Cluster);
@@ -42,7 +40,7 @@ pub(super) fn initialise(step: &mut Step<'_>, command: Initialise) -> Done {
         sealed_ca_key: command.sealed_ca_key,
         bootstrap_token_sha256: command.bootstrap_token_sha256,
         bootstrap_expires_at: step.now.after_ms(life),
-        version: CLUSTER_VERSION,
+        version: cluster_version::FIRST,
         initialised_at: step.now,
     };
     step.put(place, &record)?;
@@ -74,12 +72,16 @@ pub(super) fn node_up(step: &mut Step<'_>, command: NodeUp) -> Done {
         NodeState::Started(start) if start.boot == command.boot => {
             return Ok(Answer::NodeUp(start.incarnation));
         }
-        NodeState::Started(start) => start.incarnation.0,
-        NodeState::Admitted => 0,
+        NodeState::Started(start) => Some(start.incarnation),
+        NodeState::Admitted => None,
     };
+    if command.after != before {
+        return Err(StateRefusal::StaleIncarnation.into());
+    }
     short([command.version.as_str(), command.api_url.as_str()])?;
     settle(step, command.node, "the node was started again")?;
-    let incarnation = Incarnation(step.index.0.max(before + 1));
+    let least = before.map_or(1, |before| before.0 + 1);
+    let incarnation = Incarnation(step.index.0.max(least));
     let facts = Facts::default()
         .with("node.id", command.node)
         .with("incarnation", incarnation)

@@ -2,6 +2,7 @@
 //! are put at their place in the log, with the checks that need the rest of the state.
 
 mod book;
+mod budget;
 
 pub(super) use book::{all_open, detach, elapse, invalidate};
 
@@ -9,7 +10,7 @@ use super::{
     chain::{self, Facts},
     intent::{self, Planned},
     session,
-    step::{Done, Step, Stop, short, within},
+    step::{Done, Step, Stop, named, short, within},
 };
 use crate::{
     command::{Attempt, ClaimHold, Decide, OpenHold, ParkHold, WithdrawHold, Withdrawer},
@@ -17,7 +18,7 @@ use crate::{
     key_space,
     limits::{
         Limit, MAX_ATTACHED, MAX_COMMENT, MAX_DECISIONS, MAX_HELD_PARAMETERS, MAX_HELD_TEXT,
-        MAX_HOLD_LIFE_MS, MAX_OPEN_HOLDS_PER_AGENT,
+        MAX_HOLD_LIFE_MS, MAX_NAMES, MAX_OPEN_HOLDS_PER_AGENT, MAX_QUORUM, MAX_REQUIREMENTS,
     },
     records::{
         Attachment, AuditText, HeldOperation, HoldPhase, HoldRecord, OperationRecord,
@@ -68,6 +69,7 @@ pub(super) fn open(step: &mut Step<'_>, command: OpenHold) -> Done {
     if others.len() >= MAX_OPEN_HOLDS_PER_AGENT {
         return Err(StateRefusal::OverLimit { limit: Limit::OpenHoldsPerAgent }.into());
     }
+    budget::spend(step, &session.agent.identity, &command.held)?;
     begin(step, command, session)
 }
 
@@ -79,6 +81,7 @@ fn begin(step: &mut Step<'_>, command: OpenHold, session: SessionRecord) -> Done
             id: command.id,
             fingerprint: command.fingerprint,
             requester: session.agent.identity.clone(),
+            requester_name: session.agent.name.clone(),
             owner: session.agent.owner.clone(),
             target: session.target.clone(),
             terms: command.terms,
@@ -126,7 +129,9 @@ fn attachment(session: &SessionRecord) -> Attachment {
 pub(super) fn decide(step: &mut Step<'_>, command: Decide) -> Done {
     within(command.comment.len(), MAX_COMMENT, Limit::Comment)?;
     let reviewer = &command.reviewer;
-    short([&reviewer.name, &reviewer.identity.issuer, &reviewer.identity.subject].map(|t| &**t))?;
+    named([&reviewer.name, &reviewer.identity.issuer, &reviewer.identity.subject].map(|t| &**t))?;
+    named(reviewer.also_known_as.iter().map(String::as_str))?;
+    within(reviewer.also_known_as.len(), MAX_NAMES, Limit::Names)?;
     let record = book::get(step, command.hold)?;
     let repeated = record.hold.state.decisions().iter().any(|made| {
         made.reviewer.identity == command.reviewer.identity
@@ -139,8 +144,13 @@ pub(super) fn decide(step: &mut Step<'_>, command: Decide) -> Done {
     session::not_revoked(step, &command.reviewer.identity)?;
     let record = elapse(step, record)?;
     within(record.hold.state.decisions().len() + 1, MAX_DECISIONS, Limit::Decisions)?;
+    // Of the groups, those that count here: they say by which right the reviewer decides, and their number is bounded.
+    let mut reviewer = command.reviewer;
+    reviewer
+        .groups
+        .retain(|group| record.hold.terms.requirements.iter().any(|needed| needed.group == *group));
     let decision = Decision {
-        reviewer: command.reviewer,
+        reviewer,
         choice: command.choice,
         comment: command.comment,
         at: step.now,
@@ -235,6 +245,7 @@ fn claimed_before(
         return Ok(None);
     };
     if known.hold == Some(record.hold.id) && known.attempt == attempt.0 {
+        intent::still_stands(step, &known)?;
         let consumption = consumption(record, operation);
         return Ok(Some(Answer::Claimed { consumption, index: known.index }));
     }
@@ -276,6 +287,14 @@ fn fits(held: &HeldOperation, terms: &HoldTerms) -> Result<(), Stop> {
     within(values.sum(), MAX_HELD_PARAMETERS, Limit::HeldParameters)?;
     short([held.summary.as_str()])?;
     short(terms.rules.iter().map(String::as_str))?;
+    within(terms.requirements.len(), MAX_REQUIREMENTS, Limit::Requirements)?;
+    named(terms.requirements.iter().map(|needed| needed.group.as_str()))?;
+    let quorums = terms.requirements.iter().map(|needed| needed.quorum);
+    if quorums.clone().any(|quorum| !(1..=MAX_QUORUM).contains(&quorum)) {
+        return Err(StateRefusal::OverLimit { limit: Limit::Quorum }.into());
+    }
+    // More than can ever decide would be a hold that nobody can approve.
+    within(quorums.map(|quorum| quorum as usize).sum(), MAX_DECISIONS, Limit::Quorum)?;
     let pairs = held.settings.iter().chain(&held.context);
     short(pairs.flat_map(|(name, value)| [name.as_str(), value.as_str()]))
 }

@@ -4,19 +4,20 @@
 
 use super::{
     chain::{self, Facts},
-    session,
-    step::{Done, Step, Stop, short, within},
+    forget, request, session,
+    step::{Done, Step, Stop},
 };
 use crate::{
     command::{AccessRefused, Attempt, Intent, Refused},
-    key_space::{self, Expiring},
-    limits::{Limit, MAX_AUDIT_TEXT, REQUEST_KEPT_MS},
-    records::{OperationRecord, OperationState, SessionRecord},
+    key_space::{self, Forgotten},
+    limits::OPERATION_KEPT_MS,
+    records::{OperationRecord, OperationState, RequestRecord, SessionRecord},
     reply::{Answer, StateRefusal},
 };
 use countersign_core::{
     gate::Settlement,
     id::{HoldId, NodeId, OperationId},
+    permit::AuditLevel,
     record::{EventKind, Outcome},
 };
 
@@ -34,29 +35,83 @@ pub(super) fn record(step: &mut Step<'_>, command: Intent, attempt: Attempt) -> 
     }
     let operation = command.basis.operation;
     if let Some(known) = step.get::<OperationRecord>(&key_space::operation(operation))? {
-        return if known.attempt == attempt.0 && known.hold.is_none() {
-            Ok(Answer::Intended { index: known.index })
-        } else {
-            Err(StateRefusal::IdUsed.into())
-        };
+        if known.attempt != attempt.0 || known.hold.is_some() {
+            return Err(StateRefusal::IdUsed.into());
+        }
+        still_stands(step, &known)?;
+        return Ok(Answer::Intended { index: known.index });
     }
-    within(command.text.text.len(), MAX_AUDIT_TEXT, Limit::HeldText)?;
-    short([command.summary.as_str()])?;
-    short(command.basis.rules.iter().chain(&command.actions).map(String::as_str))?;
-    let session = session::live(step, command.session)?;
+    let session: SessionRecord =
+        step.get(&key_space::session(command.session))?.ok_or(StateRefusal::SessionGone)?;
+    let facts = facts(&command);
+    let planned = |facts| Planned { operation, hold: None, attempt, facts };
+    match (may_begin(step, &session, &command), command.basis.audit) {
+        (Ok(()), _) => {
+            enter(step, &session, planned(facts.with("verdict", "allow")))?;
+            Ok(Answer::Intended { index: step.index })
+        }
+        (Err(Stop::Refused(why)), AuditLevel::BeforeReply) => {
+            withheld(step, &session, planned(facts), &why)?;
+            step.keep();
+            Err(Stop::Refused(why))
+        }
+        (Err(stop), AuditLevel::BeforeForward | AuditLevel::BeforeReply) => Err(stop),
+    }
+}
+
+fn may_begin(step: &Step<'_>, session: &SessionRecord, command: &Intent) -> Result<(), Stop> {
+    session::is_live(step, session)?;
     session::not_expired(&session.agent, step.now)?;
-    step.in_force(command.basis.revision)?;
-    let facts = Facts::default()
+    step.in_force(command.basis.revision)
+}
+
+/// Nothing here refuses an intent for the length of a text: its operation may be on its way to the target already.
+fn facts(command: &Intent) -> Facts {
+    Facts::default()
         .with("fingerprint", command.basis.fingerprint)
         .with("policy.revision", command.basis.revision)
-        .with("policy.rules", command.basis.rules.join(","))
-        .with("operation.summary", &command.summary)
-        .with("operation.actions", command.actions.join(","))
+        .listed("policy.rules", &command.basis.rules)
+        .shown("operation.summary", &command.summary)
+        .listed("operation.actions", &command.actions)
         .with("audit", command.basis.audit.name())
-        .with("verdict", "allow")
-        .text(&command.text);
-    enter(step, &session, Planned { operation, hold: None, attempt, facts })?;
-    Ok(Answer::Intended { index: step.index })
+        .text(&command.text)
+}
+
+/// Records an intent that is refused although its operation was forwarded ahead of it: whatever went to a target has an
+/// intent and an outcome, also when its answer is withheld.
+fn withheld(
+    step: &mut Step<'_>,
+    session: &SessionRecord,
+    planned: Planned,
+    why: &StateRefusal,
+) -> Result<(), Stop> {
+    let Planned { operation, hold, attempt, facts } = planned;
+    let facts = facts.with("verdict", "withheld").with("reason", why);
+    let planned = Planned { operation, hold, attempt, facts };
+    let record = begin(step, session, planned, OperationState::Withheld)?;
+    match session::is_current(step, session.node, session.incarnation) {
+        Ok(()) => Ok(()),
+        // Its node is gone, and what it had in flight is settled already: nobody else will settle this.
+        Err(Stop::Refused(_)) => lost(step, record),
+        Err(stop @ Stop::Unreadable(_)) => Err(stop),
+    }
+}
+
+/// Whether the repetition of a call may be answered as the call was: only while something can be forwarded under it.
+pub(super) fn still_stands(step: &Step<'_>, known: &OperationRecord) -> Result<(), Stop> {
+    match known.state {
+        OperationState::Intended => {}
+        OperationState::Settled(outcome) => {
+            return Err(StateRefusal::AlreadySettled { outcome }.into());
+        }
+        OperationState::Withheld => return Err(StateRefusal::IntentStands.into()),
+        OperationState::Denied => return Err(StateRefusal::IdUsed.into()),
+    }
+    match session::live(step, known.session) {
+        Ok(_session) => Ok(()),
+        Err(Stop::Refused(_)) => Err(StateRefusal::IntentStands.into()),
+        Err(stop @ Stop::Unreadable(_)) => Err(stop),
+    }
 }
 
 /// Records an intent and remembers that its outcome is to come.
@@ -65,6 +120,15 @@ pub(super) fn enter(
     session: &SessionRecord,
     planned: Planned,
 ) -> Result<(), Stop> {
+    begin(step, session, planned, OperationState::Intended).map(drop)
+}
+
+fn begin(
+    step: &mut Step<'_>,
+    session: &SessionRecord,
+    planned: Planned,
+    state: OperationState,
+) -> Result<OperationRecord, Stop> {
     let Planned { operation, hold, attempt, facts } = planned;
     let facts = facts.session(session).with("operation.id", operation);
     let sequence = chain::append(step, EventKind::Intent, facts)?;
@@ -76,14 +140,14 @@ pub(super) fn enter(
         index: step.index,
         attempt: attempt.0,
         carrier: (session.node, session.incarnation),
-        state: OperationState::Intended,
+        state,
     };
     step.put_bytes(key_space::open_operation(session.node, session.incarnation, operation), &[]);
-    step.put(key_space::operation(operation), &record)
+    step.put(key_space::operation(operation), &record)?;
+    Ok(record)
 }
 
 pub(super) fn settle(step: &mut Step<'_>, settlement: Settlement) -> Done {
-    short([settlement.word.as_str()])?;
     let known: OperationRecord = step
         .get(&key_space::operation(settlement.operation))?
         .ok_or(StateRefusal::NoSuchOperation)?;
@@ -91,11 +155,11 @@ pub(super) fn settle(step: &mut Step<'_>, settlement: Settlement) -> Done {
         OperationState::Settled(outcome) if outcome == settlement.outcome => Ok(Answer::Done),
         OperationState::Settled(outcome) => Err(StateRefusal::AlreadySettled { outcome }.into()),
         OperationState::Denied => Err(StateRefusal::NoSuchOperation.into()),
-        OperationState::Intended => {
+        OperationState::Intended | OperationState::Withheld => {
             let facts = Facts::default()
                 .with("rows", settlement.rows)
                 .with("bytes", settlement.bytes)
-                .with("word", &settlement.word);
+                .shown("word", &settlement.word);
             conclude(step, known, settlement.outcome, facts)?;
             Ok(Answer::Done)
         }
@@ -120,8 +184,14 @@ fn conclude(
         .with("outcome", outcome.name());
     chain::append(step, EventKind::Outcome, facts)?;
     step.delete(key_space::open_operation(node, incarnation, known.id));
+    forget::after(step, OPERATION_KEPT_MS, Forgotten::Operation(known.id));
     let state = OperationState::Settled(outcome);
     step.put(key_space::operation(known.id), &OperationRecord { state, ..known })
+}
+
+fn lost(step: &mut Step<'_>, known: OperationRecord) -> Result<(), Stop> {
+    let facts = Facts::default().with("reason", "the node was lost or started again");
+    conclude(step, known, Outcome::OutcomeUnknown, facts)
 }
 
 /// What a node had in flight when it was lost may or may not have been executed.
@@ -130,8 +200,7 @@ pub(super) fn abandon(step: &mut Step<'_>, node: NodeId) -> Result<(), Stop> {
         let id = key_space::trailing_id(&key).map(OperationId::from_bytes);
         let Some(id) = id else { continue };
         if let Some(known) = step.get::<OperationRecord>(&key_space::operation(id))? {
-            let facts = Facts::default().with("reason", "the node was lost or started again");
-            conclude(step, known, Outcome::OutcomeUnknown, facts)?;
+            lost(step, known)?;
         }
     }
     Ok(())
@@ -142,26 +211,23 @@ pub(super) fn refused(step: &mut Step<'_>, command: Refused) -> Done {
     if let Some(known) = step.get::<OperationRecord>(&place)? {
         return match known.state {
             OperationState::Denied => Ok(Answer::Done),
-            OperationState::Intended | OperationState::Settled(_) => {
+            OperationState::Intended | OperationState::Withheld | OperationState::Settled(_) => {
                 Err(StateRefusal::IdUsed.into())
             }
         };
     }
-    within(command.text.text.len(), MAX_AUDIT_TEXT, Limit::HeldText)?;
-    short([command.summary.as_str(), command.message.as_str()])?;
-    short(command.rules.iter().chain(&command.actions).map(String::as_str))?;
     // Recorded for closed sessions too: that an operation was refused is a fact whatever became of the session since.
     let session: SessionRecord =
         step.get(&key_space::session(command.session))?.ok_or(StateRefusal::SessionGone)?;
     let facts = Facts::default()
         .session(&session)
         .with("operation.id", command.operation)
-        .with("operation.summary", &command.summary)
-        .with("operation.actions", command.actions.join(","))
+        .shown("operation.summary", &command.summary)
+        .listed("operation.actions", &command.actions)
         .with("fingerprint", command.fingerprint)
         .with("policy.revision", command.revision)
-        .with("policy.rules", command.rules.join(","))
-        .with("message", &command.message)
+        .listed("policy.rules", &command.rules)
+        .shown("message", &command.message)
         .with("verdict", "deny")
         .text(&command.text);
     let sequence = chain::append(step, EventKind::Refused, facts)?;
@@ -176,27 +242,28 @@ pub(super) fn refused(step: &mut Step<'_>, command: Refused) -> Done {
         state: OperationState::Denied,
     };
     step.put(place, &record)?;
+    forget::after(step, OPERATION_KEPT_MS, Forgotten::Operation(record.id));
     Ok(Answer::Done)
 }
 
 pub(super) fn access_refused(step: &mut Step<'_>, command: AccessRefused) -> Done {
-    let place = key_space::request(command.id);
-    if step.has(&place)? {
-        return Ok(Answer::Done);
+    match request::known(step, command.id)? {
+        None => {}
+        Some(RequestRecord::AccessRefused) => return Ok(Answer::Done),
+        Some(
+            RequestRecord::Applied(_) | RequestRecord::Cancelled | RequestRecord::ClosedUnopened,
+        ) => return Err(StateRefusal::IdUsed.into()),
     }
-    short([&command.source, &command.what, &command.reason].map(String::as_str))?;
     let facts = match &command.who {
         Some(who) => Facts::default().identity(who),
         None => Facts::default(),
     };
     let facts = facts
-        .with("source.address", &command.source)
+        .shown("source.address", &command.source)
         .with("node.id", command.node)
-        .with("message", &command.what)
-        .with("reason", &command.reason);
+        .shown("message", &command.what)
+        .shown("reason", &command.reason);
     chain::append(step, EventKind::AccessRefused, facts)?;
-    step.put_bytes(place, &[]);
-    let until = step.now.after_ms(REQUEST_KEPT_MS);
-    step.put_bytes(key_space::expiry(until, Expiring::Request(command.id)), &[]);
+    request::remember(step, command.id, RequestRecord::AccessRefused)?;
     Ok(Answer::Done)
 }

@@ -3,25 +3,27 @@
 
 use super::{
     chain::{self, Facts},
-    hold, session,
+    hold, request, session,
     step::{Done, Step, Stop, short, within},
 };
 use crate::{
     command::{ApplyResources, Expected, ResourceBody, ResourceChange},
     effect::Effect,
-    key_space::{self, Expiring, Single},
-    limits::{Limit, MAX_AUDIT_TEXT, MAX_CHANGES, MAX_COMMENT, MAX_RESOURCE_BODY, REQUEST_KEPT_MS},
-    records::{AuditText, ResourceKind, ResourceRecord},
+    key_space::{self, Single},
+    limits::{Limit, MAX_AUDIT_TEXT, MAX_CHANGES, MAX_COMMENT, MAX_RESOURCE_BODY},
+    records::{AuditText, RequestRecord, ResourceKind, ResourceRecord},
     reply::{Answer, StateRefusal},
 };
 use countersign_core::{id::Revision, record::EventKind, target::TargetName};
 use std::collections::BTreeSet;
 
 pub(super) fn apply(step: &mut Step<'_>, command: ApplyResources) -> Done {
-    let place = key_space::request(command.id);
-    if step.has(&place)? {
-        let known = step.number_at(&place)?.unwrap_or_default();
-        return Ok(Answer::Applied(Revision(known)));
+    match request::known(step, command.id)? {
+        None => {}
+        Some(RequestRecord::Applied(revision)) => return Ok(Answer::Applied(revision)),
+        Some(
+            RequestRecord::AccessRefused | RequestRecord::Cancelled | RequestRecord::ClosedUnopened,
+        ) => return Err(StateRefusal::IdUsed.into()),
     }
     within(command.comment.len(), MAX_COMMENT, Limit::Comment)?;
     short([command.author.name.as_str()])?;
@@ -47,9 +49,7 @@ pub(super) fn apply(step: &mut Step<'_>, command: ApplyResources) -> Done {
     if !touched.is_empty() {
         take_effect(step, revision, &touched)?;
     }
-    step.put_number(place, revision.0);
-    let until = step.now.after_ms(REQUEST_KEPT_MS);
-    step.put_bytes(key_space::expiry(until, Expiring::Request(command.id)), &[]);
+    request::remember(step, command.id, RequestRecord::Applied(revision))?;
     Ok(Answer::Applied(revision))
 }
 

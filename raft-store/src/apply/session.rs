@@ -3,19 +3,22 @@
 
 use super::{
     chain::{self, Facts},
-    hold,
-    step::{Done, Step, Stop, short},
+    forget, hold, request,
+    step::{Done, Step, Stop, named, short},
 };
 use crate::{
-    command::{CloseSession, EndSession, OpenSession},
+    command::{Cancel, CloseSession, EndSession, OpenSession},
     effect::Effect,
-    key_space::{self, Table},
-    records::{NodeRecord, NodeState, ResourceKind, ResourceRecord, SessionRecord, SessionState},
+    key_space::{self, Forgotten, Table},
+    limits::{MAX_SHORT_TEXT, SESSION_KEPT_MS},
+    records::{
+        NodeRecord, NodeState, RequestId, RequestRecord, ResourceKind, ResourceRecord,
+        SessionRecord, SessionState, clipped,
+    },
     reply::{Answer, SessionOpened, StateRefusal},
 };
 use countersign_core::{
     agent::{Agent, Identity},
-    gate::CancelKey,
     id::{Incarnation, NodeId, SessionId},
     log_time::LogTime,
     record::EventKind,
@@ -25,14 +28,13 @@ pub(super) fn open(step: &mut Step<'_>, command: OpenSession) -> Done {
     if let Some(known) = step.get::<SessionRecord>(&key_space::session(command.id))? {
         return reopened(&known, &command);
     }
-    short([
-        command.role.as_str(),
-        command.client.as_str(),
-        command.agent.name.as_str(),
-        command.agent.identity.issuer.as_str(),
-        command.agent.identity.subject.as_str(),
-    ])?;
-    short(command.agent.groups.iter().map(String::as_str))?;
+    if request::known(step, unopened(command.id))?.is_some() {
+        return Err(StateRefusal::SessionGone.into());
+    }
+    short([command.role.as_str(), command.client.as_str()])?;
+    let agent = &command.agent;
+    named([&agent.name, &agent.identity.issuer, &agent.identity.subject].map(|t| &**t))?;
+    named(agent.groups.iter().chain(&agent.owner).map(String::as_str))?;
     is_current(step, command.node, command.incarnation)?;
     not_revoked(step, &command.agent.identity)?;
     not_expired(&command.agent, step.now)?;
@@ -90,11 +92,18 @@ fn opened(record: &SessionRecord) -> SessionOpened {
 }
 
 pub(super) fn close(step: &mut Step<'_>, command: CloseSession) -> Done {
-    short([command.reason.as_str()])?;
-    if let Some(session) = step.get::<SessionRecord>(&key_space::session(command.id))? {
-        shut(step, session, &command.reason, Facts::default())?;
+    let reason = clipped(&command.reason, MAX_SHORT_TEXT);
+    match step.get::<SessionRecord>(&key_space::session(command.id))? {
+        Some(session) => shut(step, session, &reason, Facts::default())?,
+        // Its opening may still be on its way, and nobody would carry what it opens.
+        None => request::remember(step, unopened(command.id), RequestRecord::ClosedUnopened)?,
     }
     Ok(Answer::Done)
+}
+
+/// Where it is remembered that a session was closed before it was opened.
+fn unopened(id: SessionId) -> RequestId {
+    RequestId(*id.as_bytes())
 }
 
 pub(super) fn end(step: &mut Step<'_>, command: EndSession) -> Done {
@@ -105,13 +114,24 @@ pub(super) fn end(step: &mut Step<'_>, command: EndSession) -> Done {
     Ok(Answer::Done)
 }
 
-pub(super) fn cancel(step: &mut Step<'_>, key: CancelKey) -> Done {
-    let session = match step.id_at(&key_space::cancel_key(key))? {
+pub(super) fn cancel(step: &mut Step<'_>, command: Cancel) -> Done {
+    match request::known(step, command.id)? {
+        None => {}
+        // A repetition would cancel what the session has begun since.
+        Some(RequestRecord::Cancelled) => return Ok(Answer::Done),
+        Some(
+            RequestRecord::AccessRefused
+            | RequestRecord::Applied(_)
+            | RequestRecord::ClosedUnopened,
+        ) => return Err(StateRefusal::IdUsed.into()),
+    }
+    let session = match step.id_at(&key_space::cancel_key(command.key))? {
         Some(id) => step.get::<SessionRecord>(&key_space::session(SessionId::from_bytes(id)))?,
         None => None,
     };
     if let Some(session) = session {
         step.effect(Effect::CancelRequested { session: session.id, node: session.node });
+        request::remember(step, command.id, RequestRecord::Cancelled)?;
     }
     Ok(Answer::Done)
 }
@@ -120,14 +140,19 @@ pub(super) fn cancel(step: &mut Step<'_>, key: CancelKey) -> Done {
 pub(super) fn live(step: &Step<'_>, id: SessionId) -> Result<SessionRecord, Stop> {
     let session: SessionRecord =
         step.get(&key_space::session(id))?.ok_or(StateRefusal::SessionGone)?;
+    is_live(step, &session)?;
+    Ok(session)
+}
+
+/// Whether something can begin in a session.
+pub(super) fn is_live(step: &Step<'_>, session: &SessionRecord) -> Result<(), Stop> {
     // Looked at first: a session that was closed because of it is to be told so.
     not_revoked(step, &session.agent.identity)?;
     match session.state {
         SessionState::Open => {}
         SessionState::Closed { .. } => return Err(StateRefusal::SessionGone.into()),
     }
-    is_current(step, session.node, session.incarnation)?;
-    Ok(session)
+    is_current(step, session.node, session.incarnation)
 }
 
 /// Refuses what an agent begins after its proof of identity has ended. What it began before may still be released.
@@ -143,7 +168,12 @@ pub(super) fn not_revoked(step: &Step<'_>, identity: &Identity) -> Result<(), St
     Ok(())
 }
 
-fn is_current(step: &Step<'_>, node: NodeId, incarnation: Incarnation) -> Result<(), Stop> {
+/// Refuses what belongs to an earlier start of a node, or to a node that was removed.
+pub(super) fn is_current(
+    step: &Step<'_>,
+    node: NodeId,
+    incarnation: Incarnation,
+) -> Result<(), Stop> {
     let record: NodeRecord = step.get(&key_space::node(node))?.ok_or(StateRefusal::UnknownNode)?;
     match record.state {
         NodeState::Started(start) if start.incarnation == incarnation => Ok(()),
@@ -184,6 +214,7 @@ pub(super) fn shut(
     step.delete(key_space::cancel_key(session.cancel));
     hold::detach(step, &session)?;
     chain::append(step, EventKind::SessionClosed, facts.session(&session).with("reason", reason))?;
+    forget::after(step, SESSION_KEPT_MS, Forgotten::Session(session.id));
     let state = SessionState::Closed { at: step.now, reason: reason.to_owned() };
     step.put(key_space::session(session.id), &SessionRecord { state, ..session })
 }

@@ -6,7 +6,7 @@ use crate::{
     format::{FormatError, Stored},
     handle::ReadError,
     key_space::Single,
-    limits::{Limit, MAX_SHORT_TEXT},
+    limits::{Limit, MAX_NAME, MAX_SHORT_TEXT},
     machine::{Overlay, Pair, StoreError, View, Writes},
     reply::{Answer, StateRefusal},
     state,
@@ -81,7 +81,7 @@ impl<'a> Step<'a> {
     }
 
     /// Keeps the changes made so far, whatever becomes of the command. A command is refused before its first change of its
-    /// own, so what this keeps early is never half a command.
+    /// own, or after its last one, so what this keeps early is never half a command.
     pub(super) fn keep(&mut self) {
         self.kept.extend(std::mem::take(&mut self.own));
         self.kept_effects.append(&mut self.own_effects);
@@ -112,10 +112,6 @@ impl<'a> Step<'a> {
 
     pub(super) fn id_at(&self, key: &[u8]) -> Result<Option<[u8; 16]>, Stop> {
         self.see(|view| state::id_at(view, key))
-    }
-
-    pub(super) fn number_at(&self, key: &[u8]) -> Result<Option<u64>, Stop> {
-        self.see(|view| state::number_at(view, key))
     }
 
     pub(super) fn number(&self, what: Single) -> Result<u64, Stop> {
@@ -183,6 +179,11 @@ impl<'a> Step<'a> {
 /// Refuses texts that are longer than the state takes.
 pub(super) fn short<'t>(texts: impl IntoIterator<Item = &'t str>) -> Result<(), Stop> {
     within(texts.into_iter().map(str::len).max().unwrap_or(0), MAX_SHORT_TEXT, Limit::ShortText)
+}
+
+/// Refuses names that are longer than the state takes.
+pub(super) fn named<'t>(names: impl IntoIterator<Item = &'t str>) -> Result<(), Stop> {
+    within(names.into_iter().map(str::len).max().unwrap_or(0), MAX_NAME, Limit::Name)
 }
 
 /// Refuses what is more than `most`.

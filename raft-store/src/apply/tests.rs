@@ -1,6 +1,8 @@
 //! The invariants of the state machine, each under its own name, on plain maps.
 
+mod audit;
 mod batches;
+mod bounds;
 mod harness;
 mod holds;
 mod nodes;

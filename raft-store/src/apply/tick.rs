@@ -1,7 +1,8 @@
-//! The passing of log time: what is due expires, the earliest first, so many at a time.
+//! The passing of log time: what is due expires, the earliest first, so many at a time; then what nobody asks for any more
+//! is forgotten.
 
 use super::{
-    hold,
+    forget, hold,
     step::{Done, Step},
 };
 use crate::{
@@ -28,5 +29,6 @@ pub(super) fn tick(step: &mut Step<'_>) -> Done {
             Expiring::Request(id) => step.delete(key_space::request(id)),
         }
     }
+    forget::due(step)?;
     Ok(Answer::Done)
 }

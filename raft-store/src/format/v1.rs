@@ -28,6 +28,13 @@ pub(crate) trait Form: Sized {
     fn of(dto: Self::Dto) -> Result<Self, Bad>;
 }
 
+/// An enum that knows its variants, so that a test can say which of them has no sample.
+#[cfg(test)]
+pub(crate) trait Variants {
+    /// Their names, in the order of the form.
+    const NAMES: &'static [&'static str];
+}
+
 fn write<T: Form>(what: &'static str, value: &T) -> Result<Vec<u8>, FormatError> {
     postcard::to_extend(&value.dto(), vec![VERSION])
         .map_err(|error| FormatError::Unwritable { what, detail: error.to_string() })
@@ -112,6 +119,11 @@ macro_rules! form_enum {
             $(( $(<$inner as $crate::format::v1::Form>::Dto),+ ))?
             $({ $($field: <$kind as $crate::format::v1::Form>::Dto),+ })?
         ),+ }
+
+        #[cfg(test)]
+        impl $crate::format::v1::Variants for $value {
+            const NAMES: &'static [&'static str] = &[$(stringify!($variant)),+];
+        }
 
         impl $crate::format::v1::Form for $value {
             type Dto = $dto;

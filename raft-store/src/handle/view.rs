@@ -19,7 +19,7 @@ use crate::{
 use countersign_core::{
     agent::Identity,
     gate::CancelKey,
-    id::{HoldId, NodeId, OperationId, Revision, SessionId},
+    id::{HoldId, Incarnation, NodeId, OperationId, Revision, SessionId},
     log_time::LogTime,
     record::{AuditEvent, ChainHead, EventKind},
 };
@@ -202,11 +202,15 @@ impl StateView {
         self.get(&key_space::node(id))
     }
 
-    /// When the next thing expires.
+    /// When the next thing expires or is forgotten.
     pub fn next_expiry(&self) -> Result<Option<LogTime>, ReadError> {
-        let table = key_space::table(Table::Expiry);
-        let first = self.look(|view| Ok(view.scan(&table, None, 1)?))?;
-        Ok(first.first().and_then(|(key, _)| key_space::read_expiry(key)).map(|(at, _)| at))
+        let (expiry, forget) = (key_space::table(Table::Expiry), key_space::table(Table::Forget));
+        let (expires, forgotten) =
+            self.look(|view| Ok((view.scan(&expiry, None, 1)?, view.scan(&forget, None, 1)?)))?;
+        let expires = expires.first().and_then(|(key, _)| key_space::read_expiry(key));
+        let forgotten = forgotten.first().and_then(|(key, _)| key_space::read_forget(key));
+        let due = expires.map(|(at, _)| at).into_iter().chain(forgotten.map(|(at, _)| at));
+        Ok(due.min())
     }
 }
 
@@ -296,6 +300,28 @@ impl StateView {
                 sessions.extend(state::get(view, &key_space::session(id))?);
             }
             Ok(SessionPage { sessions, next: last })
+        })
+    }
+
+    /// The open sessions of one start of a node.
+    pub fn open_sessions_of(
+        &self,
+        node: NodeId,
+        incarnation: Incarnation,
+    ) -> Result<Vec<SessionId>, ReadError> {
+        let prefix = key_space::open_sessions_of_incarnation(node, incarnation);
+        self.look(|view| {
+            let (mut found, mut after): (Vec<SessionId>, Option<Vec<u8>>) = (Vec::new(), None);
+            loop {
+                let rows = view.scan(&prefix, after.as_deref(), MAX_ROWS_A_READ)?;
+                let full = rows.len() == MAX_ROWS_A_READ;
+                let ids = rows.iter().filter_map(|(key, _)| key_space::trailing_id(key));
+                found.extend(ids.map(SessionId::from_bytes));
+                after = rows.into_iter().next_back().map(|(key, _)| key);
+                if !full {
+                    return Ok(found);
+                }
+            }
         })
     }
 

@@ -61,7 +61,11 @@ pub enum DecisionError {
 impl Decision {
     pub(super) fn may_be_made(&self, hold: &Hold) -> Result<(), DecisionError> {
         let reviewer = &self.reviewer;
-        if reviewer.identity == hold.requester {
+        // The requester under a second identity is the requester (threat: one human, two identity providers).
+        if reviewer.identity == hold.requester
+            || reviewer.may_be(&hold.requester.subject)
+            || reviewer.may_be(&hold.requester_name)
+        {
             return Err(DecisionError::Requester);
         }
         if hold.owner.as_deref().is_some_and(|owner| reviewer.may_be(owner)) {
@@ -70,11 +74,12 @@ impl Decision {
         if !hold.terms.requirements.iter().any(|needed| reviewer.groups.contains(&needed.group)) {
             return Err(DecisionError::NotInGroup);
         }
-        if hold.state.decisions().iter().any(|made| made.reviewer.identity == reviewer.identity) {
+        if hold.state.decisions().iter().any(|made| made.reviewer.may_be_one_with(reviewer)) {
             return Err(DecisionError::AlreadyDecided);
         }
         match hold.terms.reason {
-            ReasonRule::Required if self.comment.trim().is_empty() => {
+            // Inside the log: what Unicode calls blank depends on the version of its tables.
+            ReasonRule::Required if self.comment.trim_ascii().is_empty() => {
                 Err(DecisionError::ReasonRequired)
             }
             ReasonRule::Required | ReasonRule::Optional => Ok(()),

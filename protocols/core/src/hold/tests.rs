@@ -51,6 +51,7 @@ fn pending(requirements: &[(&str, u32)]) -> Hold {
         id: HoldId::from_bytes([1; 16]),
         fingerprint: SEEN,
         requester: who("bot"),
+        requester_name: "Build Bot".to_owned(),
         owner: Some("Olga@example.org".to_owned()),
         target: TargetName::parse("orders").unwrap(),
         terms: terms(requirements),
@@ -296,4 +297,53 @@ proptest! {
         made.reverse();
         prop_assert_eq!(is_reached(&terms(&needed), &made), reached);
     }
+}
+
+/// A reviewer of another issuer, known by these names too.
+fn elsewhere(subject: &str, also_known_as: &[&str]) -> Decision {
+    let mut made = decision(subject, &["dba"], Choice::Approve);
+    made.reviewer.identity.issuer = "https://second.example".to_owned();
+    made.reviewer.name = format!("name of {subject}");
+    made.reviewer.also_known_as = also_known_as.iter().map(|name| (*name).to_owned()).collect();
+    made
+}
+
+#[test]
+fn nobody_approves_their_own_request_by_a_second_identity() {
+    let refused =
+        |made: Decision| pending(&[("dba", 1)]).handle(decide(made), LogTime(1)).unwrap_err();
+    let requester = HoldError::Decision(DecisionError::Requester);
+    // The subject or the name of the agent, in whatever place the second issuer has it.
+    assert_eq!(refused(elsewhere("bot", &[])), requester);
+    assert_eq!(refused(elsewhere("17", &["BOT "])), requester);
+    assert_eq!(refused(elsewhere("17", &["build bot"])), requester);
+    assert_eq!(
+        refused(elsewhere("17", &["olga@example.org"])),
+        HoldError::Decision(DecisionError::Owner)
+    );
+    let other = elsewhere("bot-2", &["someone@example.org"]);
+    assert!(pending(&[("dba", 1)]).handle(decide(other), LogTime(1)).is_ok());
+}
+
+#[test]
+fn one_human_with_two_issuers_counts_once() {
+    let first = decide(decision("dana", &["dba"], Choice::Approve));
+    let once = pending(&[("dba", 2)]).handle(first, LogTime(1)).unwrap();
+    let already = HoldError::Decision(DecisionError::AlreadyDecided);
+    for again in
+        [elsewhere("dana", &[]), elsewhere("17", &["Dana@Example.org"]), elsewhere("17", &["dana"])]
+    {
+        assert_eq!(once.clone().handle(decide(again), LogTime(1)), Err(already.clone()));
+    }
+    let second = once.handle(decide(elsewhere("rui", &[])), LogTime(1)).unwrap();
+    assert_eq!(second.state.name(), "approved");
+}
+
+#[test]
+fn names_beyond_ascii_are_compared_in_the_form_they_were_folded_to() {
+    let mut made = elsewhere("17", &["JOS\u{c9}@example.org"]);
+    made.reviewer = made.reviewer.folded();
+    assert!(made.reviewer.may_be(&crate::reviewer::folded(" Jos\u{c9}@EXAMPLE.org")));
+    // The Kelvin sign is a k only to Unicode's tables, which the log does not ask.
+    assert!(!elsewhere("17", &["\u{212a}im"]).reviewer.may_be("kim"));
 }

@@ -5,9 +5,11 @@ use super::changed;
 use crate::{
     apply::{
         chain::{self, Facts},
+        forget,
         step::{Step, Stop},
     },
-    key_space::{self, Expiring, Table},
+    key_space::{self, Expiring, Forgotten, Table},
+    limits::{HELD_OPERATION_KEPT_MS, HOLD_KEPT_MS},
     records::{HoldRecord, SessionRecord},
     reply::StateRefusal,
     state,
@@ -41,6 +43,9 @@ pub(super) fn rewrite(step: &mut Step<'_>, record: &HoldRecord) -> Result<(), St
         step.delete(key_space::numbered(Table::OpenHold, record.number));
         step.delete(key_space::open_hold_of_agent(&hold.requester, &hold.fingerprint));
         step.delete(key_space::expiry(hold.expires_at, Expiring::Hold(hold.id)));
+        // Settled once, so this is reached once.
+        forget::after(step, HELD_OPERATION_KEPT_MS, Forgotten::HeldOperation(hold.id));
+        forget::after(step, HOLD_KEPT_MS, Forgotten::Hold(hold.id));
     }
     step.put(key_space::hold(hold.id), record)?;
     changed(step, record);

@@ -85,9 +85,10 @@ fn command(replica: &Replica, deed: &Deed) -> Option<Command> {
             Command::WithdrawHold(WithdrawHold { hold: hold(n), by: Withdrawer::Agent(ses(s)) })
         }
         Deed::Park(n, s) => Command::ParkHold(ParkHold { hold: hold(n), session: ses(s) }),
-        Deed::Intend(operation, s) => replica.intend(operation, s),
+        Deed::Intend(operation, s) if operation % 2 == 0 => replica.intend(operation, s),
+        Deed::Intend(operation, s) => replica.intend_ahead(operation, s),
         Deed::Settle(operation) => settlement(operation, Outcome::Completed),
-        Deed::Start(node, boot) => node_up(node, 100 + boot),
+        Deed::Start(node, boot) => replica.node_up(NodeId(u64::from(node)), 100 + boot),
         Deed::Policy(body) => {
             put(ResourceKind::Policy, "sample", &format!("{{{body}}}"), Expected::Anything)
         }

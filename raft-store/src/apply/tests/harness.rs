@@ -120,6 +120,22 @@ impl Replica {
         }
     }
 
+    /// A start of a node that follows its present one.
+    pub(super) fn node_up(&self, node: NodeId, boot: u8) -> Command {
+        let record: Option<NodeRecord> =
+            crate::state::get(&self.state, &key_space::node(node)).unwrap();
+        let after = match record.map(|record| record.state) {
+            Some(NodeState::Started(start)) => Some(start.incarnation),
+            Some(NodeState::Admitted | NodeState::Removed { .. }) | None => None,
+        };
+        node_up(node, boot, after)
+    }
+
+    pub(super) fn started(&mut self, node: u64, boot: u8) -> Reply {
+        let command = self.node_up(NodeId(node), boot);
+        self.run(command)
+    }
+
     /// Opens a hold in `session`; the ids of hold and operation are `n`.
     pub(super) fn held(&mut self, n: u8, session: u8, text: &str) -> Reply {
         let command = self.open_hold(n, session, text);
@@ -181,7 +197,7 @@ impl Replica {
             basis: Basis {
                 operation: op(operation),
                 fingerprint: Fingerprint::from_bytes([9; 32]),
-                audit: AuditLevel::BeforeReply,
+                audit: AuditLevel::BeforeForward,
                 revision: self.policy_revision(),
                 rules: vec!["reads".to_owned()],
                 hold: None,
@@ -191,6 +207,15 @@ impl Replica {
             actions: vec!["postgres:read".to_owned()],
         };
         Command::Intent(Box::new(intent), Attempt([operation; 16]))
+    }
+
+    /// The same for an operation that is forwarded ahead of it.
+    pub(super) fn intend_ahead(&self, operation: u8, session: u8) -> Command {
+        let Command::Intent(mut intent, attempt) = self.intend(operation, session) else {
+            panic!("an intent")
+        };
+        intent.basis.audit = AuditLevel::BeforeReply;
+        Command::Intent(intent, attempt)
     }
 
     pub(super) fn change(&mut self, kind: ResourceKind, name: &str, body: &str) -> Reply {
@@ -241,16 +266,17 @@ pub(super) fn beginning() -> Vec<Command> {
         }));
         commands.push(Command::UseJoinToken(UseJoinToken { sha256: [n; 32], facts: facts(n) }));
     }
-    commands.extend((1..=3).map(|n| node_up(n, n)));
+    commands.extend((1..=3).map(|n| node_up(NodeId(u64::from(n)), n, None)));
     commands.push(put(ResourceKind::Target, "orders", "{}", Expected::Absent));
     commands.push(put(ResourceKind::Policy, "sample", "{}", Expected::Absent));
     commands
 }
 
-pub(super) fn node_up(node: u8, boot: u8) -> Command {
+fn node_up(node: NodeId, boot: u8, after: Option<Incarnation>) -> Command {
     Command::NodeUp(Box::new(NodeUp {
-        node: NodeId(u64::from(node)),
+        node,
         boot: [boot; 16],
+        after,
         version: "0.1.0".to_owned(),
         api_url: format!("https://127.0.0.1:{node}"),
     }))

@@ -26,7 +26,7 @@ fn incarnations_settle_what_the_ones_before_held() {
         replica.run(intent).unwrap();
     }
     let before = replica.incarnation(NodeId(1));
-    let Answer::NodeUp(now) = replica.run(node_up(1, 77)).unwrap() else { panic!("a start") };
+    let Answer::NodeUp(now) = replica.started(1, 77).unwrap() else { panic!("a start") };
     assert!(now > before);
     assert!(matches!(replica.session(ses(3)).state, SessionState::Closed { .. }));
     assert_eq!(replica.session(ses(1)).state, SessionState::Open);
@@ -39,7 +39,7 @@ fn incarnations_settle_what_the_ones_before_held() {
     assert_eq!(late, StateRefusal::AlreadySettled { outcome: Outcome::OutcomeUnknown });
     assert_eq!(replica.count(EventKind::Outcome), 1);
     // The same start announced again is the same incarnation; an older one opens nothing.
-    assert_eq!(replica.run(node_up(1, 77)).unwrap(), Answer::NodeUp(now));
+    assert_eq!(replica.started(1, 77).unwrap(), Answer::NodeUp(now));
     let stale = open_session(9, "bot", NodeId(1), before);
     assert_eq!(refusal(replica.run(stale)), StateRefusal::StaleIncarnation);
     let intent = replica.intend(22, 6);
@@ -51,8 +51,25 @@ fn incarnations_settle_what_the_ones_before_held() {
 fn two_starts_in_one_entry_are_two_incarnations() {
     let mut replica = Replica::ready();
     replica.index += 1;
-    let replies = replica.entry(&[node_up(2, 50), node_up(2, 51)]);
-    assert_ne!(replies[0], replies[1]);
+    let first = replica.node_up(NodeId(2), 50);
+    let Answer::NodeUp(one) = replica.entry(&[first]).remove(0).unwrap() else { panic!("a start") };
+    let second = replica.node_up(NodeId(2), 51);
+    let Answer::NodeUp(two) = replica.entry(&[second]).remove(0).unwrap() else {
+        panic!("a start")
+    };
+    assert!(two > one);
+}
+
+#[test]
+fn a_delayed_announcement_of_an_older_start_does_not_take_the_place_of_the_present_one() {
+    let mut replica = Replica::ready();
+    let delayed = replica.node_up(NodeId(2), 50);
+    replica.started(2, 51).unwrap();
+    let present = replica.incarnation(NodeId(2));
+    replica.opened(1, "bot");
+    assert_eq!(refusal(replica.run(delayed)), StateRefusal::StaleIncarnation);
+    assert_eq!(replica.incarnation(NodeId(2)), present);
+    assert_eq!(replica.session(ses(1)).state, SessionState::Open);
 }
 
 #[test]
@@ -60,7 +77,7 @@ fn an_approved_hold_outlives_the_node_of_its_client() {
     let mut replica = Replica::ready();
     replica.opened(3, "bot");
     replica.held(1, 3, "delete").unwrap();
-    replica.run(node_up(1, 77)).unwrap();
+    replica.started(1, 77).unwrap();
     replica.decided(1, "dana", Choice::Approve).unwrap();
     replica.decided(1, "rui", Choice::Approve).unwrap();
     replica.opened(2, "bot");
@@ -68,7 +85,7 @@ fn an_approved_hold_outlives_the_node_of_its_client() {
     let claim = replica.claim(1, 30, 2);
     assert!(matches!(replica.run(claim), Ok(Answer::Claimed { .. })));
     // Killed before the outcome: unknown, and a retry needs a new hold.
-    replica.run(node_up(3, 78)).unwrap();
+    replica.started(3, 78).unwrap();
     assert_eq!(replica.operation(op(30)).state, OperationState::Settled(Outcome::OutcomeUnknown));
     replica.opened(4, "bot");
     assert!(matches!(replica.held(4, 4, "delete"), Ok(Answer::Held(_))));
@@ -163,7 +180,7 @@ fn a_join_token_admits_one_node_and_ids_are_not_used_again() {
     assert_eq!(refusal(replica.run(join(40, 5))), StateRefusal::BadJoinToken);
     let remove = Command::RemoveNode(RemoveNode { node: NodeId(4), author: ada() });
     replica.run(remove).unwrap();
-    assert_eq!(refusal(replica.run(node_up(4, 1))), StateRefusal::UnknownNode);
+    assert_eq!(refusal(replica.started(4, 1)), StateRefusal::UnknownNode);
     replica.run(create(41)).unwrap();
     assert_eq!(replica.run(join(41, 5)), Ok(Answer::NodeAdmitted(NodeId(5))));
     replica.run(create(42)).unwrap();

@@ -3,10 +3,10 @@
 use super::{Bad, Form, FormatError, Stored, form_enum, form_struct, list, read, stored, write};
 use crate::{
     command::{
-        AccessRefused, ApplyResources, Attempt, ClaimHold, CloseSession, Command, CreateJoinToken,
-        Decide, EndSession, Expected, Initialise, Intent, NodeUp, OpenHold, OpenSession, ParkHold,
-        Refused, RemoveNode, ResourceBody, ResourceChange, Revocable, Revoke, UseJoinToken,
-        WithdrawHold, Withdrawer,
+        AccessRefused, ApplyResources, Attempt, Cancel, ClaimHold, CloseSession, Command,
+        CreateJoinToken, Decide, EndSession, Expected, Initialise, Intent, NodeUp, OpenHold,
+        OpenSession, ParkHold, Refused, RemoveNode, ResourceBody, ResourceChange, Revocable,
+        Revoke, UseJoinToken, WithdrawHold, Withdrawer,
     },
     records::{AuditText, Author, HeldOperation, JoinFacts, RequestId, ResourceKind},
 };
@@ -43,7 +43,7 @@ form_enum!(CommandV1 for Command {
     OpenSession(command: Box<OpenSession>),
     CloseSession(command: CloseSession),
     EndSession(command: EndSession),
-    Cancel(key: CancelKey),
+    Cancel(command: Cancel),
     OpenHold(command: Box<OpenHold>),
     Decide(command: Box<Decide>),
     WithdrawHold(command: WithdrawHold),
@@ -72,6 +72,7 @@ form_struct!(InitialiseV1 for Initialise {
 form_struct!(NodeUpV1 for NodeUp {
     node: NodeId,
     boot: [u8; 16],
+    after: Option<Incarnation>,
     version: String,
     api_url: String,
 });
@@ -89,6 +90,7 @@ form_struct!(OpenSessionV1 for OpenSession {
 });
 form_struct!(CloseSessionV1 for CloseSession { id: SessionId, reason: String });
 form_struct!(EndSessionV1 for EndSession { id: SessionId, reason: String, author: Author });
+form_struct!(CancelV1 for Cancel { id: RequestId, key: CancelKey });
 form_struct!(OpenHoldV1 for OpenHold {
     id: HoldId,
     operation: OperationId,

@@ -211,6 +211,7 @@ form_struct!(HoldV1 for Hold {
     id: HoldId,
     fingerprint: Fingerprint,
     requester: Identity,
+    requester_name: String,
     owner: Option<String>,
     target: TargetName,
     terms: HoldTerms,

@@ -2,9 +2,10 @@
 
 use super::{Bad, Form, FormatError, Stored, form_enum, form_struct, list, read, stored, write};
 use crate::records::{
-    Attachment, AuditText, Author, ClusterRecord, HeldOperation, HoldPhase, HoldRecord, JoinFacts,
-    JoinTokenRecord, NodeRecord, NodeState, OperationRecord, OperationState, RequestId,
-    ResourceKind, ResourceRecord, RevocationRecord, SessionRecord, SessionState, Start,
+    Attachment, AuditText, Author, ClusterRecord, HeldOperation, HoldBudget, HoldPhase, HoldRecord,
+    JoinFacts, JoinTokenRecord, NodeRecord, NodeState, OperationRecord, OperationState, RequestId,
+    RequestRecord, ResourceKind, ResourceRecord, RevocationRecord, SessionRecord, SessionState,
+    Start,
 };
 use countersign_core::{
     agent::{Agent, Identity},
@@ -31,6 +32,8 @@ stored!(
     OperationRecord = "an operation",
     RevocationRecord = "a revocation",
     JoinTokenRecord = "a join token",
+    RequestRecord = "a request",
+    HoldBudget = "a budget of holds",
     AuditEvent = "an audit event",
     ChainHead = "the chain head",
 );
@@ -162,7 +165,14 @@ form_struct!(OperationRecordV1 for OperationRecord {
     carrier: (NodeId, Incarnation),
     state: OperationState,
 });
-form_enum!(OperationStateV1 for OperationState { Intended, Settled(outcome: Outcome), Denied });
+form_enum!(OperationStateV1 for OperationState { Intended, Settled(outcome: Outcome), Denied, Withheld });
+form_enum!(RequestRecordV1 for RequestRecord {
+    AccessRefused,
+    Applied(revision: Revision),
+    Cancelled,
+    ClosedUnopened,
+});
+form_struct!(HoldBudgetV1 for HoldBudget { since: LogTime, holds: u64, bytes: u64 });
 form_struct!(RevocationRecordV1 for RevocationRecord {
     identity: Identity,
     reason: String,

@@ -53,6 +53,8 @@ form_enum!(StateRefusalV1 for StateRefusal {
     Conflict { kind: ResourceKind, name: String, found: Option<Revision> },
     BadName { name: String },
     BadJoinToken,
+    IntentStands,
+    OldCluster { needed: u32 },
 });
 form_enum!(LimitV1 for Limit {
     HeldText,
@@ -65,6 +67,12 @@ form_enum!(LimitV1 for Limit {
     ResourceBody,
     Changes,
     JoinTokenLife,
+    HoldsAPeriod,
+    HeldBytesAPeriod,
+    Requirements,
+    Quorum,
+    Name,
+    Names,
 });
 form_enum!(EffectV1 for Effect {
     HoldChanged { hold: HoldId, agent: Identity, phase: HoldPhase },

@@ -6,8 +6,17 @@
 
 mod samples;
 
-use crate::format::{FormatError, Stored};
-use std::{collections::BTreeMap, fmt::Write};
+use super::{Form, Variants};
+use crate::{
+    command::Command,
+    format::{FormatError, Stored},
+    reply::StateRefusal,
+};
+use countersign_core::{hold::HoldError, record::EventKind};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+};
 
 /// The lines of `frozen.txt`.
 fn frozen() -> BTreeMap<&'static str, Vec<u8>> {
@@ -18,49 +27,123 @@ fn frozen() -> BTreeMap<&'static str, Vec<u8>> {
         .collect()
 }
 
-fn check<T: Stored + PartialEq + std::fmt::Debug>(all: &[(&'static str, T)], wrong: &mut String) {
-    let frozen = frozen();
-    for (name, value) in all {
-        let bytes = value.encode().unwrap();
-        assert_eq!(&T::decode(&bytes).unwrap(), value, "{name} does not read back");
-        if frozen.get(name) != Some(&bytes) {
-            writeln!(wrong, "{name} {}", hex::encode(&bytes)).unwrap();
+/// What was sampled, and what is not as it is frozen.
+#[derive(Default)]
+struct Found {
+    names: BTreeSet<&'static str>,
+    wrong: String,
+}
+
+impl Found {
+    fn check<T: Stored + PartialEq + std::fmt::Debug>(&mut self, all: &[(&'static str, T)]) {
+        let frozen = frozen();
+        for (name, value) in all {
+            assert!(self.names.insert(name), "there are two samples of the name {name}");
+            let bytes = value.encode().unwrap();
+            assert_eq!(&T::decode(&bytes).unwrap(), value, "{name} does not read back");
+            if frozen.get(name) != Some(&bytes) {
+                writeln!(self.wrong, "{name} {}", hex::encode(&bytes)).unwrap();
+            }
+            assert!(bytes.len() > 1);
+            for length in 0..bytes.len() {
+                let cut = T::decode(&bytes[..length]);
+                assert!(cut.is_err() || cut.unwrap() != *value, "{name} cut at {length}");
+            }
+            let longer = [&bytes[..], &[0]].concat();
+            assert!(matches!(T::decode(&longer), Err(FormatError::Unreadable { .. })), "{name}");
+            let newer = [&[2], &bytes[1..]].concat();
+            let refused = T::decode(&newer);
+            assert!(
+                matches!(refused, Err(FormatError::UnknownVersion { version: 2, .. })),
+                "{name}: {refused:?}"
+            );
         }
-        assert!(bytes.len() > 1);
-        for length in 0..bytes.len() {
-            let cut = T::decode(&bytes[..length]);
-            assert!(cut.is_err() || cut.unwrap() != *value, "{name} cut at {length}");
-        }
-        let longer = [&bytes[..], &[0]].concat();
-        assert!(matches!(T::decode(&longer), Err(FormatError::Unreadable { .. })), "{name}");
-        let newer = [&[2], &bytes[1..]].concat();
-        let refused = T::decode(&newer);
-        assert!(
-            matches!(refused, Err(FormatError::UnknownVersion { version: 2, .. })),
-            "{name}: {refused:?}"
-        );
     }
 }
 
 #[test]
 fn every_stored_form_is_as_it_was_written_first() {
-    let mut wrong = String::new();
-    check(&samples::commands(), &mut wrong);
-    check(&samples::replies(), &mut wrong);
-    check(&samples::effects(), &mut wrong);
-    check(&[("hold-decided", samples::hold())], &mut wrong);
-    check(&[("held-operation", samples::held_operation())], &mut wrong);
-    check(&samples::sessions(), &mut wrong);
-    check(&samples::nodes(), &mut wrong);
-    check(&[("cluster", samples::cluster())], &mut wrong);
-    check(&samples::resources(), &mut wrong);
-    check(&samples::operations(), &mut wrong);
-    check(&[("revocation", samples::revocation())], &mut wrong);
-    check(&[("join-token", samples::join_token())], &mut wrong);
-    check(&[("audit-event", samples::event())], &mut wrong);
-    check(&[("chain-head", samples::chain_head())], &mut wrong);
-    check(&samples::holds_in_every_state(), &mut wrong);
-    assert!(wrong.is_empty(), "not as frozen:\n{wrong}");
+    let mut found = Found::default();
+    found.check(&samples::commands());
+    found.check(&samples::replies());
+    found.check(&samples::effects());
+    found.check(&[("hold-decided", samples::hold())]);
+    found.check(&[("held-operation", samples::held_operation())]);
+    found.check(&samples::sessions());
+    found.check(&samples::nodes());
+    found.check(&[("cluster", samples::cluster())]);
+    found.check(&samples::resources());
+    found.check(&samples::operations());
+    found.check(&[("revocation", samples::revocation())]);
+    found.check(&[("join-token", samples::join_token())]);
+    found.check(&samples::requests());
+    found.check(&[("hold-budget", samples::hold_budget())]);
+    found.check(&samples::events());
+    found.check(&[("chain-head", samples::chain_head())]);
+    found.check(&samples::holds_in_every_state());
+    assert!(found.wrong.is_empty(), "not as frozen:\n{}", found.wrong);
+    let frozen: BTreeSet<&str> = frozen().into_keys().collect();
+    assert_eq!(frozen, found.names, "what was frozen has a sample still");
+}
+
+/// The names of the variants of `T` that none of `values` is.
+fn missing<T: Form + Variants>(values: impl IntoIterator<Item = T>) -> Vec<&'static str> {
+    let places = values.into_iter().map(|value| {
+        // The form of an enum begins with the place of its variant.
+        let bytes = postcard::to_allocvec(&value.dto()).unwrap();
+        usize::from(bytes[0])
+    });
+    let seen: BTreeSet<usize> = places.collect();
+    let names = T::NAMES.iter().enumerate();
+    names.filter(|(place, _)| !seen.contains(place)).map(|(_, name)| *name).collect()
+}
+
+fn values<T>(samples: Vec<(&'static str, T)>) -> Vec<T> {
+    samples.into_iter().map(|(_, value)| value).collect()
+}
+
+#[test]
+fn every_variant_of_every_enum_has_a_sample() {
+    let refusals: Vec<StateRefusal> =
+        values(samples::replies()).into_iter().filter_map(Result::err).collect();
+    let of_holds: Vec<HoldError> = refusals
+        .iter()
+        .filter_map(|refusal| {
+            if let StateRefusal::Hold(error) = refusal { Some(error.clone()) } else { None }
+        })
+        .collect();
+    let of_decisions = of_holds.iter().filter_map(|error| {
+        if let HoldError::Decision(error) = error { Some(error.clone()) } else { None }
+    });
+    let limits = refusals.iter().filter_map(|refusal| {
+        if let StateRefusal::OverLimit { limit } = refusal { Some(*limit) } else { None }
+    });
+    let levels = values(samples::commands()).into_iter().filter_map(|command| {
+        if let Command::Intent(intent, _) = command { Some(intent.basis.audit) } else { None }
+    });
+    let missing = [
+        missing(values(samples::commands())),
+        missing(values(samples::replies()).into_iter().filter_map(Result::ok)),
+        missing(of_decisions),
+        missing(limits),
+        missing(of_holds.clone()),
+        missing(refusals.clone()),
+        missing(levels),
+        missing(values(samples::effects())),
+        missing(
+            values(samples::holds_in_every_state()).into_iter().map(|record| record.hold.state),
+        ),
+        missing(values(samples::sessions()).into_iter().map(|record| record.state)),
+        missing(values(samples::nodes()).into_iter().map(|record| record.state)),
+        missing(values(samples::resources()).into_iter().map(|record| record.kind)),
+        missing(values(samples::operations()).into_iter().map(|record| record.state)),
+        missing(values(samples::requests())),
+    ]
+    .concat();
+    assert!(missing.is_empty(), "without a sample: {missing:?}");
+    let kinds: BTreeSet<EventKind> =
+        values(samples::events()).into_iter().map(|event| event.kind).collect();
+    assert!(kinds.iter().eq(EventKind::ALL), "every kind of event has a sample");
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! One value of everything that is stored or sent.
 
 use crate::{
-    command::*,
     effect::Effect,
     limits::Limit,
     records::*,
@@ -10,7 +9,7 @@ use crate::{
 use countersign_core::{
     agent::{Agent, Identity},
     fingerprint::Fingerprint,
-    gate::{CancelKey, Settlement},
+    gate::CancelKey,
     hold::{
         Choice, Consumption, Decision, DecisionError, Hold, HoldError, HoldState, HoldTerms,
         ReasonRule, Requirement,
@@ -18,15 +17,23 @@ use countersign_core::{
     id::*,
     log_time::LogTime,
     operation::{Action, Demand, Parameter, Resource},
-    permit::{AuditLevel, Basis},
     record::{AuditEvent, ChainHash, ChainHead, EventKind, Outcome},
     reviewer::Reviewer,
     target::{Protocol, TargetName},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
+mod commands;
+
+pub(super) use commands::commands;
+
 fn t(text: &str) -> String {
     text.to_owned()
+}
+
+/// The name of a sample that there is one of for each value of a list.
+fn of_all(what: &str, name: &str) -> &'static str {
+    Box::leak(format!("{what}-{name}").into_boxed_str())
 }
 
 fn identity() -> Identity {
@@ -130,6 +137,7 @@ fn hold_in(state: HoldState) -> HoldRecord {
             id: hold_id(),
             fingerprint: fingerprint(),
             requester: identity(),
+            requester_name: t("bot"),
             owner: None,
             target: target(),
             terms: terms(),
@@ -256,6 +264,7 @@ pub(super) fn operations() -> Vec<(&'static str, OperationRecord)> {
         ("operation-refused", of(OperationState::Settled(Outcome::Refused))),
         ("operation-unknown", of(OperationState::Settled(Outcome::OutcomeUnknown))),
         ("operation-denied", of(OperationState::Denied)),
+        ("operation-withheld", of(OperationState::Withheld)),
     ]
 }
 
@@ -278,191 +287,33 @@ pub(super) fn join_token() -> JoinTokenRecord {
     }
 }
 
-pub(super) fn event() -> AuditEvent {
-    AuditEvent {
+pub(super) fn requests() -> Vec<(&'static str, RequestRecord)> {
+    vec![
+        ("request-access-refused", RequestRecord::AccessRefused),
+        ("request-applied", RequestRecord::Applied(Revision(6))),
+        ("request-cancelled", RequestRecord::Cancelled),
+        ("request-closed-unopened", RequestRecord::ClosedUnopened),
+    ]
+}
+
+pub(super) fn hold_budget() -> HoldBudget {
+    HoldBudget { since: LogTime(60_000), holds: 3, bytes: 1_000 }
+}
+
+pub(super) fn events() -> Vec<(&'static str, AuditEvent)> {
+    let of = |kind: &EventKind| AuditEvent {
         sequence: 3,
         at: LogTime(2),
         index: LogIndex(1),
-        kind: EventKind::Intent,
+        kind: *kind,
         fields: BTreeMap::from([(t("agent.name"), t("bot")), (t("rows"), t("1"))]),
         previous: ChainHash([5; 32]),
-    }
+    };
+    EventKind::ALL.iter().map(|kind| (of_all("event", kind.name()), of(kind))).collect()
 }
 
 pub(super) fn chain_head() -> ChainHead {
     ChainHead { sequence: 3, hash: ChainHash([6; 32]) }
-}
-
-pub(super) fn commands() -> Vec<(&'static str, Command)> {
-    let mut all = of_nodes();
-    all.extend(of_sessions());
-    all.extend(of_holds());
-    all.extend(of_operations());
-    all.extend(of_administrators());
-    all
-}
-
-fn of_nodes() -> Vec<(&'static str, Command)> {
-    let initialise = Initialise {
-        cluster_id: [7; 16],
-        cluster_name: t("c"),
-        ca_cert_pem: t("pem"),
-        sealed_ca_key: vec![1, 2],
-        bootstrap_token_sha256: [8; 32],
-        bootstrap_expires_after_ms: 3_600_000,
-        first: facts(),
-    };
-    let node_up =
-        NodeUp { node: NodeId(2), boot: [6; 16], version: t("0.1.0"), api_url: t("https://h") };
-    let token = CreateJoinToken { sha256: [9; 32], expires_after_ms: 60_000, author: author() };
-    vec![
-        ("command-initialise", Command::Initialise(Box::new(initialise))),
-        ("command-node-up", Command::NodeUp(Box::new(node_up))),
-        ("command-create-join-token", Command::CreateJoinToken(token)),
-        (
-            "command-use-join-token",
-            Command::UseJoinToken(UseJoinToken { sha256: [9; 32], facts: facts() }),
-        ),
-        (
-            "command-remove-node",
-            Command::RemoveNode(RemoveNode { node: NodeId(2), author: author() }),
-        ),
-        ("command-tick", Command::Tick),
-    ]
-}
-
-fn of_sessions() -> Vec<(&'static str, Command)> {
-    let open = OpenSession {
-        id: ses(),
-        agent: agent(),
-        target: target(),
-        protocol: Protocol::Postgres,
-        role: t("app"),
-        source: "127.0.0.1:5000".parse().unwrap(),
-        client: t("psql"),
-        node: NodeId(1),
-        incarnation: Incarnation(12),
-        cancel: CancelKey { process: 1, secret: 2 },
-    };
-    vec![
-        ("command-open-session", Command::OpenSession(Box::new(open))),
-        (
-            "command-close-session",
-            Command::CloseSession(CloseSession { id: ses(), reason: t("gone") }),
-        ),
-        (
-            "command-end-session",
-            Command::EndSession(EndSession { id: ses(), reason: t("end"), author: author() }),
-        ),
-        ("command-cancel", Command::Cancel(CancelKey { process: 1, secret: 2 })),
-    ]
-}
-
-fn of_holds() -> Vec<(&'static str, Command)> {
-    let open = OpenHold {
-        id: hold_id(),
-        operation: op(),
-        session: ses(),
-        held: held_operation(),
-        fingerprint: fingerprint(),
-        terms: terms(),
-        revision: Revision(6),
-    };
-    let decide = Decide {
-        hold: hold_id(),
-        reviewer: reviewer(),
-        choice: Choice::Approve,
-        comment: t("ok"),
-        seen: fingerprint(),
-        node: NodeId(3),
-    };
-    let claim = ClaimHold {
-        hold: hold_id(),
-        operation: op(),
-        session: ses(),
-        fingerprint: fingerprint(),
-        revision: Revision(6),
-    };
-    let withdraw = |by| Command::WithdrawHold(WithdrawHold { hold: hold_id(), by });
-    vec![
-        ("command-open-hold", Command::OpenHold(Box::new(open))),
-        ("command-decide", Command::Decide(Box::new(decide))),
-        ("command-withdraw-by-agent", withdraw(Withdrawer::Agent(ses()))),
-        ("command-withdraw-by-author", withdraw(Withdrawer::Author(author()))),
-        ("command-park-hold", Command::ParkHold(ParkHold { hold: hold_id(), session: ses() })),
-        ("command-claim-hold", Command::ClaimHold(claim, Attempt([1; 16]))),
-    ]
-}
-
-fn of_operations() -> Vec<(&'static str, Command)> {
-    let text = || AuditText { text: t("select"), length: 6 };
-    let intent = Intent {
-        session: ses(),
-        basis: Basis {
-            operation: op(),
-            fingerprint: fingerprint(),
-            audit: AuditLevel::BeforeForward,
-            revision: Revision(6),
-            rules: vec![t("reads")],
-            hold: None,
-        },
-        summary: t("SELECT"),
-        text: text(),
-        actions: vec![t("postgres:read")],
-    };
-    let settlement = Settlement {
-        operation: op(),
-        outcome: Outcome::Failed,
-        rows: 1,
-        bytes: 2,
-        word: t("42P01"),
-    };
-    let refused = Refused {
-        operation: op(),
-        session: ses(),
-        fingerprint: fingerprint(),
-        revision: Revision(6),
-        rules: vec![t("no")],
-        message: t("forbidden"),
-        summary: t("COPY"),
-        text: text(),
-        actions: vec![t("postgres:program")],
-    };
-    let access = AccessRefused {
-        id: RequestId([2; 16]),
-        node: NodeId(1),
-        source: t("127.0.0.1:1"),
-        who: Some(identity()),
-        what: t("open"),
-        reason: t("expired"),
-    };
-    vec![
-        ("command-intent", Command::Intent(Box::new(intent), Attempt([1; 16]))),
-        ("command-outcome", Command::Outcome(settlement)),
-        ("command-refused", Command::Refused(Box::new(refused))),
-        ("command-access-refused", Command::AccessRefused(access)),
-    ]
-}
-
-fn of_administrators() -> Vec<(&'static str, Command)> {
-    let change =
-        |expected, to| ResourceChange { kind: ResourceKind::Policy, name: t("p"), expected, to };
-    let apply = ApplyResources {
-        id: RequestId([2; 16]),
-        changes: vec![
-            change(Expected::Anything, ResourceBody::Put(t("{}"))),
-            change(Expected::Absent, ResourceBody::Put(t("{}"))),
-            change(Expected::At(Revision(5)), ResourceBody::Delete),
-        ],
-        author: author(),
-        comment: t("why"),
-    };
-    let revoke = |what| Command::Revoke(Revoke { what, reason: t("left"), author: author() });
-    vec![
-        ("command-apply-resources", Command::ApplyResources(apply)),
-        ("command-revoke-identity", revoke(Revocable::Identity(identity()))),
-        ("command-revoke-session", revoke(Revocable::Session(ses()))),
-    ]
 }
 
 pub(super) fn replies() -> Vec<(&'static str, Reply)> {
@@ -497,7 +348,10 @@ fn refusals() -> Vec<(&'static str, StateRefusal)> {
         found: Some(Revision(5)),
     };
     let hold = StateRefusal::Hold;
-    vec![
+    let limits = Limit::ALL
+        .iter()
+        .map(|limit| (of_all("limit", limit.name()), StateRefusal::OverLimit { limit: *limit }));
+    let mut all = vec![
         ("refusal-not-initialised", StateRefusal::NotInitialised),
         ("refusal-already-initialised", StateRefusal::AlreadyInitialised),
         ("refusal-unknown-node", StateRefusal::UnknownNode),
@@ -507,12 +361,15 @@ fn refusals() -> Vec<(&'static str, StateRefusal)> {
         ("refusal-identity-expired", StateRefusal::IdentityExpired),
         ("refusal-session-gone", StateRefusal::SessionGone),
         ("refusal-stale-revision", StateRefusal::StaleRevision { in_force: Revision(6) }),
-        ("refusal-over-limit", StateRefusal::OverLimit { limit: Limit::OpenHoldsPerAgent }),
         ("refusal-no-such-hold", StateRefusal::NoSuchHold),
         ("refusal-not-attached", StateRefusal::NotAttached),
         ("refusal-settled", hold(HoldError::Settled { state: "consumed" })),
         ("refusal-already-approved", hold(HoldError::AlreadyApproved)),
         ("refusal-decision", hold(HoldError::Decision(DecisionError::ReasonRequired))),
+        ("refusal-requester", hold(HoldError::Decision(DecisionError::Requester))),
+        ("refusal-owner", hold(HoldError::Decision(DecisionError::Owner))),
+        ("refusal-not-in-group", hold(HoldError::Decision(DecisionError::NotInGroup))),
+        ("refusal-already-decided", hold(HoldError::Decision(DecisionError::AlreadyDecided))),
         ("refusal-hold-fingerprint", hold(HoldError::OtherFingerprint)),
         ("refusal-other-agent", hold(HoldError::OtherAgent)),
         ("refusal-not-approved", hold(HoldError::NotApproved)),
@@ -525,7 +382,11 @@ fn refusals() -> Vec<(&'static str, StateRefusal)> {
         ("refusal-conflict", conflict),
         ("refusal-bad-name", StateRefusal::BadName { name: t("A") }),
         ("refusal-bad-join-token", StateRefusal::BadJoinToken),
-    ]
+        ("refusal-intent-stands", StateRefusal::IntentStands),
+        ("refusal-old-cluster", StateRefusal::OldCluster { needed: 2 }),
+    ];
+    all.extend(limits);
+    all
 }
 
 pub(super) fn effects() -> Vec<(&'static str, Effect)> {

@@ -1,0 +1,194 @@
+//! One value of every command.
+
+use super::*;
+use crate::command::*;
+use countersign_core::{
+    gate::Settlement,
+    permit::{AuditLevel, Basis},
+};
+
+pub(in crate::format::v1::tests) fn commands() -> Vec<(&'static str, Command)> {
+    let mut all = of_nodes();
+    all.extend(of_sessions());
+    all.extend(of_holds());
+    all.extend(of_operations());
+    all.extend(of_administrators());
+    all
+}
+
+fn of_nodes() -> Vec<(&'static str, Command)> {
+    let initialise = Initialise {
+        cluster_id: [7; 16],
+        cluster_name: t("c"),
+        ca_cert_pem: t("pem"),
+        sealed_ca_key: vec![1, 2],
+        bootstrap_token_sha256: [8; 32],
+        bootstrap_expires_after_ms: 3_600_000,
+        first: facts(),
+    };
+    let node_up = NodeUp {
+        node: NodeId(2),
+        boot: [6; 16],
+        after: Some(Incarnation(12)),
+        version: t("0.1.0"),
+        api_url: t("https://h"),
+    };
+    let token = CreateJoinToken { sha256: [9; 32], expires_after_ms: 60_000, author: author() };
+    vec![
+        ("command-initialise", Command::Initialise(Box::new(initialise))),
+        ("command-node-up", Command::NodeUp(Box::new(node_up))),
+        ("command-create-join-token", Command::CreateJoinToken(token)),
+        (
+            "command-use-join-token",
+            Command::UseJoinToken(UseJoinToken { sha256: [9; 32], facts: facts() }),
+        ),
+        (
+            "command-remove-node",
+            Command::RemoveNode(RemoveNode { node: NodeId(2), author: author() }),
+        ),
+        ("command-tick", Command::Tick),
+    ]
+}
+
+fn of_sessions() -> Vec<(&'static str, Command)> {
+    let open = OpenSession {
+        id: ses(),
+        agent: agent(),
+        target: target(),
+        protocol: Protocol::Postgres,
+        role: t("app"),
+        source: "127.0.0.1:5000".parse().unwrap(),
+        client: t("psql"),
+        node: NodeId(1),
+        incarnation: Incarnation(12),
+        cancel: CancelKey { process: 1, secret: 2 },
+    };
+    vec![
+        ("command-open-session", Command::OpenSession(Box::new(open))),
+        (
+            "command-close-session",
+            Command::CloseSession(CloseSession { id: ses(), reason: t("gone") }),
+        ),
+        (
+            "command-end-session",
+            Command::EndSession(EndSession { id: ses(), reason: t("end"), author: author() }),
+        ),
+        (
+            "command-cancel",
+            Command::Cancel(Cancel {
+                id: RequestId([2; 16]),
+                key: CancelKey { process: 1, secret: 2 },
+            }),
+        ),
+    ]
+}
+
+fn of_holds() -> Vec<(&'static str, Command)> {
+    let open = OpenHold {
+        id: hold_id(),
+        operation: op(),
+        session: ses(),
+        held: held_operation(),
+        fingerprint: fingerprint(),
+        terms: terms(),
+        revision: Revision(6),
+    };
+    let decide = Decide {
+        hold: hold_id(),
+        reviewer: reviewer(),
+        choice: Choice::Approve,
+        comment: t("ok"),
+        seen: fingerprint(),
+        node: NodeId(3),
+    };
+    let claim = ClaimHold {
+        hold: hold_id(),
+        operation: op(),
+        session: ses(),
+        fingerprint: fingerprint(),
+        revision: Revision(6),
+    };
+    let withdraw = |by| Command::WithdrawHold(WithdrawHold { hold: hold_id(), by });
+    vec![
+        ("command-open-hold", Command::OpenHold(Box::new(open))),
+        ("command-decide", Command::Decide(Box::new(decide))),
+        ("command-withdraw-by-agent", withdraw(Withdrawer::Agent(ses()))),
+        ("command-withdraw-by-author", withdraw(Withdrawer::Author(author()))),
+        ("command-park-hold", Command::ParkHold(ParkHold { hold: hold_id(), session: ses() })),
+        ("command-claim-hold", Command::ClaimHold(claim, Attempt([1; 16]))),
+    ]
+}
+
+fn of_operations() -> Vec<(&'static str, Command)> {
+    let text = || AuditText { text: t("select"), length: 6 };
+    let intent = Intent {
+        session: ses(),
+        basis: Basis {
+            operation: op(),
+            fingerprint: fingerprint(),
+            audit: AuditLevel::BeforeForward,
+            revision: Revision(6),
+            rules: vec![t("reads")],
+            hold: None,
+        },
+        summary: t("SELECT"),
+        text: text(),
+        actions: vec![t("postgres:read")],
+    };
+    let mut ahead = intent.clone();
+    ahead.basis.audit = AuditLevel::BeforeReply;
+    let settlement = Settlement {
+        operation: op(),
+        outcome: Outcome::Failed,
+        rows: 1,
+        bytes: 2,
+        word: t("42P01"),
+    };
+    let refused = Refused {
+        operation: op(),
+        session: ses(),
+        fingerprint: fingerprint(),
+        revision: Revision(6),
+        rules: vec![t("no")],
+        message: t("forbidden"),
+        summary: t("COPY"),
+        text: text(),
+        actions: vec![t("postgres:program")],
+    };
+    let access = AccessRefused {
+        id: RequestId([2; 16]),
+        node: NodeId(1),
+        source: t("127.0.0.1:1"),
+        who: Some(identity()),
+        what: t("open"),
+        reason: t("expired"),
+    };
+    vec![
+        ("command-intent-ahead", Command::Intent(Box::new(ahead), Attempt([1; 16]))),
+        ("command-intent", Command::Intent(Box::new(intent), Attempt([1; 16]))),
+        ("command-outcome", Command::Outcome(settlement)),
+        ("command-refused", Command::Refused(Box::new(refused))),
+        ("command-access-refused", Command::AccessRefused(access)),
+    ]
+}
+
+fn of_administrators() -> Vec<(&'static str, Command)> {
+    let change =
+        |expected, to| ResourceChange { kind: ResourceKind::Policy, name: t("p"), expected, to };
+    let apply = ApplyResources {
+        id: RequestId([2; 16]),
+        changes: vec![
+            change(Expected::Anything, ResourceBody::Put(t("{}"))),
+            change(Expected::Absent, ResourceBody::Put(t("{}"))),
+            change(Expected::At(Revision(5)), ResourceBody::Delete),
+        ],
+        author: author(),
+        comment: t("why"),
+    };
+    let revoke = |what| Command::Revoke(Revoke { what, reason: t("left"), author: author() });
+    vec![
+        ("command-apply-resources", Command::ApplyResources(apply)),
+        ("command-revoke-identity", revoke(Revocable::Identity(identity()))),
+        ("command-revoke-session", revoke(Revocable::Session(ses()))),
+    ]
+}
