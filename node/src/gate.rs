@@ -13,9 +13,11 @@ mod hold_bells;
 mod journal;
 mod judge;
 mod lease;
+mod limited;
 mod open;
 mod policies;
 mod proposing;
+mod rate;
 mod sessions;
 mod signals;
 
@@ -80,6 +82,7 @@ struct Inner {
     lease: lease::LeaseWatch,
     journal: journal::Journal,
     cancels: cancel::Attempts,
+    limit_refusals: rate::Rate,
     /// Intents that are under way while their operations are forwarded already.
     ahead: Arc<tokio::sync::Semaphore>,
 }
@@ -98,6 +101,7 @@ impl NodeGate {
             lease: lease::LeaseWatch::new(),
             journal: journal::Journal::start(store.clone(), shutdown.stop_token()),
             cancels: cancel::Attempts::default(),
+            limit_refusals: rate::Rate::a_second(limited::RECORDED_A_SECOND),
             ahead: Arc::new(tokio::sync::Semaphore::new(admit::MAX_AHEAD)),
             incarnation: OnceLock::new(),
             node,
@@ -165,7 +169,10 @@ impl Gate for NodeGate {
         session: &'a Session,
         operation: &'a Arc<Operation>,
     ) -> BoxFuture<'a, Result<Judged, Refusal>> {
-        Box::pin(held::judge(&self.inner, session, operation))
+        Box::pin(async move {
+            let judged = held::judge(&self.inner, session, operation).await;
+            judged.inspect_err(|refusal| self.inner.limited(session, operation, refusal))
+        })
     }
 
     fn admit<'a>(
@@ -174,7 +181,10 @@ impl Gate for NodeGate {
         operation: &'a Arc<Operation>,
         cleared: Cleared,
     ) -> BoxFuture<'a, Result<Admission, Refusal>> {
-        Box::pin(admit::admit(&self.inner, session, operation, cleared))
+        Box::pin(async move {
+            let admitted = admit::admit(&self.inner, session, operation, cleared).await;
+            admitted.inspect_err(|refusal| self.inner.limited(session, operation, refusal))
+        })
     }
 
     fn lease(&self) -> Result<Leased, Refusal> {

@@ -6,6 +6,7 @@ use countersign_core::id::{Incarnation, NodeId};
 use countersign_raft_store::{
     command::NodeUp,
     handle::{LogError, ProposeError, Store},
+    records::{NodeRecord, NodeState},
     reply::StateRefusal,
 };
 use std::time::Duration;
@@ -43,14 +44,13 @@ pub async fn announce(
     let boot = rand::random();
     let mut attempts: u32 = 0;
     loop {
-        let command = NodeUp {
-            node,
-            boot,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            api_url: api_url.to_owned(),
+        let announcing = async {
+            let after = before(store, node).await?;
+            let version = env!("CARGO_PKG_VERSION").to_owned();
+            store.node_up(NodeUp { node, boot, after, version, api_url: api_url.to_owned() }).await
         };
         let answer = tokio::select! {
-            answer = timeout(ATTEMPT, store.node_up(command)) => answer,
+            answer = timeout(ATTEMPT, announcing) => answer,
             () = shutdown.draining() => return Err(IncarnationError::ShuttingDown),
         };
         match answer {
@@ -63,6 +63,8 @@ pub async fn announce(
             Ok(Err(ProposeError::Refused(
                 StateRefusal::UnknownNode | StateRefusal::NotInitialised,
             ))) if attempts < SAY_EVERY => {}
+            // An earlier start of this node was announced only now.
+            Ok(Err(ProposeError::Refused(StateRefusal::StaleIncarnation))) => {}
             Ok(Err(ProposeError::Refused(refused))) => {
                 return Err(IncarnationError::Refused(refused));
             }
@@ -75,5 +77,17 @@ pub async fn announce(
         }
         attempts = attempts.saturating_add(1);
         sleep(PAUSE).await;
+    }
+}
+
+/// The incarnation that this start follows, as a quorum knows it.
+async fn before(store: &Store, node: NodeId) -> Result<Option<Incarnation>, ProposeError> {
+    store.read_index().await?;
+    let known = store.view().and_then(|view| view.node(node));
+    match known.map_err(|_unreadable| LogError::Stopped)? {
+        Some(NodeRecord { state: NodeState::Started(start), .. }) => Ok(Some(start.incarnation)),
+        Some(NodeRecord { state: NodeState::Admitted | NodeState::Removed { .. }, .. }) | None => {
+            Ok(None)
+        }
     }
 }

@@ -8,12 +8,18 @@ pub(super) fn check(history: &History) -> Vec<String> {
     let texts: Vec<&str> =
         of_kind(history.trail(), "intent").map(|event| field(event, "operation.text")).collect();
     let has_intent = |mark: &str| texts.iter().any(|text| text.contains(mark));
+    // An intent that the log refused releases no answer.
+    let releasing: Vec<&str> = of_kind(history.trail(), "intent")
+        .filter(|event| field(event, "verdict") != "withheld")
+        .map(|event| field(event, "operation.text"))
+        .collect();
+    let has_release = |mark: &str| releasing.iter().any(|text| text.contains(mark));
     let rows = history.rows.iter().filter(|row| !has_intent(&row.mark)).map(|row| {
         format!("row '{}' stands in the target's table, and no intent names it", row.mark)
     });
     let answers = history.entries.iter().filter_map(|entry| match entry {
-        Entry::Answered { at_ms, mark, node, answer: Answer::Done } if !has_intent(mark) => {
-            Some(format!("node {node} answered '{mark}' at {at_ms} ms, and no intent names it"))
+        Entry::Answered { at_ms, mark, node, answer: Answer::Done } if !has_release(mark) => {
+            Some(format!("node {node} answered '{mark}' at {at_ms} ms, and no intent releases it"))
         }
         Entry::Answered { .. }
         | Entry::WriteSent { .. }

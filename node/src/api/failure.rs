@@ -134,7 +134,9 @@ impl From<StateRefusal> for Failure {
             | StateRefusal::OtherFingerprint
             | StateRefusal::NeedsClaim
             | StateRefusal::NoSuchOperation
-            | StateRefusal::AlreadySettled { .. }) => conflict(other.to_string()),
+            | StateRefusal::AlreadySettled { .. }
+            | StateRefusal::IntentStands
+            | StateRefusal::OldCluster { .. }) => conflict(other.to_string()),
         }
     }
 }

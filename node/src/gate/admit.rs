@@ -4,7 +4,7 @@
 use super::{
     Inner, audit,
     judge::{Judgement, MAX_JUDGEMENTS, catch_up, judge},
-    proposing::{NO_QUORUM_AFTER, policy_changed, within},
+    proposing::{NO_QUORUM_AFTER, Unproposed, policy_changed, within},
 };
 use countersign_core::{
     gate::{Admission, BoxFuture, Reply},
@@ -13,7 +13,6 @@ use countersign_core::{
     refusal::Refusal,
     session::Session,
 };
-use countersign_raft_store::command::Intent;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -92,22 +91,20 @@ fn meanwhile_the_intent(
     let command = audit::intent(session, operation, cleared.basis().clone());
     let (permit, awaited) = Permit::ahead(cleared).map_err(|error| mismatch(&error))?;
     let (sender, receiver) = oneshot::channel();
-    let store = inner.store.clone();
+    let (store, journal, session) = (inner.store.clone(), inner.journal.clone(), session.id());
     // A task of its own, so that the intent goes on whatever becomes of the session.
     tokio::spawn(async move {
-        let receipt = record(&store, command).await;
-        drop(place);
+        let recorded = within(NO_QUORUM_AFTER, store.intend(command.clone())).await;
+        let unanswered = recorded.as_ref().err().is_some_and(Unproposed::is_unanswered);
         // Nobody may wait any more: then the answer is not written, and the intent stands.
-        drop(sender.send(receipt));
+        drop(sender.send(recorded.map_err(|unproposed| unproposed.refusal())));
+        if unanswered {
+            // The answer is withheld; what was forwarded is recorded all the same.
+            journal.intent(session, command).await;
+        }
+        drop(place);
     });
     Ok(Admission { permit, reply: Reply::Awaited(release_with(awaited, receiver)) })
-}
-
-async fn record(
-    store: &countersign_raft_store::handle::Store,
-    command: Intent,
-) -> Result<Receipt, Refusal> {
-    within(NO_QUORUM_AFTER, store.intend(command)).await.map_err(|unproposed| unproposed.refusal())
 }
 
 fn release_with(

@@ -1,9 +1,11 @@
-//! What the audit is told of an operation, the same in every event.
+//! What the audit is told of an operation, the same in every event. Texts are cut here already as the state would cut them:
+//! an event is never too long to be proposed, because its operation may be on its way to the target.
 
 use countersign_core::{id::Revision, operation::Operation, policy::DenyReason, session::Session};
 use countersign_raft_store::{
     command::{Intent, Refused},
-    records::{AuditText, action_names},
+    limits::MAX_SHORT_TEXT,
+    records::{AuditText, action_names, clipped},
 };
 
 /// The intent of an operation that policy allowed.
@@ -15,10 +17,14 @@ pub(super) fn intent(
     Intent {
         session: session.id(),
         basis,
-        summary: operation.classification().summary.clone(),
+        summary: summary(operation),
         text: AuditText::of(operation.text()),
         actions: action_names(operation.demands()),
     }
+}
+
+fn summary(operation: &Operation) -> String {
+    clipped(&operation.classification().summary, MAX_SHORT_TEXT).into_owned()
 }
 
 /// The refusal of an operation that policy denies.
@@ -34,8 +40,8 @@ pub(super) fn refused(
         fingerprint: *operation.fingerprint(),
         revision,
         rules: reason.rules.clone(),
-        message: reason.message.clone(),
-        summary: operation.classification().summary.clone(),
+        message: clipped(&reason.message, MAX_SHORT_TEXT).into_owned(),
+        summary: summary(operation),
         text: AuditText::of(operation.text()),
         actions: action_names(operation.demands()),
     }

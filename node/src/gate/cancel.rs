@@ -9,6 +9,7 @@ use countersign_core::{
     gate::{CancelKey, Source},
     id::NodeId,
 };
+use countersign_raft_store::{command::Cancel, records::RequestId};
 use std::{
     collections::HashMap,
     net::IpAddr,
@@ -89,7 +90,8 @@ pub(super) async fn cancel(inner: &Inner, key: CancelKey, source: Source) {
             return;
         }
     }
-    if let Err(error) = within(NO_QUORUM_AFTER, inner.store.cancel(key)).await {
+    let command = Cancel { id: RequestId(rand::random()), key };
+    if let Err(error) = within(NO_QUORUM_AFTER, inner.store.cancel(command)).await {
         tracing::warn!(
             error = &error as &dyn std::error::Error,
             "a cancel request was not recorded"

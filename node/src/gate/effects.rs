@@ -3,14 +3,22 @@
 
 use super::Inner;
 use crate::{identify, shutdown::Why, targets};
-use countersign_core::refusal::Refusal;
+use countersign_core::{id::SessionId, refusal::Refusal};
 use countersign_raft_store::{
+    command::CloseSession,
     effect::Effect,
     handle::{Effects, ReadError},
     records::{SessionRecord, SessionState},
 };
-use std::{sync::Arc, time::Duration};
-use tokio::{sync::broadcast::error::RecvError, time::sleep};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    sync::broadcast::error::RecvError,
+    time::{Instant, sleep},
+};
 
 /// How often everything is looked at, whether effects came or not.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -33,6 +41,7 @@ enum Todo {
 /// Follows until shutdown.
 pub(super) async fn follow(inner: Arc<Inner>, mut effects: Effects) {
     let mut pause = LOOK_EVERY;
+    let mut uncarried = HashMap::new();
     let mut todo = Todo::Everything;
     loop {
         match todo {
@@ -42,6 +51,7 @@ pub(super) async fn follow(inner: Arc<Inner>, mut effects: Effects) {
                 if todo == Todo::Everything {
                     inner.bells.ring_all();
                     inner.end_closed_sessions();
+                    inner.close_uncarried_sessions(&mut uncarried);
                 }
                 pause = match inner.read_resources().await {
                     Ok(()) => LOOK_EVERY,
@@ -132,6 +142,39 @@ impl Inner {
                 view.session(id)
             {
                 self.sessions.end(id, &Refusal::SessionEnded { reason });
+            }
+        }
+    }
+
+    /// Closes the sessions of this start that are open in the state and that nobody here carries: their closing was lost, or
+    /// came before their opening. `seen` has those that were found before; what is new may be on its way still.
+    fn close_uncarried_sessions(&self, seen: &mut HashMap<SessionId, Instant>) {
+        let Some(incarnation) = self.incarnation.get() else { return };
+        // Without a lease closings only pile up.
+        if self.leased().is_err() {
+            return;
+        }
+        let open = match self.store.view().and_then(|v| v.open_sessions_of(self.node, *incarnation))
+        {
+            Ok(open) => open,
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "open sessions could not be read"
+                );
+                return;
+            }
+        };
+        let carried: HashSet<SessionId> = self.sessions.ids().into_iter().collect();
+        let uncarried: HashSet<SessionId> =
+            open.into_iter().filter(|id| !carried.contains(id)).collect();
+        seen.retain(|id, _since| uncarried.contains(id));
+        for id in uncarried {
+            let since = *seen.entry(id).or_insert_with(Instant::now);
+            if since.elapsed() >= LOOK_EVERY {
+                tracing::warn!(session.id = %id, "a session was open that nobody carries");
+                let reason = "the node does not carry it any more".to_owned();
+                self.journal.close(CloseSession { id, reason });
             }
         }
     }

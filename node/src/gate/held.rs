@@ -197,12 +197,15 @@ impl HeldOperation {
                 Some(HoldProgress::Admitted(fetched.fetch()))
             }
             Worked::Held(record) => {
+                // The hold that it waited for is settled, or is this one: either way nothing is parked.
+                self.stage = Stage::Over;
                 *self = Self::new(self.line.clone(), *record);
                 Some(HoldProgress::Changed(self.told()))
             }
             Worked::Refused(refusal) => {
                 // The hold may go on; nobody waits for it here.
                 self.park();
+                self.line.inner.limited(&self.line.session, &self.line.operation, &refusal);
                 Some(self.over(refusal))
             }
             Worked::LookAgain => {

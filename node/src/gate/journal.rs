@@ -1,6 +1,7 @@
 //! What is recorded without anybody waiting for it: outcomes, parked holds, closed sessions. Each is tried until the log has
-//! taken it or this node stops; the queue is bounded, and outcomes push back on their sessions when it is full. What is
-//! lost with the node is settled by its next incarnation.
+//! taken it or this node stops; the queue is bounded, and outcomes push back on their sessions when it is full. Only
+//! refusals, which strangers can cause in any number, are dropped then. What is lost with the node is settled by its next
+//! incarnation.
 
 mod write;
 
@@ -10,7 +11,7 @@ use countersign_core::{
     record::Outcome,
 };
 use countersign_raft_store::{
-    command::{AccessRefused, CloseSession, ParkHold},
+    command::{AccessRefused, CloseSession, Intent, ParkHold, Refused},
     handle::Store,
 };
 use std::{
@@ -19,7 +20,12 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{Notify, Semaphore, mpsc},
+    runtime::Handle,
+    sync::{
+        Notify, Semaphore,
+        mpsc::{self, error::TrySendError},
+    },
+    task::JoinHandle,
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
@@ -64,27 +70,43 @@ impl Journal {
         Self { queue, open: Arc::default() }
     }
 
-    /// Records what became of an operation; waits while the queue is full.
-    pub(super) async fn settle(&self, session: SessionId, settlement: Settlement) {
-        let entry = self.entry(Write::Outcome(settlement), Some(session));
-        if self.queue.send(entry).await.is_err() {
-            tracing::warn!(session.id = %session, "an outcome was not recorded: the node has stopped");
-        }
+    /// Records what became of an operation. It is on its way when this returns; what is returned waits while the queue is
+    /// full, and may be dropped.
+    pub(super) fn settle(
+        &self,
+        session: SessionId,
+        settlement: Settlement,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        self.send(self.entry(Write::Outcome(settlement), Some(session)))
+    }
+
+    /// Records the intent of an operation that was forwarded ahead of it; waits as [`Journal::settle`] does.
+    pub(super) fn intent(
+        &self,
+        session: SessionId,
+        intent: Intent,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        self.send(self.entry(Write::Intent(Box::new(intent)), Some(session)))
     }
 
     /// Records that nobody waits for a hold any more.
     pub(super) fn park(&self, park: ParkHold) {
-        self.try_send(self.entry(Write::Park(park), None));
+        drop(self.send(self.entry(Write::Park(park), None)));
     }
 
     /// Records that a session is closed, after the outcomes of its operations.
     pub(super) fn close(&self, close: CloseSession) {
-        self.try_send(self.entry(Write::Close(close), None));
+        drop(self.send(self.entry(Write::Close(close), None)));
     }
 
-    /// Records that somebody was not let in.
+    /// Records that an operation was refused; a flood of refusals is not recorded whole.
+    pub(super) fn refused(&self, refused: Refused) {
+        self.offer(self.entry(Write::Refused(Box::new(refused)), None));
+    }
+
+    /// Records that somebody was not let in; a flood of these is not recorded whole.
     pub(super) fn access_refused(&self, refused: AccessRefused) {
-        self.try_send(self.entry(Write::AccessRefused(refused), None));
+        self.offer(self.entry(Write::AccessRefused(refused), None));
     }
 
     /// A guard for an operation whose intent may be in the log and that is not forwarded: dropped, it says so there.
@@ -109,11 +131,44 @@ impl Journal {
         Entry { write, session, open: Arc::clone(&self.open) }
     }
 
-    fn try_send(&self, entry: Entry) {
+    fn offer(&self, entry: Entry) {
         if let Err(error) = self.queue.try_send(entry) {
             tracing::warn!(limit = "journal", "not recorded: {error}");
         }
     }
+
+    /// Puts an entry into the queue, whatever becomes of who sent it. Where the queue is full, a task waits for its place.
+    /// There are few of those tasks: a session has one operation in flight, waits for one hold and is closed once.
+    fn send(&self, entry: Entry) -> impl Future<Output = ()> + Send + use<> {
+        let waiting = match self.queue.try_send(entry) {
+            Ok(()) => None,
+            Err(TrySendError::Full(entry)) => self.wait(entry),
+            Err(TrySendError::Closed(_)) => unrecorded(),
+        };
+        async move {
+            if let Some(task) = waiting {
+                // It ends when the entry has its place, or with the node.
+                drop(task.await);
+            }
+        }
+    }
+
+    fn wait(&self, entry: Entry) -> Option<JoinHandle<()>> {
+        let queue = self.queue.clone();
+        // Entries are also sent by what is dropped while the node's last threads end.
+        let Ok(runtime) = Handle::try_current() else { return unrecorded() };
+        Some(runtime.spawn(async move {
+            if queue.send(entry).await.is_err() {
+                let _none = unrecorded();
+            }
+        }))
+    }
+}
+
+/// The next start of this node settles it.
+fn unrecorded() -> Option<JoinHandle<()>> {
+    tracing::warn!("an entry was not recorded: the node has stopped");
+    None
 }
 
 async fn run(store: Store, mut entries: mpsc::Receiver<Entry>, stop: CancellationToken) {
@@ -208,7 +263,7 @@ impl Drop for Unforwarded {
             bytes: 0,
             word: "not_forwarded".to_owned(),
         };
-        let entry = self.journal.entry(Write::Outcome(settlement), Some(self.session));
-        self.journal.try_send(entry);
+        let entry = self.journal.entry(Write::Unforwarded(settlement), Some(self.session));
+        drop(self.journal.send(entry));
     }
 }

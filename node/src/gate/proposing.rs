@@ -41,10 +41,28 @@ impl Unproposed {
         match self {
             Self::Late => true,
             Self::Failed(error) => match error {
-                ProposeError::Refused(_) | ProposeError::Log(LogError::Overloaded) => false,
+                // The exception: the first of two entries of one call was committed, and its answer lost.
+                ProposeError::Refused(refused) => *refused == StateRefusal::IntentStands,
+                ProposeError::Log(LogError::Overloaded) => false,
                 ProposeError::Log(LogError::NoQuorum | LogError::Unknown | LogError::Stopped)
                 | ProposeError::Format(_)
                 | ProposeError::OtherAnswer => true,
+            },
+        }
+    }
+
+    /// Whether the log gave no answer, and the command may not be part of it.
+    pub(super) fn is_unanswered(&self) -> bool {
+        match self {
+            Self::Late => true,
+            Self::Failed(error) => match error {
+                ProposeError::Log(
+                    LogError::NoQuorum | LogError::Overloaded | LogError::Unknown,
+                ) => true,
+                ProposeError::Refused(_)
+                | ProposeError::Log(LogError::Stopped)
+                | ProposeError::Format(_)
+                | ProposeError::OtherAnswer => false,
             },
         }
     }
@@ -98,10 +116,13 @@ fn of_state(refused: &StateRefusal) -> Refusal {
         StateRefusal::NoSuchTarget => Refusal::NoSuchTarget,
         StateRefusal::Revoked => ended("revoked"),
         StateRefusal::IdentityExpired => ended("the proof of identity has expired"),
-        StateRefusal::SessionGone => ended("it is closed"),
+        StateRefusal::SessionGone | StateRefusal::IntentStands => ended("it is closed"),
         StateRefusal::NotInitialised
         | StateRefusal::UnknownNode
         | StateRefusal::StaleIncarnation => Refusal::ShuttingDown,
+        StateRefusal::OldCluster { .. } => Refusal::NotSupported {
+            message: "not before every node of the gateway is upgraded".to_owned(),
+        },
         StateRefusal::StaleRevision { .. } => policy_changed(),
         StateRefusal::OverLimit { limit } => over(*limit),
         StateRefusal::NoSuchHold
@@ -129,7 +150,9 @@ fn of_state(refused: &StateRefusal) -> Refusal {
 fn over(limit: Limit) -> Refusal {
     let too_large = |most| Refusal::TooLarge { limit: limit.name(), most };
     match limit {
-        Limit::OpenHoldsPerAgent => Refusal::TooManyHolds,
+        Limit::OpenHoldsPerAgent | Limit::HoldsAPeriod | Limit::HeldBytesAPeriod => {
+            Refusal::TooManyHolds
+        }
         Limit::HeldText => too_large(MAX_HELD_TEXT),
         Limit::HeldParameters => too_large(MAX_HELD_PARAMETERS),
         Limit::ShortText => too_large(MAX_SHORT_TEXT),
@@ -138,7 +161,11 @@ fn over(limit: Limit) -> Refusal {
         | Limit::Attached
         | Limit::ResourceBody
         | Limit::Changes
-        | Limit::JoinTokenLife => Refusal::Overloaded { limit: limit.name() },
+        | Limit::JoinTokenLife
+        | Limit::Requirements
+        | Limit::Quorum
+        | Limit::Name
+        | Limit::Names => Refusal::Overloaded { limit: limit.name() },
     }
 }
 

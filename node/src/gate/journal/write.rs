@@ -2,7 +2,7 @@
 
 use countersign_core::gate::Settlement;
 use countersign_raft_store::{
-    command::{AccessRefused, CloseSession, ParkHold},
+    command::{AccessRefused, CloseSession, Intent, ParkHold, Refused},
     handle::{LogError, ProposeError, Store},
     reply::StateRefusal,
 };
@@ -15,12 +15,20 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Attempts to record something about what the state does not know: its own entry may still be on its way.
 const ATTEMPTS_AT_UNKNOWN: u32 = 12;
+/// The same for the outcome of what was forwarded. Its intent is in the log, or this node goes on proposing it.
+const ATTEMPTS_AT_OUTCOME: u32 = 120;
 
 /// What is recorded.
 #[derive(Debug)]
 pub(super) enum Write {
+    /// The intent of an operation that was forwarded ahead of it.
+    Intent(Box<Intent>),
     /// What became of an operation.
     Outcome(Settlement),
+    /// An operation is not forwarded. Its intent may never have come into the log.
+    Unforwarded(Settlement),
+    /// An operation was refused.
+    Refused(Box<Refused>),
     /// Nobody waits for a hold.
     Park(ParkHold),
     /// A session is closed.
@@ -43,6 +51,17 @@ enum Attempted {
 }
 
 impl Write {
+    /// Whether the state refuses because it does not know what this is about.
+    fn is_not_known_yet(&self, refused: &StateRefusal) -> bool {
+        match self {
+            Self::Outcome(_) | Self::Unforwarded(_) => *refused == StateRefusal::NoSuchOperation,
+            Self::Park(_) => *refused == StateRefusal::NoSuchHold,
+            Self::Refused(_) => *refused == StateRefusal::SessionGone,
+            // A refused intent is recorded as withheld, and an unknown session as closed.
+            Self::Intent(_) | Self::Close(_) | Self::AccessRefused(_) => false,
+        }
+    }
+
     /// Tries until the log has it. Ends without that only when the store has stopped, or when what it is about does not
     /// come to be.
     pub(super) async fn until_recorded(&self, store: &Store) {
@@ -54,8 +73,8 @@ impl Write {
                 Attempted::Unanswered => {}
                 Attempted::Unknown => {
                     attempts += 1;
-                    if attempts >= ATTEMPTS_AT_UNKNOWN {
-                        return;
+                    if attempts >= self.attempts_at_unknown() {
+                        return self.given_up();
                     }
                 }
             }
@@ -64,9 +83,48 @@ impl Write {
         }
     }
 
+    const fn attempts_at_unknown(&self) -> u32 {
+        match self {
+            Self::Outcome(_) => ATTEMPTS_AT_OUTCOME,
+            Self::Intent(_)
+            | Self::Unforwarded(_)
+            | Self::Refused(_)
+            | Self::Park(_)
+            | Self::Close(_)
+            | Self::AccessRefused(_) => ATTEMPTS_AT_UNKNOWN,
+        }
+    }
+
+    /// What is given up is said, where it is not what was to be expected.
+    fn given_up(&self) {
+        match self {
+            Self::Outcome(settlement) => tracing::error!(
+                operation.id = %settlement.operation,
+                outcome = settlement.outcome.name(),
+                "an outcome is not recorded: the state knows no intent of the operation"
+            ),
+            Self::Refused(refused) => tracing::error!(
+                operation.id = %refused.operation,
+                "a refusal is not recorded: the state does not know its session"
+            ),
+            // The intent, hold or session never came to be: there is nothing to record.
+            Self::Intent(_)
+            | Self::Unforwarded(_)
+            | Self::Park(_)
+            | Self::Close(_)
+            | Self::AccessRefused(_) => {}
+        }
+    }
+
     async fn attempt(&self, store: &Store) -> Attempted {
         let answer = match self {
-            Self::Outcome(settlement) => store.settle(settlement.clone()).await.map(drop),
+            // The receipt is dropped: the answer of this operation is withheld. When an earlier attempt is in the log, this
+            // one is told that the id is used.
+            Self::Intent(intent) => store.intend(intent.as_ref().clone()).await.map(drop),
+            Self::Outcome(settlement) | Self::Unforwarded(settlement) => {
+                store.settle(settlement.clone()).await.map(drop)
+            }
+            Self::Refused(refused) => store.refused(refused.as_ref().clone()).await.map(drop),
             Self::Park(park) => store.park_hold(*park).await.map(drop),
             Self::Close(close) => store.close_session(close.clone()).await.map(drop),
             Self::AccessRefused(refused) => store.access_refused(refused.clone()).await.map(drop),
@@ -77,11 +135,9 @@ impl Write {
                 LogError::NoQuorum | LogError::Overloaded | LogError::Unknown,
             )) => Attempted::Unanswered,
             Err(ProposeError::Log(LogError::Stopped)) => Attempted::Never,
-            Err(ProposeError::Refused(
-                StateRefusal::NoSuchOperation
-                | StateRefusal::NoSuchHold
-                | StateRefusal::SessionGone,
-            )) => Attempted::Unknown,
+            Err(ProposeError::Refused(refused)) if self.is_not_known_yet(&refused) => {
+                Attempted::Unknown
+            }
             // Settled, closed or parked by somebody else already: what is there stays.
             Err(ProposeError::Refused(refused)) => {
                 tracing::debug!(%refused, "the state has something else already");

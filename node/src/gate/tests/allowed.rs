@@ -5,10 +5,15 @@ use super::{
     world::*,
 };
 use countersign_core::{
-    gate::{Gate, Judged, Reply, Settlement},
+    gate::{CloseReason, Gate, Judged, Reply, Settlement},
+    id::NodeId,
     operation::Action,
     record::{EventKind, Outcome},
     refusal::Refusal,
+};
+use countersign_raft_store::{
+    command::AccessRefused,
+    records::{OperationState, RequestId},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout};
@@ -186,4 +191,85 @@ async fn an_outcome_is_recorded_when_the_log_takes_entries_again() {
     let outcome = world.event(EventKind::Outcome).await;
     assert_eq!(outcome.fields["word"], "SELECT 3");
     world.gate.flush().await;
+}
+
+fn completed(operation: &countersign_core::operation::Operation) -> Settlement {
+    Settlement {
+        operation: operation.id(),
+        outcome: Outcome::Completed,
+        rows: 1,
+        bytes: 9,
+        word: "SELECT 1".to_owned(),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_that_was_forwarded_under_a_policy_just_replaced_is_withheld_and_recorded() {
+    let world = World::new().await;
+    let session = world.open().await.session;
+    let operation = select(&session);
+    let cleared = world.clear(&session, &operation).await;
+    world.policy_unnoticed("").await;
+    let admission = world.gate.admit(&session, &operation, cleared).await.unwrap();
+    admission.permit.open(&operation, world.gate.lease().unwrap()).unwrap();
+    released(admission.reply).await.unwrap_err();
+    world.gate.settle(&session, completed(&operation)).await;
+    assert_eq!(world.event(EventKind::Intent).await.fields["verdict"], "withheld");
+    assert_eq!(world.event(EventKind::Outcome).await.fields["outcome"], "completed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_whose_answer_was_withheld_for_want_of_a_quorum_is_recorded_when_there_is_one() {
+    let world = World::new().await;
+    let session = world.open().await.session;
+    let operation = select(&session);
+    let cleared = world.clear(&session, &operation).await;
+    world.log.weather(Weather::NoQuorum);
+    let admission = world.gate.admit(&session, &operation, cleared).await.unwrap();
+    admission.permit.open(&operation, world.gate.lease().unwrap()).unwrap();
+    assert_eq!(released(admission.reply).await.unwrap_err(), Refusal::NoQuorum);
+    world.gate.settle(&session, completed(&operation)).await;
+    world.gate.close(session.id(), CloseReason::Agent).await;
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    assert!(world.events(EventKind::Intent).is_empty());
+    world.log.weather(Weather::Fair);
+    let outcome = world.event(EventKind::Outcome).await;
+    assert_eq!(outcome.fields["operation.id"], operation.id().to_string());
+    assert_eq!(world.events(EventKind::Intent).len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outcome_is_not_lost_with_its_session_while_the_journal_is_full() {
+    let world = World::new().await;
+    let session = world.open().await.session;
+    let operation = select(&session);
+    let cleared = world.clear(&session, &operation).await;
+    let admission = world.gate.admit(&session, &operation, cleared).await.unwrap();
+    admission.permit.open(&operation, world.gate.lease().unwrap()).unwrap();
+    let _release = released(admission.reply).await.unwrap();
+    world.log.weather(Weather::NoQuorum);
+    for n in 0..10_000_u32 {
+        let mut id = [0; 16];
+        id[..4].copy_from_slice(&n.to_be_bytes());
+        world.gate.inner.journal.access_refused(AccessRefused {
+            id: RequestId(id),
+            node: NodeId(1),
+            source: String::new(),
+            who: None,
+            what: "fill".to_owned(),
+            reason: String::new(),
+        });
+        if n % 1000 == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    // The session's task is gone before there is room.
+    let mut settling = world.gate.settle(&session, completed(&operation));
+    timeout(Duration::from_secs(1), &mut settling).await.unwrap_err();
+    drop(settling);
+    world.log.weather(Weather::Fair);
+    let settled = OperationState::Settled(Outcome::Completed);
+    while world.view().operation(operation.id()).unwrap().unwrap().state != settled {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }

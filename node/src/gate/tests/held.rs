@@ -11,6 +11,7 @@ use countersign_core::{
     record::{EventKind, Outcome},
     refusal::Refusal,
 };
+use countersign_raft_store::{command::ParkHold, limits::MAX_OPEN_HOLDS_PER_AGENT};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -231,10 +232,52 @@ async fn a_node_that_misses_effects_still_notices_a_decision() {
 async fn an_agent_with_too_many_holds_is_told_so() {
     let world = World::new().await;
     let session = world.open().await.session;
-    for n in 0..countersign_raft_store::limits::MAX_OPEN_HOLDS_PER_AGENT {
+    for n in 0..MAX_OPEN_HOLDS_PER_AGENT {
         let one = operation(&session, Action::PostgresWrite, &format!("DELETE {n}"));
         drop(world.hold(&session, &one).await);
     }
     let refused = world.judge(&session, &delete(&session)).await.unwrap_err();
     assert_eq!(refused, Refusal::TooManyHolds);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_attached_to_its_hold_again_stays_attached() {
+    let world = World::new().await;
+    let session = world.open().await.session;
+    let operation = delete(&session);
+    let (hold, mut held) = world.hold(&session, &operation).await;
+    // Something took the session off the hold; its claim is refused, and judging again attaches it to the same hold.
+    let park = ParkHold { hold, session: session.id() };
+    world.store.park_hold(park).await.unwrap();
+    world.decide(hold, "dana", Choice::Approve).await;
+    let HoldProgress::Changed(notice) = held.next().await else { panic!("it waits again") };
+    assert_eq!(notice.hold, hold);
+    world.gate.flush().await;
+    assert_eq!(world.view().hold(hold).unwrap().unwrap().attached.len(), 1);
+    let admission = admitted(held.next().await);
+    admission.permit.open(&operation, world.gate.lease().unwrap()).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_that_a_limit_refuses_is_in_the_audit() {
+    let world = World::new().await;
+    let session = world.open().await.session;
+    let mut waiting = Vec::new();
+    for n in 0..MAX_OPEN_HOLDS_PER_AGENT {
+        let operation = operation(&session, Action::PostgresWrite, &format!("DELETE {n}"));
+        waiting.push(world.hold(&session, &operation).await);
+    }
+    let one_more = delete(&session);
+    let refused = world.judge(&session, &one_more).await.unwrap_err();
+    assert_eq!(refused, Refusal::TooManyHolds);
+    let event = world.event(EventKind::Refused).await;
+    assert_eq!(event.fields["operation.id"], one_more.id().to_string());
+    assert_eq!(event.fields["message"], refused.to_string());
+    // A flood of them is not recorded whole.
+    for _ in 0..50 {
+        world.judge(&session, &delete(&session)).await.unwrap_err();
+    }
+    world.gate.flush().await;
+    let recorded = world.events(EventKind::Refused).len();
+    assert!((2..40).contains(&recorded), "{recorded}");
 }

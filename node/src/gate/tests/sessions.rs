@@ -4,12 +4,15 @@ use super::{log::Lease, world::*};
 use crate::shutdown::Why;
 use countersign_core::{
     gate::{CancelKey, CloseReason, Gate, Signal},
-    id::Revision,
+    id::{NodeId, Revision, SessionId},
     record::EventKind,
     refusal::Refusal,
     target::TargetName,
 };
-use countersign_raft_store::command::{EndSession, Revocable, Revoke};
+use countersign_raft_store::{
+    command::{EndSession, OpenSession, Revocable, Revoke},
+    records::SessionState,
+};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -114,4 +117,28 @@ async fn sessions_of_a_node_without_quorum_end() {
     world.log.lease(Lease::Lapsed);
     timeout(Duration::from_secs(4), opened.signals.next()).await.unwrap_err();
     assert_eq!(signal(&mut opened.signals).await, Signal::End(Refusal::NoQuorum));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_nobody_carries_is_closed() {
+    let world = World::new().await;
+    let carried = world.open().await;
+    let wish = world.wish();
+    let orphan = OpenSession {
+        id: SessionId::from_bytes([9; 16]),
+        agent: wish.agent,
+        target: wish.target,
+        protocol: wish.protocol,
+        role: wish.role,
+        source: wish.source.address,
+        client: wish.client,
+        node: NodeId(1),
+        incarnation: world.gate.incarnation().unwrap(),
+        cancel: CancelKey { process: 1, secret: 1 },
+    };
+    world.store.open_session(orphan).await.unwrap();
+    let event = world.event(EventKind::SessionClosed).await;
+    assert_eq!(event.fields["session.id"], SessionId::from_bytes([9; 16]).to_string());
+    let known = world.view().session(carried.session.id()).unwrap().unwrap();
+    assert_eq!(known.state, SessionState::Open);
 }

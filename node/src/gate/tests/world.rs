@@ -65,7 +65,13 @@ impl World {
         let store = Store::over(Arc::<LocalLog>::clone(&log));
         store.initialise(initialise()).await.unwrap();
         let boot = [7; 16];
-        let up = NodeUp { node: NodeId(1), boot, version: "t".to_owned(), api_url: String::new() };
+        let up = NodeUp {
+            node: NodeId(1),
+            boot,
+            after: None,
+            version: "t".to_owned(),
+            api_url: String::new(),
+        };
         let incarnation = store.node_up(up).await.unwrap().value;
         let clock = Clock::Fixed(NOW_MS);
         let shutdown = Shutdown::new();
