@@ -15,7 +15,7 @@ mod token;
 
 pub use fetch::{Fetch, FetchError, HttpsFetch};
 pub use key_cache::KeyCache;
-pub use provider::{Algorithm, ClaimNames, MAX_LEEWAY_S, Plane, Provider};
+pub use provider::{Algorithm, Asserts, ClaimNames, MAX_LEEWAY_S, Plane, Provider};
 pub use resource::providers;
 
 use crate::clock::Clock;

@@ -77,6 +77,9 @@ const fn tone(state: HoldState) -> Tone {
 
 fn text(hold: &Hold) -> String {
     let operation = &hold.operation;
+    if let Some(not_kept) = &operation.not_kept {
+        return visible(not_kept);
+    }
     let mut lines = vec![format!("exact text, {} bytes:", operation.text_length)];
     lines.extend(
         visible_lines(&operation.text).map(|line| format!("  | {line}").trim_end().to_owned()),

@@ -131,6 +131,9 @@ pub struct Operation {
     pub text_base64: Option<String>,
     /// The length of the exact bytes.
     pub text_length: u64,
+    /// Said when the hold was settled so long ago that its operation is not kept whole any more: where to find it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_kept: Option<String>,
     /// The bound values.
     pub parameters: Vec<Parameter>,
     /// One line for people, without values.

@@ -9,8 +9,8 @@ use countersign_api::agent::Role;
 use countersign_api::{
     problem::{ProblemItem, ProblemKind},
     resource::{
-        Applied, ApplyRequest, ApplyResult, Document, IdentityProviderSpec, Kind, ResourceDocument,
-        Spec, TokenUse, changes,
+        Applied, ApplyRequest, ApplyResult, Document, IdentityProviderSpec, Kind, OidcProvider,
+        ResourceDocument, Spec, TokenUse, changes,
     },
 };
 use countersign_core::{
@@ -218,6 +218,15 @@ impl Building {
                     admins += usize::from(binding.role == Role::Admin);
                 }
                 Spec::IdentityProvider(IdentityProviderSpec::Oidc(provider)) => {
+                    if provider.groups.is_none() && is_one_of_several(&set, provider) {
+                        let message = "several issuers have this use: list the `groups` that each of them may put somebody into";
+                        self.fault(
+                            "IdentityProvider",
+                            name,
+                            "/spec/oidc/groups",
+                            message.to_owned(),
+                        );
+                    }
                     for audience in &provider.audiences {
                         let pair = (provider.issuer.clone(), audience.clone());
                         // A token that two providers would accept could be read in two ways.
@@ -247,6 +256,16 @@ fn serves_reviewers(set: &[Document], provider: &str) -> bool {
     set.iter().any(|document| match &document.spec {
         Spec::IdentityProvider(IdentityProviderSpec::Oidc(oidc)) => {
             document.name == provider && oidc.token_use == TokenUse::Reviewers
+        }
+        Spec::Binding(_) | Spec::Target(_) | Spec::Policy(_) => false,
+    })
+}
+
+/// Whether tokens of another issuer have the same use.
+fn is_one_of_several(set: &[Document], provider: &OidcProvider) -> bool {
+    set.iter().any(|document| match &document.spec {
+        Spec::IdentityProvider(IdentityProviderSpec::Oidc(other)) => {
+            other.token_use == provider.token_use && other.issuer != provider.issuer
         }
         Spec::Binding(_) | Spec::Target(_) | Spec::Policy(_) => false,
     })

@@ -138,12 +138,14 @@ fn decision(made: &Decision) -> hold::Decision {
 
 fn operation(record: &HoldRecord, held: Option<&HeldOperation>) -> hold::Operation {
     let Some(held) = held else {
-        // The operation of a hold that was settled long ago may have left the state; the audit keeps it.
+        // The operation of a hold that was settled long ago has left the state; the audit keeps it.
+        let event = record.number;
         return hold::Operation {
             id: record.operation.to_string(),
             text: String::new(),
             text_base64: None,
             text_length: 0,
+            not_kept: Some(format!("the text is no longer kept; see audit event {event}")),
             parameters: Vec::new(),
             summary: record.summary.clone(),
             actions: Vec::new(),
@@ -162,6 +164,7 @@ fn operation(record: &HoldRecord, held: Option<&HeldOperation>) -> hold::Operati
         text,
         text_base64: (!exact).then(|| STANDARD.encode(&held.text)),
         text_length: held.text.len() as u64,
+        not_kept: None,
         parameters: held.parameters.iter().map(parameter).collect(),
         summary: held.summary.clone(),
         actions: action_names(&held.demands),

@@ -230,3 +230,20 @@ fn a_policy_problem_is_told_with_line_and_column() {
     assert_eq!((item.document.as_deref(), item.line), (Some("Policy/p"), Some(2)));
     assert!(item.column.unwrap() > 1);
 }
+
+#[test]
+fn several_issuers_of_one_use_each_say_their_groups() {
+    let of = |name: &str, issuer: &str, groups: Option<&[&str]>| {
+        let mut oidc = json!({"issuer": issuer, "audiences": ["cs"], "for": "reviewers"});
+        if let Some(groups) = groups {
+            oidc["groups"] = json!(groups);
+        }
+        document("IdentityProvider", name, json!({ "oidc": oidc }))
+    };
+    let (staff, partner) = ("https://staff.example", "https://partner.example");
+    assert!(planned(vec![of("staff", staff, None)]).is_ok());
+    let unsaid = vec![of("staff", staff, Some(&["dba"])), of("partner", partner, None)];
+    assert_eq!(planned(unsaid).unwrap_err(), ProblemKind::Invalid);
+    let said = vec![of("staff", staff, Some(&["dba"])), of("partner", partner, Some(&["ops"]))];
+    assert!(planned(said).is_ok());
+}

@@ -51,7 +51,7 @@ impl Mapped {
             identity: Identity { issuer: provider.issuer.clone(), subject },
             name,
             owner: text(claims, &names.owner)?,
-            groups: groups(claims, &names.groups)?,
+            groups: provider.asserts.of(groups(claims, &names.groups)?),
             also_known_as,
         })
     }

@@ -82,6 +82,26 @@ impl Default for ClaimNames {
     }
 }
 
+/// The groups that a provider's tokens may put somebody into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asserts {
+    /// Any: nobody else's tokens have the same use.
+    Any,
+    /// These.
+    Only(BTreeSet<String>),
+}
+
+impl Asserts {
+    /// Of these groups, those that count.
+    pub fn of(&self, mut groups: BTreeSet<String>) -> BTreeSet<String> {
+        match self {
+            Self::Any => {}
+            Self::Only(these) => groups.retain(|group| these.contains(group)),
+        }
+        groups
+    }
+}
+
 /// A provider that is trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provider {
@@ -95,6 +115,8 @@ pub struct Provider {
     pub plane: Plane,
     /// Which claims say what.
     pub claims: ClaimNames,
+    /// The groups that count.
+    pub asserts: Asserts,
     /// The authority of the provider's TLS certificate; without it, the system's authorities.
     pub ca_file: Option<PathBuf>,
     /// The algorithms it is trusted with.

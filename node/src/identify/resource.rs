@@ -1,11 +1,12 @@
 //! From `IdentityProvider` resources to the providers that are trusted.
 
-use super::provider::{Algorithm, ClaimNames, MAX_LEEWAY_S, Plane, Provider};
+use super::provider::{Algorithm, Asserts, ClaimNames, MAX_LEEWAY_S, Plane, Provider};
 use countersign_api::resource::{IdentityProviderSpec, OidcProvider, TokenAlgorithm, TokenUse};
 use countersign_raft_store::{
     handle::{ReadError, StateView},
     records::ResourceKind,
 };
+use std::collections::BTreeSet;
 
 /// The providers of `view`. One that is not readable is left out, and the log says so: its tokens are not accepted.
 pub fn providers(view: &StateView) -> Result<Vec<Provider>, ReadError> {
@@ -19,7 +20,23 @@ pub fn providers(view: &StateView) -> Result<Vec<Provider>, ReadError> {
             }
         }
     });
-    Ok(readable.collect())
+    Ok(scoped(readable.collect()))
+}
+
+/// A group is a name, and names are unique within one issuer only. Where several issuers serve one plane, those count that
+/// its definition lists: a provider without a list has none, instead of any of the others'.
+fn scoped(mut providers: Vec<Provider>) -> Vec<Provider> {
+    let issuers: BTreeSet<(&str, String)> =
+        providers.iter().map(|one| (one.plane.name(), one.issuer.clone())).collect();
+    for provider in &mut providers {
+        let name = provider.plane.name();
+        let shared = issuers.iter().filter(|(plane, _)| *plane == name).count() > 1;
+        if shared && provider.asserts == Asserts::Any {
+            tracing::warn!(provider = %provider.name, "it lists no groups and is not the only issuer: its tokens put nobody into a group");
+            provider.asserts = Asserts::Only(BTreeSet::new());
+        }
+    }
+    providers
 }
 
 fn provider(name: String, oidc: OidcProvider) -> Provider {
@@ -37,6 +54,10 @@ fn provider(name: String, oidc: OidcProvider) -> Provider {
             groups: oidc.claims.groups,
             owner: oidc.claims.owner,
         },
+        asserts: match oidc.groups {
+            None => Asserts::Any,
+            Some(groups) => Asserts::Only(groups.into_iter().collect()),
+        },
         ca_file: oidc.ca_file,
         algorithms: oidc
             .algorithms
@@ -47,5 +68,49 @@ fn provider(name: String, oidc: OidcProvider) -> Provider {
             })
             .collect(),
         leeway_s: u64::from(oidc.leeway_seconds).min(MAX_LEEWAY_S),
+    }
+}
+
+#[cfg(test)]
+mod scope_tests {
+    use super::*;
+
+    fn of(name: &str, token_use: &str, groups: Option<&[&str]>) -> Provider {
+        let mut spec = serde_json::json!({
+            "issuer": format!("https://{name}.example"), "audiences": ["cs"], "for": token_use,
+        });
+        if let Some(groups) = groups {
+            spec["groups"] = serde_json::json!(groups);
+        }
+        provider(name.to_owned(), serde_json::from_value(spec).unwrap())
+    }
+
+    fn counted(providers: Vec<Provider>, name: &str) -> Vec<String> {
+        let providers = scoped(providers);
+        let one = providers.iter().find(|one| one.name == name).unwrap();
+        let claimed = BTreeSet::from(["dba".to_owned(), "ops".to_owned()]);
+        one.asserts.of(claimed).into_iter().collect()
+    }
+
+    #[test]
+    fn the_only_issuer_of_a_plane_may_assert_any_group() {
+        let both = || vec![of("staff", "reviewers", None), of("ci", "agents", None)];
+        assert_eq!(counted(both(), "staff"), ["dba", "ops"]);
+        assert_eq!(counted(both(), "ci"), ["dba", "ops"]);
+    }
+
+    #[test]
+    fn a_second_issuer_asserts_only_the_groups_that_it_is_said_to_have() {
+        let both = || {
+            vec![
+                of("staff", "reviewers", Some(&["dba"])),
+                of("partner", "reviewers", Some(&["ops"])),
+            ]
+        };
+        assert_eq!(counted(both(), "staff"), ["dba"]);
+        assert_eq!(counted(both(), "partner"), ["ops"]);
+        // Without a list, whoever controls the second issuer could make anybody a `dba`.
+        let unlisted = vec![of("staff", "reviewers", Some(&["dba"])), of("new", "reviewers", None)];
+        assert!(counted(unlisted, "new").is_empty());
     }
 }

@@ -21,6 +21,7 @@ fn provider(plane: Plane) -> Provider {
         }]),
         plane,
         claims: ClaimNames::default(),
+        asserts: Asserts::Any,
         ca_file: None,
         algorithms: Algorithm::ALL.iter().copied().collect(),
         leeway_s: 30,

@@ -9,6 +9,8 @@ use utoipa::ToSchema;
 pub const MAX_LEEWAY_SECONDS: u32 = 120;
 /// The leeway when it is not said, in seconds.
 const DEFAULT_LEEWAY_SECONDS: u32 = 30;
+/// The most groups that a provider is said to have.
+const MAX_GROUPS: usize = 1000;
 /// The most audiences of a provider.
 const MAX_AUDIENCES: usize = 16;
 
@@ -34,6 +36,10 @@ pub struct OidcProvider {
     /// Which claim says what.
     #[serde(default)]
     pub claims: Claims,
+    /// The groups that its tokens may put somebody into; any, when it is not said. Where tokens of several issuers have the
+    /// same use, each must say it: otherwise whoever controls one of them could make a group of another's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups: Option<Vec<String>>,
     /// The certificates to trust when the issuer is asked (PEM), on every node; the system's when it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -125,6 +131,11 @@ impl OidcProvider {
         if empty || self.audiences.is_empty() || self.audiences.len() > MAX_AUDIENCES {
             let message = format!("name 1 to {MAX_AUDIENCES} audiences");
             found.push(Invalid::at("/oidc/audiences", message));
+        }
+        let nameless = |groups: &Vec<String>| groups.iter().any(|group| group.trim().is_empty());
+        if self.groups.as_ref().is_some_and(|g| g.len() > MAX_GROUPS || nameless(g)) {
+            let message = format!("list at most {MAX_GROUPS} groups, each with a name");
+            found.push(Invalid::at("/oidc/groups", message));
         }
         if self.algorithms.is_empty() {
             found.push(Invalid::at("/oidc/algorithms", "name at least one algorithm"));
