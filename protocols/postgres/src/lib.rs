@@ -14,6 +14,7 @@ mod fence;
 mod forward;
 mod frame;
 mod hold_notice;
+mod line;
 mod mask;
 mod record;
 mod serve;

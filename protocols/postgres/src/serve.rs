@@ -7,14 +7,14 @@ use crate::{
     catalogue::Catalogues,
     classify::Grammar,
     credential,
+    line::Line,
     session::{self, Surroundings},
     startup::{self, ALPN, Begun, StartupError},
     target::Targets,
 };
 use countersign_core::gate::{Gate, Source};
-use places::{Full, Place, Places};
+use places::{Place, Places, TurnedAway};
 use rustls::ServerConfig;
-use socket2::{SockRef, TcpKeepalive};
 use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -27,12 +27,6 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 const MAX_SESSIONS: usize = 10_000;
 /// From the first byte to the start-up packet, the TLS handshake included.
 const STARTUP_DEADLINE: Duration = Duration::from_secs(10);
-/// How long unacknowledged bytes may stand before the connection counts as lost. Since Linux 5.11 the same time ends a
-/// connection whose peer is there and takes nothing (a window of zero), and a client may well rest for a minute in the
-/// middle of a large result.
-const USER_TIMEOUT: Duration = Duration::from_mins(5);
-/// Idle time before, and between, TCP keep-alive probes.
-const KEEPALIVE: Duration = Duration::from_secs(15);
 /// How long the accept loop rests when the process has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long sessions may take to end when the node shuts down.
@@ -79,7 +73,7 @@ pub(crate) async fn accept(
     listening: Arc<Listening>,
     shutdown: CancellationToken,
 ) {
-    let places = Places::default();
+    let (places, mut turned_away) = (Places::default(), TurnedAway::default());
     let tasks = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -91,9 +85,7 @@ pub(crate) async fn accept(
                 Ok(place) => {
                     drop(tasks.spawn(Arc::clone(&listening).connection(socket, address, place)));
                 }
-                Err(Full(limit)) => {
-                    tracing::warn!(limit, "a connection is closed: too many are not identified");
-                }
+                Err(full) => turned_away.one_more(full),
             },
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -133,10 +125,10 @@ impl Listening {
     }
 
     async fn connection(self: Arc<Self>, socket: TcpStream, address: SocketAddr, place: Place) {
-        if let Err(error) = prepare(&socket) {
-            tracing::debug!(%error, "a connection was lost at once");
-            return;
-        }
+        let line = match Line::of(&socket) {
+            Ok(line) => line,
+            Err(error) => return tracing::debug!(%error, "a connection was lost at once"),
+        };
         let begun = timeout(STARTUP_DEADLINE, startup::begin(socket, Arc::clone(&self.tls)));
         let (stream, parameters) = match begun.await.unwrap_or(Err(StartupError::Late)) {
             Ok(Begun::Session { stream, parameters }) => (stream, parameters),
@@ -171,14 +163,6 @@ impl Listening {
         };
         drop(place);
         let room = Arc::clone(&self.sessions).try_acquire_owned().ok();
-        session::run(admitted, Arc::clone(&self.surroundings), room).await;
+        session::run(admitted, line, (Arc::clone(&self.surroundings), room)).await;
     }
-}
-
-/// Silent peers are noticed: keep-alive for idle connections, the user time-out for those with unacknowledged bytes.
-fn prepare(socket: &TcpStream) -> io::Result<()> {
-    socket.set_nodelay(true)?;
-    let socket = SockRef::from(socket);
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE))?;
-    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))
 }

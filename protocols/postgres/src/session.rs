@@ -28,6 +28,7 @@ use crate::{
     error::{Complaint, ends_session},
     fence::Posture,
     frame::{FrameError, StatementOrPortal},
+    line::Line,
     mask::Masker,
     record::Account,
     startup::StartupParameters,
@@ -73,6 +74,7 @@ struct Session {
     database: String,
     startup: StartupParameters,
     place: Place,
+    line: Line,
     reader: Reader,
     writer: Writer,
     masker: Masker,
@@ -172,8 +174,8 @@ async fn guarded(conversation: impl Future<Output = End>) -> End {
 /// Runs an admitted session to its end. Without `room` it only says that the node is full.
 pub(crate) async fn run(
     admitted: Admitted,
-    around: Arc<Surroundings>,
-    room: Option<OwnedSemaphorePermit>,
+    line: Line,
+    (around, room): (Arc<Surroundings>, Option<OwnedSemaphorePermit>),
 ) {
     let Admitted { reader, writer, opened, target, role, database, startup } = admitted;
     let mut signals = opened.signals;
@@ -190,6 +192,7 @@ pub(crate) async fn run(
         database,
         startup,
         place,
+        line,
         reader,
         writer,
         masker: Masker::new(),

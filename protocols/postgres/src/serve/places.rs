@@ -6,12 +6,17 @@ use std::{
     collections::HashMap,
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
+use tokio::time::Instant;
 
 /// Connections that are not yet identified, at most; further ones are closed at once.
 const MAX_PLACES: usize = 1024;
 /// Of these, the most of one source. Agents behind a load balancer are one source.
 const MAX_PLACES_PER_SOURCE: usize = 256;
+
+/// The least time between two lines of the log about connections that found no place.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// The places of a listener.
 #[derive(Debug, Default)]
@@ -35,6 +40,26 @@ pub(super) struct Place {
 /// No place is free; the name of the limit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Full(pub(super) &'static str);
+
+/// What is said in the log of connections that found no place: now and then one line, since who sends them by the thousand
+/// must not fill the log.
+#[derive(Debug, Default)]
+pub(super) struct TurnedAway {
+    told: Option<Instant>,
+    since: u64,
+}
+
+impl TurnedAway {
+    /// One more was closed.
+    pub(super) fn one_more(&mut self, Full(limit): Full) {
+        self.since = self.since.saturating_add(1);
+        if self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+            let connections = std::mem::take(&mut self.since);
+            self.told = Some(Instant::now());
+            tracing::warn!(limit, connections, "closed at once: too many are not identified");
+        }
+    }
+}
 
 impl Places {
     /// Takes a place for a connection.

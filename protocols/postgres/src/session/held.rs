@@ -5,6 +5,7 @@ use super::{End, Link, Session, Stop};
 use crate::{
     frame::{CHUNK, FrameError},
     hold_notice::{self, HEARTBEAT, REMINDER},
+    line::Patience,
     mask::Masker,
 };
 use countersign_core::gate::{Admission, Held, HoldProgress};
@@ -29,6 +30,13 @@ enum Woken {
 impl Session {
     /// Waits until the operation is admitted or refused. Leaving it any other way parks the hold.
     pub(super) async fn wait(&mut self, held: Box<dyn Held>) -> Result<Admission, Stop> {
+        self.line.be(Patience::Holding);
+        let waited = self.wait_for_humans(held).await;
+        self.line.be(Patience::Answering);
+        waited
+    }
+
+    async fn wait_for_humans(&mut self, held: Box<dyn Held>) -> Result<Admission, Stop> {
         let mut held = held;
         let mut notice = held.notice();
         let mut beats = 0;
