@@ -46,6 +46,7 @@ async fn first_the_intent(
         let unforwarded = inner.journal.unforwarded(session.id(), operation.id());
         let unproposed = match within(NO_QUORUM_AFTER, inner.store.intend(command)).await {
             Ok(receipt) => {
+                inner.sessions.began(session.id(), receipt.index());
                 let admission = granted(cleared, receipt)?;
                 unforwarded.forget();
                 return Ok(admission);
@@ -91,16 +92,19 @@ fn meanwhile_the_intent(
     let command = audit::intent(session, operation, cleared.basis().clone());
     let (permit, awaited) = Permit::ahead(cleared).map_err(|error| mismatch(&error))?;
     let (sender, receiver) = oneshot::channel();
-    let (store, journal, session) = (inner.store.clone(), inner.journal.clone(), session.id());
+    let (inner, session) = (Arc::clone(inner), session.id());
     // A task of its own, so that the intent goes on whatever becomes of the session.
     tokio::spawn(async move {
-        let recorded = within(NO_QUORUM_AFTER, store.intend(command.clone())).await;
+        let recorded = within(NO_QUORUM_AFTER, inner.store.intend(command.clone())).await;
+        if let Ok(receipt) = &recorded {
+            inner.sessions.began(session, receipt.index());
+        }
         let unanswered = recorded.as_ref().err().is_some_and(Unproposed::is_unanswered);
         // Nobody may wait any more: then the answer is not written, and the intent stands.
         drop(sender.send(recorded.map_err(|unproposed| unproposed.refusal())));
         if unanswered {
             // The answer is withheld; what was forwarded is recorded all the same.
-            journal.intent(session, command).await;
+            inner.journal.intent(session, command).await;
         }
         drop(place);
     });

@@ -3,7 +3,10 @@
 
 use super::Inner;
 use crate::{identify, shutdown::Why, targets};
-use countersign_core::{id::SessionId, refusal::Refusal};
+use countersign_core::{
+    id::{LogIndex, SessionId},
+    refusal::Refusal,
+};
 use countersign_raft_store::{
     command::CloseSession,
     effect::Effect,
@@ -98,7 +101,9 @@ impl Inner {
             Effect::SessionEnded { session, reason, .. } => {
                 self.sessions.end(session, &Refusal::SessionEnded { reason });
             }
-            Effect::CancelRequested { session, .. } => self.sessions.cancel(session),
+            Effect::CancelRequested { session, .. } => {
+                self.sessions.cancel(session, LogIndex(index));
+            }
             Effect::ResourcesChanged { .. } => return Todo::Resources,
             // The sessions that this concerns have effects of their own.
             Effect::Revoked { .. } => {}

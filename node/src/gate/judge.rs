@@ -96,6 +96,7 @@ async fn hold(
     };
     match within(NO_QUORUM_AFTER, inner.store.open_hold(command)).await {
         Ok(committed) => {
+            inner.sessions.began(session.id(), committed.index);
             // The waiting reads this node's own state from here on.
             let applied =
                 within(NO_QUORUM_AFTER, async { Ok(inner.store.applied(committed.index).await?) });

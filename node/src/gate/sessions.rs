@@ -1,7 +1,10 @@
 //! The sessions that this node carries, and how they are told that something happened. What they do is not known here.
 
 use super::signals::SessionSignals;
-use countersign_core::{id::SessionId, refusal::Refusal};
+use countersign_core::{
+    id::{LogIndex, SessionId},
+    refusal::Refusal,
+};
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -21,6 +24,8 @@ pub(super) struct Sessions {
 struct Line {
     ended: watch::Sender<Option<Refusal>>,
     cancels: watch::Sender<u64>,
+    /// The log entry under which it has begun last: a hold it waits for, or an intent.
+    begun: LogIndex,
 }
 
 impl Sessions {
@@ -37,7 +42,7 @@ impl Sessions {
         }
         let (ended, hears_end) = watch::channel(None);
         let (cancels, hears_cancels) = watch::channel(0);
-        open.insert(id, Line { ended, cancels });
+        open.insert(id, Line { ended, cancels, begun: LogIndex(0) });
         Ok(SessionSignals::new(hears_end, hears_cancels, lives))
     }
 
@@ -68,8 +73,18 @@ impl Sessions {
         }
     }
 
-    pub(super) fn cancel(&self, id: SessionId) {
-        if let Some(line) = self.lock().get(&id) {
+    /// It has begun something that stands at this place of the log.
+    pub(super) fn began(&self, id: SessionId, at: LogIndex) {
+        if let Some(line) = self.lock().get_mut(&id) {
+            line.begun = line.begun.max(at);
+        }
+    }
+
+    /// Cancels what it does. A cancel that stands before that in the log was meant for something else.
+    pub(super) fn cancel(&self, id: SessionId, at: LogIndex) {
+        if let Some(line) = self.lock().get(&id)
+            && at >= line.begun
+        {
             line.cancels.send_modify(|count| *count = count.wrapping_add(1));
         }
     }

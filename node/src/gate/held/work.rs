@@ -71,6 +71,7 @@ async fn claim(line: &Line, record: &HoldRecord) -> Result<Worked, Refusal> {
     let unforwarded = inner.journal.unforwarded(session.id(), operation.id());
     let unproposed = match within(CLAIM_AFTER, inner.store.claim(command)).await {
         Ok(Claimed { approved, receipt }) => {
+            inner.sessions.began(session.id(), receipt.index());
             let cleared = approved.clear(operation).map_err(|error| admit::mismatch(&error))?;
             let admission = admit::granted(cleared, receipt)?;
             return Ok(Worked::Admitted(Unfetched { admission, unforwarded }));

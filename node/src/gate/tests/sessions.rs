@@ -4,7 +4,7 @@ use super::{log::Lease, world::*};
 use crate::shutdown::Why;
 use countersign_core::{
     gate::{CancelKey, CloseReason, Gate, Signal},
-    id::{NodeId, Revision, SessionId},
+    id::{LogIndex, NodeId, Revision, SessionId},
     record::EventKind,
     refusal::Refusal,
     target::TargetName,
@@ -141,4 +141,18 @@ async fn a_session_that_nobody_carries_is_closed() {
     assert_eq!(event.fields["session.id"], SessionId::from_bytes([9; 16]).to_string());
     let known = world.view().session(carried.session.id()).unwrap().unwrap();
     assert_eq!(known.state, SessionState::Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancel_that_came_before_the_operation_does_not_cancel_it() {
+    let world = World::new().await;
+    let mut opened = world.open().await;
+    let (hold, _held) = world.hold(&opened.session, &delete(&opened.session)).await;
+    let index = world.store.status().applied;
+    assert!(world.view().hold(hold).unwrap().is_some());
+    let sessions = &world.gate.inner.sessions;
+    sessions.cancel(opened.session.id(), LogIndex(index.0 - 1));
+    timeout(Duration::from_secs(1), opened.signals.next()).await.unwrap_err();
+    sessions.cancel(opened.session.id(), index);
+    assert_eq!(signal(&mut opened.signals).await, Signal::Cancel);
 }
