@@ -11,7 +11,6 @@ use crate::{
     },
     mask::Masker,
     state::{Block, Bound, NameError, PortalPlace},
-    understood::Understood,
 };
 use bytes::Bytes;
 use std::sync::Arc;
@@ -133,7 +132,7 @@ impl Session {
         {
             return Ok(());
         }
-        let understood = Understood::of(&classified, &self.target);
+        let understood = self.understand(&classified, &text)?;
         let form = Form::Portal { name, portal, describe, rows };
         self.operate(&classified, understood, Arc::clone(&text), form).await?;
         self.note_dropped(&classified, &text);

@@ -2,13 +2,18 @@
 
 use super::{End, Session, Stop, deallocate::Here, operate::Form};
 use crate::{
+    classify::Classified,
     error::{Complaint, SqlState},
     frame::{self, read_text},
     mask::Masker,
     state::Block,
-    understood::Understood,
+    understood::{Settings, Understood},
 };
 use bytes::Bytes;
+
+/// The longest text that may change settings, in bytes. It is a part of what every later operation of the session means,
+/// and a hold takes no setting of any length.
+const MAX_CHANGE: usize = 8 * 1024;
 
 impl Session {
     /// Takes a Query.
@@ -49,17 +54,31 @@ impl Session {
         if self.deallocate(&classified, &text) == Here::Done {
             return Ok(());
         }
-        let understood = Understood::of(&classified, &self.target);
+        let understood = self.understand(&classified, &text)?;
         self.operate(&classified, understood, text.as_ref().into(), Form::Query).await?;
         self.note_dropped(&classified, &text);
         Ok(())
     }
 
+    /// What a text asks for. One that changes settings must be short.
+    pub(super) fn understand(
+        &self,
+        classified: &Classified,
+        text: &[u8],
+    ) -> Result<Understood, Stop> {
+        let understood = Understood::of(classified, &self.target);
+        if understood.settings == Settings::Changed && text.len() > MAX_CHANGE {
+            let complaint = format!("a text that changes settings has at most {MAX_CHANGE} bytes");
+            return Err(Stop::Refuse(
+                Complaint::new(SqlState::PROGRAM_LIMIT_EXCEEDED, complaint)
+                    .hint("Send SET, RESET and DISCARD apart from other statements."),
+            ));
+        }
+        Ok(understood)
+    }
+
     /// What a text means. Statements are UTF-8; anything else is refused as the server would.
-    pub(super) async fn read(
-        &mut self,
-        text: &Bytes,
-    ) -> Result<std::sync::Arc<crate::classify::Classified>, Stop> {
+    pub(super) async fn read(&mut self, text: &Bytes) -> Result<std::sync::Arc<Classified>, Stop> {
         let Ok(text) = std::str::from_utf8(text) else {
             return Err(Stop::Refuse(Complaint::new(
                 SqlState::CHARACTER_NOT_IN_REPERTOIRE,

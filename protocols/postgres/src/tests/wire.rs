@@ -1,7 +1,7 @@
 //! The rows of the threat catalogue about the wire protocol: what a hostile agent sends, and what it gets.
 
 use super::{
-    agent::{Agent, SSL_REQUEST, error, kinds, password, tls},
+    agent::{Agent, SSL_REQUEST, error, execute, kinds, password, tls},
     gate::TOKEN,
     place::Place,
 };
@@ -263,6 +263,11 @@ async fn what_is_too_long_is_refused_by_its_size_and_what_is_not_is_held_whole()
     agent.send(&[frame::parse("", delete(2 * MIB).as_bytes(), &[]), frame::sync()].concat()).await;
     let answer = agent.until_ready().await;
     assert_eq!((kinds(&answer).as_str(), error(&answer).as_str()), ("EZ", "54000"));
+    // What changes settings goes into every later hold.
+    let set = format!("SET application_name TO 'x' /* {} */", "x".repeat(8 * 1024));
+    assert_eq!(error(&agent.query(&set).await), "54000");
+    agent.send(&[execute(&set), frame::sync().to_vec()].concat()).await;
+    assert_eq!(error(&agent.until_ready().await), "54000");
     assert_eq!(place.gate.hold_count(), 0);
     let text = delete(MIB);
     agent.send(&frame::query(text.as_bytes())).await;
