@@ -67,9 +67,9 @@ impl App {
         self.shutdown.put_into_service();
     }
 
-    /// Whether the node should get no new agents: it is out of service, or stops.
+    /// Whether the node should get no new agents: it is out of service, or is about to end.
     pub fn is_draining(&self) -> bool {
-        self.shutdown.takes_no_more()
+        self.shutdown.wants_no_more()
     }
 
     /// The node, once it belongs to a cluster.

@@ -35,9 +35,11 @@ use crate::app::App;
 use countersign_core::id::NodeId;
 use countersign_raft_store::handle::Store;
 use directory::Directory;
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep};
 
+/// How long the bootstrap token counts.
+const BOOTSTRAP_LIFE: Duration = Duration::from_hours(1);
 /// What the bootstrap administrator's token begins with.
 pub const BOOTSTRAP_PREFIX: &str = "cs-bootstrap.";
 
@@ -60,8 +62,8 @@ const HAND_OVER: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 impl Member {
-    /// Gives the leadership away where it can, and stops the engine in order.
-    pub async fn leave(&self) {
+    /// Gives the leadership away where it can.
+    pub async fn hand_over(&self) {
         let leads = || self.store.status().leader == Some(self.id);
         if leads() {
             let members = self.membership.members();
@@ -79,7 +81,6 @@ impl Member {
                 sleep(LOOK_EVERY / 10).await;
             }
         }
-        self.membership.shutdown().await;
     }
 
     /// Waits until the engine has stopped by itself.
@@ -88,6 +89,11 @@ impl Member {
             sleep(LOOK_EVERY).await;
         }
     }
+}
+
+/// Whether the data directory belongs to a node that is in a cluster.
+pub fn is_member(data_dir: &Path) -> bool {
+    Directory::is_member(data_dir)
 }
 
 /// Belongs to a cluster when it returns, however long that takes.
@@ -105,6 +111,7 @@ pub async fn start_with(app: &Arc<App>, engine: &dyn StartEngine) -> Result<Memb
         }
         None => join::join(app, &directory, engine).await?,
     };
+    // A join was asked for this id beforehand; another node may have been faster.
     if let Some(wanted) = app.config.node_id.filter(|wanted| *wanted != member.id.0) {
         return Err(ClusterError::OtherNode { wanted, found: member.id.0 });
     }

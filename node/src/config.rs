@@ -1,14 +1,14 @@
 //! The node's configuration: `node.toml`, over which the environment goes, over the defaults.
 //!
 //! Unknown keys are errors. Every setting with its default, its environment variable and its meaning is in
-//! [`SETTINGS`]. Nothing here opens a file that a setting names: whoever uses it does, and says what is wrong with it.
+//! [`SETTINGS`]. `check` reads the files that settings name, so that a node does not find out at two in the morning.
 
 mod check;
 mod load;
 mod settings;
 
-pub use check::{Problem, check};
-pub use load::{ConfigError, load, unknown_variables};
+pub use check::{Problem, check, warnings};
+pub use load::{ConfigError, load};
 pub use settings::{SETTINGS, Setting};
 
 use serde::{Deserialize, Serialize};
@@ -96,6 +96,8 @@ pub struct Limits {
     pub sessions: usize,
     /// See [`SETTINGS`].
     pub failed_logins_per_minute: u32,
+    /// See [`SETTINGS`].
+    pub balancer_ms: u64,
     /// See [`SETTINGS`].
     pub drain_ms: u64,
 }
@@ -198,7 +200,7 @@ impl Default for Listen {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { sessions: 10_000, failed_logins_per_minute: 60, drain_ms: 10_000 }
+        Self { sessions: 10_000, failed_logins_per_minute: 60, balancer_ms: 5000, drain_ms: 10_000 }
     }
 }
 

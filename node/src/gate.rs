@@ -30,7 +30,8 @@ use countersign_core::{
         Admission, BoxFuture, CancelKey, CloseReason, Gate, Judged, OpenedSession, Proof,
         SessionWish, Settlement, Source,
     },
-    id::{Incarnation, NodeId, SessionId},
+    hold::HoldState,
+    id::{HoldId, Incarnation, NodeId, SessionId},
     operation::Operation,
     permit::{Cleared, Leased},
     refusal::Refusal,
@@ -144,14 +145,48 @@ impl NodeGate {
         &self.inner.policies
     }
 
-    /// Ends every session of this node with this last word.
-    pub fn end_all(&self, refusal: &Refusal) {
-        self.inner.sessions.end_all(refusal);
+    /// Ends every session of this node. The last word to who waits for a hold is that it stays open.
+    pub fn end_sessions(&self) {
+        for (session, hold) in self.inner.waiting() {
+            self.inner.sessions.end(session, &Refusal::Parked { hold });
+        }
+        self.inner.sessions.end_all(&Refusal::ShuttingDown);
     }
 
     /// Waits, for a bounded time, until what is to be recorded is recorded.
     pub async fn flush(&self) {
         self.inner.journal.flush().await;
+    }
+}
+
+impl Inner {
+    /// The sessions of this node that wait for a hold which is still open.
+    fn waiting(&self) -> Vec<(SessionId, HoldId)> {
+        let view = match self.store.view() {
+            Ok(view) => view,
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "holds could not be read"
+                );
+                return Vec::new();
+            }
+        };
+        let open = |hold| match view.hold(hold) {
+            Ok(Some(record)) => match record.hold.state {
+                HoldState::Pending { .. } | HoldState::Approved { .. } => record.attached,
+                HoldState::Consumed { .. }
+                | HoldState::Rejected { .. }
+                | HoldState::Withdrawn { .. }
+                | HoldState::Expired { .. }
+                | HoldState::Invalidated { .. } => Vec::new(),
+            },
+            Ok(None) | Err(_) => Vec::new(),
+        };
+        let waited_for = self.bells.waited_for().into_iter();
+        waited_for
+            .flat_map(|hold| open(hold).into_iter().map(move |waits| (waits.session, hold)))
+            .collect()
     }
 }
 

@@ -22,6 +22,7 @@ pub mod metrics;
 pub mod app;
 pub mod clock;
 pub mod config;
+mod drain;
 pub mod open_files;
 pub mod serve;
 pub mod shutdown;

@@ -69,9 +69,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             Err(status) => Ok(status),
         },
         Command::Check(argument) => match read(argument.config.as_deref()) {
-            Ok(_config) => {
-                for name in config::unknown_variables() {
-                    say(&format!("note: the environment variable {name} is not a setting"))?;
+            Ok(config) => {
+                for warning in config::warnings(&config) {
+                    say(&format!("warning: {warning}"))?;
                 }
                 say("the configuration has no problems")?;
                 Ok(ExitCode::SUCCESS)
@@ -123,6 +123,9 @@ fn read(path: Option<&Path>) -> Result<Config, ExitCode> {
 fn serve(config: Config) -> anyhow::Result<ExitCode> {
     telemetry::install(&config.telemetry).context("set up the log")?;
     open_files::raise(config.limits.sessions);
+    for warning in config::warnings(&config) {
+        tracing::warn!(setting = warning.place, "{}", warning.message);
+    }
     tls::install_provider();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

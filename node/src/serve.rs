@@ -1,8 +1,8 @@
 //! Starting and stopping a node, in order.
 //!
 //! Up: listeners are bound (so that a port in use is found at once), the API is up, the node belongs to a cluster, the
-//! gate begins with the node's announcement in the log, agents are served. Down: readiness fails and nothing new is
-//! opened, sessions get a grace, outcomes are recorded, leadership goes to another node, everything stops.
+//! gate begins with the node's announcement in the log, agents are served. Down: the node drains (`drain`), outcomes are
+//! recorded, leadership goes to another node if it came back, everything stops.
 
 use crate::{
     api,
@@ -10,27 +10,30 @@ use crate::{
     clock::Clock,
     cluster::{self, ClusterError, Member},
     config::Config,
-    expiry,
+    drain, expiry,
     gate::{GateParts, NodeGate, PolicyReadError},
     identify::{HttpsFetch, Identify},
     incarnation::{self, IncarnationError},
     metrics,
-    shutdown::{Why, drain_on_signals},
+    shutdown::{Shutdown, Why, drain_on_signals},
     targets::TargetTable,
     tls::{self, TlsError},
 };
-use countersign_core::refusal::Refusal;
 use countersign_postgres::{Grammar, GrammarCommand, GrammarLimits, ServeConfig, Targets};
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
-use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
+use tokio::{
+    net::TcpListener,
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 /// How long blocking threads may go on after everything has stopped.
 pub const RUNTIME_ENDS_WITHIN: Duration = Duration::from_secs(3);
-/// How often a draining node looks whether sessions are left.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How long the PostgreSQL listener may take to end its sessions after their grace; it has a limit of its own below this.
 const SESSIONS_END_WITHIN: Duration = Duration::from_secs(12);
+/// The same when the node is asked to stop at once.
+const SESSIONS_END_AT_ONCE: Duration = Duration::from_millis(500);
 /// How long another listener may take to end.
 const LISTENER_ENDS_WITHIN: Duration = Duration::from_secs(3);
 
@@ -120,7 +123,10 @@ async fn live(
     let (node, targets) = begin(app, member)?;
     let served = serve_agents(app, member, (&node, targets, agents)).await;
     node.gate.flush().await;
-    member.leave().await;
+    if !app.shutdown.is_stopping() {
+        member.hand_over().await;
+    }
+    member.membership.shutdown().await;
     served
 }
 
@@ -160,14 +166,23 @@ async fn serve_agents(
         () = agents.ended.cancelled() => app.shutdown.drain(Why::Failed(agents.name)),
         () = member.stopped() => app.shutdown.drain(Why::Failed("the replicated store")),
     }
-    drain(app, &node.gate).await;
+    drain::drain(app, member, &node.gate).await;
     end.cancel();
-    agents.end_within(SESSIONS_END_WITHIN).await;
+    tokio::select! {
+        () = agents.end_within(SESSIONS_END_WITHIN) => {}
+        () = stopped_at_once(&app.shutdown) => {}
+    }
     match app.shutdown.why() {
         Some(Why::Asked(_)) | None => Ok(()),
         Some(Why::Superseded(why)) => Err(ServeError::Superseded { why }),
         Some(Why::Failed(part)) => Err(ServeError::Ended { part }),
     }
+}
+
+/// A moment after the node was asked to stop at once.
+async fn stopped_at_once(shutdown: &Shutdown) {
+    shutdown.stopping().await;
+    sleep(SESSIONS_END_AT_ONCE).await;
 }
 
 /// Makes what a member of a cluster needs.
@@ -194,20 +209,6 @@ fn begin(app: &Arc<App>, member: &Member) -> Result<(Arc<Node>, Arc<dyn Targets>
         cluster_key: Arc::clone(&member.cluster_key),
     };
     Ok((Arc::clone(app.became(node)), targets))
-}
-
-/// Lets open sessions go on for a while. The gate opens nothing new, and `/readyz` says so.
-async fn drain(app: &App, gate: &NodeGate) {
-    let grace = Duration::from_millis(app.config.limits.drain_ms);
-    let none_left = async {
-        while gate.open_sessions() > 0 {
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-    };
-    if timeout(grace, none_left).await.is_err() {
-        tracing::info!(sessions = gate.open_sessions(), "ends the sessions that are left");
-        gate.end_all(&Refusal::ShuttingDown);
-    }
 }
 
 /// A task that should go on until it is told to end.

@@ -1,18 +1,33 @@
-//! Stopping in order: readiness fails, listeners stop accepting, sessions get a grace, then everything stops.
-//!
-//! Who does which step is decided in [`crate::serve`]; here are only the two signals and the wait for them.
+//! The stages of a shutdown, and the signals that begin it. Which step belongs to which stage is decided in
+//! `drain`; here are only the stages and the wait for them.
 
 use std::sync::{
     Arc, OnceLock,
     atomic::{AtomicBool, Ordering},
 };
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
 use tokio_util::sync::CancellationToken;
 
-/// The two signals of a shutdown. Clones are the same shutdown.
-#[derive(Debug, Clone, Default)]
+/// How far a shutdown has come. There is no way back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    /// It has not begun.
+    Serves,
+    /// `/readyz` fails; agents whom the load balancer still sends are served.
+    Leaves,
+    /// Nothing new is opened; what is open goes on.
+    Closed,
+    /// Everything ends.
+    Stops,
+}
+
+/// A shutdown. Clones are the same shutdown.
+#[derive(Debug, Clone)]
 pub struct Shutdown {
-    draining: CancellationToken,
+    stage: Arc<watch::Sender<Stage>>,
     stopping: CancellationToken,
     why: Arc<OnceLock<Why>>,
     /// Whether an administrator takes the node out of service, without stopping it.
@@ -30,27 +45,56 @@ pub enum Why {
     Failed(&'static str),
 }
 
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self {
+            stage: Arc::new(watch::Sender::new(Stage::Serves)),
+            stopping: CancellationToken::new(),
+            why: Arc::default(),
+            out_of_service: Arc::default(),
+        }
+    }
+}
+
 impl Shutdown {
     /// A shutdown that has not begun.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Begins to drain: `/readyz` fails, nothing new is opened. The first reason stays.
+    /// Begins: `/readyz` fails from now on. The first reason stays.
     pub fn drain(&self, why: Why) {
         // An error says that there is a reason already.
         let _ = self.why.set(why);
-        self.draining.cancel();
+        self.reach(Stage::Leaves);
+    }
+
+    /// Opens nothing new from now on.
+    pub fn close(&self) {
+        self.reach(Stage::Closed);
+    }
+
+    /// Stops everything that is still going on.
+    pub fn stop(&self) {
+        self.reach(Stage::Stops);
+        self.stopping.cancel();
+    }
+
+    fn reach(&self, wanted: Stage) {
+        self.stage.send_if_modified(|stage| {
+            let further = *stage < wanted;
+            *stage = (*stage).max(wanted);
+            further
+        });
+    }
+
+    fn has_reached(&self, stage: Stage) -> bool {
+        *self.stage.borrow() >= stage
     }
 
     /// Why the node drains; `None` while it does not.
     pub fn why(&self) -> Option<Why> {
         self.why.get().copied()
-    }
-
-    /// Whether the node drains, or has stopped.
-    pub fn is_draining(&self) -> bool {
-        self.draining.is_cancelled()
     }
 
     /// Takes the node out of service: `/readyz` fails and no new session is opened; what is open goes on.
@@ -63,20 +107,23 @@ impl Shutdown {
         self.out_of_service.store(false, Ordering::Relaxed);
     }
 
-    /// Whether the node takes no new agents: it is out of service, or stops.
+    /// Whether the node should get no new agents: it is out of service, or is about to end.
+    pub fn wants_no_more(&self) -> bool {
+        self.out_of_service.load(Ordering::Relaxed) || self.has_reached(Stage::Leaves)
+    }
+
+    /// Whether the node takes no new agents any more.
     pub fn takes_no_more(&self) -> bool {
-        self.out_of_service.load(Ordering::Relaxed) || self.is_draining()
+        self.out_of_service.load(Ordering::Relaxed) || self.has_reached(Stage::Closed)
     }
 
-    /// Waits until the node drains.
+    /// Waits until the shutdown begins.
     pub async fn draining(&self) {
-        self.draining.cancelled().await;
-    }
-
-    /// Stops everything that is still going on.
-    pub fn stop(&self) {
-        self.draining.cancel();
-        self.stopping.cancel();
+        let mut stage = self.stage.subscribe();
+        if stage.wait_for(|stage| *stage >= Stage::Leaves).await.is_err() {
+            // This shutdown holds the sender, so this does not happen; not to begin is the safe answer.
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Waits until everything must stop.
@@ -84,9 +131,9 @@ impl Shutdown {
         self.stopping.cancelled().await;
     }
 
-    /// The signal to drain, for what takes a token.
-    pub fn drain_token(&self) -> CancellationToken {
-        self.draining.clone()
+    /// Whether everything must stop.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.is_cancelled()
     }
 
     /// The signal to stop, for what takes a token.
@@ -114,4 +161,36 @@ pub fn drain_on_signals(shutdown: Shutdown) -> std::io::Result<()> {
         shutdown.stop();
     });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_shutdown_goes_through_its_stages_and_never_back() {
+        let shutdown = Shutdown::new();
+        assert!(!shutdown.wants_no_more() && !shutdown.takes_no_more());
+        shutdown.drain(Why::Asked("SIGTERM"));
+        shutdown.draining().await;
+        assert!(shutdown.wants_no_more() && !shutdown.takes_no_more());
+        shutdown.close();
+        shutdown.drain(Why::Failed("later"));
+        assert!(shutdown.takes_no_more() && !shutdown.is_stopping());
+        assert_eq!(shutdown.why(), Some(Why::Asked("SIGTERM")));
+        shutdown.stop();
+        shutdown.stopping().await;
+        assert!(shutdown.takes_no_more() && shutdown.is_stopping());
+    }
+
+    #[tokio::test]
+    async fn a_stop_wakes_who_waits_for_the_drain() {
+        let shutdown = Shutdown::new();
+        let waits = tokio::spawn({
+            let shutdown = shutdown.clone();
+            async move { shutdown.draining().await }
+        });
+        shutdown.stop();
+        waits.await.unwrap();
+    }
 }

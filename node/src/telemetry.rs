@@ -2,7 +2,9 @@
 //! and secrets have no Display.
 
 use crate::config::{LogFormat, Telemetry};
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter, filter::ParseError, fmt, layer::SubscriberExt, util::SubscriberInitExt,
+};
 
 /// Why the log cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -14,16 +16,21 @@ pub enum TelemetryError {
         level: String,
         /// What the parser says.
         #[source]
-        source: tracing_subscriber::filter::ParseError,
+        source: ParseError,
     },
     /// There is a subscriber already.
     #[error("the log is set up already")]
     Twice(#[source] tracing_subscriber::util::TryInitError),
 }
 
+/// What `level` lets through.
+pub(crate) fn filter(level: &str) -> Result<EnvFilter, ParseError> {
+    EnvFilter::try_new(level)
+}
+
 /// Writes log lines to standard error from now on.
 pub fn install(settings: &Telemetry) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::try_new(&settings.log_level)
+    let filter = filter(&settings.log_level)
         .map_err(|source| TelemetryError::Level { level: settings.log_level.clone(), source })?;
     let registry = tracing_subscriber::registry().with(filter);
     match settings.log_format {

@@ -1,7 +1,7 @@
 //! The data directory: whose it is, and the keys. Every file is written whole, synced, and renamed into place; what is
 //! secret is readable by its owner only. The engine's folder beside it is the engine's own.
 
-use super::{ClusterError, ClusterKey, EnginePlan};
+use super::{BOOTSTRAP_LIFE, ClusterError, ClusterKey, EnginePlan};
 use crate::app::App;
 use countersign_core::{id::NodeId, secret::Secret};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -17,6 +17,7 @@ const MEMBER: &str = "member.json";
 const JOINING: &str = "joining.json";
 const FOUNDING: &str = "founding";
 const INIT_TOKEN: &str = "init-token";
+const BOOTSTRAP_TOKEN: &str = "bootstrap-token";
 const ENGINE: &str = "raft";
 const CLUSTER_KEY: &str = "keys/cluster.key";
 const CA: &str = "keys/peer-ca.crt";
@@ -74,13 +75,22 @@ impl Directory {
         Ok(directory)
     }
 
+    /// Whether it is a member's.
+    pub(super) fn is_member(path: &Path) -> bool {
+        path.join(MEMBER).exists()
+    }
+
     fn prepare(&self) -> Result<(), ClusterError> {
         let keys = self.path.join("keys");
         fs::create_dir_all(&keys).map_err(at(&keys))?;
+        if self.path.join(MEMBER).exists() {
+            self.forget_outlived_token()?;
+        }
         if !self.path.join(FOUNDING).exists() {
             return Ok(());
         }
         if !self.path.join(MEMBER).exists() {
+            self.forget_now(BOOTSTRAP_TOKEN)?;
             let engine = self.path.join(ENGINE);
             match fs::remove_dir_all(&engine) {
                 Ok(()) => tracing::warn!("what an unfinished `cluster init` had left was removed"),
@@ -89,6 +99,17 @@ impl Directory {
             }
         }
         self.forget_now(FOUNDING)
+    }
+
+    /// A bootstrap token that has outlived its hour is of no use to anyone.
+    fn forget_outlived_token(&self) -> Result<(), ClusterError> {
+        let path = self.path.join(BOOTSTRAP_TOKEN);
+        let age = match fs::metadata(&path).and_then(|about| about.modified()) {
+            Ok(written) => written.elapsed().unwrap_or_default(),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(at(&path)(error)),
+        };
+        if age < BOOTSTRAP_LIFE { Ok(()) } else { self.forget_now(BOOTSTRAP_TOKEN) }
     }
 
     /// Runs file work where blocking is allowed.
@@ -138,6 +159,12 @@ impl Directory {
             Ok(directory.path.join(INIT_TOKEN))
         })
         .await
+    }
+
+    /// Keeps the bootstrap token where an administrator of the machine finds it when the answer to `init` was lost.
+    pub(super) async fn write_bootstrap_token(&self, token: &Secret) -> Result<(), ClusterError> {
+        let bytes = Secret::new([token.expose(), b"\n"].concat());
+        self.blocking(move |directory| directory.write(BOOTSTRAP_TOKEN, bytes.expose())).await
     }
 
     pub(super) async fn write_keys(&self, keys: Keys<'_>) -> Result<(), ClusterError> {

@@ -52,6 +52,14 @@ pub enum ClusterError {
         /// Why.
         problem: String,
     },
+    /// The node would make a cluster, whose first node has another id than it wants.
+    #[error(
+        "node_id is {wanted}, but the first node of a cluster is node 1: set cluster.join to join one, or leave node_id out"
+    )]
+    NotFirst {
+        /// The configured id.
+        wanted: u64,
+    },
     /// The data directory is another node's.
     #[error("node_id is {wanted}, but the data directory belongs to node {found}")]
     OtherNode {

@@ -2,8 +2,8 @@
 //! wrote into its data directory may order it, once.
 
 use super::{
-    BOOTSTRAP_PREFIX, ClusterError, ClusterKey, EnginePlan, InitOrder, Member, MemberFile,
-    StartEngine, Started, bootstrap, certificates,
+    BOOTSTRAP_LIFE, BOOTSTRAP_PREFIX, ClusterError, ClusterKey, EnginePlan, InitOrder, Member,
+    MemberFile, StartEngine, Started, bootstrap, certificates,
     directory::{Directory, FILE_VERSION, Keys},
 };
 use crate::{app::App, clock::now_ms};
@@ -14,8 +14,6 @@ use sha2::{Digest, Sha256};
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep};
 
-/// How long the bootstrap token counts, in milliseconds: one hour.
-const BOOTSTRAP_LIFE_MS: u64 = 60 * 60 * 1000;
 /// How long the first node may take to become the leader of itself.
 const FIRST_ELECTION: Duration = Duration::from_secs(20);
 /// How often it is looked whether it did.
@@ -29,6 +27,10 @@ pub(super) async fn wait(
     directory: &Directory,
     engine: &dyn StartEngine,
 ) -> Result<Member, ClusterError> {
+    // Said before anything is made, not after.
+    if let Some(wanted) = app.config.node_id.filter(|wanted| *wanted != FIRST.0) {
+        return Err(ClusterError::NotFirst { wanted });
+    }
     let token = Secret::new(format!("cs-init.{}", hex::encode(rand::random::<[u8; 32]>())));
     let path = directory.write_init_token(&token).await?;
     tracing::info!(token_file = %path.display(), "this node belongs to no cluster yet; it waits for `countersignctl cluster init`");
@@ -44,7 +46,7 @@ pub(super) async fn wait(
 fn answer_to(order: InitOrder, answer: InitAnswer) {
     if order.answer.send(answer).is_err() {
         tracing::warn!(
-            "nobody waits any more for the bootstrap token: remove the data directory and initialise again"
+            "nobody waits any more for the bootstrap token: it is in the file bootstrap-token of the data directory"
         );
     }
 }
@@ -84,13 +86,16 @@ async fn found(
     membership.initialise(address.clone()).await?;
     led(&store).await?;
     let bootstrap_token = format!("{BOOTSTRAP_PREFIX}{}", hex::encode(rand::random::<[u8; 32]>()));
+    // Before the state knows it: a token whose answer is lost must not be lost with it.
+    directory.write_bootstrap_token(&Secret::new(bootstrap_token.as_str())).await?;
+    let life_ms = u64::try_from(BOOTSTRAP_LIFE.as_millis()).unwrap_or(u64::MAX);
     let command = Initialise {
         cluster_id,
         cluster_name: name.clone(),
         ca_cert_pem: ca.certificate_pem.clone(),
         sealed_ca_key: cluster_key.seal(&cluster_id, ca.key_pem.as_bytes())?,
         bootstrap_token_sha256: Sha256::digest(bootstrap_token.as_bytes()).into(),
-        bootstrap_expires_after_ms: BOOTSTRAP_LIFE_MS,
+        bootstrap_expires_after_ms: life_ms,
         first: JoinFacts { key_sha256, address, api_url: app.config.api_url(), storage },
     };
     store.initialise(command).await?;
@@ -100,7 +105,7 @@ async fn found(
         name,
         node: FIRST.0,
         bootstrap_token,
-        bootstrap_expires_at: Timestamp(now_ms().saturating_add(BOOTSTRAP_LIFE_MS)),
+        bootstrap_expires_at: Timestamp(now_ms().saturating_add(life_ms)),
         ca_sha256: certificates::certificate_sha256(&ca.certificate_pem)
             .map(hex::encode)
             .unwrap_or_default(),

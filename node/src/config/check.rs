@@ -1,6 +1,11 @@
 //! What can be wrong with settings that each can be read: `countersign check`, and the first step of `serve`.
 
 use super::Config;
+use crate::{
+    cluster::{self, JoinTokenText},
+    telemetry,
+    tls::{self, TlsError},
+};
 use std::{fmt, path::Path};
 
 /// A problem of the configuration: where, what, and what to do.
@@ -29,7 +34,15 @@ const MAX_CLUSTER_NAME: usize = 40;
 
 /// Every problem of a configuration that could be read.
 pub fn check(config: &Config) -> Vec<Problem> {
-    [names(config), timing(config), addresses(config), files(config), limits(config)].concat()
+    [
+        names(config),
+        timing(config),
+        addresses(config),
+        files(config),
+        limits(config),
+        log_level(config),
+    ]
+    .concat()
 }
 
 fn names(config: &Config) -> Vec<Problem> {
@@ -80,6 +93,13 @@ fn addresses(config: &Config) -> Vec<Problem> {
             "set it to the URL under which they can",
         ));
     }
+    if listen.api_url.as_deref().is_some_and(|url| !url.starts_with("https://")) {
+        problems.push(problem(
+            "listen.api_url",
+            "the API is served over https only",
+            "write https://HOST:PORT",
+        ));
+    }
     if !cluster.join.iter().all(|url| url.starts_with("https://")) {
         problems.push(problem(
             "cluster.join",
@@ -105,32 +125,75 @@ fn addresses(config: &Config) -> Vec<Problem> {
 }
 
 fn files(config: &Config) -> Vec<Problem> {
-    let needed = [
-        ("tls.cert_file", Some(&config.tls.cert_file)),
-        ("tls.key_file", Some(&config.tls.key_file)),
-        ("tls.ca_file", config.tls.ca_file.as_ref()),
-    ];
-    needed
-        .into_iter()
-        .filter_map(|(setting, path)| path.map(|path| (setting, path)))
-        .filter_map(|(setting, path)| unreadable(path).map(|why| (setting, path, why)))
-        .map(|(setting, path, why)| Problem {
-            place: setting.to_owned(),
-            message: format!("cannot read {}: {why}", path.display()),
-            hint: Some("it must be a PEM file that the node's user may read".to_owned()),
-        })
-        .collect()
+    let mut problems = Vec::new();
+    // The certificate and the key are looked at together, as they are used.
+    tls::install_provider();
+    if let Err(error) = tls::server_config(&config.tls, &[]) {
+        problems.push(unusable("tls.cert_file and tls.key_file", &error));
+    }
+    if let Some(path) = &config.tls.ca_file
+        && let Err(error) = tls::certificates(path)
+    {
+        problems.push(unusable("tls.ca_file", &error));
+    }
+    // Once the node has joined, its token has done its work and may be gone.
+    if let Some(path) = &config.cluster.token_file
+        && !cluster::is_member(&config.data_dir)
+        && let Some(why) = no_join_token(path)
+    {
+        let hint = "`countersignctl cluster token create` makes a token; the file holds it alone";
+        let message = format!("{}: {why}", path.display());
+        problems.push(problem("cluster.token_file", message, hint));
+    }
+    problems
 }
 
-fn unreadable(path: &Path) -> Option<std::io::Error> {
-    std::fs::File::open(path).err()
+fn unusable(place: &str, error: &TlsError) -> Problem {
+    let why = std::error::Error::source(error).map(|why| format!(": {why}")).unwrap_or_default();
+    let hint = "they must be PEM files that the node's user may read, and belong together";
+    problem(place, format!("{error}{why}"), hint)
+}
+
+fn no_join_token(path: &Path) -> Option<String> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => text.parse::<JoinTokenText>().err().map(|error| error.to_string()),
+        Err(error) => Some(format!("cannot read it: {error}")),
+    }
 }
 
 fn limits(config: &Config) -> Vec<Problem> {
-    if config.limits.sessions > 0 {
+    let limits = &config.limits;
+    let zero = [
+        ("limits.sessions", limits.sessions == 0, "0 admits nobody"),
+        (
+            "limits.failed_logins_per_minute",
+            limits.failed_logins_per_minute == 0,
+            "0 lets one mistake lock an address out",
+        ),
+    ];
+    let zero = zero.into_iter().filter(|(_, zero, _)| *zero);
+    zero.map(|(place, _, message)| problem(place, message, "leave it out for the default"))
+        .collect()
+}
+
+fn log_level(config: &Config) -> Vec<Problem> {
+    let level = &config.telemetry.log_level;
+    let Err(error) = telemetry::filter(level) else { return Vec::new() };
+    let hint = "error, warn, info, debug, trace, or directives such as info,countersign_node=debug";
+    vec![problem("telemetry.log_level", format!("`{level}`: {error}"), hint)]
+}
+
+/// What can be meant and probably is not.
+pub fn warnings(config: &Config) -> Vec<Problem> {
+    let metrics = config.listen.metrics;
+    if metrics.ip().is_loopback() {
         return Vec::new();
     }
-    vec![problem("limits.sessions", "0 admits nobody", "leave it out for the default")]
+    vec![problem(
+        "listen.metrics",
+        format!("metrics are served at {metrics} without encryption, to whoever asks"),
+        "listen on loopback, or see to it that only the collector reaches it",
+    )]
 }
 
 fn problem(place: &str, message: impl Into<String>, hint: impl Into<String>) -> Problem {

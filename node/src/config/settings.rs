@@ -18,6 +18,14 @@ impl Setting {
     }
 }
 
+impl Setting {
+    /// Whether its value is a text, a path or an address, which the environment gives without quotes.
+    pub(super) fn is_text(&self) -> bool {
+        // Only one of the settings without a default is a number.
+        self.default.starts_with('"') || (self.default.is_empty() && self.path != "node_id")
+    }
+}
+
 /// What the names of our environment variables begin with.
 pub(super) const PREFIX: &str = "COUNTERSIGN_";
 
@@ -50,7 +58,8 @@ settings! {
     "listen.metrics" = "\"127.0.0.1:7490\"": "Where metrics are served, without authentication.",
     "limits.sessions" = "10000": "Open sessions on this node.",
     "limits.failed_logins_per_minute" = "60": "Refused proofs of identity that one source address may bring in a minute.",
-    "limits.drain_ms" = "10000": "How long open sessions may go on when the node shuts down.",
+    "limits.balancer_ms" = "5000": "How long a node that shuts down still takes agents while /readyz fails already. Longer than a load balancer needs to notice: the interval of its check times its count of failures.",
+    "limits.drain_ms" = "10000": "How long open sessions may go on after that.",
     "telemetry.log_format" = "\"text\"": "json (one object a line) or text.",
     "telemetry.log_level" = "\"info,openraft=error\"": "error, warn, info, debug, trace, or directives such as info,countersign_node=debug.",
 }

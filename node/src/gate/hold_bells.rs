@@ -36,6 +36,11 @@ impl HoldBells {
         Bell { hold, rings, bells: self.clone() }
     }
 
+    /// The holds that somebody on this node waits for.
+    pub(super) fn waited_for(&self) -> Vec<HoldId> {
+        self.lock().keys().copied().collect()
+    }
+
     pub(super) fn ring(&self, hold: HoldId) {
         if let Some(bell) = self.lock().get(&hold) {
             bell.send_modify(|count| *count = count.wrapping_add(1));

@@ -34,13 +34,16 @@ async fn an_unknown_target_a_full_node_and_a_draining_one_open_nothing() {
     wish.target = TargetName::parse("nowhere").unwrap();
     assert_eq!(world.gate.open(wish).await.unwrap_err(), Refusal::NoSuchTarget);
     world.event(EventKind::AccessRefused).await;
-    let _open = (world.open().await, world.open().await, world.open().await);
+    let open = [world.open().await, world.open().await, world.open().await];
     let refused = world.gate.open(world.wish()).await.unwrap_err();
     assert_eq!(refused, Refusal::Overloaded { limit: "sessions" });
+    world.gate.close(open[0].session.id(), CloseReason::Agent).await;
     world.shutdown.take_out_of_service();
     assert_eq!(world.gate.open(world.wish()).await.unwrap_err(), Refusal::ShuttingDown);
     world.shutdown.put_into_service();
     world.shutdown.drain(Why::Asked("test"));
+    let _served = world.open().await;
+    world.shutdown.close();
     assert_eq!(world.gate.open(world.wish()).await.unwrap_err(), Refusal::ShuttingDown);
 }
 
