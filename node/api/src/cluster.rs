@@ -160,6 +160,9 @@ pub struct JoinRequest {
     pub api: String,
     /// Names its data directory: 32 hexadecimal digits, drawn once.
     pub storage: String,
+    /// The id that the node must get, when its configuration names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_id: Option<u64>,
 }
 
 /// What a joining node needs.

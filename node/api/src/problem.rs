@@ -72,6 +72,8 @@ kinds! {
     AlreadyDecided = "already-decided", 409, "This reviewer has already decided";
     /// The state does not allow it.
     Conflict = "conflict", 409, "Conflict";
+    /// Nobody would be an administrator any more.
+    Lockout = "lockout", 409, "This would lock everybody out";
     /// The cluster was initialised before.
     AlreadyInitialised = "already-initialised", 409, "Already initialised";
     /// The resource has another revision than the request expects.

@@ -83,7 +83,41 @@ pub(crate) fn plan(request: &ApplyRequest, in_force: &InForce) -> Answer<Plan> {
             building.delete(key.clone(), None, in_force)?;
         }
     }
-    building.finish()
+    let lockout = if request.allow_lockout || !has_admin(in_force)? {
+        Lockout::Allowed
+    } else {
+        Lockout::Refused
+    };
+    building.finish(lockout)
+}
+
+/// Whether a request may leave nobody who can change anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lockout {
+    /// There is nobody to lock out yet, or it is what the caller says.
+    Allowed,
+    /// There are administrators, and there must be some afterwards.
+    Refused,
+}
+
+fn has_admin(in_force: &InForce) -> Answer<bool> {
+    let set = typed(&bodies(in_force)?)?;
+    Ok(set.iter().any(|document| is_admin_binding(&document.spec)))
+}
+
+fn is_admin_binding(spec: &Spec) -> bool {
+    match spec {
+        Spec::Binding(binding) => binding.role == Role::Admin,
+        Spec::IdentityProvider(_) | Spec::Target(_) | Spec::Policy(_) => false,
+    }
+}
+
+fn locked_out() -> Failure {
+    Failure::new(
+        ProblemKind::Lockout,
+        "no Binding would give anyone the role admin any more, so nobody could change anything",
+    )
+    .hint("nothing was changed; keep a Binding with the role admin, or say `allow_lockout` (`--allow-lockout`)")
 }
 
 fn bodies(in_force: &InForce) -> Answer<BTreeMap<(Kind, String), Value>> {
@@ -175,11 +209,11 @@ impl Building {
         Ok(())
     }
 
-    fn finish(mut self) -> Answer<Plan> {
+    fn finish(mut self, lockout: Lockout) -> Answer<Plan> {
         if !self.faults.is_empty() {
             return Err(invalid(ProblemKind::Invalid, self.faults));
         }
-        self.check_references()?;
+        self.check_references(lockout)?;
         let documents: Vec<PolicyDocument> = self
             .after
             .iter()
@@ -201,7 +235,7 @@ impl Building {
     }
 
     /// What holds only between documents.
-    fn check_references(&mut self) -> Answer<()> {
+    fn check_references(&mut self, lockout: Lockout) -> Answer<()> {
         let set = typed(&self.after)?;
         let mut audiences: BTreeMap<(String, String), String> = BTreeMap::new();
         let mut admins = 0;
@@ -243,6 +277,9 @@ impl Building {
         }
         if !self.faults.is_empty() {
             return Err(invalid(ProblemKind::Invalid, std::mem::take(&mut self.faults)));
+        }
+        if admins == 0 && lockout == Lockout::Refused {
+            return Err(locked_out());
         }
         if admins == 0 {
             let warning = "no Binding gives anyone the role admin: when the bootstrap token expires, nobody can change anything";

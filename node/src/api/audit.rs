@@ -8,7 +8,7 @@ use super::{
 };
 use axum::{Json, extract::State};
 use countersign_api::{
-    audit::{AuditEvent, AuditHead, AuditQuery},
+    audit::{AuditEvent, AuditHead, AuditQuery, Order},
     page::Page,
     problem::{Problem, ProblemKind},
 };
@@ -17,8 +17,10 @@ use countersign_raft_store::handle::{AuditFilter, StateView};
 
 /// How many reads of the chain a searched page may take; a page may be short, its cursor goes on.
 const MAX_READS: usize = 50;
+/// Events that one read looks at when the chain is searched from its end.
+const WINDOW: u64 = 500;
 
-/// Searches the audit events, oldest first.
+/// Searches the audit events, oldest first unless the newest are asked for.
 #[utoipa::path(get, path = "/v1/audit/events", tag = "audit", params(AuditQuery), responses((status = 200, body = Page<AuditEvent>), (status = "default", body = Problem)))]
 pub(crate) async fn events(
     State(api): State<Api>,
@@ -26,26 +28,97 @@ pub(crate) async fn events(
     Asked(min): Asked<MinIndex>,
 ) -> Answer<Json<Page<AuditEvent>>> {
     let limit = page_size(query.limit)?;
-    let mut filter = filter(&query)?;
-    let agent = query.agent;
+    let from = cursor(query.cursor.as_deref())?;
+    let filter = filter(&query)?;
+    let (agent, order) = (query.agent, query.order.unwrap_or_default());
     let page = reading::linear(api.node()?, min.get(), move |view| {
-        let mut items = Vec::new();
-        for _ in 0..MAX_READS {
-            let found = view.audit_events(&filter, limit - items.len())?;
-            let wanted = found.events.iter().filter(|event| of_agent(event, agent.as_deref()));
-            items.extend(wanted.map(AuditEvent::from));
-            match found.next {
-                None => return Ok(Page { items, next: None }),
-                Some(next) => filter.after = next,
+        let agent = agent.as_deref();
+        match order {
+            Order::Asc => {
+                let after = from.unwrap_or(filter.after);
+                forwards(view, AuditFilter { after, ..filter }, agent, limit)
             }
-            if items.len() >= limit {
-                break;
+            Order::Desc => {
+                let end = view.chain_head()?.sequence;
+                let last = from.map_or(end, |before| before.saturating_sub(1).min(end));
+                backwards(view, &filter, agent, (last, limit))
             }
         }
-        Ok(Page { items, next: Some(filter.after.to_string()) })
     })
     .await?;
     Ok(Json(page))
+}
+
+/// A page of what follows `filter.after`; its cursor is the last event that was looked at.
+fn forwards(
+    view: &StateView,
+    mut filter: AuditFilter,
+    agent: Option<&str>,
+    limit: usize,
+) -> Answer<Page<AuditEvent>> {
+    let mut items = Vec::new();
+    for _ in 0..MAX_READS {
+        let found = view.audit_events(&filter, limit - items.len())?;
+        let wanted = found.events.iter().filter(|event| of_agent(event, agent));
+        items.extend(wanted.map(AuditEvent::from));
+        match found.next {
+            None => return Ok(Page { items, next: None }),
+            Some(next) => filter.after = next,
+        }
+        if items.len() >= limit {
+            break;
+        }
+    }
+    Ok(Page { items, next: Some(filter.after.to_string()) })
+}
+
+/// A page of what comes before, from event `last` back to the one after `filter.after`; its cursor is the last event that
+/// was looked at.
+fn backwards(
+    view: &StateView,
+    filter: &AuditFilter,
+    agent: Option<&str>,
+    (last, limit): (u64, usize),
+) -> Answer<Page<AuditEvent>> {
+    let mut items: Vec<AuditEvent> = Vec::new();
+    let mut last = last;
+    for _ in 0..MAX_READS {
+        if last <= filter.after {
+            return Ok(Page { items, next: None });
+        }
+        let after = last.saturating_sub(WINDOW).max(filter.after);
+        for event in window(view, AuditFilter { after, until: Some(last), ..filter.clone() })? {
+            if items.len() >= limit {
+                let before = items.last().map_or(last + 1, |event| event.sequence);
+                return Ok(Page { items, next: Some(before.to_string()) });
+            }
+            if of_agent(&event, agent) {
+                items.push(AuditEvent::from(&event));
+            }
+        }
+        // Log time never runs back: what comes before is older still.
+        let oldest = view.audit_event(after + 1)?;
+        if filter.from_time.is_some_and(|from| oldest.is_some_and(|event| event.at < from)) {
+            return Ok(Page { items, next: None });
+        }
+        last = after;
+    }
+    Ok(Page { items, next: Some((last + 1).to_string()) })
+}
+
+/// All events of a window that fit, newest first.
+fn window(view: &StateView, mut filter: AuditFilter) -> Answer<Vec<record::AuditEvent>> {
+    let mut events = Vec::new();
+    loop {
+        let found = view.audit_events(&filter, usize::MAX)?;
+        events.extend(found.events);
+        match found.next {
+            Some(next) if next > filter.after => filter.after = next,
+            Some(_) | None => break,
+        }
+    }
+    events.reverse();
+    Ok(events)
 }
 
 fn filter(query: &AuditQuery) -> Answer<AuditFilter> {
@@ -65,9 +138,8 @@ fn filter(query: &AuditQuery) -> Answer<AuditFilter> {
         }
         fields.push(("verdict".to_owned(), verdict.clone()));
     }
-    let after = cursor(query.cursor.as_deref())?.or(query.after).unwrap_or(0);
     Ok(AuditFilter {
-        after,
+        after: query.after.unwrap_or(0),
         until: None,
         from_time: query.since.map(Into::into),
         to_time: query.until.map(Into::into),

@@ -179,7 +179,8 @@ pub(crate) async fn init(
         Ok(Err(NotTaken::NotWaiting)) => Err(Failure::new(
             ProblemKind::AlreadyInitialised,
             "this node belongs to a cluster already, or joins one",
-        )),
+        )
+        .hint("where the answer of an earlier `init` was lost, the bootstrap token is in the file `bootstrap-token` of the data directory, for an hour")),
         Ok(Err(NotTaken::WrongToken)) => Err(Failure::new(
             ProblemKind::NotIdentified,
             "the token is not the one in the node's data directory",
@@ -281,6 +282,9 @@ pub(crate) async fn join(
             "the join token is of another cluster",
         ));
     }
+    if let Some(wanted) = request.node_id {
+        expect_id(node, token.sha256(), NodeId(wanted)).await?;
+    }
     let command = UseJoinToken { sha256: token.sha256(), facts };
     let admitted = reading::committed(node.store.use_join_token(command)).await?.value;
     let certificate = authority.sign(&request.csr, admitted).map_err(broken)?;
@@ -298,6 +302,25 @@ pub(crate) async fn join(
         cluster_key: STANDARD.encode(node.cluster_key.expose()),
         peers,
     }))
+}
+
+/// Looks whether the node would get the id that its configuration wants, before its token is used. Two nodes that join at
+/// the same moment may both pass; the one that gets another id says so itself.
+async fn expect_id(node: &Arc<Node>, sha256: [u8; 32], wanted: NodeId) -> Answer<()> {
+    let next = reading::linear(node, None, move |view| {
+        let used = view.join_token(&sha256)?.and_then(|token| token.used_by);
+        let last = view.nodes()?.into_iter().map(|record| record.id.0).max().unwrap_or_default();
+        Ok(used.unwrap_or(NodeId(last + 1)))
+    })
+    .await?;
+    if next == wanted {
+        return Ok(());
+    }
+    Err(Failure::new(
+        ProblemKind::Conflict,
+        format!("the node wants id {}, and the cluster would give it {}", wanted.0, next.0),
+    )
+    .hint("the token was not used: correct `node_id`, or leave it out"))
 }
 
 fn facts(request: &JoinRequest) -> Answer<JoinFacts> {

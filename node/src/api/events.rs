@@ -1,4 +1,5 @@
-//! The stream of hold events (server-sent events). The id of an event is the log index of the change, the same on every
+//! The stream of hold events (server-sent events). It begins with an event `begin`, whose id is the log index that the
+//! stream follows from, so that a client which loses it before the first change can resume it too. The id of an event is the log index of the change, the same on every
 //! node, so a client that lost its node goes on with another by `Last-Event-ID`.
 //!
 //! What happened before the stream was opened, or while a slow client lagged, is found in the audit chain.
@@ -28,7 +29,7 @@ use countersign_raft_store::{
     effect::Effect,
     handle::{AuditFilter, Effects, StateView},
 };
-use futures::{Stream, stream};
+use futures::{Stream, StreamExt, stream};
 use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
 use tokio::{
     sync::{OwnedSemaphorePermit, broadcast::error::RecvError},
@@ -86,12 +87,14 @@ pub(crate) async fn follow(
         unleased: 0,
         _slot: slot,
     };
+    let begin = Event::default().event("begin").id(last.to_string()).data("{}");
     following.catch_up().await?;
-    let stream = stream::unfold(Some(following), |following| async move {
+    let changes = stream::unfold(Some(following), |following| async move {
         let mut following = following?;
         let event = following.next().await?;
         Some((Ok(event), Some(following)))
     });
+    let stream = stream::once(std::future::ready(Ok(begin))).chain(changes);
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
 

@@ -247,3 +247,45 @@ fn several_issuers_of_one_use_each_say_their_groups() {
     let said = vec![of("staff", staff, Some(&["dba"])), of("partner", partner, Some(&["ops"]))];
     assert!(planned(said).is_ok());
 }
+
+/// Documents as they are in force.
+fn in_force(documents: Vec<ResourceDocument>) -> apply::InForce {
+    use countersign_core::{agent::Identity, id::Revision, log_time::LogTime};
+    use countersign_raft_store::records::{Author, ResourceRecord};
+    let identity = Identity { issuer: "https://id".to_owned(), subject: "ada".to_owned() };
+    let author = Author { identity, name: "ada".to_owned() };
+    let record = |document: ResourceDocument| {
+        let kind: countersign_api::resource::Kind = document.kind.parse().unwrap();
+        let record = ResourceRecord {
+            kind: convert::resource_kind(kind),
+            name: document.name.clone(),
+            body: document.spec.to_string(),
+            revision: Revision(1),
+            author: author.clone(),
+            at: LogTime(0),
+        };
+        ((kind, document.name), record)
+    };
+    documents.into_iter().map(record).collect()
+}
+
+#[test]
+fn the_last_administrator_is_not_removed_unless_that_is_said() {
+    let binding = |role: &str| {
+        document("Binding", "b", json!({"provider": "people", "group": "g", "role": role}))
+    };
+    let before = in_force(vec![provider("people", "reviewers"), binding("admin")]);
+    let plan = |request: &ApplyRequest| {
+        apply::plan(request, &before).map_err(|failure| failure.0.problem_kind().unwrap())
+    };
+    let policy = document("Policy", "p", json!({ "cedar": "" }));
+    let pruned = ApplyRequest { documents: vec![policy], prune: true, ..ApplyRequest::default() };
+    assert_eq!(plan(&pruned).unwrap_err(), ProblemKind::Lockout, "everything but a policy");
+    let demoted = ApplyRequest { documents: vec![binding("auditor")], ..ApplyRequest::default() };
+    assert_eq!(plan(&demoted).unwrap_err(), ProblemKind::Lockout);
+    let meant = ApplyRequest { allow_lockout: true, ..pruned.clone() };
+    assert_eq!(plan(&meant).unwrap().warnings.len(), 1);
+    let kept = vec![provider("people", "reviewers"), binding("admin")];
+    let kept = ApplyRequest { documents: kept, ..pruned };
+    assert!(plan(&kept).unwrap().changes.is_empty());
+}

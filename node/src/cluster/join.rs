@@ -36,6 +36,7 @@ pub(super) async fn join(
         address: app.config.advertise(),
         api: app.config.api_url(),
         storage: hex::encode(storage),
+        node_id: app.config.node_id,
     };
     let client = client(app, &token).await?;
     let answer = asked(app, &client, &request).await?;

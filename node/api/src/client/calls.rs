@@ -20,6 +20,10 @@ use crate::{
 };
 use reqwest::{Method, header};
 use serde::{Serialize, de::DeserializeOwned};
+use std::time::Duration;
+
+/// How long making a cluster may take: longer than a node tries, whose answer is given only once.
+const INIT: Duration = Duration::from_secs(40);
 
 type Result<T> = std::result::Result<Answer<T>, ClientError>;
 
@@ -146,7 +150,8 @@ impl Client {
 
     /// Makes a cluster of the asked node. The client's token is the node's init token.
     pub async fn init(&self, request: &InitRequest) -> Result<InitAnswer> {
-        self.post(&["v1", "cluster", "init"], request, Repeat::OnlyUnsent).await
+        let call = Call::new(Method::POST, &["v1", "cluster", "init"], Repeat::OnlyUnsent);
+        self.send(call.patience(INIT).json(request)?).await
     }
 
     /// Makes a one-time join token.

@@ -30,6 +30,12 @@ pub enum ClientError {
     /// The node said no.
     #[error("{0}")]
     Problem(Box<Problem>),
+    /// An event stream ended again and again, on every node that was asked.
+    #[error("the event stream of {endpoint} ended again and again")]
+    StreamEnded {
+        /// The last node's URL.
+        endpoint: String,
+    },
     /// The answer is not one of this API.
     #[error("{endpoint} gave an answer that is not one of this API: {detail}")]
     Answer {
@@ -53,6 +59,7 @@ impl ClientError {
             Self::Configuration { .. }
             | Self::Setup { .. }
             | Self::Transport { .. }
+            | Self::StreamEnded { .. }
             | Self::Answer { .. } => None,
         }
     }
@@ -62,7 +69,7 @@ impl ClientError {
         match self {
             Self::Transport { source, .. } => source.is_connect(),
             Self::Configuration { .. } | Self::Setup { .. } => true,
-            Self::Problem(_) | Self::Answer { .. } => false,
+            Self::Problem(_) | Self::StreamEnded { .. } | Self::Answer { .. } => false,
         }
     }
 
@@ -74,7 +81,10 @@ impl ClientError {
                 Some(kind) => is_passing(kind),
                 None => problem.status == 503,
             },
-            Self::Configuration { .. } | Self::Setup { .. } | Self::Answer { .. } => false,
+            Self::Configuration { .. }
+            | Self::Setup { .. }
+            | Self::StreamEnded { .. }
+            | Self::Answer { .. } => false,
         }
     }
 }

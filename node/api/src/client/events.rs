@@ -14,8 +14,10 @@ use std::{collections::VecDeque, time::Duration};
 pub(super) const EVENT_STREAM: &str = "text/event-stream";
 /// The longest silence on a stream that lives; the server breaks it every 15 s.
 const MAX_SILENCE: Duration = Duration::from_secs(45);
-/// How many times in a row a stream is opened again without a single event.
+/// How many times in a row a stream is opened again that ends, or breaks, before anything came.
 const MAX_REOPENINGS: u32 = 5;
+/// The pause before a stream is opened again; it grows with every time in vain.
+const REOPEN_AFTER: Duration = Duration::from_millis(200);
 
 /// Hold events, in the order of the log. It is not a stream of states: an event shows its hold as it stood when it was sent.
 #[derive(Debug)]
@@ -24,7 +26,8 @@ pub struct HoldEvents {
     last: Option<u64>,
     open: Option<Open>,
     ready: VecDeque<HoldEvent>,
-    reopenings: u32,
+    /// Streams in a row that brought nothing, not even a sign of life.
+    in_vain: u32,
 }
 
 #[derive(Debug)]
@@ -37,24 +40,22 @@ struct Open {
 impl Client {
     /// Follows the holds, from after log index `last`, or from now on.
     pub fn hold_events(&self, last: Option<u64>) -> HoldEvents {
-        HoldEvents { client: self.clone(), last, open: None, ready: VecDeque::new(), reopenings: 0 }
+        HoldEvents { client: self.clone(), last, open: None, ready: VecDeque::new(), in_vain: 0 }
     }
 }
 
 impl HoldEvents {
-    /// The next event. An error is final when it is not about a node that went away.
+    /// The next event. An error is final when it is not about a node that went away. May be dropped and called again.
     pub async fn next(&mut self) -> Result<HoldEvent, ClientError> {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 self.last = Some(event.index);
-                self.reopenings = 0;
                 return Ok(event);
             }
             match self.read().await {
                 Ok(()) => {}
-                Err(error) if error.is_passing() && self.reopenings < MAX_REOPENINGS => {
-                    self.open = None;
-                    self.reopenings += 1;
+                Err(error) if error.is_passing() && self.in_vain < MAX_REOPENINGS => {
+                    self.lost();
                 }
                 Err(error) => return Err(error),
             }
@@ -98,27 +99,38 @@ impl HoldEvents {
             }
             // Ended, or silent for longer than a living node is.
             Ok(Ok(None)) | Err(_) => {
-                self.open = None;
-                self.reopenings += 1;
-                if self.reopenings < MAX_REOPENINGS {
-                    return Ok(());
-                }
-                let problem = "the event stream ended again and again".to_owned();
-                return Err(ClientError::Configuration { problem });
+                let endpoint = open.endpoint.clone();
+                self.lost();
+                return if self.in_vain < MAX_REOPENINGS {
+                    Ok(())
+                } else {
+                    Err(ClientError::StreamEnded { endpoint })
+                };
             }
         };
+        self.in_vain = 0;
         let wrong =
             |detail: String| ClientError::Answer { endpoint: open.endpoint.clone(), detail };
         let events = open.parser.push(&piece).map_err(|error| wrong(error.to_string()))?;
         for event in events {
-            if let Some(event) = decoded(&event).map_err(wrong)? {
-                self.ready.push_back(event);
+            match decoded(&event).map_err(wrong)? {
+                Told::Hold(event) => self.ready.push_back(*event),
+                // From here the stream is resumed, also when no event came before it broke.
+                Told::Begins(index) => self.last = Some(self.last.unwrap_or(index)),
+                Told::Nothing => {}
             }
         }
         Ok(())
     }
 
+    /// The open stream brings nothing more.
+    fn lost(&mut self) {
+        self.open = None;
+        self.in_vain = self.in_vain.saturating_add(1);
+    }
+
     async fn reopen(&self) -> Result<Open, ClientError> {
+        tokio::time::sleep(REOPEN_AFTER * self.in_vain).await;
         let mut call = Call::get(&["v1", "holds", "events"]).header(header::ACCEPT, EVENT_STREAM);
         if let Some(last) = self.last {
             call = call.header(header::HeaderName::from_static("last-event-id"), last);
@@ -128,9 +140,26 @@ impl HoldEvents {
     }
 }
 
-fn decoded(event: &Event) -> Result<Option<HoldEvent>, String> {
-    if event.name != "hold" {
-        return Ok(None);
+/// What an event of the stream says.
+#[derive(Debug)]
+enum Told {
+    /// A hold changed.
+    Hold(Box<HoldEvent>),
+    /// Everything after this log index follows.
+    Begins(u64),
+    /// Nothing that this version knows.
+    Nothing,
+}
+
+fn decoded(event: &Event) -> Result<Told, String> {
+    match event.name.as_str() {
+        "hold" => serde_json::from_str(&event.data)
+            .map(|event| Told::Hold(Box::new(event)))
+            .map_err(|error| error.to_string()),
+        "begin" => {
+            let index = event.id.as_deref().and_then(|id| id.parse().ok());
+            index.map(Told::Begins).ok_or_else(|| "a stream begins at no index".to_owned())
+        }
+        _ => Ok(Told::Nothing),
     }
-    serde_json::from_str(&event.data).map(Some).map_err(|error| error.to_string())
 }

@@ -57,6 +57,8 @@ pub(super) struct Call {
     repeat: Repeat,
     /// A status beside 2xx whose body is an answer too.
     answers_with: Option<u16>,
+    /// How long the answer may take at least, whatever the client is configured with.
+    patience: Duration,
 }
 
 impl Call {
@@ -73,12 +75,19 @@ impl Call {
             headers: Vec::new(),
             repeat,
             answers_with: None,
+            patience: Duration::ZERO,
         }
     }
 
     /// A body with this status is an answer too.
     pub(super) fn answering_with(mut self, status: u16) -> Self {
         self.answers_with = Some(status);
+        self
+    }
+
+    /// The answer may take this long, whatever the client is configured with.
+    pub(super) fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
         self
     }
 
@@ -220,7 +229,7 @@ impl Shared {
         let mut request = self.http.request(call.method.clone(), call.url(endpoint));
         // A stream has no end: its silence is watched where it is read.
         if !call.headers.iter().any(|(_, value)| value == super::events::EVENT_STREAM) {
-            request = request.timeout(self.timeout);
+            request = request.timeout(self.timeout.max(call.patience));
         }
         if let Some(token) = token {
             let text = token.expose_text().ok_or_else(|| ClientError::Configuration {

@@ -21,6 +21,9 @@ pub struct ApplyRequest {
     /// Delete every resource that the documents do not name.
     #[serde(default)]
     pub prune: bool,
+    /// Do it even when nobody is an administrator afterwards.
+    #[serde(default)]
+    pub allow_lockout: bool,
     /// Why; kept in the audit. At most 4096 bytes.
     #[serde(default)]
     pub comment: String,
