@@ -5,7 +5,7 @@ use super::{
     world::*,
 };
 use countersign_core::{
-    gate::{Gate, HoldProgress},
+    gate::{Gate, HoldProgress, Signal},
     hold::{Choice, HoldState},
     operation::Action,
     record::{EventKind, Outcome},
@@ -77,6 +77,22 @@ async fn a_client_that_waited_long_enough_is_parked_and_claims_the_approval_late
     admission.permit.open(&operation, world.gate.lease().unwrap()).unwrap();
     let state = world.view().hold(hold).unwrap().unwrap().hold.state;
     assert!(matches!(state, HoldState::Consumed { operation: by, .. } if by == operation.id()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_when_the_node_ends_hears_that_the_hold_stays_open() {
+    let world = World::new().await;
+    let (mut waiting, mut idle) = (world.open().await, world.open().await);
+    let (hold, held) = world.hold(&waiting.session, &delete(&waiting.session)).await;
+    world.gate.end_sessions();
+    assert_eq!(signal(&mut waiting.signals).await, Signal::End(Refusal::Parked { hold }));
+    assert_eq!(signal(&mut idle.signals).await, Signal::End(Refusal::ShuttingDown));
+    drop(held);
+    world.event(EventKind::Parked).await;
+    assert!(matches!(
+        world.view().hold(hold).unwrap().unwrap().hold.state,
+        HoldState::Pending { .. }
+    ));
 }
 
 #[tokio::test(start_paused = true)]
