@@ -89,8 +89,8 @@ SQL
   say "PostgreSQL $(cs_postgres_truth orders -c 'SHOW server_version') on 127.0.0.1:$CS_POSTGRES_PORT, $(count) orders"
 
   step "2. A cluster of three nodes, an identity issuer for development, and the sample policy"
-  typed countersignctl dev up --nodes 3 --postgres postgres://orders_app:...@127.0.0.1:"$CS_POSTGRES_PORT"/orders
-  dev up --nodes 3 --postgres "$CS_POSTGRES_URL" 2>&1 | show
+  typed COUNTERSIGN_DEV_POSTGRES=postgres://orders_app:...@127.0.0.1:"$CS_POSTGRES_PORT"/orders countersignctl dev up --nodes 3
+  COUNTERSIGN_DEV_POSTGRES="$CS_POSTGRES_URL" dev up --nodes 3 2>&1 | show
   environment
   typed countersignctl cluster status
   ctl_as "$CS_ADMIN_TOKEN" 1 cluster status | show

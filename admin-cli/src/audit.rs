@@ -13,11 +13,11 @@ use crate::{
 };
 use countersign_api::{
     Client,
-    audit::{AuditEvent, AuditQuery},
+    audit::{AuditEvent, AuditQuery, Order},
     page::MAX_PAGE,
     time::Timestamp,
 };
-use std::{collections::VecDeque, time::Duration};
+use std::time::Duration;
 
 /// How often `tail` asks for more.
 const ASK_EVERY: Duration = Duration::from_secs(1);
@@ -80,51 +80,79 @@ fn moment(text: &str) -> Result<Timestamp, Failure> {
     Ok(Timestamp(now_ms.saturating_sub(ago_ms)))
 }
 
-/// The last `limit` events that fit, in the chain's order.
+/// The last `limit` events that fit, in the chain's order. They are asked for from the end, so that a long chain costs
+/// nothing.
 async fn search(
     client: &Client,
     mut query: AuditQuery,
     limit: usize,
 ) -> Result<Vec<AuditEvent>, Failure> {
-    query.limit = Some(MAX_PAGE);
-    let mut last = VecDeque::new();
-    loop {
+    query.order = Some(Order::Desc);
+    let mut found = Vec::new();
+    while found.len() < limit {
+        query.limit = Some(MAX_PAGE.min(limit - found.len()));
         let page = client.audit_events(&query).await?.body;
-        last.extend(page.items);
-        while last.len() > limit {
-            last.pop_front();
-        }
+        found.extend(page.items);
         match page.next {
             Some(next) => query.cursor = Some(next),
-            None => return Ok(last.into()),
+            None => break,
         }
     }
+    found.reverse();
+    Ok(found)
 }
 
 /// Prints the last events, then new ones until Ctrl-C.
 async fn tail(
     client: &Client,
-    mut query: AuditQuery,
-    lines: u64,
+    query: AuditQuery,
+    lines: usize,
     terminal: &mut Terminal,
 ) -> Result<(), Failure> {
-    let head = client.audit_head().await?.body;
-    let mut after = head.sequence.saturating_sub(lines);
-    query.limit = Some(MAX_PAGE);
+    tokio::select! {
+        ended = follow(client, &query, lines, terminal) => ended,
+        _ = tokio::signal::ctrl_c() => Ok(()),
+    }
+}
+
+async fn follow(
+    client: &Client,
+    query: &AuditQuery,
+    lines: usize,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
+    // The head is read first: what comes while the last events are read is new.
+    let mut after = client.audit_head().await?.body.sequence;
+    for event in search(client, query.clone(), lines.min(MAX_SEARCH)).await? {
+        after = after.max(event.sequence);
+        terminal.item(&event, |event, _| line(event))?;
+    }
     loop {
-        query.after = Some(after);
-        // The head is read first: what comes while the page is read belongs to the next one.
-        let end = client.audit_head().await?.body.sequence;
+        tokio::time::sleep(ASK_EVERY).await;
+        after = news(client, query, after, terminal).await?;
+    }
+}
+
+/// Prints what has happened after an event; the last event that was looked at.
+async fn news(
+    client: &Client,
+    query: &AuditQuery,
+    after: u64,
+    terminal: &mut Terminal,
+) -> Result<u64, Failure> {
+    // The head is read first: what comes while the pages are read belongs to the next look.
+    let mut seen = client.audit_head().await?.body.sequence.max(after);
+    let mut query = AuditQuery { after: Some(after), limit: Some(MAX_PAGE), ..query.clone() };
+    loop {
         let page = client.audit_events(&query).await?.body;
         for event in &page.items {
+            seen = seen.max(event.sequence);
             terminal.item(event, |event, _| line(event))?;
         }
-        let read = page.items.last().map_or(after, |event| event.sequence);
-        after = if page.next.is_some() { read } else { read.max(end) };
-        let pause = if page.next.is_some() { Duration::ZERO } else { ASK_EVERY };
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            _ = tokio::signal::ctrl_c() => return Ok(()),
+        match page.next {
+            // A page may hold nothing that fits: the cursor goes on all the same.
+            Some(next) => query.cursor = Some(next),
+            None => return Ok(seen),
         }
     }
 }

@@ -10,13 +10,29 @@ pub(crate) use groups::{
     SessionsCommand, StateName, TokenCommand,
 };
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::path::PathBuf;
+use clap::{
+    ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum,
+    error::ErrorKind, parser::ValueSource,
+};
+use std::{ffi::OsString, path::PathBuf};
 
 /// What is said below `--help`.
 const AFTER_HELP: &str = "\
-Exit status: 0 done, 1 failed, 2 usage, 3 not found, 4 not logged in, 5 refused by policy, permission or reviewer,
-6 held or pending, 7 expired or withdrawn, 8 no quorum or unreachable, 9 conflict.";
+Exit status:
+  0  done
+  1  failed, or what was given is not valid
+  2  the command line or a file cannot be read
+  3  what was named does not exist
+  4  not logged in, or the login has ended
+  5  refused by policy, permission or reviewer
+  6  held or pending
+  7  expired, withdrawn or void: it will not go on
+  8  no quorum, or no node can be reached
+  9  conflict: somebody else was first
+
+What the command line says comes before the environment, and both before the context. A --context
+on the command line comes before servers and tokens of the environment. The token of a context goes
+to the servers of that context only.";
 
 /// The command line of Countersign: holds and the decisions about them, resources, the audit, the cluster.
 #[derive(Debug, Parser)]
@@ -65,6 +81,50 @@ pub(crate) struct Global {
     /// No colours; so does `NO_COLOR` in the environment
     #[arg(long, global = true)]
     pub(crate) no_color: bool,
+}
+
+/// Reads a command line and the environment.
+pub(crate) fn read(arguments: &[OsString]) -> Result<Cli, clap::Error> {
+    let matches = Cli::command().try_get_matches_from(arguments)?;
+    let mut cli = Cli::from_arg_matches(&matches)?;
+    cli.global.settle(&matches)?;
+    Ok(cli)
+}
+
+impl Global {
+    /// Lets what the command line says win over what the environment says about the same in another way.
+    fn settle(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        let said = |name: &str| matches.value_source(name) == Some(ValueSource::CommandLine);
+        if said("token") && said("token_file") {
+            let message = "--token and --token-file cannot be given together";
+            return Err(Cli::command().error(ErrorKind::ArgumentConflict, message));
+        }
+        if said("context") {
+            self.drop_unless(said);
+        }
+        if said("token_file") {
+            self.token = None;
+        } else if said("token") {
+            self.token_file = None;
+        }
+        Ok(())
+    }
+
+    /// A named context stands against a whole environment that was made for another one.
+    fn drop_unless(&mut self, said: impl Fn(&str) -> bool) {
+        if !said("servers") {
+            self.servers.clear();
+        }
+        if !said("ca_file") {
+            self.ca_file = None;
+        }
+        if !said("token") {
+            self.token = None;
+        }
+        if !said("token_file") {
+            self.token_file = None;
+        }
+    }
 }
 
 /// The form of an answer.

@@ -6,8 +6,11 @@ use crate::{
     failure::{Failure, Status},
     output::{self, Terminal, Tone},
 };
-use countersign_api::cluster::{
-    Cluster, ClusterNode, InitRequest, JoinTokenRequest, NodeRole, TransferRequest,
+use countersign_api::{
+    Client,
+    client::ClientError,
+    cluster::{Cluster, ClusterNode, InitRequest, JoinTokenRequest, NodeRole, TransferRequest},
+    problem::ProblemKind,
 };
 
 /// Runs a command of `cluster`.
@@ -35,7 +38,23 @@ pub(crate) async fn run(
                 None => "leadership was given up; the next leader is not known yet".to_owned(),
             })
         }
-        ClusterCommand::Drain { node } => drain(node, global, terminal).await,
+        ClusterCommand::Drain { node } => {
+            let drained = node_itself(node, global, terminal).await?.drain().await?.body;
+            terminal.answer(&drained, |drained, _| {
+                format!(
+                    "node {} drains; {} sessions are still open on it",
+                    drained.node, drained.sessions
+                )
+            })
+        }
+        ClusterCommand::Undrain { node } => {
+            let drained = node_itself(node, global, terminal).await?.undrain().await?.body;
+            terminal.answer(&drained, |drained, _| {
+                let state =
+                    if drained.draining { "still drains: it stops" } else { "takes agents" };
+                format!("node {} {state}", drained.node)
+            })
+        }
     }
 }
 
@@ -53,7 +72,7 @@ async fn init(
         return Err(Failure::usage("a cluster begins with one node: name exactly one --server"));
     };
     let client = reached.client_of(server)?;
-    let made = client.init(&InitRequest { name }).await?.body;
+    let made = client.init(&InitRequest { name }).await.map_err(lost)?.body;
     terminal.note("the token is shown this once: it administers until an IdentityProvider and an admin Binding exist");
     terminal.answer(&made, |made, _| {
         output::pairs(&[
@@ -66,6 +85,19 @@ async fn init(
     })
 }
 
+/// The answer to `init` is the only one that cannot be asked for again; but the node keeps the token for an hour.
+fn lost(error: ClientError) -> Failure {
+    let unclear = !error.was_unsent() && error.is_passing();
+    let made = error.problem_kind() == Some(ProblemKind::AlreadyInitialised);
+    let failure = Failure::from(error);
+    if unclear || made {
+        return failure.hint(
+            "where the cluster was made and the answer was lost, the bootstrap token is in DATA_DIR/bootstrap-token of that node for an hour",
+        );
+    }
+    failure
+}
+
 async fn status(global: &Global, terminal: &mut Terminal) -> Result<(), Failure> {
     let cluster = connection::client(global, terminal)?.cluster().await?.body;
     terminal.answer(&cluster, |cluster, terminal| {
@@ -75,12 +107,7 @@ async fn status(global: &Global, terminal: &mut Terminal) -> Result<(), Failure>
             verdict(cluster, terminal)
         )
     })?;
-    if cluster.quorum {
-        Ok(())
-    } else {
-        // The table has said everything already.
-        Err(Failure::silent(Status::NoQuorum))
-    }
+    if cluster.quorum { Ok(()) } else { Err(Failure::answered(Status::NoQuorum, cluster.verdict)) }
 }
 
 fn table(nodes: &[ClusterNode], asked: u64, terminal: &Terminal) -> String {
@@ -167,9 +194,13 @@ fn verdict(cluster: &Cluster, terminal: &Terminal) -> String {
 }
 
 /// Draining is between a node and its operator, so it is the node itself that must be asked.
-async fn drain(node: u64, global: &Global, terminal: &mut Terminal) -> Result<(), Failure> {
+async fn node_itself(
+    node: u64,
+    global: &Global,
+    terminal: &mut Terminal,
+) -> Result<Client, Failure> {
     let reached = Reached::by(global, terminal)?;
-    let cluster = connection::client(global, terminal)?.cluster().await?.body;
+    let cluster = reached.client()?.cluster().await?.body;
     let found = cluster.nodes.iter().find(|known| known.id == node);
     let found =
         found.ok_or_else(|| Failure::new(Status::NotFound, format!("there is no node {node}")))?;
@@ -177,8 +208,5 @@ async fn drain(node: u64, global: &Global, terminal: &mut Terminal) -> Result<()
         Failure::failed(format!("the address of node {node}'s API is not known"))
             .hint("name the node by --server")
     })?;
-    let drained = reached.client_of(server)?.drain().await?.body;
-    terminal.answer(&drained, |drained, _| {
-        format!("node {} drains; {} sessions are still open on it", drained.node, drained.sessions)
-    })
+    reached.client_of(server)
 }

@@ -1,5 +1,6 @@
 //! From the global options and the context to a client of the API. The command line comes before the environment, and
-//! both before the context.
+//! both before the context. Who names other servers than the context's does not speak as the context's user: its token is
+//! never sent there.
 
 use crate::{
     cli::Global,
@@ -30,7 +31,10 @@ impl Reached {
     /// As the command line, the environment and the context say.
     pub(crate) fn by(global: &Global, terminal: &mut Terminal) -> Result<Self, Failure> {
         let contexts = Contexts::load()?;
-        let context = contexts.chosen(global.context.as_deref())?.map(|(_, context)| context);
+        let context = contexts
+            .chosen(global.context.as_deref())?
+            .map(|(_, context)| context)
+            .filter(|context| context.covers(&global.servers));
         let servers = match context {
             _ if !global.servers.is_empty() => global.servers.clone(),
             Some(context) => context.servers.clone(),
@@ -54,9 +58,12 @@ impl Reached {
         self.config.token.is_some()
     }
 
-    /// A client of all nodes.
-    pub(crate) fn client(self) -> Result<Client, Failure> {
-        Client::new(self.config).map_err(|error| failure(&error))
+    /// A client of all nodes, with a token, which every command but a few needs.
+    pub(crate) fn client(&self) -> Result<Client, Failure> {
+        if !self.has_token() {
+            return Err(Failure::new(Status::NotLoggedIn, "you are not logged in").hint(LOGIN_HINT));
+        }
+        Client::new(self.config.clone()).map_err(|error| failure(&error))
     }
 
     /// A client of one node only.
@@ -69,11 +76,7 @@ impl Reached {
 
 /// A client with a token, which every command but a few needs.
 pub(crate) fn client(global: &Global, terminal: &mut Terminal) -> Result<Client, Failure> {
-    let reached = Reached::by(global, terminal)?;
-    if !reached.has_token() {
-        return Err(Failure::new(Status::NotLoggedIn, "you are not logged in").hint(LOGIN_HINT));
-    }
-    reached.client()
+    Reached::by(global, terminal)?.client()
 }
 
 /// The token: what is given, or what the context keeps.
@@ -89,7 +92,7 @@ fn token(
         return Ok(None);
     };
     if files::is_open_to_others(file) {
-        terminal.aside(&format!("warning: others may read the token file {}", file.display()));
+        terminal.warn(&format!("others may read the token file {}", file.display()));
     }
     token_of(file).map(Some)
 }
@@ -125,6 +128,7 @@ pub(crate) fn failure(error: &ClientError) -> Failure {
         ClientError::Problem(problem) => Failure::of_problem(problem),
         ClientError::Transport { .. } => Failure::new(Status::NoQuorum, chain(error))
             .hint("is the node up, is the address right, and does --ca-file name its authority?"),
+        ClientError::StreamEnded { .. } => Failure::new(Status::NoQuorum, chain(error)),
         ClientError::Configuration { .. } => Failure::usage(chain(error)),
         ClientError::Setup { .. } | ClientError::Answer { .. } => Failure::failed(chain(error)),
     }

@@ -37,6 +37,14 @@ pub(crate) struct Context {
     pub(crate) token_file: Option<PathBuf>,
 }
 
+impl Context {
+    /// Whether these servers are among the context's; none is named where the context's are meant.
+    pub(crate) fn covers(&self, servers: &[String]) -> bool {
+        let plain = |url: &str| url.trim_end_matches('/').to_owned();
+        servers.iter().all(|named| self.servers.iter().any(|own| plain(own) == plain(named)))
+    }
+}
+
 /// XDG base directory specification: `$XDG_CONFIG_HOME`, else `~/.config`.
 pub(crate) fn folder() -> Result<PathBuf, Failure> {
     let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());

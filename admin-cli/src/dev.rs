@@ -26,6 +26,8 @@ use crate::{
     output::Terminal,
 };
 use directory::Directory;
+use serde::Serialize;
+use serde_json::json;
 use state::State;
 
 /// Runs a command of `dev`.
@@ -38,11 +40,12 @@ pub(crate) async fn run(options: DevOptions, terminal: &mut Terminal) -> Result<
         DevCommand::Token { who, name, groups, owner, lifetime, algorithm } => {
             let person = token::person(who, &name, groups, owner);
             let wanted = issuer::Wanted { person, lifetime, algorithm };
-            terminal.line(&issuer::mint(&directory, &wanted).await?)
+            let token = issuer::mint(&directory, &wanted).await?;
+            terminal.answer(&json!({ "token": token }), |_, _| token.clone())
         }
         DevCommand::RotateKey { algorithm } => {
             let id = issuer::rotate(&directory, algorithm).await?;
-            terminal.line(&format!("key {id} signs from now on"))
+            terminal.answer(&json!({ "key": id }), |_, _| format!("key {id} signs from now on"))
         }
         DevCommand::Kill { node } => {
             end_node(&directory, node, process::Ending::Kill, terminal).await
@@ -52,16 +55,24 @@ pub(crate) async fn run(options: DevOptions, terminal: &mut Terminal) -> Result<
         }
         DevCommand::Start { node } => start_node(&directory, node, terminal).await,
         DevCommand::Partition { node, one_way } => {
-            partition::cut(&directory, node, one_way).await?;
-            terminal.line(&format!("node {node} is cut off"))
+            let cut = partition::cut(&directory, node, one_way).await?;
+            terminal.answer(&json!({ "cut": cut }), |_, _| format!("node {node} is cut off"))
         }
         DevCommand::Heal => {
-            partition::heal(&directory).await?;
-            terminal.line("all links are whole")
+            let cut = partition::heal(&directory).await?;
+            terminal.answer(&json!({ "cut": cut }), |_, _| "all links are whole".to_owned())
         }
         DevCommand::Down => down(&directory, terminal).await,
         DevCommand::Links => Ok(links::host(&directory).await?),
     }
+}
+
+/// A node that was ended or started.
+#[derive(Debug, Serialize)]
+struct Changed {
+    node: u64,
+    pid: i32,
+    running: bool,
 }
 
 async fn end_node(
@@ -78,7 +89,8 @@ async fn end_node(
     running.end(ending).await?;
     node.process = None;
     state.save(directory)?;
-    terminal.line(&format!("node {id} (pid {}) has ended", running.pid))
+    let ended = Changed { node: id, pid: running.pid, running: false };
+    terminal.answer(&ended, |ended, _| format!("node {id} (pid {}) has ended", ended.pid))
 }
 
 async fn start_node(
@@ -97,12 +109,14 @@ async fn start_node(
     let url = node.api_url();
     state.save(directory)?;
     probe::wait_live(directory, &url, running).await?;
-    terminal.line(&format!("node {id} (pid {}) is up", running.pid))
+    let up = Changed { node: id, pid: running.pid, running: true };
+    terminal.answer(&up, |up, _| format!("node {id} (pid {}) is up", up.pid))
 }
 
 async fn down(directory: &Directory, terminal: &mut Terminal) -> Result<(), Failure> {
     let mut state = State::load(directory)?;
     state.end_all().await?;
     directory.remove()?;
-    terminal.line("the development cluster is gone")
+    let removed = json!({ "removed": directory.path() });
+    terminal.answer(&removed, |_, _| "the development cluster is gone".to_owned())
 }

@@ -1,7 +1,10 @@
 //! How a command fails: an exit status that scripts can rely on, a message, and where it can be said a hint.
 
 use crate::visible::visible_lines;
-use countersign_api::{Problem, problem::ProblemItem};
+use countersign_api::{
+    Problem,
+    problem::{ProblemItem, ProblemKind},
+};
 use serde_json::{Value, json};
 use std::fmt;
 
@@ -62,6 +65,18 @@ impl Status {
         }
     }
 
+    /// What a problem means here: its kind where that says more than the HTTP status.
+    fn of_problem(problem: &Problem) -> Self {
+        match problem.problem_kind() {
+            // It can be read and is not valid, as `policy check` would have said.
+            Some(ProblemKind::Invalid | ProblemKind::InvalidPolicy) => Self::Failed,
+            // It is the policy that asks for a reason, and the cluster that keeps an administrator.
+            Some(ProblemKind::ReasonRequired | ProblemKind::Lockout) => Self::Refused,
+            Some(ProblemKind::IdempotencyMismatch) => Self::Conflict,
+            Some(_) | None => Self::of_http(problem.status),
+        }
+    }
+
     /// What an HTTP status means here.
     const fn of_http(status: u16) -> Self {
         match status {
@@ -84,12 +99,24 @@ pub(crate) struct Failure {
     message: String,
     hint: Option<String>,
     problem: Option<Box<Value>>,
+    heard: Heard,
+}
+
+/// Who knows of a failure already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    /// Nobody.
+    Nobody,
+    /// People, to whom the answer has said it; a script still wants its document.
+    People,
+    /// There is nobody left to tell.
+    Everybody,
 }
 
 impl Failure {
     /// A failure of this status.
     pub(crate) fn new(status: Status, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), hint: None, problem: None }
+        Self { status, message: message.into(), hint: None, problem: None, heard: Heard::Nobody }
     }
 
     /// A failure that no other status names.
@@ -102,14 +129,30 @@ impl Failure {
         Self::new(Status::Usage, message)
     }
 
-    /// A failure of which nothing is said.
-    pub(crate) fn silent(status: Status) -> Self {
-        Self::new(status, "")
+    /// A failure that the answer has already told people about.
+    pub(crate) fn answered(status: Status, message: impl Into<String>) -> Self {
+        Self { heard: Heard::People, ..Self::new(status, message) }
     }
 
-    /// Whether there is nothing to say.
-    pub(crate) fn is_silent(&self) -> bool {
-        self.message.is_empty()
+    /// stdout has gone away, and nobody cares.
+    pub(crate) fn unheard() -> Self {
+        Self { heard: Heard::Everybody, ..Self::new(Status::Failed, "stdout was closed") }
+    }
+
+    /// Whether people have to be told.
+    pub(crate) fn is_news_to_people(&self) -> bool {
+        self.heard == Heard::Nobody
+    }
+
+    /// Whether scripts have to be told.
+    pub(crate) fn is_news_to_scripts(&self) -> bool {
+        self.heard != Heard::Everybody
+    }
+
+    /// The same failure with a status that says more.
+    #[must_use]
+    pub(crate) fn with_status(self, status: Status) -> Self {
+        Self { status, ..self }
     }
 
     /// Adds what to do about it.
@@ -120,20 +163,25 @@ impl Failure {
 
     /// A problem document of a node (RFC 9457).
     pub(crate) fn of_problem(problem: &Problem) -> Self {
-        let status = Status::of_http(problem.status);
+        let status = Status::of_problem(problem);
         let message = if problem.detail.is_empty() {
             problem.title.clone()
         } else {
             format!("{}: {}", problem.title, problem.detail)
         };
         let faults = problem.errors.iter().map(|fault| format!("\n  {}", place(fault)));
-        let message = std::iter::once(message).chain(faults).map(|line| shown(&line)).collect();
+        let message: String =
+            std::iter::once(message).chain(faults).map(|line| shown(&line)).collect();
         let hint = problem.hint.clone().or_else(|| hint_for(status).map(str::to_owned));
-        Self { status, message, hint, problem: serde_json::to_value(problem).ok().map(Box::new) }
+        Self {
+            hint,
+            problem: serde_json::to_value(problem).ok().map(Box::new),
+            ..Self::new(status, message)
+        }
     }
 
     /// The failure as a problem document: the node's own, or one in the same form.
-    pub(crate) fn document(&self) -> Value {
+    pub(crate) fn document(&self, warnings: &[String]) -> Value {
         let mut document = self.problem.as_deref().cloned().unwrap_or_else(|| {
             json!({
                 "type": "about:blank",
@@ -145,6 +193,9 @@ impl Failure {
             fields.insert("exit_status".to_owned(), self.status.code().into());
             if let Some(hint) = &self.hint {
                 fields.insert("hint".to_owned(), hint.clone().into());
+            }
+            if !warnings.is_empty() {
+                fields.insert("warnings".to_owned(), warnings.into());
             }
         }
         document

@@ -8,13 +8,15 @@ mod watch;
 use crate::{
     cli::{Global, HoldsCommand, StateName},
     connection,
-    failure::Failure,
+    failure::{Failure, Status},
     output::{self, Terminal},
     visible::{excerpt, visible},
 };
 use countersign_api::{
     Client,
+    client::{Answer, ClientError},
     hold::{Choice, Hold, HoldQuery, HoldState, WithdrawRequest},
+    problem::ProblemKind,
 };
 
 /// Characters of a summary in a table.
@@ -49,10 +51,43 @@ pub(crate) async fn run(
             decide::run(&client, Choice::Reject, wanted, terminal).await
         }
         HoldsCommand::Withdraw { id, comment } => {
-            let hold = client.withdraw(&id, &WithdrawRequest { comment }).await?.body;
+            let withdrawn = client.withdraw(&id, &WithdrawRequest { comment }).await;
+            let hold = acted(&client, &id, withdrawn).await?;
             terminal.answer(&hold, |hold, _| format!("{} is {}", hold.id, hold.state.name()))
         }
         HoldsCommand::Watch { since_index } => watch::run(&client, since_index, terminal).await,
+    }
+}
+
+/// What came of acting on a hold. That it cannot be acted on any more has two statuses: somebody was first, or it has
+/// ended by itself. The problem is the same; the hold says which.
+async fn acted(
+    client: &Client,
+    id: &str,
+    answer: Result<Answer<Hold>, ClientError>,
+) -> Result<Hold, Failure> {
+    let error = match answer {
+        Ok(answer) => return Ok(answer.body),
+        Err(error) => error,
+    };
+    let settled = error.problem_kind() == Some(ProblemKind::HoldSettled);
+    let failure = Failure::from(error);
+    if settled
+        && let Ok(hold) = client.hold(id).await
+        && has_ended(hold.state)
+    {
+        return Err(failure.with_status(Status::Ended));
+    }
+    Err(failure)
+}
+
+/// Whether a hold has ended without anybody's decision about it.
+const fn has_ended(state: HoldState) -> bool {
+    match state {
+        HoldState::Withdrawn | HoldState::Expired | HoldState::Invalidated => true,
+        HoldState::Pending | HoldState::Approved | HoldState::Consumed | HoldState::Rejected => {
+            false
+        }
     }
 }
 

@@ -22,7 +22,6 @@ mod sessions;
 mod shell;
 mod visible;
 
-use clap::Parser as _;
 use cli::{Cli, Command};
 use failure::{Failure, Status};
 use output::Terminal;
@@ -31,22 +30,16 @@ use std::{ffi::OsString, process::ExitCode};
 /// Runs one command line and says how it ended.
 pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<_> = arguments.into_iter().collect();
-    let cli = match Cli::try_parse_from(&arguments) {
+    let cli = match cli::read(&arguments) {
         Ok(cli) => cli,
         Err(error) => return shell::explain_usage(&error, &arguments),
     };
     // A second call finds the provider installed, which is as good.
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
     let mut terminal = Terminal::new(&cli.global);
-    let ended = dispatch(cli, &mut terminal).await;
-    let status = match ended {
-        Ok(()) => Status::Done,
-        Err(failure) => {
-            terminal.fail(&failure);
-            failure.status
-        }
-    };
-    ExitCode::from(status.code())
+    let failure = dispatch(cli, &mut terminal).await.err();
+    terminal.end(failure.as_ref());
+    ExitCode::from(failure.map_or(Status::Done, |failure| failure.status).code())
 }
 
 async fn dispatch(cli: Cli, terminal: &mut Terminal) -> Result<(), Failure> {

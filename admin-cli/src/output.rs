@@ -3,7 +3,7 @@
 
 use crate::{
     cli::{Format, Global},
-    failure::{Failure, Status},
+    failure::Failure,
 };
 use comfy_table::{Cell, ContentArrangement, Table, presets};
 use serde::Serialize;
@@ -16,6 +16,8 @@ pub(crate) struct Terminal {
     color: bool,
     out: io::Stdout,
     err: io::Stderr,
+    /// What scripts are to be warned of, once it is known how the command ends.
+    warnings: Vec<String>,
 }
 
 /// How good or bad a word in a table is, for its colour.
@@ -34,7 +36,7 @@ impl Terminal {
             global.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let out = io::stdout();
         let color = !unwanted && out.is_terminal();
-        Self { format: global.output, color, out, err: io::stderr() }
+        Self { format: global.output, color, out, err: io::stderr(), warnings: Vec::new() }
     }
 
     /// The wanted form.
@@ -102,22 +104,38 @@ impl Terminal {
         }
     }
 
-    /// Says something beside the answer in every form.
-    pub(crate) fn aside(&mut self, line: &str) {
-        // Nobody can be told that stderr is closed.
-        drop(writeln!(self.err.lock(), "{line}"));
+    /// Warns: people at once, scripts in the one document that stderr carries.
+    pub(crate) fn warn(&mut self, warning: &str) {
+        if self.is_for_people() {
+            self.aside(&format!("warning: {warning}"));
+        } else {
+            self.warnings.push(warning.to_owned());
+        }
     }
 
-    /// Says how a command failed.
-    pub(crate) fn fail(&mut self, failure: &Failure) {
-        if failure.is_silent() {
-            return;
+    /// Says how the command ended, unless that is known already. Scripts find one document on stderr at most: the problem,
+    /// with the warnings in it, or the warnings alone.
+    pub(crate) fn end(&mut self, failure: Option<&Failure>) {
+        let warnings = std::mem::take(&mut self.warnings);
+        match failure {
+            Some(failure) if self.is_for_people() => {
+                if failure.is_news_to_people() {
+                    self.aside(&format!("error: {}", failure.text()));
+                }
+            }
+            Some(failure) if failure.is_news_to_scripts() => {
+                self.aside(&failure.document(&warnings).to_string());
+            }
+            None if !warnings.is_empty() => {
+                self.aside(&serde_json::json!({ "warnings": warnings }).to_string());
+            }
+            Some(_) | None => {}
         }
-        let text = match self.format {
-            Format::Json | Format::Yaml => failure.document().to_string(),
-            Format::Table | Format::Wide => format!("error: {}", failure.text()),
-        };
-        self.aside(&text);
+    }
+
+    fn aside(&mut self, line: &str) {
+        // Nobody can be told that stderr is closed.
+        drop(writeln!(self.err.lock(), "{line}"));
     }
 
     /// A word in the colour of its tone.
@@ -139,7 +157,7 @@ impl Terminal {
 /// A reader that went away (`| head`) is no error worth a word.
 fn closed(error: io::Error) -> Failure {
     if error.kind() == io::ErrorKind::BrokenPipe {
-        Failure::silent(Status::Failed)
+        Failure::unheard()
     } else {
         Failure::failed(format!("cannot write to stdout: {error}"))
     }

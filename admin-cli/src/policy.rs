@@ -7,6 +7,7 @@ use crate::{
     files,
     output::Terminal,
 };
+use countersign_api::policy::PolicySchema;
 use countersign_core::policy::{Policies, PolicyDocument, PolicyProblem, schema_text};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -20,7 +21,10 @@ use std::{
 pub(crate) fn run(command: PolicyCommand, terminal: &mut Terminal) -> Result<(), Failure> {
     match command {
         PolicyCommand::Check { paths } => check(&paths, terminal),
-        PolicyCommand::Schema => terminal.line(schema_text().trim_end()),
+        PolicyCommand::Schema => {
+            let schema = PolicySchema { cedar_schema: schema_text().clone() };
+            terminal.answer(&schema, |schema, _| schema.cedar_schema.clone())
+        }
     }
 }
 
@@ -81,7 +85,11 @@ fn check(paths: &[PathBuf], terminal: &mut Terminal) -> Result<(), Failure> {
         }
     };
     terminal.answer(&checked, |checked, _| text(checked))?;
-    if checked.ok { Ok(()) } else { Err(Failure::silent(Status::Failed)) }
+    if checked.ok {
+        return Ok(());
+    }
+    let problems = checked.problems.len();
+    Err(Failure::answered(Status::Failed, format!("the policies have {problems} problems")))
 }
 
 fn text(checked: &Checked) -> String {

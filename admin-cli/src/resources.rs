@@ -15,8 +15,8 @@ use crate::{
 };
 use countersign_api::{
     Client,
-    audit::{AuditEvent, AuditQuery},
-    page::Paging,
+    audit::{AuditEvent, AuditQuery, Order},
+    page::{MAX_PAGE, Paging},
     resource::{ApplyAnswer, ApplyRequest, Kind, Resource, ResourceReference},
 };
 use serde_json::{Value, json};
@@ -34,6 +34,7 @@ pub(crate) async fn apply(
     let request = ApplyRequest {
         dry_run: options.dry_run,
         prune: options.prune,
+        allow_lockout: options.allow_lockout,
         comment: options.comment,
         ..request(&options.files)?
     };
@@ -48,7 +49,13 @@ pub(crate) async fn diff(
     global: &Global,
     terminal: &mut Terminal,
 ) -> Result<(), Failure> {
-    let request = ApplyRequest { dry_run: true, prune: options.prune, ..request(&options.files)? };
+    let request = ApplyRequest {
+        dry_run: true,
+        prune: options.prune,
+        // What would be changed is shown whatever it is.
+        allow_lockout: true,
+        ..request(&options.files)?
+    };
     let applied = connection::client(global, terminal)?.apply(&request).await?.body;
     warn(&applied, terminal);
     terminal.answer(&applied, changes::whole)
@@ -70,9 +77,10 @@ fn request(files: &[PathBuf]) -> Result<ApplyRequest, Failure> {
     })
 }
 
+/// Scripts find the warnings in the answer itself.
 fn warn(applied: &ApplyAnswer, terminal: &mut Terminal) {
     for warning in &applied.warnings {
-        terminal.aside(&format!("warning: {warning}"));
+        terminal.note(&format!("warning: {warning}"));
     }
 }
 
@@ -130,13 +138,15 @@ async fn history(client: &Client, kind: Kind, name: &str) -> Result<Vec<AuditEve
     let mut query = AuditQuery {
         kind: Some("resource_changed".to_owned()),
         text: Some(name.to_owned()),
+        order: Some(Order::Desc),
+        limit: Some(MAX_PAGE),
         ..AuditQuery::default()
     };
     let is = |event: &AuditEvent, field: &str, value: &str| {
         event.fields.get(field).is_some_and(|found| found == value)
     };
     let mut found = Vec::new();
-    loop {
+    while found.len() < MAX_HISTORY {
         let page = client.audit_events(&query).await?.body;
         found.extend(page.items.into_iter().filter(|event| {
             is(event, "resource.kind", kind.name()) && is(event, "resource.name", name)
@@ -146,7 +156,6 @@ async fn history(client: &Client, kind: Kind, name: &str) -> Result<Vec<AuditEve
             None => break,
         }
     }
-    found.reverse();
     found.truncate(MAX_HISTORY);
     Ok(found)
 }
@@ -167,6 +176,7 @@ pub(crate) async fn delete(
             revision: Some(options.revision.unwrap_or(found.revision)),
         }],
         comment: options.comment,
+        allow_lockout: options.allow_lockout,
         ..ApplyRequest::default()
     };
     let applied = client.apply(&request).await?.body;

@@ -38,7 +38,7 @@ pub(crate) fn explain_usage(error: &clap::Error, arguments: &[OsString]) -> Exit
     if wants_json(arguments) {
         let text = error.render().to_string();
         let message = text.trim().trim_start_matches("error: ");
-        drop(writeln!(std::io::stderr(), "{}", Failure::usage(message).document()));
+        drop(writeln!(std::io::stderr(), "{}", Failure::usage(message).document(&[])));
     } else {
         drop(error.print());
     }

@@ -96,7 +96,7 @@ cs_own_build
 cargo build --locked --quiet --workspace --bins
 cs_say "preparing: PostgreSQL with pgbench's tables (scale $SCALE) and $STREAM_MB MB of rows, three nodes"
 postgres
-"$CTL" dev --dir "$PLACE/dev" up --nodes 3 --postgres "$CS_POSTGRES_URL" >"$PLACE/up.log" 2>&1 \
+COUNTERSIGN_DEV_POSTGRES="$CS_POSTGRES_URL" "$CTL" dev --dir "$PLACE/dev" up --nodes 3 >"$PLACE/up.log" 2>&1 \
   || { cat "$PLACE/up.log" >&2; cs_fail "the cluster does not start"; }
 (umask 077 && "$CTL" dev --dir "$PLACE/dev" env | sed 's/^CS_/export CS_/' >"$PLACE/env")
 # shellcheck disable=SC1091 # written just now

@@ -16,6 +16,8 @@ mod cli;
 #[cfg(test)]
 mod decisions;
 #[cfg(test)]
+mod draining;
+#[cfg(test)]
 mod leader_loss;
 #[cfg(test)]
 mod main_job;

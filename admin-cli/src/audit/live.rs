@@ -3,7 +3,7 @@
 use super::verify::{self, Proof};
 use crate::{
     cli::Global,
-    connection::{self, Reached},
+    connection::Reached,
     failure::{Failure, Status},
     output::{self, Terminal},
 };
@@ -43,11 +43,11 @@ enum Finding {
 
 /// Verifies every node's chain against the head that the first answering node has.
 pub(super) async fn verify(global: &Global, terminal: &mut Terminal) -> Result<(), Failure> {
-    let client = connection::client(global, terminal)?;
+    let reached = Reached::by(global, terminal)?;
+    let client = reached.client()?;
     let head = client.audit_head().await?.body;
     let end = head.chain_head().ok_or_else(|| Failure::failed("the head's hash cannot be read"))?;
     let cluster = client.cluster().await?.body;
-    let reached = Reached::by(global, terminal)?;
     let mut nodes = Vec::new();
     for node in &cluster.nodes {
         let finding = match node.api.as_deref() {

@@ -90,9 +90,13 @@ pub(crate) struct UpOptions {
     /// How many nodes
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=7))]
     pub(crate) nodes: u64,
-    /// libpq URL of a PostgreSQL to become the target `orders`: postgres://USER:PASSWORD@HOST:PORT/DATABASE
-    #[arg(long, value_name = "URL")]
+    /// libpq URL of a PostgreSQL to become the target `orders`: postgres://USER:PASSWORD@HOST:PORT/DATABASE; with a
+    /// password it is better given by the environment or a file than on the command line
+    #[arg(long, value_name = "URL", env = "COUNTERSIGN_DEV_POSTGRES", hide_env_values = true)]
     pub(crate) postgres: Option<String>,
+    /// File of that URL, `-` for stdin
+    #[arg(long, value_name = "FILE")]
+    pub(crate) postgres_file: Option<PathBuf>,
     /// A program to run as node instead of the `countersign` beside this one, by its absolute path
     #[arg(long, value_name = "FILE")]
     pub(crate) node_binary: Option<PathBuf>,

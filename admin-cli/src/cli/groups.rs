@@ -50,6 +50,11 @@ pub(crate) enum ClusterCommand {
         /// The node
         node: u64,
     },
+    /// Put a drained node into service again
+    Undrain {
+        /// The node
+        node: u64,
+    },
 }
 
 /// `cluster token`.
@@ -75,6 +80,9 @@ pub(crate) struct ApplyOptions {
     /// Delete resources that the documents do not name
     #[arg(long)]
     pub(crate) prune: bool,
+    /// Do it even when nobody is an administrator afterwards
+    #[arg(long)]
+    pub(crate) allow_lockout: bool,
     /// Why, for the audit
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub(crate) comment: String,
@@ -117,6 +125,9 @@ pub(crate) struct DeleteOptions {
     /// Delete only this revision of it
     #[arg(long, value_name = "REVISION")]
     pub(crate) revision: Option<u64>,
+    /// Do it even when nobody is an administrator afterwards
+    #[arg(long)]
+    pub(crate) allow_lockout: bool,
     /// Why, for the audit
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub(crate) comment: String,
@@ -256,7 +267,7 @@ pub(crate) enum AuditCommand {
         filter: EventFilter,
         /// How many of the last events to begin with
         #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
-        lines: u64,
+        lines: usize,
     },
     /// Write all events, with the head of the chain as last line
     Export {

@@ -15,6 +15,7 @@ struct NodeFile {
     cluster: Cluster,
     tls: Tls,
     listen: Listen,
+    limits: Limits,
 }
 
 #[derive(Debug, Serialize)]
@@ -44,6 +45,15 @@ struct Listen {
     postgres: String,
     metrics: String,
 }
+
+#[derive(Debug, Serialize)]
+struct Limits {
+    /// Nothing stands in front of a development cluster that would have to notice.
+    balancer_ms: u64,
+}
+
+/// How long a node that is stopped still takes agents.
+const BALANCER_MS: u64 = 200;
 
 /// The cluster's name.
 pub(super) const CLUSTER: &str = "dev";
@@ -100,6 +110,7 @@ pub(super) fn write(
             postgres: local(node.postgres),
             metrics: local(node.metrics),
         },
+        limits: Limits { balancer_ms: BALANCER_MS },
     };
     files::write_private(&directory.node_file(node.id), toml::to_string(&file)?)
 }

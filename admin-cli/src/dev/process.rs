@@ -16,8 +16,8 @@ use std::{
 };
 use tokio::time::{Instant, sleep};
 
-/// How long a process may take to end: a node drains for up to ten seconds.
-const END_DEADLINE: Duration = Duration::from_secs(20);
+/// How long a process may take to end: a node drains for ten seconds, and its last words and records take a few more.
+const END_DEADLINE: Duration = Duration::from_secs(40);
 /// How often it is looked at meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 

@@ -33,15 +33,18 @@ pub(super) async fn run(
     wanted: &UpOptions,
     terminal: &mut Terminal,
 ) -> Result<(), Failure> {
-    let server = wanted.postgres.as_deref().map(postgres_url::read).transpose()?;
+    let url = target_url(wanted)?;
+    let server = url.as_deref().map(postgres_url::read).transpose()?;
     for program in ["countersign", "countersign-dev-issuer"] {
         process::beside(program)?;
     }
     if server.as_ref().is_some_and(|server| server.password.is_none()) {
-        terminal.aside("warning: the URL has no password, and the gateway logs in at targets by SCRAM-SHA-256 only");
+        terminal.warn(
+            "the URL has no password, and the gateway logs in at targets by SCRAM-SHA-256 only",
+        );
     }
     make_room(directory)?;
-    let mut state = plan(wanted)?;
+    let mut state = State { postgres: url, ..plan(wanted)? };
     match build(directory, &mut state, server.as_ref(), terminal).await {
         Ok(()) => {}
         Err(failure) => {
@@ -70,6 +73,14 @@ fn make_room(directory: &Directory) -> Result<(), Failure> {
         directory.remove()?;
     }
     Ok(files::make_private_dir(directory.path())?)
+}
+
+/// The URL of the target. A file that is named wins over what the environment or the command line gives.
+fn target_url(wanted: &UpOptions) -> anyhow::Result<Option<String>> {
+    match &wanted.postgres_file {
+        Some(file) => Ok(Some(files::read_text(file)?.trim().to_owned())),
+        None => Ok(wanted.postgres.clone()),
+    }
 }
 
 fn plan(wanted: &UpOptions) -> anyhow::Result<State> {
@@ -107,7 +118,7 @@ fn plan(wanted: &UpOptions) -> anyhow::Result<State> {
         issuer,
         links,
         links_process: None,
-        postgres: wanted.postgres.clone(),
+        postgres: None,
         node_binary: wanted.node_binary.clone(),
     })
 }

@@ -35,7 +35,8 @@ pub(super) async fn run(
         fingerprint: Some(fingerprint),
         for_seconds: 0,
     };
-    let mut hold = client.decide(&wanted.id, &request).await?.body;
+    let decided = client.decide(&wanted.id, &request).await;
+    let mut hold = super::acted(client, &wanted.id, decided).await?;
     if let Some(at_most) = wanted.wait {
         hold = watch::until_settled(client, &wanted.id, at_most, terminal).await?;
     }
@@ -52,16 +53,16 @@ async fn seen(
 ) -> Result<String, Failure> {
     let hold = client.hold(&wanted.id).await?.body;
     let shown = show::whole(&hold, terminal);
-    terminal.aside(&shown);
+    terminal.note(&shown);
     if wanted.yes {
         return Ok(hold.fingerprint);
     }
-    if !io::stdin().is_terminal() {
-        return Err(Failure::usage("nobody can be asked: stdin is not a terminal")
+    if !io::stdin().is_terminal() || !terminal.is_for_people() {
+        return Err(Failure::usage("nobody can be asked: this is no terminal, or not for people")
             .hint("say --fingerprint with the fingerprint that you have seen, or --yes"));
     }
     let verb = verb(choice);
-    terminal.aside(&format!(
+    terminal.note(&format!(
         "\n{verb} exactly this? Type the first word of its key ({}) to {verb}:",
         hold.key
     ));

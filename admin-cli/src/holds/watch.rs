@@ -12,6 +12,9 @@ use countersign_api::{
 use std::time::Duration;
 use tokio::time::timeout;
 
+/// How often a hold that is waited for is read although the stream says nothing of it.
+const LOOK_EVERY: Duration = Duration::from_secs(15);
+
 /// Prints every change until Ctrl-C.
 pub(super) async fn run(
     client: &Client,
@@ -56,9 +59,14 @@ pub(super) async fn until_settled(
         events.connect().await?;
         let mut hold = client.hold(id).await?.body;
         while !hold.state.is_settled() {
-            let event = events.next().await?;
-            if event.hold.id == id {
-                hold = event.hold;
+            match timeout(LOOK_EVERY, events.next()).await {
+                Ok(event) => {
+                    let event = event?;
+                    if event.hold.id == id {
+                        hold = event.hold;
+                    }
+                }
+                Err(_silent) => hold = client.hold(id).await?.body,
             }
         }
         Ok::<_, Failure>(hold)

@@ -10,7 +10,7 @@ use std::{
 };
 
 /// The binary with an environment of its own.
-fn ctl(folder: &Path, arguments: &[&str]) -> Command {
+pub(crate) fn ctl(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_countersignctl"));
     command
         .args(arguments)
@@ -22,7 +22,7 @@ fn ctl(folder: &Path, arguments: &[&str]) -> Command {
 }
 
 /// What came of a command: status, stdout, stderr.
-fn told(output: &Output) -> String {
+pub(crate) fn told(output: &Output) -> String {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let status = output.status.code().unwrap();
     format!(
@@ -39,7 +39,7 @@ fn offline(arguments: &[&str]) -> String {
 }
 
 /// Runs a command against the stub.
-fn online(stub: &Stub, arguments: &[&str]) -> String {
+pub(crate) fn online(stub: &Stub, arguments: &[&str]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let output = ctl(folder.path(), arguments)
         .env("COUNTERSIGN_SERVER", stub.url())
@@ -89,7 +89,11 @@ fn problems_have_their_exit_statuses_and_stay_off_stdout() {
         ("hold-settled", 409, 9),
         ("revision-conflict", 412, 9),
         ("internal", 500, 1),
-        ("invalid", 422, 2),
+        ("lockout", 409, 5),
+        ("reason-required", 422, 5),
+        ("bad-request", 400, 2),
+        ("invalid", 422, 1),
+        ("invalid-policy", 422, 1),
     ];
     for (slug, http, status) in cases {
         let problem = json!({
@@ -174,6 +178,93 @@ fn the_status_of_the_cluster_ends_in_a_verdict() {
     assert_snapshot!(online(&stub, &["cluster", "status"]));
     let stub = Stub::start(vec![("GET /v1/cluster", 200, answers::cluster(0))]);
     assert_snapshot!(online(&stub, &["cluster", "status"]));
+}
+
+/// The parts of what a command said.
+fn parts(told: &str) -> (&str, &str) {
+    let (_, rest) = told.split_once("--- stdout\n").unwrap();
+    rest.split_once("--- stderr\n").unwrap()
+}
+
+#[test]
+fn a_script_gets_the_answer_and_the_problem_each_as_one_document() {
+    let stub = Stub::start(vec![("GET /v1/cluster", 200, answers::cluster(0))]);
+    let told = online(&stub, &["cluster", "status", "-o", "json"]);
+    let (stdout, stderr) = parts(&told);
+    let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    assert_eq!(read(stdout)["quorum"], false);
+    assert_eq!(read(stderr)["exit_status"], 8);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("p.cedar");
+    std::fs::write(&file, "permit(principal, action, resource").unwrap();
+    let told = offline(&["policy", "check", file.to_str().unwrap(), "-o", "json"]);
+    let (stdout, stderr) = parts(&told);
+    assert_eq!(read(stdout)["ok"], false);
+    assert_eq!(read(stderr)["exit_status"], 1);
+    let told = offline(&["policy", "schema", "-o", "json"]);
+    assert!(read(parts(&told).0)["cedar_schema"].as_str().unwrap().contains("entity"));
+}
+
+#[test]
+fn a_script_is_shown_no_table_and_asked_nothing() {
+    let stub = Stub::start(vec![
+        ("GET /v1/holds/hold_1", 200, answers::hold("pending")),
+        ("POST /v1/holds/hold_1/decision", 200, answers::hold("approved")),
+    ]);
+    let told = online(&stub, &["holds", "approve", "hold_1", "--yes", "-o", "json"]);
+    let (stdout, stderr) = parts(&told);
+    assert_eq!(serde_json::from_str::<serde_json::Value>(stdout).unwrap()["id"], "hold_1");
+    assert_eq!(stderr, "");
+}
+
+#[test]
+fn a_hold_that_has_ended_has_status_7_and_one_that_was_decided_9() {
+    let settled = json!({
+        "type": "urn:countersign:problem:hold-settled", "title": "T", "status": 409, "detail": "why",
+    });
+    for (state, status) in
+        [("expired", 7), ("withdrawn", 7), ("invalidated", 7), ("rejected", 9), ("consumed", 9)]
+    {
+        let stub = Stub::start(vec![
+            ("GET /v1/holds/hold_1", 200, answers::hold(state)),
+            ("POST /v1/holds/hold_1/decision", 409, settled.clone()),
+            ("POST /v1/holds/hold_1/withdraw", 409, settled.clone()),
+        ]);
+        for command in [
+            &["holds", "approve", "hold_1", "--yes"][..],
+            &["holds", "reject", "hold_1", "--yes", "--comment", "no"],
+            &["holds", "withdraw", "hold_1"],
+        ] {
+            let told = online(&stub, command);
+            assert!(told.starts_with(&format!("status {status}\n")), "{state} {command:?}: {told}");
+        }
+    }
+}
+
+#[test]
+fn a_withdrawal_says_what_became_of_the_hold() {
+    let stub =
+        Stub::start(vec![("POST /v1/holds/hold_1/withdraw", 200, answers::hold("withdrawn"))]);
+    let told = online(&stub, &["holds", "withdraw", "hold_1", "--comment", "not needed"]);
+    assert_eq!(told, "status 0\n--- stdout\nhold_1 is withdrawn\n--- stderr\n");
+    assert!(stub.requests()[0].body.contains("not needed"));
+}
+
+#[test]
+fn what_is_deleted_is_the_revision_that_was_seen() {
+    let resource = json!({
+        "kind": "Policy", "name": "sample", "revision": 12, "spec": {"cedar": ""},
+        "updated_at": "2026-11-22T20:00:00.000Z", "author": "ada",
+    });
+    let stub = Stub::start(vec![
+        ("GET /v1/resources/Policy/sample", 200, resource),
+        ("POST /v1/apply", 200, answers::applied()),
+    ]);
+    let told = online(&stub, &["delete", "policy", "sample", "--comment", "old"]);
+    assert!(told.starts_with("status 0\n"), "{told}");
+    let sent: serde_json::Value = serde_json::from_str(&stub.requests()[1].body).unwrap();
+    let wanted = json!([{"kind": "Policy", "name": "sample", "revision": 12}]);
+    assert_eq!((&sent["delete"], &sent["allow_lockout"]), (&wanted, &json!(false)), "{sent}");
 }
 
 #[test]

@@ -5,4 +5,8 @@ mod answers;
 #[cfg(test)]
 mod cases;
 #[cfg(test)]
+mod following;
+#[cfg(test)]
+mod login;
+#[cfg(test)]
 mod stub;

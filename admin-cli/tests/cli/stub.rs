@@ -1,4 +1,5 @@
-//! A stub of a node's API: TLS, one canned answer a route, requests remembered. For these tests only.
+//! A stub of a node's API: TLS, one canned answer a route, requests remembered. A route with a query is that request only;
+//! an answer that is a text is a stream of events, which ends behind it. For these tests only.
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::{
@@ -10,26 +11,39 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{Arc, Condvar, Mutex},
     thread,
+    time::Duration,
 };
+
+/// How long a test waits for a request.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A request that came.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(crate) line: String,
+    /// Names in small letters, a line each.
+    pub(crate) headers: String,
     pub(crate) body: String,
 }
 
 /// Method and path, HTTP status, body.
 type Route = (&'static str, u16, Value);
 
+/// What came so far.
+#[derive(Debug, Default)]
+struct Seen {
+    requests: Mutex<Vec<Request>>,
+    came: Condvar,
+}
+
 /// The running stub; its thread ends with the test's process.
 #[derive(Debug)]
 pub(crate) struct Stub {
     url: String,
     folder: tempfile::TempDir,
-    requests: Arc<Mutex<Vec<Request>>>,
+    seen: Arc<Seen>,
 }
 
 impl Stub {
@@ -48,15 +62,15 @@ impl Stub {
             .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("https://{}", listener.local_addr().unwrap());
-        let requests = Arc::new(Mutex::new(Vec::new()));
-        let seen = Arc::clone(&requests);
+        let seen = Arc::new(Seen::default());
+        let sees = Arc::clone(&seen);
         thread::spawn(move || {
             let config = Arc::new(config);
             for stream in listener.incoming() {
-                answer(stream.unwrap(), &config, &routes, &seen);
+                answer(stream.unwrap(), &config, &routes, &sees);
             }
         });
-        Self { url, folder, requests }
+        Self { url, folder, seen }
     }
 
     pub(crate) fn url(&self) -> &str {
@@ -68,17 +82,29 @@ impl Stub {
     }
 
     pub(crate) fn requests(&self) -> Vec<Request> {
-        self.requests.lock().unwrap().clone()
+        self.seen.requests.lock().unwrap().clone()
+    }
+
+    /// Waits until so many requests came.
+    pub(crate) fn until(&self, count: usize) {
+        let requests = self.seen.requests.lock().unwrap();
+        let few = |requests: &mut Vec<Request>| requests.len() < count;
+        let (requests, waited) =
+            self.seen.came.wait_timeout_while(requests, PATIENCE, few).unwrap();
+        assert!(!waited.timed_out(), "only these came: {requests:?}");
     }
 }
 
+/// The order of a query's parts says nothing.
+fn in_order(route: &str) -> String {
+    let Some((path, query)) = route.split_once('?') else { return route.to_owned() };
+    let mut parts: Vec<_> = query.split('&').collect();
+    parts.sort_unstable();
+    format!("{path}?{}", parts.join("&"))
+}
+
 /// One request, one answer, then the connection is closed.
-fn answer(
-    stream: TcpStream,
-    config: &Arc<ServerConfig>,
-    routes: &[Route],
-    seen: &Mutex<Vec<Request>>,
-) {
+fn answer(stream: TcpStream, config: &Arc<ServerConfig>, routes: &[Route], seen: &Seen) {
     let connection = ServerConnection::new(Arc::clone(config)).unwrap();
     let mut stream = BufReader::new(StreamOwned::new(connection, stream));
     let mut line = String::new();
@@ -86,9 +112,13 @@ fn answer(
         return;
     }
     let mut length = 0;
+    let mut headers = String::new();
     loop {
         let mut header = String::new();
         stream.read_line(&mut header).unwrap();
+        if let Some((name, value)) = header.split_once(':') {
+            headers.extend([&name.to_lowercase(), ":", value.trim_end(), "\n"]);
+        }
         if let Some(value) = header.to_lowercase().strip_prefix("content-length:") {
             length = value.trim().parse().unwrap();
         }
@@ -98,16 +128,23 @@ fn answer(
     }
     let mut body = vec![0; length];
     stream.read_exact(&mut body).unwrap();
-    let request = Request { line: line.trim().to_owned(), body: String::from_utf8(body).unwrap() };
+    let body = String::from_utf8(body).unwrap();
+    let request = Request { line: line.trim().to_owned(), headers, body };
+    let whole = in_order(request.line.trim_end_matches(" HTTP/1.1"));
     let asked = request.line.split(['?', ' ']).take(2).collect::<Vec<_>>().join(" ");
     let (status, answer) = routes
         .iter()
-        .find(|(route, _, _)| *route == asked)
+        .find(|(route, _, _)| in_order(route) == whole || *route == asked)
         .map_or((404, Value::Null), |(_, status, answer)| (*status, answer.clone()));
-    seen.lock().unwrap().push(request);
-    let answer = answer.to_string();
+    seen.requests.lock().unwrap().push(request);
+    seen.came.notify_all();
+    let (kind, answer) = if let Value::String(events) = answer {
+        ("text/event-stream", events)
+    } else {
+        ("application/json", answer.to_string())
+    };
     let head = format!(
-        "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        "HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
         answer.len()
     );
     let stream = stream.get_mut();

@@ -1,0 +1,92 @@
+//! As whom, and to which server, a command speaks: the command line, the environment, the context.
+
+use crate::{
+    answers,
+    cases::{ctl, told},
+    stub::Stub,
+};
+use std::{path::Path, process::Command};
+
+/// A context `prod` with this stub as its server and a token of its own.
+fn add_context(folder: &Path, stub: &Stub) {
+    std::fs::write(folder.join("kept"), "token-of-context").unwrap();
+    let (ca, token) = (stub.ca_file(), folder.join("kept"));
+    let output = ctl(folder, &["context", "add", "prod", "--server", stub.url()])
+        .arg("--ca-file")
+        .arg(ca)
+        .arg("--token-file")
+        .arg(token)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", told(&output));
+}
+
+fn stub() -> Stub {
+    Stub::start(vec![("GET /v1/cluster", 200, answers::cluster(1))])
+}
+
+/// The bearer token of the only request.
+fn bearer(stub: &Stub) -> String {
+    let [request] = stub.requests().try_into().unwrap();
+    let line = request.headers.lines().find(|line| line.starts_with("authorization:")).unwrap();
+    line.trim_start_matches("authorization: Bearer ").to_owned()
+}
+
+fn runs(mut command: Command) -> String {
+    let told = told(&command.output().unwrap());
+    assert!(told.starts_with("status 0\n"), "{told}");
+    told
+}
+
+#[test]
+fn a_token_file_of_the_command_line_wins_over_a_token_of_the_environment() {
+    let (folder, stub) = (tempfile::tempdir().unwrap(), stub());
+    let file = folder.path().join("token");
+    std::fs::write(&file, "token-of-file\n").unwrap();
+    let mut command = ctl(folder.path(), &["cluster", "status", "--server", stub.url()]);
+    command.arg("--ca-file").arg(stub.ca_file()).arg("--token-file").arg(&file);
+    command.env("COUNTERSIGN_TOKEN", "token-of-environment");
+    runs(command);
+    assert_eq!(bearer(&stub), "token-of-file");
+    let mut both = ctl(folder.path(), &["whoami", "--token", "a", "--token-file", "b"]);
+    let told = told(&both.output().unwrap());
+    assert!(told.starts_with("status 2\n"), "{told}");
+}
+
+#[test]
+fn a_context_of_the_command_line_wins_over_servers_and_tokens_of_the_environment() {
+    let (folder, own, other) = (tempfile::tempdir().unwrap(), stub(), stub());
+    add_context(folder.path(), &own);
+    let mut command = ctl(folder.path(), &["cluster", "status", "--context", "prod"]);
+    command
+        .env("COUNTERSIGN_SERVER", other.url())
+        .env("COUNTERSIGN_CA_FILE", other.ca_file())
+        .env("COUNTERSIGN_TOKEN", "token-of-environment");
+    runs(command);
+    assert_eq!(bearer(&own), "token-of-context");
+    assert!(other.requests().is_empty());
+}
+
+#[test]
+fn the_token_of_a_context_is_sent_to_its_own_servers_only() {
+    let (folder, own, other) = (tempfile::tempdir().unwrap(), stub(), stub());
+    add_context(folder.path(), &own);
+    let mut command = ctl(folder.path(), &["cluster", "status", "--server", other.url()]);
+    let output = command.arg("--ca-file").arg(other.ca_file()).output().unwrap();
+    assert!(told(&output).starts_with("status 4\n"), "{}", told(&output));
+    assert!(other.requests().is_empty());
+    runs(ctl(folder.path(), &["cluster", "status", "--server", own.url()]));
+    assert_eq!(bearer(&own), "token-of-context");
+}
+
+#[test]
+fn a_token_from_stdin_is_read_once_however_many_clients_use_it() {
+    let (folder, stub) = (tempfile::tempdir().unwrap(), stub());
+    let mut command = ctl(folder.path(), &["cluster", "drain", "9", "--server", stub.url()]);
+    command.arg("--ca-file").arg(stub.ca_file()).args(["--token-file", "-"]);
+    let file = folder.path().join("token");
+    std::fs::write(&file, "token-of-stdin").unwrap();
+    let output = command.stdin(std::fs::File::open(&file).unwrap()).output().unwrap();
+    assert!(told(&output).starts_with("status 3\n"), "there is no node 9: {}", told(&output));
+    assert_eq!(bearer(&stub), "token-of-stdin");
+}
