@@ -89,6 +89,26 @@ async fn json_goes_to_stdout_and_nothing_else_does() {
     let exported = run(&cluster, 3, &ada, &["export"]).await;
     assert!(!exported.stdout.contains(password), "an export shows the target's password");
     cluster.check_logs(&[]).unwrap();
+    what_is_done_to_the_development_cluster_is_a_document(&cluster).await;
+}
+
+async fn what_is_done_to_the_development_cluster_is_a_document(cluster: &Cluster) {
+    let cases: &[(&[&str], &str)] = &[
+        (&["env"], "/CS_AGENT_TOKEN"),
+        (&["token", "reviewer", "dana"], "/token"),
+        (&["rotate-key"], "/key"),
+        (&["partition", "3"], "/cut/0/1"),
+        (&["heal"], "/cut"),
+        (&["kill", "3"], "/pid"),
+        (&["start", "3"], "/running"),
+        (&["status"], "/nodes/2/pid"),
+    ];
+    for (command, pointer) in cases {
+        let said = cluster.dev(&[command, &["-o", "json"][..]].concat()).await.unwrap();
+        let document: Value = serde_json::from_str(&said)
+            .unwrap_or_else(|error| panic!("{command:?}: {error}: {said}"));
+        assert!(document.pointer(pointer).is_some(), "{command:?}: no {pointer} in {document}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -18,6 +18,8 @@ mod decisions;
 #[cfg(test)]
 mod draining;
 #[cfg(test)]
+mod joining;
+#[cfg(test)]
 mod leader_loss;
 #[cfg(test)]
 mod main_job;

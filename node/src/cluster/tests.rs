@@ -6,6 +6,7 @@ use super::{
     *,
 };
 use countersign_core::secret::Secret;
+use countersign_raft_store::handle::BoxFuture;
 
 #[test]
 fn what_is_sealed_opens_only_for_the_same_cluster_and_key() {
@@ -125,4 +126,51 @@ async fn only_the_token_of_the_data_directory_makes_a_cluster() {
     );
     drop(orders);
     assert_eq!(bootstrap.init(&token, None).await.unwrap_err(), NotTaken::Failed);
+}
+
+#[derive(Debug)]
+struct NoEngine;
+
+impl StartEngine for NoEngine {
+    fn start(
+        &self,
+        _plan: EnginePlan,
+    ) -> BoxFuture<'_, Result<Started, Box<dyn std::error::Error + Send + Sync>>> {
+        panic!("no engine is started here");
+    }
+}
+
+#[tokio::test]
+async fn a_first_node_that_wants_another_id_makes_no_cluster() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = crate::config::Config {
+        node_id: Some(2),
+        data_dir: folder.path().to_owned(),
+        ..crate::config::Config::default()
+    };
+    let app = Arc::new(App::new(config, crate::clock::Clock::Wall));
+    let error = start_with(&app, &NoEngine).await.unwrap_err();
+    assert!(matches!(error, ClusterError::NotFirst { wanted: 2 }), "{error}");
+}
+
+#[tokio::test]
+async fn the_bootstrap_token_is_kept_for_its_hour_and_not_longer() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = Directory::open(folder.path()).await.unwrap();
+    let path = folder.path().join("bootstrap-token");
+    directory.write_bootstrap_token(&Secret::new("cs-bootstrap.1")).await.unwrap();
+    let member = MemberFile {
+        version: FILE_VERSION,
+        cluster_id: "00".into(),
+        cluster_name: "blue".into(),
+        node: 1,
+    };
+    directory.become_member(member).await.unwrap();
+    Directory::open(folder.path()).await.unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "cs-bootstrap.1\n");
+    let written = std::fs::metadata(&path).unwrap().modified().unwrap();
+    let file = std::fs::File::options().append(true).open(&path).unwrap();
+    file.set_modified(written - BOOTSTRAP_LIFE).unwrap();
+    Directory::open(folder.path()).await.unwrap();
+    assert!(!path.exists());
 }
