@@ -1,7 +1,6 @@
 //! Tokens of the development issuer, for people and agents of any name, group and owner.
 
 use crate::cluster::Cluster;
-use std::time::Duration;
 
 /// A token to be asked for.
 #[derive(Debug, Clone)]
@@ -10,13 +9,12 @@ pub struct Identity<'a> {
     name: &'a str,
     groups: Option<&'a str>,
     owner: Option<&'a str>,
-    lifetime: Duration,
 }
 
 impl<'a> Identity<'a> {
     /// Automation of this name.
     pub fn agent(name: &'a str) -> Self {
-        Self { kind: "agent", name, groups: None, owner: None, lifetime: Duration::from_hours(1) }
+        Self { kind: "agent", name, groups: None, owner: None }
     }
 
     /// A human of this name.
@@ -38,17 +36,9 @@ impl<'a> Identity<'a> {
         self
     }
 
-    /// Valid for this long.
-    #[must_use]
-    pub fn for_only(mut self, lifetime: Duration) -> Self {
-        self.lifetime = lifetime;
-        self
-    }
-
     /// The token.
     pub async fn token(&self, cluster: &Cluster) -> anyhow::Result<String> {
-        let lifetime = format!("{}s", self.lifetime.as_secs());
-        let mut arguments = vec!["token", self.kind, self.name, "--lifetime", &lifetime];
+        let mut arguments = vec!["token", self.kind, self.name];
         if let Some(groups) = self.groups {
             arguments.extend(["--groups", groups]);
         }
