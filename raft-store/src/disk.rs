@@ -5,11 +5,14 @@ pub(crate) mod measure;
 mod state_view;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use rocksdb::{
     ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, Options,
     WriteBatch,
 };
+use tokio::time::Instant;
 
 pub(crate) use state_view::StateView;
 
@@ -95,14 +98,52 @@ impl From<DiskError> for std::io::Error {
     }
 }
 
+/// How many databases this process has open.
+static OPEN: AtomicUsize = AtomicUsize::new(0);
+/// How often it is looked whether they are closed.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// Waits until this process has no database open, at most for `within`. A process that ends with an open one must end by
+/// [`end_at_once`](crate::end_at_once): RocksDB's threads would find what they work with destroyed by the exit handlers.
+pub fn databases_closed(within: Duration) -> bool {
+    let end = Instant::now() + within;
+    loop {
+        if OPEN.load(Ordering::Acquire) == 0 {
+            return true;
+        }
+        if Instant::now() >= end {
+            return false;
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// Counts a database from its opening until after its closing.
+struct Counted;
+
+impl Counted {
+    fn new() -> Self {
+        OPEN.fetch_add(1, Ordering::AcqRel);
+        Self
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        OPEN.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 /// The open database.
 pub(crate) struct Disk {
     db: DB,
+    /// Below the database, so that it is dropped after it.
+    _counted: Counted,
 }
 
 impl std::fmt::Debug for Disk {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Disk").field("path", &self.db.path()).finish()
+        f.debug_struct("Disk").field("path", &self.db.path()).finish_non_exhaustive()
     }
 }
 
@@ -139,7 +180,7 @@ impl Disk {
         });
         let db = DB::open_cf_descriptors(&options, folder, families)
             .map_err(DiskError::during("opening"))?;
-        Ok(Self { db })
+        Ok(Self { db, _counted: Counted::new() })
     }
 
     pub(crate) fn db(&self) -> &DB {

@@ -12,8 +12,8 @@ use serde::Serialize;
 use serde::de::Deserialize;
 
 pub(crate) use wire::{
-    AppendReply, ForwardedReply, ProposeReply, ProposeRequest, ReadIndexReply, ReadIndexRequest,
-    SnapshotHeader, SnapshotReply,
+    AppendReply, ForwardedReply, Greeting, GreetingReply, ProposeReply, ProposeRequest,
+    ReadIndexReply, ReadIndexRequest, SnapshotHeader, SnapshotReply,
 };
 
 /// The version this build writes. A reader refuses any other: a node never guesses.

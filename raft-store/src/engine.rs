@@ -139,7 +139,7 @@ impl Engine {
     }
 
     /// Stops everything in order: no new work, the consensus, the connections, the flush thread. The database closes when
-    /// the last reference to this engine is gone.
+    /// the last reference to this engine is gone; [`databases_closed`](crate::databases_closed) waits for that.
     pub async fn shutdown(&self) {
         self.lease.give_up();
         if timeout(STOP, self.raft.shutdown()).await.is_err() {
@@ -154,11 +154,17 @@ impl Engine {
         }
         let thread = lock(&self.flush_thread).take();
         if let Some(thread) = thread {
-            let joined = tokio::task::spawn_blocking(move || thread.join());
-            if timeout(STOP, joined).await.is_err() {
-                tracing::warn!("the flush thread did not end in time");
-            }
+            join(thread).await;
         }
+    }
+}
+
+/// Waits for the flush thread, which ends when the consensus has let go of the log.
+async fn join(thread: JoinHandle<()>) {
+    // A panic of the thread is reported where it happens.
+    let joined = tokio::task::spawn_blocking(move || drop(thread.join()));
+    if timeout(STOP, joined).await.is_err() {
+        tracing::warn!("the flush thread did not end in time");
     }
 }
 
@@ -168,4 +174,4 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

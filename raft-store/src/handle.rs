@@ -35,7 +35,7 @@ use countersign_core::{
     permit::Receipt,
     reviewer::folded,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 
 /// A handle on the replicated state. Cheap to clone.
@@ -133,7 +133,12 @@ impl Store {
 
     /// Whether the serving lease is valid at this moment.
     pub fn has_lease(&self) -> bool {
-        self.log.has_lease()
+        self.lease_lapsed().is_none()
+    }
+
+    /// For how long it has been lapsed; none while it is valid.
+    pub fn lease_lapsed(&self) -> Option<Duration> {
+        self.log.lease_lapsed()
     }
 
     /// What happens from now on, in log order. A receiver that falls behind is told so and must read the state anew.

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::read_index::Reader;
+use crate::read_index::Unconfirmed;
 use crate::state_machine::StateMachine;
 
 /// How the lease is kept.
@@ -97,17 +97,34 @@ impl Lease {
         }
     }
 
+    /// For how long the lease has been lapsed, in boot time; none while it is valid. A node that differs, stops or never
+    /// had a lease has been without one for ever ([`Duration::MAX`]).
+    pub fn lapsed_for(&self) -> Option<Duration> {
+        match self.check() {
+            Ok(LeaseLeft(_)) => None,
+            Err(LeaseLapsed::Diverged(_)) => Some(Duration::MAX),
+            Err(LeaseLapsed::NoQuorum) if self.cells.given_up.is_cancelled() => Some(Duration::MAX),
+            Err(LeaseLapsed::NoQuorum) => match self.cells.until.load(Ordering::Acquire) {
+                0 => Some(Duration::MAX),
+                until => Some(Duration::from_nanos(self.now().saturating_sub(until))),
+            },
+        }
+    }
+
     fn now(&self) -> u64 {
         nanos(self.clock.since_boot())
     }
 
-    /// Asks for ever. Drop the future to stop.
-    pub(crate) async fn keep(&self, reader: &Reader) {
+    /// Asks for ever, by what gives a read index until a deadline. Drop the future to stop.
+    pub(crate) async fn keep<A>(&self, ask: impl Fn(Instant) -> A)
+    where
+        A: Future<Output = Result<u64, Unconfirmed>>,
+    {
         loop {
             let sent = self.now();
             let deadline = Instant::now() + self.timings.valid_for;
             let next = Instant::now() + self.timings.ask_every;
-            if reader.read_index(deadline).await.is_ok() {
+            if ask(deadline).await.is_ok() {
                 self.grant(sent);
             }
             tokio::select! {

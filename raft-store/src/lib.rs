@@ -4,8 +4,10 @@
 //! their types is part of its public surface.
 
 // The engine: log, storage, network, leases. It moves bytes and knows nothing of holds or policies.
+mod agreement;
 mod checkpoint;
 pub mod clock;
+mod clocks;
 mod disk;
 mod durable_file;
 mod encoding;
@@ -25,8 +27,9 @@ mod state_hash;
 mod state_machine;
 mod storage;
 
+pub use disk::databases_closed;
 pub use engine::{Engine, EngineConfig, StartError};
-pub use halt::HALT_STATUS;
+pub use halt::{HALT_STATUS, end_at_once};
 pub use lease::{Lease, LeaseLapsed, LeaseLeft, LeaseTimings};
 pub use network::{ClusterName, ClusterNameError, TlsError, TlsMaterial};
 pub use proposer::{COMMAND_BYTES, Committed, ProposeError};

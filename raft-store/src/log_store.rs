@@ -12,7 +12,7 @@ use openraft::storage::{IOFlushed, RaftLogStorage};
 use openraft::{LogState, OptionalSend};
 use rocksdb::{IteratorMode, WriteBatch};
 
-pub(crate) use flush::{FlushTimes, Flusher};
+pub(crate) use flush::{FlushTimes, Flusher, Raiser};
 pub(crate) use reader::LogReader;
 
 use crate::disk::{Disk, DiskError, Family};

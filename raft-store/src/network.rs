@@ -4,6 +4,7 @@
 mod admission;
 mod client;
 mod codec;
+pub(crate) mod greeting;
 mod listener;
 mod peer_name;
 mod peers;
@@ -47,3 +48,6 @@ pub(crate) const SNAPSHOT_FRAME_BYTES: usize = 1 << 20;
 pub(crate) const TO: &str = "countersign-to";
 /// Header: the data directory that node must be running on.
 pub(crate) const STORAGE: &str = "countersign-storage";
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,9 @@
 //! Takes commands of many callers, gathers them into one entry of the log (group commit), and sees each through to its
 //! reply: here when this node leads, at the leader otherwise, and again after a lost leader until the caller's deadline.
 //!
+//! What peers hand over has a queue and places of its own, and is only ever committed here. If it shared those of this
+//! node's own commands, two nodes that each take the other for the leader would wait for each other.
+//!
 //! A command may therefore be committed twice, or after its caller gave up. Commands carry ids of their own, and the state
 //! machine answers a repetition with the first reply; nothing here remembers commands.
 
@@ -10,25 +13,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
+use crate::clocks::Clocks;
 use crate::encoding::ForwardedReply;
 use crate::network::Peers;
 use crate::raft_types::Raft;
+use crate::state_machine::StateMachine;
 
 /// The longest command: a held operation with its text and its values.
 pub const COMMAND_BYTES: usize = 3 << 20;
-/// Commands that wait to be gathered.
+/// Commands of one origin that wait to be gathered.
 const QUEUE: usize = 8192;
-/// Bytes of commands that wait or are under way; the permits are bytes.
+/// Bytes of commands of one origin that wait or are under way; the permits are bytes.
 const ROOM_BYTES: usize = 64 << 20;
 /// Commands in one entry.
 const BATCH_COMMANDS: usize = 256;
 /// Bytes of commands after which an entry takes no more.
 const BATCH_BYTES: usize = 1 << 20;
-/// Entries under way at a time. While they are, the next one gathers.
+/// Batches of one origin under way at a time. While they are, the next one gathers.
 const IN_FLIGHT: usize = 4;
 
 /// A command that is committed and applied.
@@ -57,13 +62,22 @@ pub enum ProposeError {
     Stopping,
 }
 
-/// Who waits for the reply.
+/// Who waits for the replies of a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Origin {
-    /// A caller on this node.
+    /// Callers on this node.
     Own,
-    /// A peer, which took this node for the leader. It is not forwarded again.
+    /// Peers, which took this node for the leader. Their commands are not forwarded again.
     Peer,
+}
+
+/// Whether a command may be in a log already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tried {
+    /// Nobody was given it yet.
+    Never,
+    /// It was given to a leader, or written to the log here, without an answer that settles it.
+    Unsettled,
 }
 
 /// How a proposal ended.
@@ -78,34 +92,50 @@ enum Settled {
 #[derive(Debug)]
 struct Proposal {
     command: Vec<u8>,
-    origin: Origin,
+    tried: Tried,
     deadline: Instant,
     reply: oneshot::Sender<Settled>,
     _room: OwnedSemaphorePermit,
 }
 
-/// The way into the queue.
+/// The way into one of the queues.
 #[derive(Debug, Clone)]
-pub(crate) struct Proposer {
+struct Entrance {
     queue: mpsc::Sender<Proposal>,
     room: Arc<Semaphore>,
 }
 
-/// What the gathering task works with.
+/// The ways in.
+#[derive(Debug, Clone)]
+pub(crate) struct Proposer {
+    own: Entrance,
+    peers: Entrance,
+    stop: CancellationToken,
+}
+
+/// What the gathering tasks work with.
 #[derive(Clone)]
 pub(crate) struct ProposerParts {
     pub(crate) raft: Raft,
+    pub(crate) state: StateMachine,
     pub(crate) peers: Arc<Peers>,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clocks: Clocks,
     pub(crate) stop: CancellationToken,
 }
 
 impl Proposer {
-    /// Starts gathering.
-    pub(crate) fn start(parts: ProposerParts) -> (Self, tokio::task::JoinHandle<()>) {
-        let (queue, proposals) = mpsc::channel(QUEUE);
-        let task = tokio::spawn(gather(parts, proposals));
-        (Self { queue, room: Arc::new(Semaphore::new(ROOM_BYTES)) }, task)
+    /// Starts gathering. What is returned beside ends when `stop` is cancelled.
+    pub(crate) fn start(parts: ProposerParts) -> (Self, impl Future<Output = ()> + Send + 'static) {
+        let (own, own_proposals) = Entrance::new();
+        let (peers, peer_proposals) = Entrance::new();
+        let proposer = Self { own, peers, stop: parts.stop.clone() };
+        let gathering = async move {
+            tokio::join!(
+                gather(parts.clone(), own_proposals, Origin::Own),
+                gather(parts, peer_proposals, Origin::Peer)
+            );
+        };
+        (proposer, gathering)
     }
 
     /// Sees a command through, until `deadline`.
@@ -114,12 +144,13 @@ impl Proposer {
         command: Vec<u8>,
         deadline: Instant,
     ) -> Result<Committed, ProposeError> {
-        let reply = self.enqueue(command, Origin::Own, deadline)?;
+        let reply = self.own.enqueue(command, deadline)?;
         match timeout_at(deadline, reply).await {
-            Err(_) | Ok(Ok(Settled::NotLeader)) => Err(ProposeError::NoQuorum),
-            Ok(Err(_)) => Err(ProposeError::Stopping),
             Ok(Ok(Settled::Committed(committed))) => Ok(committed),
             Ok(Ok(Settled::Refused(reason))) => Err(reason),
+            // The proposal was dropped unanswered: because everything stops, or at its deadline.
+            Ok(Err(_)) if self.stop.is_cancelled() => Err(ProposeError::Stopping),
+            Err(_) | Ok(Err(_) | Ok(Settled::NotLeader)) => Err(ProposeError::NoQuorum),
         }
     }
 
@@ -130,14 +161,13 @@ impl Proposer {
         within: Duration,
     ) -> Vec<ForwardedReply> {
         let deadline = Instant::now() + within;
-        let waiting: Vec<_> = commands
-            .into_iter()
-            .map(|command| self.enqueue(command, Origin::Peer, deadline))
-            .collect();
+        let waiting: Vec<_> =
+            commands.into_iter().map(|command| self.peers.enqueue(command, deadline)).collect();
         let mut replies = Vec::with_capacity(waiting.len());
         for reply in waiting {
             replies.push(match reply {
-                Err(_) => ForwardedReply::Full,
+                Err(ProposeError::Full | ProposeError::TooLong) => ForwardedReply::Full,
+                Err(ProposeError::NoQuorum | ProposeError::Stopping) => ForwardedReply::Unsettled,
                 Ok(reply) => match timeout_at(deadline, reply).await {
                     Ok(Ok(Settled::Committed(Committed { index, reply }))) => {
                         ForwardedReply::Committed { index, reply }
@@ -150,11 +180,17 @@ impl Proposer {
         }
         replies
     }
+}
+
+impl Entrance {
+    fn new() -> (Self, mpsc::Receiver<Proposal>) {
+        let (queue, proposals) = mpsc::channel(QUEUE);
+        (Self { queue, room: Arc::new(Semaphore::new(ROOM_BYTES)) }, proposals)
+    }
 
     fn enqueue(
         &self,
         command: Vec<u8>,
-        origin: Origin,
         deadline: Instant,
     ) -> Result<oneshot::Receiver<Settled>, ProposeError> {
         let bytes = u32::try_from(command.len()).map_err(|_| ProposeError::TooLong)?;
@@ -164,7 +200,7 @@ impl Proposer {
         let room =
             self.room.clone().try_acquire_many_owned(bytes).map_err(|_| ProposeError::Full)?;
         let (reply, settled) = oneshot::channel();
-        let proposal = Proposal { command, origin, deadline, reply, _room: room };
+        let proposal = Proposal { command, tried: Tried::Never, deadline, reply, _room: room };
         self.queue.try_send(proposal).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => ProposeError::Full,
             mpsc::error::TrySendError::Closed(_) => ProposeError::Stopping,
@@ -173,27 +209,41 @@ impl Proposer {
     }
 }
 
-/// Fills one batch after another and sends each on its way.
-async fn gather(parts: ProposerParts, mut proposals: mpsc::Receiver<Proposal>) {
+/// Fills one batch after another and sends each on its way. Ends, with everything it began, when it is told to stop.
+async fn gather(parts: ProposerParts, mut proposals: mpsc::Receiver<Proposal>, origin: Origin) {
     let places = Arc::new(Semaphore::new(IN_FLIGHT));
     let stop = parts.stop.clone();
+    let mut under_way = JoinSet::new();
     let run = async {
         while let Ok(place) = places.clone().acquire_owned().await {
+            while under_way.try_join_next().is_some() {}
             let Some(first) = proposals.recv().await else { return };
-            let mut bytes = first.command.len();
-            let mut batch = vec![first];
-            while batch.len() < BATCH_COMMANDS && bytes < BATCH_BYTES {
-                let Ok(next) = proposals.try_recv() else { break };
-                bytes += next.command.len();
-                batch.push(next);
-            }
+            let batch = fill(first, &mut proposals);
             let parts = parts.clone();
-            tokio::spawn(async move {
-                let stop = parts.stop.clone();
-                stop.run_until_cancelled(dispatch::see_through(&parts, batch)).await;
+            under_way.spawn(async move {
+                match origin {
+                    Origin::Own => dispatch::see_through(&parts, batch).await,
+                    Origin::Peer => dispatch::commit_for_peers(&parts, batch).await,
+                }
                 drop(place);
             });
         }
     };
     stop.run_until_cancelled(run).await;
+    under_way.shutdown().await;
 }
+
+/// What waits already, up to the limits of one entry.
+fn fill(first: Proposal, proposals: &mut mpsc::Receiver<Proposal>) -> Vec<Proposal> {
+    let mut bytes = first.command.len();
+    let mut batch = vec![first];
+    while batch.len() < BATCH_COMMANDS && bytes < BATCH_BYTES {
+        let Ok(next) = proposals.try_recv() else { break };
+        bytes += next.command.len();
+        batch.push(next);
+    }
+    batch
+}
+
+#[cfg(test)]
+mod tests;

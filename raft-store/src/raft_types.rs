@@ -65,7 +65,7 @@ pub(crate) struct Mark {
 pub(crate) enum EntryData {
     /// Commands of many callers, and the leader's clock when it gathered them.
     Batch { at_ms: u64, commands: Vec<Vec<u8>> },
-    /// The leader's hash at the previous checkpoint, for every node to compare with its own.
+    /// The hash that a majority of the voters had at the previous checkpoint, for every node to compare with its own.
     Checkpoint { of: Option<Mark> },
 }
 

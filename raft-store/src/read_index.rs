@@ -1,15 +1,15 @@
 //! Linearizable reads: asks the leader, which asks a quorum, how far a node must have applied before it may answer. A
-//! clock never stands in for the quorum. The question also carries the asker's last state hash, so that a leader whose
-//! state is the odd one out hears of it.
+//! clock never stands in for the quorum. The question also carries the asker's last state hash; a node whose state is the
+//! odd one out is not confirmed, and confirms nobody.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::async_runtime::WatchReceiver;
 use openraft::raft::ReadPolicy;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use crate::agreement::Agreement;
 use crate::encoding::{ReadIndexReply, ReadIndexRequest};
 use crate::network::Peers;
 use crate::raft_types::{Mark, Member, NodeId, Raft};
@@ -30,9 +30,14 @@ pub(crate) enum Leader {
     Peer(NodeId, Member),
 }
 
+/// The number of the leader, whether or not it is known where it is.
+pub(crate) fn known_leader(raft: &Raft) -> Option<NodeId> {
+    raft.server_metrics().borrow_watched().current_leader
+}
+
 /// Looks the leader up in the consensus library's metrics.
 pub(crate) fn leader(raft: &Raft) -> Leader {
-    let metrics = raft.metrics();
+    let metrics = raft.server_metrics();
     let metrics = metrics.borrow_watched();
     match metrics.current_leader {
         None => Leader::Unknown,
@@ -41,6 +46,15 @@ pub(crate) fn leader(raft: &Raft) -> Leader {
             Some(member) => Leader::Peer(leader, member.clone()),
             None => Leader::Unknown,
         },
+    }
+}
+
+/// Waits until another node leads than `led_by`, or none.
+pub(crate) async fn leader_changed(raft: &Raft, led_by: Option<NodeId>) {
+    let mut metrics = raft.server_metrics();
+    if metrics.wait_until(|now| now.current_leader != led_by).await.is_err() {
+        // The consensus has ended. Whoever waits for it hears that from itself.
+        std::future::pending::<()>().await;
     }
 }
 
@@ -55,17 +69,30 @@ pub(crate) struct Reader {
     raft: Raft,
     state: StateMachine,
     peers: Arc<Peers>,
-    /// Whether each peer's last comparable hash was this node's.
-    agreeing: Arc<Mutex<BTreeMap<NodeId, bool>>>,
+    agreement: Agreement,
 }
 
 impl Reader {
-    pub(crate) fn new(raft: Raft, state: StateMachine, peers: Arc<Peers>) -> Self {
-        Self { raft, state, peers, agreeing: Arc::default() }
+    pub(crate) fn new(
+        raft: Raft,
+        state: StateMachine,
+        peers: Arc<Peers>,
+        agreement: Agreement,
+    ) -> Self {
+        Self { raft, state, peers, agreement }
+    }
+
+    /// Answers a peer whose state was `mark`.
+    pub(crate) async fn answer(&self, peer: NodeId, mark: Option<Mark>) -> Option<u64> {
+        self.agreement.hear(peer, mark);
+        self.confirm(mark).await
     }
 
     /// The index below which everything was committed when this was called, if this node leads and a quorum says so.
-    pub(crate) async fn confirm(&self) -> Option<u64> {
+    async fn confirm(&self, asker: Option<Mark>) -> Option<u64> {
+        if !self.agreement.may_confirm(asker) {
+            return None;
+        }
         let read = self.raft.get_read_linearizer(ReadPolicy::ReadIndex).await.ok()?;
         Some(read.read_log_id().index())
     }
@@ -102,7 +129,7 @@ impl Reader {
     async fn ask(&self, deadline: Instant) -> Option<u64> {
         match leader(&self.raft) {
             Leader::Unknown => None,
-            Leader::Own => self.confirm().await,
+            Leader::Own => self.confirm(None).await,
             Leader::Peer(id, member) => {
                 let mark = self.state.read(|_, state| state.mark).ok()?;
                 let within = deadline.saturating_duration_since(Instant::now());
@@ -116,29 +143,6 @@ impl Reader {
                     }
                 }
             }
-        }
-    }
-
-    /// Holds a peer's hash against this node's own. A node that half of the voters contradict serves no more.
-    pub(crate) fn compare(&self, peer: NodeId, mark: Option<Mark>) {
-        let own = self.state.read(|_, state| state.mark).ok().flatten();
-        let (Some(own), Some(mark)) = (own, mark) else { return };
-        if own.index != mark.index {
-            return;
-        }
-        let voters: Vec<NodeId> =
-            self.raft.metrics().borrow_watched().membership_config.voter_ids().collect();
-        let mut agreeing = self.agreeing.lock().unwrap_or_else(PoisonError::into_inner);
-        agreeing.insert(peer, own.hash == mark.hash);
-        agreeing.retain(|node, _| voters.contains(node));
-        let against = agreeing.values().filter(|agrees| !**agrees).count();
-        if against > 0 && against * 2 >= voters.len() {
-            tracing::error!(
-                index = own.index,
-                against,
-                "the states of peers differ from this node's; it serves no more"
-            );
-            self.state.differs_at(own.index);
         }
     }
 }

@@ -22,6 +22,7 @@ pub(crate) use effects::EffectsSender;
 pub use effects::{Effects, EffectsLost};
 
 use crate::disk::{Disk, StateView};
+use crate::log_store::Raiser;
 use crate::machine::{Machine, View};
 use crate::raft_types::{LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig};
 use crate::snapshot::{SnapshotFile, SnapshotFolder};
@@ -40,10 +41,11 @@ pub(crate) struct Shared {
     disk: Arc<Disk>,
     machine: Arc<dyn Machine>,
     snapshots: SnapshotFolder,
+    raiser: Raiser,
     effects: EffectsSender,
     applied: watch::Sender<u64>,
-    /// The index at which this node was found to differ, plus one; zero when it does not.
-    diverged: AtomicU64,
+    /// The index at which this node was found to differ.
+    diverged: watch::Sender<Option<u64>>,
     /// The greatest node id any membership ever had.
     greatest_id: AtomicU64,
 }
@@ -59,16 +61,17 @@ impl StateMachine {
     pub(crate) fn open(
         disk: Arc<Disk>,
         machine: Arc<dyn Machine>,
-        snapshots: SnapshotFolder,
+        (snapshots, raiser): (SnapshotFolder, Raiser),
         effects: EffectsSender,
     ) -> io::Result<Self> {
         let state = applied_state(&disk)?;
         // What a crash left of a snapshot that was being installed.
         disk.clear(crate::disk::Family::State(state.slot.other()))?;
         let (applied, _) = watch::channel(state.applied.map_or(0, |id| id.index));
-        let diverged = AtomicU64::new(state.diverged_at.map_or(0, |index| index + 1));
+        let (diverged, _) = watch::channel(state.diverged_at);
         let greatest_id = AtomicU64::new(state.greatest_id);
-        let shared = Shared { disk, machine, snapshots, effects, applied, diverged, greatest_id };
+        let shared =
+            Shared { disk, machine, snapshots, raiser, effects, applied, diverged, greatest_id };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -84,7 +87,12 @@ impl StateMachine {
 
     /// Where this node was found to differ from its peers.
     pub(crate) fn diverged_at(&self) -> Option<u64> {
-        self.shared.diverged.load(Ordering::Acquire).checked_sub(1)
+        *self.shared.diverged.borrow()
+    }
+
+    /// Follows whether this node differs from its peers.
+    pub(crate) fn watch_diverged(&self) -> watch::Receiver<Option<u64>> {
+        self.shared.diverged.subscribe()
     }
 
     /// The greatest node id that was ever given out, as far as this node knows.
@@ -92,9 +100,16 @@ impl StateMachine {
         self.shared.greatest_id.load(Ordering::Acquire)
     }
 
-    /// This node is in the minority of those who compared their states.
+    /// Shows whether the database is still open.
+    #[cfg(test)]
+    pub(crate) fn watch_disk(&self) -> std::sync::Weak<Disk> {
+        Arc::downgrade(&self.shared.disk)
+    }
+
+    /// As if a checkpoint had found a difference.
+    #[cfg(test)]
     pub(crate) fn differs_at(&self, index: u64) {
-        self.shared.diverged.store(index + 1, Ordering::Release);
+        self.shared.diverged.send_replace(Some(index));
     }
 
     pub(crate) fn snapshots(&self) -> &SnapshotFolder {
@@ -172,4 +187,4 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

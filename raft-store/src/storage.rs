@@ -116,15 +116,17 @@ fn check_vote(disk: &Disk, acknowledged: Acknowledged) -> Result<(), StorageErro
 
 /// Holds the log against what was acknowledged: it has no gap, reaches far enough, and has that entry there.
 fn check_log(disk: &Disk, acknowledged: Acknowledged) -> Result<(), StorageError> {
-    let covered = log_store::purged(disk)?.map_or(0, |id| id.index);
+    let purged = log_store::purged(disk)?.map(|id| id.index);
+    let covered = purged.unwrap_or(0);
+    // The very first entry of a cluster has index 0 and nothing before it.
+    let first = purged.map_or(0, |index| index + 1);
     let mut last = None;
     let mut reached = None;
     for item in disk.db().iterator_cf(disk.family(Family::Log)?, IteratorMode::Start) {
         let (key, value) = item.map_err(DiskError::during("reading the log"))?;
         let index = log_store::index_of(&key)?;
-        let expected = last.map_or(covered + 1, |last: u64| last + 1);
-        // The very first entry of a cluster has index 0 and nothing before it.
-        if index != expected && (index, expected) != (0, 1) {
+        let expected = last.map_or(first, |last: u64| last + 1);
+        if index != expected {
             return Err(StorageError::LogGap(expected));
         }
         if acknowledged.last.is_some_and(|id| id.index == index) {
@@ -142,3 +144,6 @@ fn check_log(disk: &Disk, acknowledged: Acknowledged) -> Result<(), StorageError
         Some(_) | None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -146,6 +146,8 @@ fn sent() -> Vec<(&'static str, Vec<u8>)> {
         ("read_index", bytes(ReadIndexRequest { mark: Some(mark()) }.encode())),
         ("read_index_at", bytes(ReadIndexReply::At(5).encode())),
         ("read_index_unconfirmed", bytes(ReadIndexReply::Unconfirmed.encode())),
+        ("greeting", bytes(Greeting.encode())),
+        ("greeting_reply", bytes(GreetingReply { wall_ms: 1_700_000_000_000 }.encode())),
     ]
 }
 
@@ -203,6 +205,8 @@ fn what_is_written_is_read_back_and_nothing_else_is() {
             "propose_reply" => holds::<ProposeReply>(name, bytes),
             "read_index" => holds::<ReadIndexRequest>(name, bytes),
             "read_index_at" | "read_index_unconfirmed" => holds::<ReadIndexReply>(name, bytes),
+            "greeting" => holds::<Greeting>(name, bytes),
+            "greeting_reply" => holds::<GreetingReply>(name, bytes),
             other => panic!("no reader for {other}"),
         }
     }

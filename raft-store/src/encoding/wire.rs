@@ -439,3 +439,54 @@ impl TryFrom<ReadIndexReplyV1> for ReadIndexReply {
 }
 
 encoded!(ReadIndexReply, ReadIndexReplyV1);
+
+/// Keeps a connection open, and asks for the peer's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Greeting;
+
+#[derive(Serialize, Deserialize)]
+struct GreetingV1;
+
+impl From<&Greeting> for GreetingV1 {
+    fn from(Greeting: &Greeting) -> Self {
+        Self
+    }
+}
+
+impl TryFrom<GreetingV1> for Greeting {
+    type Error = EncodingError;
+
+    fn try_from(GreetingV1: GreetingV1) -> Result<Self, EncodingError> {
+        Ok(Self)
+    }
+}
+
+encoded!(Greeting, GreetingV1);
+
+/// The answer to a [`Greeting`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct GreetingReply {
+    /// The wall clock of the node that answers, in milliseconds since 1970.
+    pub(crate) wall_ms: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct GreetingReplyV1 {
+    wall_ms: u64,
+}
+
+impl From<&GreetingReply> for GreetingReplyV1 {
+    fn from(reply: &GreetingReply) -> Self {
+        Self { wall_ms: reply.wall_ms }
+    }
+}
+
+impl TryFrom<GreetingReplyV1> for GreetingReply {
+    type Error = EncodingError;
+
+    fn try_from(reply: GreetingReplyV1) -> Result<Self, EncodingError> {
+        Ok(Self { wall_ms: reply.wall_ms })
+    }
+}
+
+encoded!(GreetingReply, GreetingReplyV1);

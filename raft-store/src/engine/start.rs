@@ -10,13 +10,15 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Engine, EngineConfig, Timings};
+use super::{Engine, EngineConfig, Timings, join};
+use crate::agreement::{self, Agreement};
 use crate::checkpoint;
+use crate::clocks::Clocks;
 use crate::disk::measure;
 use crate::lease::Lease;
 use crate::log_store::{FlushTimes, Flusher, LogStore, PurgeLimit};
 use crate::machine::Machine;
-use crate::network::{Admission, Network, Peers, Server, ServerParts, Tls, TlsError};
+use crate::network::{Admission, Network, Peers, Server, ServerParts, Tls, TlsError, greeting};
 use crate::proposer::{Proposer, ProposerParts};
 use crate::raft_types::{Raft, StorageId};
 use crate::read_index::Reader;
@@ -60,7 +62,9 @@ impl Engine {
         machine: Arc<dyn Machine>,
         listener: TcpListener,
     ) -> Result<Self, StartError> {
+        // Whatever can be refused is refused before the directory is opened.
         let tls = Arc::new(Tls::new(config.cluster.clone(), config.node, &config.tls)?);
+        let raft_config = Arc::new(raft_config(&config)?);
         let (effects, flush_times) = (EffectsSender::new(), FlushTimes::default());
         let opened = open(&config, machine, effects.clone(), flush_times.clone()).await?;
         let Opened { storage, state, log, flush_thread, disk_p99 } = opened;
@@ -68,38 +72,16 @@ impl Engine {
         let runtime = tokio::runtime::Handle::current();
         let peers = Arc::new(Peers::new(tls.clone(), runtime, config.peer_overrides.clone()));
         let network = Network { peers: peers.clone() };
-        let raft_config = Arc::new(raft_config(&config)?);
-        let raft = Raft::new(config.node, raft_config, network, log, state.clone())
-            .await
-            .map_err(|error| StartError::Consensus(error.to_string()))?;
-        let stop = CancellationToken::new();
-        let parts = ProposerParts {
-            raft: raft.clone(),
-            peers: peers.clone(),
-            clock: config.clock.clone(),
-            stop: stop.clone(),
-        };
-        let (proposer, gathering) = Proposer::start(parts);
-        let reader = Reader::new(raft.clone(), state.clone(), peers);
-        let lease = Lease::new(config.clock.clone(), state.clone(), config.lease);
-        let admission =
-            Admission { node: config.node, storage, raft: raft.clone(), state: state.clone() };
-        let parts = ServerParts { admission, proposer: proposer.clone(), reader: reader.clone() };
-        let mut tasks = JoinSet::new();
-        tasks.spawn(async move {
-            drop(gathering.await);
-        });
-        let serving = Server::run(parts, listener, tls.clone(), stop.clone());
-        tasks.spawn(async move {
-            if let Err(error) = serving.await {
-                tracing::error!(%error, "peers are not served any more");
+        let raft = match Raft::new(config.node, raft_config, network, log, state.clone()).await {
+            Ok(raft) => raft,
+            Err(error) => {
+                drop(state);
+                join(flush_thread).await;
+                return Err(StartError::Consensus(error.to_string()));
             }
-        });
-        let (asking, watching, ask) = (lease.clone(), lease.clone(), reader.clone());
-        spawn(&mut tasks, &stop, async move { asking.keep(&ask).await });
-        spawn(&mut tasks, &stop, async move { watching.watch().await });
-        let (leading, seen, every) = (raft.clone(), state.clone(), config.checkpoint_every);
-        spawn(&mut tasks, &stop, async move { checkpoint::keep(&leading, &seen, every).await });
+        };
+        let parts = Parts { config: &config, raft: &raft, state: &state, peers, storage };
+        let Running { proposer, reader, lease, stop, tasks } = run(parts, listener, tls.clone());
         Ok(Self {
             node: config.node,
             storage,
@@ -117,6 +99,62 @@ impl Engine {
             flush_thread: Mutex::new(Some(flush_thread)),
         })
     }
+}
+
+/// What the tasks of an engine work with.
+struct Parts<'a> {
+    config: &'a EngineConfig,
+    raft: &'a Raft,
+    state: &'a StateMachine,
+    peers: Arc<Peers>,
+    storage: StorageId,
+}
+
+/// The tasks, and what leads to them.
+struct Running {
+    proposer: Proposer,
+    reader: Reader,
+    lease: Lease,
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+}
+
+/// Starts everything that works with the consensus.
+fn run(parts: Parts<'_>, listener: TcpListener, tls: Arc<Tls>) -> Running {
+    let Parts { config, raft, state, peers, storage } = parts;
+    let (stop, clocks) = (CancellationToken::new(), Clocks::new(config.clock.clone()));
+    let mut tasks = JoinSet::new();
+    let (proposer, gathering) = Proposer::start(ProposerParts {
+        raft: raft.clone(),
+        state: state.clone(),
+        peers: peers.clone(),
+        clocks: clocks.clone(),
+        stop: stop.clone(),
+    });
+    tasks.spawn(gathering);
+    let (greeting, known, told) = (raft.clone(), peers.clone(), clocks.clone());
+    spawn(&mut tasks, &stop, async move { greeting::keep(&greeting, &known, &told).await });
+    let agreement = Agreement::new(raft.clone(), state.clone());
+    let reader = Reader::new(raft.clone(), state.clone(), peers, agreement.clone());
+    let lease = Lease::new(config.clock.clone(), state.clone(), config.lease);
+    let admission =
+        Admission { node: config.node, storage, raft: raft.clone(), state: state.clone() };
+    let parts =
+        ServerParts { admission, proposer: proposer.clone(), reader: reader.clone(), clocks };
+    let serving = Server::run(parts, listener, tls, stop.clone());
+    tasks.spawn(async move {
+        if let Err(error) = serving.await {
+            tracing::error!(%error, "peers are not served any more");
+        }
+    });
+    let (asking, watching, ask) = (lease.clone(), lease.clone(), reader.clone());
+    spawn(&mut tasks, &stop, async move { asking.keep(|until| ask.read_index(until)).await });
+    spawn(&mut tasks, &stop, async move { watching.watch().await });
+    let (leading, every) = (raft.clone(), config.checkpoint_every);
+    spawn(&mut tasks, &stop, async move { checkpoint::keep(&leading, &agreement, every).await });
+    let (odd, differing) = (raft.clone(), state.clone());
+    spawn(&mut tasks, &stop, async move { agreement::stand_aside(&odd, &differing).await });
+    Running { proposer, reader, lease, stop, tasks }
 }
 
 /// Runs until the engine stops.
@@ -155,8 +193,17 @@ async fn open(
         let disk_p99 = measure::sync_p99(&folder)?;
         let purge_limit = Arc::new(PurgeLimit::default());
         let snapshots = SnapshotFolder::open(snapshots, purge_limit.clone())?;
-        let state = StateMachine::open(disk.clone(), machine, snapshots, effects)?;
         let (flusher, flush_thread) = Flusher::start(disk.clone(), high_water, times)?;
+        let parts = (snapshots, flusher.raiser());
+        let state = match StateMachine::open(disk.clone(), machine, parts, effects) {
+            Ok(state) => state,
+            Err(error) => {
+                drop((flusher, disk));
+                // A panic of the thread is reported where it happens.
+                drop(flush_thread.join());
+                return Err(error.into());
+            }
+        };
         let log = LogStore::new(disk, flusher, purge_limit);
         Ok(Opened { storage: identity.storage, state, log, flush_thread, disk_p99 })
     });
@@ -175,11 +222,12 @@ fn warn_when_slow(disk_p99: Duration, timings: Timings) {
 
 fn raft_config(config: &EngineConfig) -> Result<openraft::Config, StartError> {
     let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let (min, max) = silence(config.timings);
     openraft::Config {
         cluster_name: config.cluster.to_string(),
         heartbeat_interval: millis(config.timings.heartbeat),
-        election_timeout_min: millis(config.timings.election_min),
-        election_timeout_max: millis(config.timings.election_max),
+        election_timeout_min: millis(min),
+        election_timeout_max: millis(max),
         enable_pre_vote: Some(true),
         max_payload_entries: ENTRIES_PER_APPEND,
         snapshot_policy: SnapshotPolicy::LogsSinceLast(config.snapshot_every),
@@ -189,4 +237,39 @@ fn raft_config(config: &EngineConfig) -> Result<openraft::Config, StartError> {
     }
     .validate()
     .map_err(|error| StartError::Timings(error.to_string()))
+}
+
+/// The consensus library's two election time-outs. It first waits for the greater one, in which a leader counts as alive,
+/// and then for a random time between the two; both waits together are the silence that the settings speak of.
+fn silence(timings: Timings) -> (Duration, Duration) {
+    let alive = timings.election_max / 2;
+    let least = timings.election_min.saturating_sub(alive).max(timings.heartbeat * 2);
+    (least.min(alive.saturating_sub(Duration::from_millis(1))), alive)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Timings, silence};
+
+    #[test]
+    fn the_whole_silence_before_an_election_is_what_the_settings_say() {
+        let settings = [(100, 500, 1_000), (100, 300, 301), (10, 30, 31), (250, 1_500, 3_000)];
+        for (heartbeat, min, max) in settings {
+            let millis = Duration::from_millis;
+            let timings = Timings {
+                heartbeat: millis(heartbeat),
+                election_min: millis(min),
+                election_max: millis(max),
+            };
+            let (least, most) = silence(timings);
+            assert!(timings.heartbeat < least && least < most, "{timings:?}");
+            assert!(most + most <= timings.election_max, "{timings:?}");
+        }
+        assert_eq!(
+            silence(Timings::default()),
+            (Duration::from_millis(200), Duration::from_millis(500))
+        );
+    }
 }

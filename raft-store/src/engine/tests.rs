@@ -1,7 +1,9 @@
 //! Engines in one process, over real TLS on loopback, with a toy machine.
 
-mod cluster;
+pub(crate) mod cluster;
+mod divergence;
 mod failures;
+mod handover;
 mod refusals;
 mod replication;
 mod storage_rules;

@@ -46,8 +46,8 @@ impl Log for Engine {
         self.read(|view, applied| look(view, applied))
     }
 
-    fn has_lease(&self) -> bool {
-        self.lease().check().is_ok()
+    fn lease_lapsed(&self) -> Option<Duration> {
+        self.lease().lapsed_for()
     }
 
     fn effects(&self) -> Effects {

@@ -12,6 +12,7 @@ use std::{
     fmt,
     pin::Pin,
     sync::Arc,
+    time::Duration,
 };
 use tokio::sync::broadcast::{self, error::RecvError};
 
@@ -76,8 +77,9 @@ pub trait Log: Send + Sync + fmt::Debug {
     /// Shows one consistent picture of what this node has applied.
     fn look(&self, look: Look<'_>) -> Result<(), StoreError>;
 
-    /// Whether the serving lease is valid now.
-    fn has_lease(&self) -> bool;
+    /// For how long the serving lease has been lapsed, in time that goes on while the machine sleeps; none while it is
+    /// valid. A lease that will not come back has been lapsed for ever ([`Duration::MAX`]).
+    fn lease_lapsed(&self) -> Option<Duration>;
 
     /// What happens from now on.
     fn effects(&self) -> Effects;

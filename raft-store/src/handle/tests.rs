@@ -32,8 +32,8 @@ impl Log for Shown {
         Ok(())
     }
 
-    fn has_lease(&self) -> bool {
-        true
+    fn lease_lapsed(&self) -> Option<Duration> {
+        None
     }
 
     fn effects(&self) -> Effects {

@@ -26,7 +26,7 @@ impl Clock for Moved {
 struct Fixture {
     lease: Lease,
     clock: Arc<Moved>,
-    _folder: tempfile::TempDir,
+    _folder: crate::state_machine::tests::TestFolder,
 }
 
 impl Fixture {
@@ -84,6 +84,22 @@ async fn a_stall_has_the_leader_asked_at_once_and_leaves_the_lease_to_its_clock(
     assert_eq!(fixture.lease.check(), Err(LeaseLapsed::NoQuorum), "before the watchdog");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_slow_answer_gives_only_what_is_left_since_its_question() {
+    let fixture = Fixture::new();
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let ask = |_| {
+        let first = asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0;
+        fixture.advance(if first { 3_000 } else { 0 });
+        let answer = if first { Ok(1) } else { Err(crate::read_index::Unconfirmed) };
+        std::future::ready(answer)
+    };
+    let two_questions = tokio::time::timeout(Duration::from_millis(1_500), fixture.lease.keep(ask));
+    two_questions.await.unwrap_err();
+    assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 2);
+    assert_eq!(fixture.lease.check(), Ok(LeaseLeft(Duration::from_secs(2))));
+}
+
 #[test]
 fn a_late_answer_to_an_earlier_question_shortens_nothing() {
     let fixture = Fixture::new();
@@ -100,6 +116,21 @@ fn a_frozen_process_has_no_lease_when_it_wakes() {
     fixture.lease.grant(nanos(fixture.clock.since_boot()));
     fixture.advance(60_000);
     assert!(fixture.lease.check().is_err());
+}
+
+#[test]
+fn a_lapse_counts_from_the_end_of_the_lease_while_the_process_stands_still_too() {
+    let fixture = Fixture::new();
+    assert_eq!(fixture.lease.lapsed_for(), Some(Duration::MAX), "it never had one");
+    fixture.lease.grant(nanos(fixture.clock.since_boot()));
+    fixture.live(4_950);
+    assert_eq!(fixture.lease.lapsed_for(), None);
+    fixture.advance(60_050);
+    assert_eq!(fixture.lease.lapsed_for(), Some(Duration::from_mins(1)));
+    fixture.lease.grant(nanos(fixture.clock.since_boot()));
+    assert_eq!(fixture.lease.lapsed_for(), None);
+    fixture.lease.give_up();
+    assert_eq!(fixture.lease.lapsed_for(), Some(Duration::MAX));
 }
 
 #[test]

@@ -26,12 +26,29 @@ enum Request {
     Append { last: Option<LogId>, done: IOFlushed<TypeConfig> },
     Vote { vote: Vote, done: oneshot::Sender<()> },
     Lower { to: Option<LogId>, done: oneshot::Sender<()> },
+    Raise { to: LogId, done: oneshot::Sender<()> },
 }
 
 /// The way to the flush thread. The thread ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Flusher {
     requests: mpsc::Sender<Request>,
+}
+
+/// A way to the flush thread that does not keep it running.
+#[derive(Debug)]
+pub(crate) struct Raiser {
+    requests: mpsc::WeakSender<Request>,
+}
+
+impl Raiser {
+    /// Promises everything up to `to`, which a synced snapshot covers. Blocks until that is on the disk.
+    pub(crate) fn raise(&self, to: LogId) -> io::Result<()> {
+        let (done, wait) = oneshot::channel();
+        let requests = self.requests.upgrade().ok_or_else(gone)?;
+        requests.blocking_send(Request::Raise { to, done }).map_err(|_| gone())?;
+        wait.blocking_recv().map_err(|_| gone())
+    }
 }
 
 /// How long recent syncs took.
@@ -66,6 +83,11 @@ impl Flusher {
             FlushThread { disk, high_water, times, acknowledge: Vec::new() }.run(queue);
         })?;
         Ok((Self { requests }, thread))
+    }
+
+    /// For who only ever raises the promise.
+    pub(crate) fn raiser(&self) -> Raiser {
+        Raiser { requests: self.requests.downgrade() }
     }
 
     /// Acknowledges an append once it is durable.
@@ -126,7 +148,7 @@ impl FlushThread {
         self.disk.sync("syncing the log at shutdown");
     }
 
-    /// Adds a request to the group; one that lowers the promise closes the group before it.
+    /// Adds a request to the group; one that lowers or raises the promise closes the group before it.
     fn take(&mut self, request: Request, promise: Acknowledged) -> Acknowledged {
         match request {
             Request::Append { last, done } => {
@@ -145,6 +167,15 @@ impl FlushThread {
                 // Nobody waits any more when the node is being shut down.
                 done.send(()).ok();
                 lowered
+            }
+            Request::Raise { to, done } => {
+                self.flush(promise);
+                let further = promise.last.filter(|last| last.index >= to.index);
+                let raised = Acknowledged { last: further.or(Some(to)), ..promise };
+                self.record(raised);
+                // Nobody waits any more when the node is being shut down.
+                done.send(()).ok();
+                raised
             }
         }
     }

@@ -16,6 +16,15 @@ use crate::raft_types::{Entry, TypeConfig, Vote};
 /// What is read at a time for a peer: well below the message limit of the network, and at least one entry.
 const PIECE_BYTES: usize = 2 << 20;
 
+/// Where the first entry of a range must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Begin {
+    /// Where the range begins.
+    Exactly,
+    /// There, or behind what was purged.
+    BehindThePurged,
+}
+
 /// A reader of its own; there are several at a time.
 #[derive(Debug, Clone)]
 pub(crate) struct LogReader {
@@ -27,20 +36,30 @@ impl LogReader {
         Self { disk }
     }
 
+    /// The entries of `range`, without a gap.
     fn read(
         &self,
-        from: u64,
+        (from, begin): (u64, Begin),
         range: impl RangeBounds<u64>,
         bytes: usize,
     ) -> io::Result<Vec<Entry>> {
         let (mut entries, mut read) = (Vec::new(), 0);
+        let mut expected = match begin {
+            Begin::Exactly => Some(from),
+            Begin::BehindThePurged => None,
+        };
         let start = key_of(from);
         let mode = IteratorMode::From(&start, Direction::Forward);
         for item in self.disk.db().iterator_cf(self.disk.family(Family::Log)?, mode) {
             let (key, value) = item.map_err(DiskError::during("reading the log"))?;
-            if !range.contains(&index_of(&key)?) {
+            let index = index_of(&key)?;
+            if !range.contains(&index) {
                 break;
             }
+            if let Some(expected) = expected.filter(|expected| *expected != index) {
+                return Err(missing(expected));
+            }
+            expected = Some(index.saturating_add(1));
             read += value.len();
             if read > bytes && !entries.is_empty() {
                 break;
@@ -61,7 +80,7 @@ impl RaftLogReader<TypeConfig> for LogReader {
             Bound::Excluded(index) => index.saturating_add(1),
             Bound::Unbounded => 0,
         };
-        self.read(from, range, usize::MAX)
+        self.read((from, Begin::BehindThePurged), range, usize::MAX)
     }
 
     async fn read_vote(&mut self) -> io::Result<Option<Vote>> {
@@ -69,7 +88,7 @@ impl RaftLogReader<TypeConfig> for LogReader {
     }
 
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> io::Result<Vec<Entry>> {
-        self.read(start, start..end, PIECE_BYTES)
+        self.read((start, Begin::Exactly), start..end, PIECE_BYTES)
     }
 
     async fn entries_stream<R>(
@@ -107,8 +126,13 @@ fn pieces(
         if next >= end {
             return Ok(None);
         }
-        let mut piece = reader.read(next, next..end, PIECE_BYTES)?.into_iter();
+        let mut piece = reader.read((next, Begin::Exactly), next..end, PIECE_BYTES)?.into_iter();
         let next = next + piece.len() as u64;
         Ok(piece.next().map(|entry| (entry, (reader, next, piece))))
     })
+}
+
+/// What follows would be taken for its neighbour.
+fn missing(index: u64) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("the log has no entry {index}"))
 }

@@ -34,7 +34,7 @@ const OPEN_STREAM: Duration = Duration::from_secs(2);
 /// Sending and installing a whole snapshot. A transfer that is cut off begins anew.
 const SNAPSHOT_TIMEOUT: Duration = Duration::from_mins(10);
 /// Frames of a snapshot that are read ahead of the network.
-const SNAPSHOT_FRAMES_AHEAD: usize = 2;
+pub(super) const SNAPSHOT_FRAMES_AHEAD: usize = 2;
 /// Pauses before a peer that cannot be reached is tried again: a heartbeat's length, so that a peer that comes back hears
 /// of it as soon as it would have anyway.
 const BACKOFF: Duration = Duration::from_millis(100);
@@ -247,7 +247,7 @@ fn unreadable(error: &io::Error) -> RaftError {
 }
 
 /// Reads the file a frame at a time, as fast as the peer takes them.
-fn read_out(
+pub(super) fn read_out(
     mut file: std::fs::File,
     header: Frame,
     frames: &mpsc::Sender<Frame>,

@@ -19,8 +19,10 @@ use super::proto::Frame;
 use super::proto::peer_client::PeerClient;
 use super::tls::Tls;
 use super::{CONNECT_TIMEOUT, FRAME_BYTES, KEEP_ALIVE, STORAGE, TO, codec};
-use crate::encoding::{Encoded, EncodingError, ProposeReply, ProposeRequest};
-use crate::encoding::{ReadIndexReply, ReadIndexRequest};
+use crate::encoding::{
+    Encoded, EncodingError, Greeting, GreetingReply, ProposeReply, ProposeRequest, ReadIndexReply,
+    ReadIndexRequest,
+};
 use crate::raft_types::{Member, NodeId, StorageId};
 
 /// The kinds of traffic that have a connection of their own.
@@ -132,6 +134,18 @@ impl Peers {
             let (tls, address) = (tls.clone(), address.clone());
             async move { dial(&tls, to, &address).await.map(TokioIo::new) }
         })))
+    }
+
+    /// Greets a peer on one of the connections to it.
+    pub(super) async fn greet(
+        &self,
+        (id, member): (NodeId, Member),
+        lane: Lane,
+        within: Duration,
+    ) -> Result<GreetingReply, CallError> {
+        let mut peer = self.peer((id, member, lane))?;
+        let call = peer.call_within(&Greeting, within)?;
+        Ok(codec::value(peer.client.greet(call).await?.get_ref())?)
     }
 
     /// Hands commands to the leader.

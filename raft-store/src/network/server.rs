@@ -20,10 +20,12 @@ use super::admission::same;
 use super::proto::Frame;
 use super::proto::peer_server::{Peer, PeerServer};
 use super::{Admission, FRAME_BYTES, KEEP_ALIVE, Tls, codec, listen};
+use crate::clocks::Clocks;
 use crate::encoding::{
-    AppendReply, ProposeReply, ProposeRequest, ReadIndexReply, ReadIndexRequest, SnapshotHeader,
-    SnapshotReply,
+    AppendReply, Greeting, GreetingReply, ProposeReply, ProposeRequest, ReadIndexReply,
+    ReadIndexRequest, SnapshotHeader, SnapshotReply,
 };
+use crate::halt::halt;
 use crate::proposer::Proposer;
 use crate::raft_types::{NodeId, Snapshot, TypeConfig};
 use crate::read_index::Reader;
@@ -42,6 +44,7 @@ pub(crate) struct ServerParts {
     pub(crate) admission: Admission,
     pub(crate) proposer: Proposer,
     pub(crate) reader: Reader,
+    pub(crate) clocks: Clocks,
 }
 
 /// The service.
@@ -116,18 +119,29 @@ async fn receive_file(
         left = left
             .checked_sub(frame.data.len() as u64)
             .ok_or_else(|| Status::invalid_argument("the snapshot is longer than announced"))?;
-        file = blocking(move || file.write_all(&frame.data).map(|()| file)).await?;
+        file = blocking(move || {
+            stored(file.write_all(&frame.data));
+            Ok(file)
+        })
+        .await?;
     }
     if left > 0 {
         return Err(Status::invalid_argument("the snapshot is shorter than announced"));
     }
     let path = path.to_owned();
     blocking(move || {
-        file.sync_all()?;
+        stored(file.sync_all());
         let file = SnapshotFile::open(&path)?;
         file.verify().map(|()| file)
     })
     .await
+}
+
+/// A disk that fails to take a snapshot is trusted no more.
+fn stored(done: io::Result<()>) {
+    if let Err(error) = done {
+        halt("storing a snapshot of a peer", &error);
+    }
 }
 
 async fn blocking<T: Send + 'static>(
@@ -144,7 +158,7 @@ async fn next(frames: &mut Streaming<Frame>) -> Result<Option<Frame>, Status> {
 }
 
 fn disk(error: &io::Error) -> Status {
-    Status::internal(format!("the snapshot could not be stored: {error}"))
+    Status::internal(format!("the snapshot is not taken: {error}"))
 }
 
 fn stopped(error: &impl std::fmt::Display) -> Status {
@@ -209,6 +223,12 @@ impl Peer for Server {
         codec::answer(&reply.map_err(|error| stopped(&error))?)
     }
 
+    async fn greet(&self, call: Request<Frame>) -> Result<Response<Frame>, Status> {
+        self.parts.admission.admit(&call)?;
+        let _: Greeting = codec::value(call.get_ref())?;
+        codec::answer(&GreetingReply { wall_ms: self.parts.clocks.own_ms() })
+    }
+
     async fn propose(&self, call: Request<Frame>) -> Result<Response<Frame>, Status> {
         self.parts.admission.admit(&call)?;
         let request: ProposeRequest = codec::value(call.get_ref())?;
@@ -220,8 +240,8 @@ impl Peer for Server {
     async fn read_index(&self, call: Request<Frame>) -> Result<Response<Frame>, Status> {
         let peer = self.parts.admission.admit(&call)?;
         let request: ReadIndexRequest = codec::value(call.get_ref())?;
-        self.parts.reader.compare(peer, request.mark);
-        let index = timeout(LONGEST, self.parts.reader.confirm()).await.ok().flatten();
+        let answer = self.parts.reader.answer(peer, request.mark);
+        let index = timeout(LONGEST, answer).await.ok().flatten();
         codec::answer(&index.map_or(ReadIndexReply::Unconfirmed, ReadIndexReply::At))
     }
 }

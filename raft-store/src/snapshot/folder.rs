@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::SnapshotFile;
 use crate::durable_file;
+use crate::halt::halt;
 use crate::log_store::PurgeLimit;
 use crate::raft_types::LogId;
 
@@ -26,15 +27,16 @@ pub(crate) struct SnapshotFolder {
 }
 
 impl SnapshotFolder {
-    /// Opens the folder, and removes a newest file that does not verify: it can be made again from the state.
+    /// Opens the folder, and removes the files that do not verify: the newest can be made again from the state, and an
+    /// older one must not take its place unlooked at.
     pub(crate) fn open(path: PathBuf, purge_limit: Arc<PurgeLimit>) -> io::Result<Self> {
         let folder = Self { path, purge_limit, drafts: AtomicU64::new(0) };
-        if let Some(newest) = folder.names()?.pop() {
-            match SnapshotFile::open(&newest).and_then(|file| file.verify().map(|()| file)) {
+        for path in folder.names()? {
+            match SnapshotFile::open(&path).and_then(|file| file.verify().map(|()| file)) {
                 Ok(file) => folder.covers(&file),
                 Err(error) => {
                     tracing::warn!(%error, "a snapshot is removed because it does not verify");
-                    fs::remove_file(&newest)?;
+                    fs::remove_file(&path)?;
                 }
             }
         }
@@ -50,11 +52,13 @@ impl SnapshotFolder {
         Ok((path, file))
     }
 
-    /// Gives a finished file its name, durably, and forgets old ones.
+    /// Gives a finished file its name, durably, and forgets old ones. A disk that fails to do so is trusted no more.
     pub(crate) fn adopt(&self, file: SnapshotFile) -> io::Result<SnapshotFile> {
         let path = self.path.join(name(file.head.meta.last_log_id.as_ref()));
-        if file.path != path {
-            durable_file::finish(&file.file, &file.path, &path)?;
+        if file.path != path
+            && let Err(error) = durable_file::finish(&file.file, &file.path, &path)
+        {
+            halt("giving a snapshot its name", &error);
         }
         self.covers(&file);
         let mut names = self.names()?;

@@ -1,6 +1,8 @@
 //! A snapshot file is whole or it is refused.
 
-use super::{SnapshotFile, SnapshotHead, SnapshotReader, SnapshotWriter};
+use std::sync::Arc;
+
+use super::{SnapshotFile, SnapshotFolder, SnapshotHead, SnapshotReader, SnapshotWriter};
 use crate::raft_types::SnapshotMeta;
 use crate::state_hash::StateHash;
 
@@ -53,4 +55,21 @@ fn a_large_state_is_read_in_small_chunks() {
         chunks += 1;
     }
     assert!(chunks > 10);
+}
+
+#[test]
+fn a_damaged_older_snapshot_does_not_take_the_place_of_a_damaged_newest() {
+    let folder = tempfile::tempdir().unwrap();
+    let pairs = [(vec![1], vec![1; 9])];
+    let whole = std::fs::read(written(folder.path(), &pairs)).unwrap();
+    std::fs::remove_file(folder.path().join("a.snapshot")).unwrap();
+    let mut damaged = whole.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    std::fs::write(folder.path().join("1.snapshot"), &whole).unwrap();
+    std::fs::write(folder.path().join("2.snapshot"), &damaged).unwrap();
+    std::fs::write(folder.path().join("3.snapshot"), &damaged).unwrap();
+    let snapshots = SnapshotFolder::open(folder.path().to_owned(), Arc::default()).unwrap();
+    let newest = snapshots.newest().unwrap().unwrap();
+    assert_eq!(newest.path, folder.path().join("1.snapshot"));
+    newest.verify().unwrap();
 }

@@ -23,7 +23,7 @@ pub(crate) struct AppliedState {
     pub(crate) hash: StateHash,
     /// The hash at the last checkpoint entry.
     pub(crate) mark: Option<Mark>,
-    /// The checkpoint at which the leader's hash was another one.
+    /// The checkpoint at which a majority had another hash. Only a snapshot of a peer clears it.
     pub(crate) diverged_at: Option<u64>,
     /// The greatest node id any membership ever had. Ids below it that are no members were removed.
     pub(crate) greatest_id: u64,

@@ -39,9 +39,10 @@ impl Shared {
         }
         let Group { state, writes, effects, .. } = group;
         self.write(&state, writes)?;
-        if let Some(index) = state.diverged_at {
-            self.diverged.store(index + 1, Ordering::Release);
-        }
+        self.diverged.send_if_modified(|known| {
+            let before = std::mem::replace(known, state.diverged_at);
+            before != *known
+        });
         self.greatest_id.fetch_max(state.greatest_id, Ordering::AcqRel);
         for (index, effects) in effects {
             self.effects.send(index, effects);
@@ -110,19 +111,19 @@ impl Group<'_> {
         Ok(Replies(replies))
     }
 
-    /// Compares with the leader's hash at the previous checkpoint, then makes this the previous one.
-    fn checkpoint(&mut self, index: u64, leader: Option<Mark>) {
-        if let (Some(own), Some(leader)) = (self.state.mark, leader)
-            && own.index == leader.index
-            && own.hash != leader.hash
+    /// Compares with what a majority held at the previous checkpoint, then makes this the previous one.
+    fn checkpoint(&mut self, index: u64, majority: Option<Mark>) {
+        if let (Some(own), Some(majority)) = (self.state.mark, majority)
+            && own.index == majority.index
+            && own.hash != majority.hash
         {
             tracing::error!(
                 index = own.index,
                 own = %own.hash,
-                leader = %leader.hash,
-                "the state of this node differs from the leader's; it serves no more"
+                majority = %majority.hash,
+                "the state of this node differs from that of the majority; it serves no more"
             );
-            self.state.diverged_at = Some(own.index);
+            self.state.diverged_at.get_or_insert(own.index);
         }
         self.state.mark = Some(Mark { index, hash: self.state.hash });
     }

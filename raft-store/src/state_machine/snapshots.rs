@@ -10,6 +10,7 @@ use rocksdb::{IteratorMode, ReadOptions, WriteBatch};
 use super::{AppliedState, Shared, StateMachine, applied_state, blocking};
 use crate::disk::{DiskError, Family};
 use crate::encoding::Encoded;
+use crate::halt::halt;
 use crate::log_store;
 use crate::raft_types::{Snapshot, SnapshotMeta, TypeConfig};
 use crate::snapshot::{SnapshotFile, SnapshotHead, SnapshotReader, SnapshotWriter};
@@ -28,6 +29,14 @@ pub(super) fn as_snapshot(file: SnapshotFile) -> Snapshot {
     Snapshot { meta: file.head.meta.clone(), snapshot: file }
 }
 
+/// A disk that fails to take a snapshot is trusted no more.
+fn written<T>(done: io::Result<T>) -> T {
+    match done {
+        Ok(done) => done,
+        Err(error) => halt("writing a snapshot", &error),
+    }
+}
+
 impl Shared {
     /// Writes the state of this instant to a file. Applying goes on meanwhile.
     pub(super) fn build(&self) -> io::Result<SnapshotFile> {
@@ -44,16 +53,16 @@ impl Shared {
             greatest_id: state.greatest_id,
         };
         let (path, file) = self.snapshots.draft()?;
-        let mut writer = SnapshotWriter::new(file, &head)?;
+        let mut writer = written(SnapshotWriter::new(file, &head));
         let family = self.disk.family(Family::State(state.slot))?;
         let mut options = ReadOptions::default();
         // A scan of everything would push out what is in use.
         options.fill_cache(false);
         for pair in view.iterator_cf_opt(family, options, IteratorMode::Start) {
             let (key, value) = pair.map_err(DiskError::during("reading the state"))?;
-            writer.pair(&key, &value)?;
+            written(writer.pair(&key, &value));
         }
-        let file = writer.finish()?;
+        let file = written(writer.finish());
         self.snapshots.adopt(SnapshotFile { path, file, head })
     }
 
@@ -81,7 +90,11 @@ impl Shared {
         }
         self.disk.write("taking a snapshot into use", batch);
         self.disk.sync("syncing a snapshot");
-        self.diverged.store(0, Ordering::Release);
+        if let Some(last) = meta.last_log_id {
+            // The leader counts on what the snapshot covers as if this node had appended it.
+            self.raiser.raise(last)?;
+        }
+        self.diverged.send_replace(None);
         self.greatest_id.fetch_max(state.greatest_id, Ordering::AcqRel);
         let index = state.applied.map_or(0, |id| id.index);
         self.effects.skip(index);

@@ -10,10 +10,14 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
-use tokio::sync::{broadcast, watch};
+use tokio::{
+    sync::{broadcast, watch},
+    time::Instant,
+};
 
 /// What becomes of proposals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +36,7 @@ pub(super) struct LocalLog {
     applied: watch::Sender<u64>,
     effects: broadcast::Sender<(u64, Vec<Effect>)>,
     weather: watch::Sender<Weather>,
-    lease: AtomicBool,
+    lapsed_at: Mutex<Option<Instant>>,
     clock_ms: AtomicU64,
 }
 
@@ -50,7 +54,7 @@ impl LocalLog {
             applied: watch::Sender::new(0),
             effects: broadcast::Sender::new(room),
             weather: watch::Sender::new(Weather::Fair),
-            lease: AtomicBool::new(true),
+            lapsed_at: Mutex::new(None),
             clock_ms: AtomicU64::new(clock_ms),
         })
     }
@@ -60,7 +64,11 @@ impl LocalLog {
     }
 
     pub(super) fn lease(&self, held: Lease) {
-        self.lease.store(held == Lease::Valid, Ordering::SeqCst);
+        *self.lapsed_at.lock().unwrap() = match held {
+            Lease::Valid => None,
+            Lease::Lapsed => Some(Instant::now()),
+            Lease::LapsedLongAgo => Instant::now().checked_sub(LONG_AGO),
+        };
     }
 
     pub(super) fn advance(&self, by_ms: u64) {
@@ -92,8 +100,13 @@ impl LocalLog {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lease {
     Valid,
+    /// Since this moment.
     Lapsed,
+    /// As after the machine slept.
+    LapsedLongAgo,
 }
+
+const LONG_AGO: Duration = Duration::from_mins(1);
 
 impl Log for LocalLog {
     fn propose(&self, command: Vec<u8>) -> BoxFuture<'_, Result<(u64, Vec<u8>), LogError>> {
@@ -126,8 +139,8 @@ impl Log for LocalLog {
         Ok(())
     }
 
-    fn has_lease(&self) -> bool {
-        self.lease.load(Ordering::SeqCst)
+    fn lease_lapsed(&self) -> Option<Duration> {
+        self.lapsed_at.lock().unwrap().map(|since| since.elapsed())
     }
 
     fn effects(&self) -> Effects {

@@ -118,8 +118,18 @@ async fn sessions_of_a_node_without_quorum_end() {
     let world = World::new().await;
     let mut opened = world.open().await;
     world.log.lease(Lease::Lapsed);
-    timeout(Duration::from_secs(4), opened.signals.next()).await.unwrap_err();
-    assert_eq!(signal(&mut opened.signals).await, Signal::End(Refusal::NoQuorum));
+    timeout(Duration::from_millis(800), opened.signals.next()).await.unwrap_err();
+    let ended = timeout(Duration::from_millis(400), opened.signals.next()).await.unwrap();
+    assert_eq!(ended, Signal::End(Refusal::NoQuorum));
+}
+
+#[tokio::test(start_paused = true)]
+async fn sessions_of_a_node_that_slept_through_the_end_of_its_lease_end_at_once() {
+    let world = World::new().await;
+    let mut opened = world.open().await;
+    world.log.lease(Lease::LapsedLongAgo);
+    let ended = timeout(Duration::from_millis(200), opened.signals.next()).await.unwrap();
+    assert_eq!(ended, Signal::End(Refusal::NoQuorum));
 }
 
 #[tokio::test(start_paused = true)]

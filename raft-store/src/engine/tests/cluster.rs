@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::toy::{Toy, set};
 use crate::clock::SystemClock;
-use crate::engine::{Engine, EngineConfig, StartError};
+use crate::engine::{Engine, EngineConfig, MembershipError, StartError};
 use crate::lease::LeaseTimings;
 use crate::machine::View;
 use crate::network::{ClusterName, TlsMaterial};
@@ -19,17 +19,17 @@ use crate::proposer::{Committed, ProposeError};
 use crate::raft_types::{Member, NodeId};
 
 /// Everything here happens within this, also on a busy machine.
-pub(super) const SOON: Duration = Duration::from_secs(40);
+pub(crate) const SOON: Duration = Duration::from_secs(40);
 /// Several elections.
 const LONG_ENOUGH: Duration = Duration::from_secs(3);
 
-pub(super) struct Authority {
+pub(crate) struct Authority {
     certificate: String,
     issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
 }
 
 impl Authority {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let key = rcgen::KeyPair::generate().unwrap();
         let mut parameters = rcgen::CertificateParams::new(vec![]).unwrap();
         parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -37,7 +37,7 @@ impl Authority {
         Self { certificate, issuer: rcgen::Issuer::new(parameters, key) }
     }
 
-    pub(super) fn issue(&self, names: &[String]) -> TlsMaterial {
+    pub(crate) fn issue(&self, names: &[String]) -> TlsMaterial {
         let key = rcgen::KeyPair::generate().unwrap();
         let parameters = rcgen::CertificateParams::new(names.to_vec()).unwrap();
         let chain_pem = parameters.signed_by(&key, &self.issuer).unwrap().pem();
@@ -46,13 +46,13 @@ impl Authority {
     }
 }
 
-pub(super) fn blue() -> ClusterName {
+pub(crate) fn blue() -> ClusterName {
     ClusterName::new("blue").unwrap()
 }
 
-pub(super) struct Running {
+pub(crate) struct Running {
     runtime: Option<Runtime>,
-    pub(super) engine: Option<Arc<Engine>>,
+    pub(crate) engine: Option<Arc<Engine>>,
 }
 
 /// Nodes that a test leaves running are stopped in order: the database must not be open while the process ends.
@@ -60,26 +60,49 @@ impl Drop for Running {
     fn drop(&mut self) {
         if let (Some(runtime), Some(engine)) = (self.runtime.take(), self.engine.take()) {
             runtime.block_on(engine.shutdown());
-            drop(engine);
             runtime.shutdown_timeout(Duration::from_secs(5));
+            engine.closed();
+        }
+    }
+}
+
+impl Engine {
+    /// Lets go of the engine, and waits until its database is closed. Its runtime has ended already.
+    fn closed(self: Arc<Self>) {
+        let thread = self.flush_thread.lock().unwrap().take();
+        let disk = self.state.watch_disk();
+        let weak = Arc::downgrade(&self);
+        drop(self);
+        if std::thread::panicking() {
+            return;
+        }
+        assert!(weak.upgrade().is_none(), "the test still holds the engine");
+        if let Some(thread) = thread {
+            thread.join().unwrap();
+        }
+        let begin = Instant::now();
+        while disk.upgrade().is_some() {
+            assert!(begin.elapsed() < SOON, "the database stays open");
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 }
 
 /// Settings of one test.
-pub(super) struct Cluster {
-    pub(super) authority: Authority,
+pub(crate) struct Cluster {
+    pub(crate) authority: Authority,
+    pub(crate) addresses: BTreeMap<NodeId, SocketAddr>,
+    pub(crate) nodes: BTreeMap<NodeId, Running>,
+    /// Below the nodes, so that it outlives them.
     folder: tempfile::TempDir,
-    pub(super) addresses: BTreeMap<NodeId, SocketAddr>,
-    pub(super) nodes: BTreeMap<NodeId, Running>,
-    pub(super) adjust: fn(&mut EngineConfig),
-    pub(super) crooked: Option<NodeId>,
+    pub(crate) adjust: fn(&mut EngineConfig),
+    pub(crate) crooked: Option<NodeId>,
     /// Drives the test's own waiting.
-    pub(super) test: Runtime,
+    pub(crate) test: Runtime,
 }
 
 impl Cluster {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             authority: Authority::new(),
             folder: tempfile::tempdir().unwrap(),
@@ -92,11 +115,11 @@ impl Cluster {
     }
 
     /// Three nodes that have a leader.
-    pub(super) fn of_three() -> Self {
+    pub(crate) fn of_three() -> Self {
         Self::of_three_with(|_| {}, None)
     }
 
-    pub(super) fn of_three_with(adjust: fn(&mut EngineConfig), crooked: Option<NodeId>) -> Self {
+    pub(crate) fn of_three_with(adjust: fn(&mut EngineConfig), crooked: Option<NodeId>) -> Self {
         let mut cluster = Self { adjust, crooked, ..Self::new() };
         for node in 1..=3 {
             cluster.start(node).unwrap();
@@ -107,11 +130,11 @@ impl Cluster {
         cluster
     }
 
-    pub(super) fn folder(&self, node: NodeId) -> PathBuf {
+    pub(crate) fn folder(&self, node: NodeId) -> PathBuf {
         self.folder.path().join(node.to_string())
     }
 
-    pub(super) fn config(&self, node: NodeId) -> EngineConfig {
+    pub(crate) fn config(&self, node: NodeId) -> EngineConfig {
         let tls = self.authority.issue(&[blue().node_name(node)]);
         let mut config = EngineConfig::new(self.folder(node), blue(), node, tls);
         config.clock = Arc::new(SystemClock);
@@ -125,12 +148,12 @@ impl Cluster {
         config
     }
 
-    pub(super) fn start(&mut self, node: NodeId) -> Result<(), StartError> {
+    pub(crate) fn start(&mut self, node: NodeId) -> Result<(), StartError> {
         let config = self.config(node);
         self.start_with(config)
     }
 
-    pub(super) fn start_with(&mut self, config: EngineConfig) -> Result<(), StartError> {
+    pub(crate) fn start_with(&mut self, config: EngineConfig) -> Result<(), StartError> {
         let node = config.node;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -151,40 +174,29 @@ impl Cluster {
         Ok(())
     }
 
-    pub(super) fn engine(&self, node: NodeId) -> Arc<Engine> {
+    pub(crate) fn engine(&self, node: NodeId) -> Arc<Engine> {
         self.nodes[&node].engine.clone().unwrap()
     }
 
-    pub(super) fn member(&self, node: NodeId) -> Member {
+    pub(crate) fn member(&self, node: NodeId) -> Member {
         let storage = self.engine(node).storage();
         Member { address: self.addresses[&node].to_string(), storage }
     }
 
     /// Ends a node without a word: its tasks are dropped where they stand.
-    pub(super) fn kill(&mut self, node: NodeId) {
+    pub(crate) fn kill(&mut self, node: NodeId) {
         let mut running = self.nodes.remove(&node).unwrap();
         let engine = running.engine.take().unwrap();
         running.runtime.take().unwrap().shutdown_timeout(Duration::from_secs(5));
-        Self::closed(engine);
+        engine.closed();
     }
 
-    pub(super) fn stop(&mut self, node: NodeId) {
-        let mut running = self.nodes.remove(&node).unwrap();
-        let engine = running.engine.take().unwrap();
-        running.runtime.as_ref().unwrap().block_on(engine.shutdown());
-        running.runtime.take().unwrap().shutdown_timeout(Duration::from_secs(5));
-        Self::closed(engine);
-    }
-
-    /// The database is closed when nobody holds the engine any more.
-    fn closed(engine: Arc<Engine>) {
-        let weak = Arc::downgrade(&engine);
-        drop(engine);
-        assert!(weak.upgrade().is_none(), "the test still holds the engine");
+    pub(crate) fn stop(&mut self, node: NodeId) {
+        drop(self.nodes.remove(&node).unwrap());
     }
 
     /// Waits for something that must happen.
-    pub(super) fn until<T>(&self, what: &str, mut check: impl FnMut() -> Option<T>) -> T {
+    pub(crate) fn until<T>(&self, what: &str, mut check: impl FnMut() -> Option<T>) -> T {
         let begin = Instant::now();
         loop {
             if let Some(found) = check() {
@@ -200,7 +212,7 @@ impl Cluster {
     }
 
     /// Looks for as long as a broken rule would need to show.
-    pub(super) fn stays(&self, what: &str, mut check: impl FnMut() -> bool) {
+    pub(crate) fn stays(&self, what: &str, mut check: impl FnMut() -> bool) {
         let begin = Instant::now();
         while begin.elapsed() < LONG_ENOUGH {
             assert!(check(), "no longer: {what}; nodes that run: {:?}", self.nodes.keys());
@@ -209,7 +221,7 @@ impl Cluster {
     }
 
     /// The leader on which a majority of the running nodes agree.
-    pub(super) fn leader(&self) -> NodeId {
+    pub(crate) fn leader(&self) -> NodeId {
         self.until("a leader", || {
             let mut seen = BTreeMap::new();
             for running in self.nodes.values() {
@@ -223,16 +235,21 @@ impl Cluster {
         })
     }
 
-    pub(super) fn follower(&self) -> NodeId {
+    /// Has the leader change the membership, whoever it is by then.
+    pub(crate) fn on_the_leader(&self, change: impl Fn(&Engine) -> Result<(), MembershipError>) {
+        self.until("a change of the membership", || change(&self.engine(self.leader())).ok());
+    }
+
+    pub(crate) fn follower(&self) -> NodeId {
         let leader = self.leader();
         self.nodes.keys().copied().find(|node| *node != leader).unwrap()
     }
 
-    pub(super) fn set_on(&self, node: NodeId, key: &str) -> Result<Committed, ProposeError> {
+    pub(crate) fn set_on(&self, node: NodeId, key: &str) -> Result<Committed, ProposeError> {
         self.set_within(node, key, SOON)
     }
 
-    pub(super) fn set_within(
+    pub(crate) fn set_within(
         &self,
         node: NodeId,
         key: &str,
@@ -243,13 +260,13 @@ impl Cluster {
         self.test.block_on(engine.propose(set(key, key), deadline))
     }
 
-    pub(super) fn has(&self, node: NodeId, key: &str) -> bool {
+    pub(crate) fn has(&self, node: NodeId, key: &str) -> bool {
         let found = |view: &dyn View, _| view.get(format!("pair/{key}").as_bytes()).unwrap();
         self.engine(node).read(found).unwrap().is_some()
     }
 
     /// Waits until every running node has applied what the leader has.
-    pub(super) fn settle(&self) {
+    pub(crate) fn settle(&self) {
         let applied = self.engine(self.leader()).applied();
         for (node, running) in &self.nodes {
             let engine = running.engine.clone().unwrap();

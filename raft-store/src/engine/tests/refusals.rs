@@ -65,13 +65,12 @@ fn a_wiped_node_gets_neither_votes_nor_entries_under_its_old_number() {
     });
     // The way back: removed, and in again under a new number.
     cluster.start(leader).unwrap();
-    let leader = cluster.leader();
-    let engine = cluster.engine(leader);
-    cluster.test.block_on(engine.remove(BTreeSet::from([wiped]))).unwrap();
+    let gone = BTreeSet::from([wiped]);
+    cluster.on_the_leader(|leader| cluster.test.block_on(leader.remove(gone.clone())));
     cluster.stop(wiped);
     cluster.start(4).unwrap();
     let member = cluster.member(4);
-    cluster.test.block_on(engine.add_learner(4, member)).unwrap();
+    cluster.on_the_leader(|leader| cluster.test.block_on(leader.add_learner(4, member.clone())));
     cluster.until("the new node has the state", || cluster.has(4, "meanwhile").then_some(()));
 }
 

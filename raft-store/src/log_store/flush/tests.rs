@@ -4,13 +4,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use futures::FutureExt;
+use openraft::storage::RaftLogStorage;
+use openraft::type_config::TypeConfigExt;
 use openraft::vote::RaftLeaderId;
+use rocksdb::WriteBatch;
 use tokio::sync::mpsc;
 
-use super::{Acknowledged, FlushThread, FlushTimes, Flusher, QUEUE};
-use crate::disk::Disk;
+use super::{Acknowledged, FlushThread, FlushTimes, Flusher, IOFlushed, QUEUE};
+use crate::disk::{Disk, Family};
 use crate::halt::child::expect_halt;
 use crate::high_water::HighWater;
+use crate::log_store::{LogStore, key_of};
 use crate::raft_types::{LogId, TypeConfig, Vote};
 
 fn id(index: u64) -> LogId {
@@ -77,6 +81,82 @@ fn a_truncation_behind_the_promise_leaves_it_alone() {
     let promise = Acknowledged { last: Some(id(4)), vote: None };
     let request = super::Request::Lower { to: Some(id(6)), done };
     assert_eq!(thread.take(request, promise), promise);
+}
+
+#[test]
+fn an_append_is_acknowledged_only_after_the_sync() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("high-water");
+    let mut thread = thread(folder.path(), HighWater::create(&path).unwrap());
+    let (done, mut acknowledged) = TypeConfig::oneshot();
+    let request = super::Request::Append { last: Some(id(4)), done: IOFlushed::signal(done) };
+    let promise = thread.take(request, thread.high_water.now());
+    assert!((&mut acknowledged).now_or_never().is_none(), "acknowledged before the sync");
+    assert_eq!(HighWater::open(&path).unwrap().now().last, None);
+    thread.flush(promise);
+    assert!(acknowledged.now_or_never().unwrap().unwrap().is_ok());
+    assert_eq!(HighWater::open(&path).unwrap().now().last, Some(id(4)));
+}
+
+#[test]
+fn the_promise_is_taken_back_before_entries_are_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("high-water");
+    let mut thread = thread(folder.path(), HighWater::create(&path).unwrap());
+    let mut batch = WriteBatch::default();
+    let family = thread.disk.family(Family::Log).unwrap();
+    (0..=9u64).for_each(|index| batch.put_cf(family, key_of(index), b"entry"));
+    thread.disk.write("entries for a test", batch);
+    let promise = Acknowledged { last: Some(id(9)), vote: None };
+    thread.record(promise);
+    let (requests, mut queue) = mpsc::channel(QUEUE);
+    let mut log = LogStore::new(thread.disk.clone(), Flusher { requests }, Arc::default());
+    let disk = thread.disk.clone();
+    let has_last = || disk.db().get_cf(disk.family(Family::Log).unwrap(), key_of(9)).unwrap();
+    {
+        let mut truncation = Box::pin(log.truncate_after(Some(id(4))));
+        assert!(truncation.as_mut().now_or_never().is_none());
+        assert!(has_last().is_some(), "removed before the promise was taken back");
+        thread.take(queue.try_recv().unwrap(), promise);
+        assert_eq!(HighWater::open(&path).unwrap().now().last, Some(id(4)));
+        assert!(has_last().is_some());
+        assert!(truncation.now_or_never().unwrap().is_ok());
+    }
+    assert!(has_last().is_none());
+}
+
+#[test]
+fn a_log_that_cannot_be_written_ends_the_process() {
+    let name = "log_store::flush::tests::a_log_that_cannot_be_written_ends_the_process";
+    if expect_halt(name, "appending for a test") {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Disk::create(&folder.path().join("db")).unwrap();
+        // Files may not grow further, as on a full disk; without a handler the signal would end the process first.
+        let heard = Arc::default();
+        signal_hook::flag::register(signal_hook::consts::SIGXFSZ, heard).unwrap();
+        let limit = rustix::process::Rlimit { current: Some(1 << 16), maximum: Some(1 << 16) };
+        rustix::process::setrlimit(rustix::process::Resource::Fsize, limit).unwrap();
+        for index in 0..64u64 {
+            let mut batch = WriteBatch::default();
+            let family = disk.family(Family::Log).unwrap();
+            batch.put_cf(family, key_of(index), vec![7; 1 << 14]);
+            disk.write("appending for a test", batch);
+            disk.sync("syncing for a test");
+        }
+    }
+}
+
+#[test]
+fn a_snapshot_raises_the_promise_and_never_lowers_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("high-water");
+    let mut thread = thread(folder.path(), HighWater::create(&path).unwrap());
+    let promise = Acknowledged { last: Some(id(4)), vote: Some(Vote::new(3, 1)) };
+    let raise = |to| super::Request::Raise { to: id(to), done: tokio::sync::oneshot::channel().0 };
+    assert_eq!(thread.take(raise(3), promise), promise);
+    let raised = Acknowledged { last: Some(id(9)), ..promise };
+    assert_eq!(thread.take(raise(9), promise), raised);
+    assert_eq!(HighWater::open(&path).unwrap().now(), raised);
 }
 
 #[test]
