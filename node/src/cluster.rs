@@ -113,6 +113,7 @@ pub async fn start_with(app: &Arc<App>, engine: &dyn StartEngine) -> Result<Memb
     };
     // A join was asked for this id beforehand; another node may have been faster.
     if let Some(wanted) = app.config.node_id.filter(|wanted| *wanted != member.id.0) {
+        member.membership.shutdown().await;
         return Err(ClusterError::OtherNode { wanted, found: member.id.0 });
     }
     keeper::start(Arc::clone(app), &member);

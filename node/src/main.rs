@@ -13,6 +13,7 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
 
 /// A node of a Countersign cluster.
@@ -42,8 +43,12 @@ struct ConfigArgument {
     config: Option<PathBuf>,
 }
 
+const DONE: u8 = 0;
+const FAILED: u8 = 1;
 /// Exit status of a configuration that cannot be used, the same as clap's for wrong arguments.
 const USAGE: u8 = 2;
+/// How long a thread that still works on the database may take to let go of it, after everything else has ended.
+const DATABASE_CLOSES_WITHIN: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     // The grammar's process is this executable too; it must not start anything else.
@@ -53,16 +58,18 @@ fn main() -> ExitCode {
     {
         return countersign_postgres::run_grammar_worker();
     }
-    match run(Cli::parse().command) {
-        Ok(status) => status,
-        Err(error) => {
-            complain(&format!("countersign: {error:#}"));
-            ExitCode::FAILURE
-        }
+    let status = run(Cli::parse().command).unwrap_or_else(|error| {
+        complain(&format!("countersign: {error:#}"));
+        FAILED
+    });
+    if !countersign_raft_store::databases_closed(DATABASE_CLOSES_WITHIN) {
+        complain("countersign: the database did not close in time; the next start recovers it");
+        countersign_raft_store::end_at_once(status.into());
     }
+    ExitCode::from(status)
 }
 
-fn run(command: Command) -> anyhow::Result<ExitCode> {
+fn run(command: Command) -> anyhow::Result<u8> {
     match command {
         Command::Serve(argument) => match read(argument.config.as_deref()) {
             Ok(config) => serve(config),
@@ -74,7 +81,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
                     say(&format!("warning: {warning}"))?;
                 }
                 say("the configuration has no problems")?;
-                Ok(ExitCode::SUCCESS)
+                Ok(DONE)
             }
             Err(status) => Ok(status),
         },
@@ -88,17 +95,17 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
                     setting.variable()
                 ))?;
             }
-            Ok(ExitCode::SUCCESS)
+            Ok(DONE)
         }
         Command::Version => {
             say(concat!("countersign ", env!("CARGO_PKG_VERSION")))?;
-            Ok(ExitCode::SUCCESS)
+            Ok(DONE)
         }
     }
 }
 
 /// The configuration, or the exit status after its problems were told.
-fn read(path: Option<&Path>) -> Result<Config, ExitCode> {
+fn read(path: Option<&Path>) -> Result<Config, u8> {
     let problems = match config::load(path) {
         Ok(config) => match config::check(&config) {
             none if none.is_empty() => return Ok(config),
@@ -111,16 +118,16 @@ fn read(path: Option<&Path>) -> Result<Config, ExitCode> {
             complain(&format!(
                 "countersign: {error}: {why}\n\nhint: give an existing file with --config"
             ));
-            return Err(ExitCode::from(USAGE));
+            return Err(USAGE);
         }
     };
     for problem in problems {
         complain(&format!("countersign: {problem}"));
     }
-    Err(ExitCode::from(USAGE))
+    Err(USAGE)
 }
 
-fn serve(config: Config) -> anyhow::Result<ExitCode> {
+fn serve(config: Config) -> anyhow::Result<u8> {
     telemetry::install(&config.telemetry).context("set up the log")?;
     open_files::raise(config.limits.sessions);
     for warning in config::warnings(&config) {
@@ -135,7 +142,7 @@ fn serve(config: Config) -> anyhow::Result<ExitCode> {
     // Whatever a blocking thread still does must not keep a node alive that has stopped.
     runtime.shutdown_timeout(serve::RUNTIME_ENDS_WITHIN);
     served?;
-    Ok(ExitCode::SUCCESS)
+    Ok(DONE)
 }
 
 fn say(line: &str) -> anyhow::Result<()> {

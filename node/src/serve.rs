@@ -120,9 +120,14 @@ async fn live(
     member: &Member,
     agents: (TcpListener, Arc<rustls::ServerConfig>),
 ) -> Result<(), ServeError> {
-    let (node, targets) = begin(app, member)?;
-    let served = serve_agents(app, member, (&node, targets, agents)).await;
-    node.gate.flush().await;
+    let served = match begin(app, member) {
+        Ok((node, targets)) => {
+            let served = serve_agents(app, member, (&node, targets, agents)).await;
+            node.gate.flush().await;
+            served
+        }
+        Err(error) => Err(error),
+    };
     if !app.shutdown.is_stopping() {
         member.hand_over().await;
     }

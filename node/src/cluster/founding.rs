@@ -81,25 +81,26 @@ async fn found(
         node: FIRST.0,
     };
     let plan = EnginePlan { storage: Some(storage), ..directory.engine_plan(app, &file).await? };
+    let sealed_ca_key = cluster_key.seal(&cluster_id, ca.key_pem.as_bytes())?;
     let Started { store, membership } = engine.start(plan).await.map_err(ClusterError::Engine)?;
-    let address = app.config.advertise();
-    membership.initialise(address.clone()).await?;
-    led(&store).await?;
+    let member = Member { id: FIRST, store, membership, cluster_key };
     let bootstrap_token = format!("{BOOTSTRAP_PREFIX}{}", hex::encode(rand::random::<[u8; 32]>()));
-    // Before the state knows it: a token whose answer is lost must not be lost with it.
-    directory.write_bootstrap_token(&Secret::new(bootstrap_token.as_str())).await?;
+    let address = app.config.advertise();
     let life_ms = u64::try_from(BOOTSTRAP_LIFE.as_millis()).unwrap_or(u64::MAX);
     let command = Initialise {
         cluster_id,
         cluster_name: name.clone(),
         ca_cert_pem: ca.certificate_pem.clone(),
-        sealed_ca_key: cluster_key.seal(&cluster_id, ca.key_pem.as_bytes())?,
+        sealed_ca_key,
         bootstrap_token_sha256: Sha256::digest(bootstrap_token.as_bytes()).into(),
         bootstrap_expires_after_ms: life_ms,
         first: JoinFacts { key_sha256, address, api_url: app.config.api_url(), storage },
     };
-    store.initialise(command).await?;
-    directory.become_member(file).await?;
+    let token = Secret::new(bootstrap_token.as_str());
+    if let Err(error) = begin(&member, command, directory, (file, &token)).await {
+        member.membership.shutdown().await;
+        return Err(error);
+    }
     let answer = InitAnswer {
         cluster_id: hex::encode(cluster_id),
         name,
@@ -110,7 +111,22 @@ async fn found(
             .map(hex::encode)
             .unwrap_or_default(),
     };
-    Ok((Member { id: FIRST, store, membership, cluster_key }, answer))
+    Ok((member, answer))
+}
+
+/// Makes the running engine the first node of a cluster, and the directory a member's.
+async fn begin(
+    first: &Member,
+    command: Initialise,
+    directory: &Directory,
+    (file, bootstrap_token): (MemberFile, &Secret),
+) -> Result<(), ClusterError> {
+    first.membership.initialise(command.first.address.clone()).await?;
+    led(&first.store).await?;
+    // Before the state knows it: a token whose answer is lost must not be lost with it.
+    directory.write_bootstrap_token(bootstrap_token).await?;
+    first.store.initialise(command).await?;
+    directory.become_member(file).await
 }
 
 /// Waits until the only node leads.

@@ -59,7 +59,10 @@ pub(super) async fn join(
     let plan = EnginePlan { storage: Some(storage), ..directory.engine_plan(app, &file).await? };
     let Started { store, membership } = engine.start(plan).await.map_err(ClusterError::Engine)?;
     // Only now: a member without a log would be one that has lost it.
-    directory.become_member(file).await?;
+    if let Err(error) = directory.become_member(file).await {
+        membership.shutdown().await;
+        return Err(error);
+    }
     tracing::info!(node.id = id.0, "this node was let into the cluster");
     Ok(Member { id, store, membership, cluster_key: Arc::new(cluster_key) })
 }
