@@ -66,14 +66,12 @@ pub(super) async fn log_in(
     talk.settle(target).await
 }
 
-/// The pinned search path: built-in names first, temporary objects last, so that neither shadows a schema's.
+/// The pinned search path: temporary objects last. `pg_catalog` is searched first because it is not named; naming it would
+/// make it the schema in which things are created.
 pub(crate) fn search_path(schemas: &[String]) -> String {
     let quoted = |schema: &String| format!("\"{}\"", schema.replace('"', "\"\""));
     let schemas = schemas.iter().map(quoted);
-    let path: Vec<String> = std::iter::once("pg_catalog".to_owned())
-        .chain(schemas)
-        .chain(std::iter::once("pg_temp".to_owned()))
-        .collect();
+    let path: Vec<String> = schemas.chain(std::iter::once("pg_temp".to_owned())).collect();
     path.join(", ")
 }
 
