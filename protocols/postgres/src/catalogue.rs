@@ -1,15 +1,24 @@
 //! What the target's catalogue must say before a text that looks like a plain read counts as one: whether a relation is a
 //! table, a view (and what it does) or foreign; whether a user function or operator stands where a built-in one is meant;
-//! whether `a.b` is a column or calls `b(a)`. Answers are kept for a short while, for all sessions of a target.
+//! whether `a.b` is a column or calls `b(a)`; whether values of a type bring code. Answers are kept for a short while, for
+//! all sessions of a target, until something that may have changed them goes through this node.
 //!
 //! It judges nothing: what it finds becomes a demand. The read-only fence stands behind it.
 
+mod answer;
+mod look_up;
 mod question;
 
-pub(crate) use question::{Fact, Question, RelationKind, look_up, questions, read};
+pub(crate) use answer::{Fact, Guard, Relation, RelationKind, read};
+pub(crate) use look_up::{look_up, qualified_names_only};
+pub(crate) use question::{Question, questions, questions_inside};
 
 use quick_cache::sync::Cache;
-use std::time::Duration;
+use std::{
+    convert::Infallible,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 use tokio::time::Instant;
 
 /// How long an answer is believed.
@@ -25,26 +34,69 @@ pub(crate) struct Place {
     pub(crate) database: String,
 }
 
+/// From one change of a catalogue to the next, as far as this node knows of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Generation(u64);
+
 /// The answers that are kept, and what targets said about themselves.
 #[derive(Debug)]
 pub(crate) struct Catalogues {
-    facts: Cache<(Place, Question), (Instant, Fact)>,
+    facts: Cache<(Place, Question), Kept>,
+    /// A place that is missing here gets a number that none ever had.
+    generations: Cache<Place, Generation>,
+    next: AtomicU64,
     versions: Cache<Place, String>,
+}
+
+#[derive(Clone, Debug)]
+struct Kept {
+    at: Instant,
+    generation: Generation,
+    fact: Fact,
 }
 
 impl Catalogues {
     pub(crate) fn new() -> Self {
-        Self { facts: Cache::new(MAX_FACTS), versions: Cache::new(MAX_FACTS) }
+        Self {
+            facts: Cache::new(MAX_FACTS),
+            generations: Cache::new(MAX_FACTS),
+            next: AtomicU64::new(0),
+            versions: Cache::new(MAX_FACTS),
+        }
+    }
+
+    /// The generation of a place, to be asked for before its catalogue is.
+    pub(crate) fn generation(&self, place: &Place) -> Generation {
+        let fresh = || Ok::<_, Infallible>(self.fresh());
+        self.generations.get_or_insert_with(place, fresh).unwrap_or_else(|never| match never {})
     }
 
     /// What is known, if it is fresh.
     pub(crate) fn get(&self, place: &Place, question: &Question) -> Option<Fact> {
-        let (at, fact) = self.facts.get(&(place.clone(), question.clone()))?;
-        (at.elapsed() < TTL).then_some(fact)
+        let kept = self.facts.get(&(place.clone(), question.clone()))?;
+        let valid = kept.at.elapsed() < TTL && kept.generation == self.generation(place);
+        valid.then_some(kept.fact)
     }
 
-    pub(crate) fn put(&self, place: &Place, question: Question, fact: Fact) {
-        self.facts.insert((place.clone(), question), (Instant::now(), fact));
+    /// Keeps an answer that was had in a generation.
+    pub(crate) fn put(
+        &self,
+        place: &Place,
+        question: Question,
+        fact: Fact,
+        generation: Generation,
+    ) {
+        let kept = Kept { at: Instant::now(), generation, fact };
+        self.facts.insert((place.clone(), question), kept);
+    }
+
+    /// Something that may have changed the catalogue went to the target.
+    pub(crate) fn forget(&self, place: &Place) {
+        self.generations.insert(place.clone(), self.fresh());
+    }
+
+    fn fresh(&self) -> Generation {
+        Generation(self.next.fetch_add(1, Ordering::Relaxed))
     }
 
     /// The `server_version` that the target last reported.
@@ -56,3 +108,6 @@ impl Catalogues {
         self.versions.insert(place.clone(), version.to_owned());
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -73,7 +73,10 @@ pub struct Statement {
     /// Functions it calls by name, those on the list of harmless built-in ones included. An unqualified one may be
     /// shadowed by a user function with closer argument types, which only the target's catalogue can tell.
     pub functions: BTreeSet<Name>,
-    /// Operators it uses, unqualified; the same caution as for functions applies.
+    /// Types that it names, and collations, operator classes and sampling methods that are not PostgreSQL's own: they bring
+    /// code without being functions, so a list of harmless functions says nothing about them.
+    pub types: BTreeSet<Name>,
+    /// Operators it uses, unqualified, those that the text only implies included; the same caution as for functions applies.
     pub operators: BTreeSet<String>,
     /// `qualifier.name` references. PostgreSQL runs `name(qualifier)` where the qualifier has no such column, so the
     /// catalogue must confirm them before they count as columns.
@@ -279,6 +282,7 @@ impl Statement {
             span,
             tables: BTreeSet::new(),
             functions: BTreeSet::new(),
+            types: BTreeSet::new(),
             operators: BTreeSet::new(),
             attributes: BTreeSet::new(),
             parameters: 0,

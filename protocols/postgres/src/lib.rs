@@ -7,6 +7,7 @@
 
 pub mod classify;
 
+mod asked;
 mod catalogue;
 mod credential;
 mod error;
@@ -24,6 +25,7 @@ mod state;
 mod target;
 mod understood;
 mod upstream;
+mod weigh;
 
 pub use classify::{Grammar, GrammarCommand, GrammarLimits, WORKER_ARGUMENT, run_grammar_worker};
 pub use serve::{ServeConfig, serve};

@@ -3,6 +3,7 @@
 //!
 //! It keeps no policy and no record; those are the gate's.
 
+mod consult;
 mod conversation;
 mod copy_in;
 mod deallocate;
@@ -21,6 +22,8 @@ mod text_reader;
 mod value;
 
 pub(crate) use text_reader::TextReader;
+
+use consult::Knowledge;
 
 use crate::{
     catalogue::{Catalogues, Place},
@@ -83,6 +86,7 @@ struct Session {
     block: Block,
     flow: Flow,
     posture: Posture,
+    knowledge: Knowledge,
     names: Names,
     /// A Describe that is answered together with the Execute behind it, if one follows.
     pending: Option<StatementOrPortal>,
@@ -201,6 +205,7 @@ pub(crate) async fn run(
         block: Block::Idle,
         flow: Flow::Ready,
         posture: Posture::Unknown,
+        knowledge: Knowledge::Shared,
         names: Names::default(),
         pending: None,
         changes: Vec::new(),

@@ -1,6 +1,7 @@
 //! Tests of the whole adapter: raw sockets and real clients in front, a real PostgreSQL behind, a gate of the tests' own.
 
 mod agent;
+mod catalogue;
 mod copy;
 mod fence;
 mod gate;

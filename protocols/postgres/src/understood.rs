@@ -1,16 +1,17 @@
-//! What one text asks for, in the words of policy: the classifier's findings with their relations resolved against the
-//! pinned search path. Where a name could mean relations of several schemas, all of them are demanded.
+//! What one text means to the session: what it asks for, which fence it can run behind and what it does to the
+//! transaction, to settings and to the connection. It judges nothing.
 
-use crate::classify::{Action as Found, Classified, Fence, Name, StatementKind, TransactionStep};
+use crate::asked::Asked;
+use crate::classify::{Classified, Fence, StatementKind, TransactionStep};
 use crate::target::PostgresTarget;
-use countersign_core::operation::{Action, Demand, Resource};
-use std::collections::BTreeSet;
+use countersign_core::operation::Action;
 
 /// What one text asks for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Understood {
-    pub(crate) demands: BTreeSet<Demand>,
+    pub(crate) asked: Asked,
     pub(crate) fence: Fence,
+    pub(crate) parsing: Parsing,
     pub(crate) copy: Copy,
     /// Whether it begins a transaction block.
     pub(crate) border: Border,
@@ -18,6 +19,15 @@ pub(crate) struct Understood {
     pub(crate) settings: Settings,
     pub(crate) summary: String,
     pub(crate) notes: Vec<String>,
+}
+
+/// What the target runs when it only parses the text.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Parsing {
+    /// Its own code.
+    Quiet,
+    /// Perhaps a user's too: the check of a domain that a literal is read as.
+    RunsCode,
 }
 
 /// Which COPY the target may begin for it.
@@ -55,8 +65,9 @@ impl Understood {
     /// Reads what the classifier found.
     pub(crate) fn of(classified: &Classified, target: &PostgresTarget) -> Self {
         let statements = &classified.statements;
-        let all = demands(classified, target);
-        let reads = all
+        let asked = Asked::of(classified, target);
+        let reads = asked
+            .demands()
             .iter()
             .all(|demand| matches!(demand.action, Action::PostgresRead | Action::PostgresShow));
         let fence = match statements.as_slice() {
@@ -91,8 +102,9 @@ impl Understood {
             Settings::Kept
         };
         Self {
-            demands: all,
+            asked,
             fence,
+            parsing: Parsing::Quiet,
             copy,
             border,
             settings,
@@ -107,8 +119,9 @@ impl Understood {
     }
 
     /// Something a look at the target has added.
-    pub(crate) fn demand(&mut self, action: Action, note: String) {
-        self.demands.insert(Demand { action, resource: Resource::Target });
+    pub(crate) fn demand(&mut self, action: Action, note: impl Into<String>) {
+        let note = note.into();
+        self.asked.of_target(action);
         if action != Action::PostgresRead {
             self.fence = Fence::Writes;
         }
@@ -142,46 +155,6 @@ fn cut(text: &str, most: usize) -> String {
     let end = text.floor_char_boundary(most);
     let beginning = text.get(..end).unwrap_or_default();
     format!("{beginning}… ({} bytes in all)", text.len())
-}
-
-fn demands(classified: &Classified, target: &PostgresTarget) -> BTreeSet<Demand> {
-    let mut all = BTreeSet::new();
-    for found in classified.demands() {
-        if found.action == Found::Function && is_allowed(found.object.as_ref(), target) {
-            all.insert(Demand { action: Action::PostgresRead, resource: Resource::Target });
-            continue;
-        }
-        let action = found.action.policy_action();
-        match &found.object {
-            Some(name) if found.action != Found::Function => {
-                all.extend(
-                    candidates(name, &target.search_path)
-                        .map(|resource| Demand { action, resource }),
-                );
-            }
-            Some(_) | None => {
-                all.insert(Demand { action, resource: Resource::Target });
-            }
-        }
-    }
-    all
-}
-
-fn is_allowed(function: Option<&Name>, target: &PostgresTarget) -> bool {
-    function.is_some_and(|name| target.allow_functions.contains(&name.to_string()))
-}
-
-/// The relations that a name can mean.
-pub(crate) fn candidates(name: &Name, search_path: &[String]) -> impl Iterator<Item = Resource> {
-    let schemas = if let Some(schema) = &name.schema {
-        vec![schema.clone()]
-    } else {
-        // `pg_catalog` is looked at first; its relations all begin with `pg_`.
-        let built_in = name.name.starts_with("pg_").then(|| "pg_catalog".to_owned());
-        built_in.into_iter().chain(search_path.iter().cloned()).collect()
-    };
-    let name = name.name.clone();
-    schemas.into_iter().map(move |schema| Resource::Relation { schema, name: name.clone() })
 }
 
 #[cfg(test)]

@@ -43,6 +43,10 @@ impl Walk {
             }
             NodeEnum::AlterObjectSchemaStmt(alter) => {
                 self.renamed(alter.object_type, alter.relation.as_ref());
+                if let Some(relation) = &alter.relation {
+                    let moved = Name::in_schema(&alter.newschema, &relation.relname);
+                    self.named_relation(Action::Ddl, moved);
+                }
             }
             NodeEnum::CreateEnumStmt(_) | NodeEnum::AlterEnumStmt(_) | NodeEnum::CommentStmt(_) => {
                 self.demand(Action::Ddl);

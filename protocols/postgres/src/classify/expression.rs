@@ -113,14 +113,14 @@ impl Walk {
                 | AExprKind::AexprIlike
                 | AExprKind::AexprSimilar,
             ) => self.operator(name),
-            // The name is the keyword; the comparisons are <= and >= of the operands' types.
+            // The name is the keyword; the comparisons are these of the operands' types, the latter two for NOT.
             Ok(
                 AExprKind::AexprBetween
                 | AExprKind::AexprNotBetween
                 | AExprKind::AexprBetweenSym
                 | AExprKind::AexprNotBetweenSym,
             ) => {
-                self.operators.extend(["<=".to_owned(), ">=".to_owned()]);
+                self.operators.extend(["<=", ">=", "<", ">"].map(str::to_owned));
             }
             Ok(AExprKind::Undefined) | Err(_) => {
                 self.opaque("a kind of operation is not understood");
@@ -138,6 +138,9 @@ impl Walk {
     fn case(&mut self, case: &CaseExpr) {
         let CaseExpr { xpr: _, casetype: _, casecollid: _, arg, args, defresult, location: _ } =
             case;
+        if arg.is_some() {
+            self.implied_equality();
+        }
         self.optional(arg.as_deref());
         for node in args {
             if let Some(NodeEnum::CaseWhen(when)) = &node.node {
@@ -164,6 +167,8 @@ impl Walk {
         self.optional(testexpr.as_deref());
         if !oper_name.is_empty() {
             self.operator(oper_name);
+        } else if testexpr.is_some() {
+            self.implied_equality();
         }
         match subselect {
             Some(query) => self.query(query),
@@ -174,11 +179,17 @@ impl Walk {
     fn cast(&mut self, cast: &TypeCast) {
         let TypeCast { arg, type_name, location: _ } = cast;
         self.optional(arg.as_deref());
-        self.type_name(type_name.as_ref());
+        let one_value = type_name.as_ref().is_some_and(|name| name.array_bounds.is_empty())
+            && arg.as_deref().is_some_and(is_one_value);
+        self.named_type(type_name.as_ref(), if one_value { Values::One } else { Values::Any });
     }
 
     /// A type by name; any but PostgreSQL's own is a call, because it can bring code of its own.
     pub(super) fn type_name(&mut self, type_name: Option<&TypeName>) {
+        self.named_type(type_name, Values::Any);
+    }
+
+    fn named_type(&mut self, type_name: Option<&TypeName>, values: Values) {
         let Some(type_name) = type_name else { return self.opaque("a type without a name") };
         let TypeName {
             names,
@@ -195,8 +206,17 @@ impl Walk {
         }
         self.expressions(typmods);
         match Name::from_nodes(names) {
-            Some(name) if types::is_built_in(&name) => {}
-            Some(name) => self.demand_on(Action::Function, &name),
+            Some(name) if types::is_built_in(&name) => {
+                if let (Values::Any, Some(relation)) = (values, types::looked_up_in(&name)) {
+                    self.notes.insert(
+                        "a conversion of many values can list the names of the catalogue"
+                            .to_owned(),
+                    );
+                    self.named_relation(Action::Read, Name::in_schema("pg_catalog", relation));
+                }
+                self.types.insert(name);
+            }
+            Some(name) => self.other_code(&name),
             None => self.opaque("the name of a type is not understood"),
         }
     }
@@ -210,8 +230,8 @@ impl Walk {
     /// A collation cannot run code; one of a named schema is still no part of a plain read.
     pub(super) fn collation(&mut self, parts: &[Node]) {
         match Name::from_nodes(parts) {
-            Some(name) if name.built_in().is_some() => {}
-            Some(name) => self.demand_on(Action::Function, &name),
+            Some(name) if name.built_in().is_some() => drop(self.types.insert(name)),
+            Some(name) => self.other_code(&name),
             None => self.opaque("the name of a collation is not understood"),
         }
     }
@@ -229,6 +249,24 @@ impl Walk {
             Some(names) => names.into_iter().for_each(|name| self.identifier(name)),
             None => self.opaque("a list of names holds something else"),
         }
+    }
+}
+
+/// How many values a conversion can be fed with by one execution.
+#[derive(Clone, Copy)]
+enum Values {
+    /// A single one, which the text or its parameters say.
+    One,
+    /// As many as there are rows.
+    Any,
+}
+
+/// Whether an expression is a constant or a parameter, converted or not.
+fn is_one_value(node: &Node) -> bool {
+    match &node.node {
+        Some(NodeEnum::AConst(_) | NodeEnum::ParamRef(_)) => true,
+        Some(NodeEnum::TypeCast(cast)) => cast.arg.as_deref().is_some_and(is_one_value),
+        _ => false,
     }
 }
 

@@ -390,6 +390,12 @@ pub(super) fn is_harmless(name: &Name) -> bool {
         || *name == Name::in_schema("pg_catalog", "extract")
 }
 
+/// The name under which an older release looks a call up that this grammar reads as one of `pg_catalog`: `json_object(...)`
+/// is an ordinary call before release 16, so that a user's function can be meant.
+pub(super) fn once_ordinary(name: &Name) -> Option<&'static str> {
+    (*name == Name::in_schema("pg_catalog", "json_object")).then_some("json_object")
+}
+
 /// Every function name on the list, for a look into the target's catalogue: a user function of such a name can be chosen
 /// over the built-in one when its argument types fit better.
 pub fn built_in_functions() -> impl Iterator<Item = &'static str> {

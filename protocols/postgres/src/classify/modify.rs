@@ -212,7 +212,7 @@ impl Walk {
             }
             if !opclass.is_empty() {
                 match Name::from_nodes(opclass) {
-                    Some(class) => self.demand_on(Action::Function, &class),
+                    Some(class) => self.other_code(&class),
                     None => self.opaque("an operator class is not understood"),
                 }
             }

@@ -59,7 +59,7 @@ impl Walk {
     fn join(&mut self, join: &JoinExpr) {
         let JoinExpr {
             jointype: _,
-            is_natural: _,
+            is_natural,
             larg,
             rarg,
             using_clause,
@@ -73,6 +73,9 @@ impl Walk {
                 Some(side) => self.source(side),
                 None => self.opaque("a join lacks a side"),
             }
+        }
+        if *is_natural || !using_clause.is_empty() {
+            self.implied_equality();
         }
         self.plain_names(using_clause);
         self.optional(quals.as_deref());
@@ -88,7 +91,7 @@ impl Walk {
         }
         match Name::from_nodes(method) {
             Some(method) if matches!(method.built_in(), Some("bernoulli" | "system")) => {}
-            Some(method) => self.demand_on(Action::Function, &method),
+            Some(method) => self.other_code(&method),
             None => self.opaque("a sampling method is not understood"),
         }
         self.expressions(args);

@@ -84,6 +84,7 @@ fn one(text: &str, raw: &RawStmt) -> Statement {
         span,
         tables: walk.tables,
         functions: walk.functions,
+        types: walk.types,
         operators: walk.operators,
         attributes: walk.attributes,
         parameters: walk.parameters,

@@ -69,6 +69,27 @@ const BUILT_IN: &[&str] = &[
     "xml",
 ];
 
+/// The types whose conversion looks a name or number up in the catalogue, with the relation that it says something about.
+const LOOKED_UP: &[(&str, &str)] = &[
+    ("regclass", "pg_class"),
+    ("regcollation", "pg_collation"),
+    ("regconfig", "pg_ts_config"),
+    ("regdictionary", "pg_ts_dict"),
+    ("regnamespace", "pg_namespace"),
+    ("regoper", "pg_operator"),
+    ("regoperator", "pg_operator"),
+    ("regproc", "pg_proc"),
+    ("regprocedure", "pg_proc"),
+    ("regrole", "pg_authid"),
+    ("regtype", "pg_type"),
+];
+
+/// The relation of the catalogue that a conversion to this type reads.
+pub(super) fn looked_up_in(name: &Name) -> Option<&'static str> {
+    let bare = name.built_in()?;
+    LOOKED_UP.iter().find(|(known, _)| *known == bare).map(|(_, relation)| *relation)
+}
+
 /// Whether a type of this name is PostgreSQL's own.
 pub(super) fn is_built_in(name: &Name) -> bool {
     name.built_in().is_some_and(|bare| BUILT_IN.contains(&bare))

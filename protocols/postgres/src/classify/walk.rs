@@ -17,6 +17,7 @@ pub(super) struct Walk {
     pub(super) demands: BTreeSet<Demand>,
     pub(super) tables: BTreeSet<Name>,
     pub(super) functions: BTreeSet<Name>,
+    pub(super) types: BTreeSet<Name>,
     pub(super) operators: BTreeSet<String>,
     pub(super) attributes: BTreeSet<Name>,
     pub(super) notes: BTreeSet<String>,
@@ -105,6 +106,9 @@ impl Walk {
         if !functions::is_harmless(&name) {
             self.unlisted_call(&name);
         }
+        if let Some(bare) = functions::once_ordinary(&name) {
+            self.functions.insert(Name::bare(bare));
+        }
         self.functions.insert(name);
     }
 
@@ -114,6 +118,17 @@ impl Walk {
         for action in functions::effects(name) {
             self.demand(action);
         }
+    }
+
+    /// What is no function and not PostgreSQL's own, but brings code: a type, a collation, an operator class.
+    pub(super) fn other_code(&mut self, name: &Name) {
+        self.demand_on(Action::Function, name);
+        self.types.insert(name.clone());
+    }
+
+    /// The operator by which rows are compared where the text writes none.
+    pub(super) fn implied_equality(&mut self) {
+        self.operators.insert("=".to_owned());
     }
 
     /// An operator, as the list of its name parts.

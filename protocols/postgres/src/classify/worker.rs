@@ -22,7 +22,7 @@ pub const WORKER_ARGUMENT: &str = "--grammar-worker";
 const MAX_ADDRESS_SPACE_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 
 /// The stack of the thread that parses, in bytes. The tree is at most 100 levels deep; the grammar checks its own depth.
-const STACK_BYTES: usize = 64 * 1024 * 1024;
+pub(super) const STACK_BYTES: usize = 64 * 1024 * 1024;
 
 /// Runs the worker until standard input ends. Fails when its limits cannot be set or the pipe breaks.
 pub fn run_grammar_worker() -> ExitCode {

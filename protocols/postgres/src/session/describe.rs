@@ -1,7 +1,9 @@
 //! Describe without an Execute behind it: a preparation. The target parses the statement and says its parameters and
-//! columns; nothing is executed, so nothing of it needs a reviewer, but it is an operation with an intent of its own.
-//! A plain read is prepared by the right to read; anything else by the right `postgres:describe`, which is for nothing
-//! but this. What is executed later, by SQL's EXECUTE too, is an operation of its own.
+//! columns; the statement is not executed, but it is an operation with an intent of its own. What it would read is asked
+//! for as a read; what it would change is asked for by the right `postgres:describe` on the same relations, which is for
+//! nothing but this. What is executed later, by SQL's EXECUTE too, is an operation of its own.
+//! Parsing reads the literals of the text, which can run the check of a user's domain: it stands behind the read-only fence
+//! like a read, and where the database has such a domain, functions are asked for as they are for an execution.
 //! A portal is described from its statement: binding it would plan it, and planning can run functions.
 
 use super::{Session, Stop, extended::name_error, operate::Form};
@@ -9,10 +11,10 @@ use crate::{
     frame::{self, StatementOrPortal},
     mask::Masker,
     state::Prepared,
-    understood::Understood,
+    understood::{Parsing, Understood},
 };
 use bytes::{BufMut, Bytes, BytesMut};
-use countersign_core::operation::{Action, Demand, Resource};
+use countersign_core::operation::{Action, Demand};
 use std::{collections::BTreeSet, sync::Arc};
 
 /// What the agent wants described.
@@ -64,14 +66,31 @@ impl Session {
     }
 }
 
-/// A preparation executes nothing: unless it is that of a plain read, it asks for the right to describe and for no other.
-pub(super) fn ask_to_describe(understood: &mut Understood) {
-    let reads =
-        |demand: &Demand| matches!(demand.action, Action::PostgresRead | Action::PostgresShow);
-    if !understood.demands.iter().all(reads) {
-        let describe = Demand { action: Action::PostgresDescribe, resource: Resource::Target };
-        understood.demands = BTreeSet::from([describe]);
-    }
+/// What is asked for to have a text parsed and nothing more. A text of reads asks for those.
+pub(super) fn preparing(understood: &Understood) -> BTreeSet<Demand> {
+    let swapped = |demand: Demand| {
+        let kept = match demand.action {
+            Action::PostgresRead | Action::PostgresShow | Action::PostgresOpaque => true,
+            Action::PostgresFunction => understood.parsing == Parsing::RunsCode,
+            Action::PostgresWrite
+            | Action::PostgresDdl
+            | Action::PostgresLock
+            | Action::PostgresCopyOut
+            | Action::PostgresCopyIn
+            | Action::PostgresProgram
+            | Action::PostgresSession
+            | Action::PostgresTransaction
+            | Action::PostgresCursor
+            | Action::PostgresPrepare
+            | Action::PostgresDescribe
+            | Action::PostgresExplain
+            | Action::PostgresNotify
+            | Action::PostgresAdmin => false,
+        };
+        let action = if kept { demand.action } else { Action::PostgresDescribe };
+        Demand { action, resource: demand.resource }
+    };
+    understood.asked.demands().into_iter().map(swapped).collect()
 }
 
 /// A `RowDescription` with the formats of a portal in place of the statement's, which are all text. `None` when it is not

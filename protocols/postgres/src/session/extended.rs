@@ -149,6 +149,7 @@ impl Session {
         if matches!(self.block, Block::Implicit(_)) {
             self.end_pipeline().await?;
         }
+        self.settle_knowledge();
         Ok(self.ready().await?)
     }
 

@@ -2,13 +2,13 @@
 
 use super::{
     End, Link, Session, Stop,
-    describe::{Described, ask_to_describe},
+    describe::Described,
     relay::{Told, Until},
 };
 use crate::{
     classify::{Classified, Fence},
     error::{Complaint, SqlState},
-    fence::{Around, Posture},
+    fence::Posture,
     forward::{self, Describe, Ending, ParseAt, Wire},
     record::Account,
     state::{Block, Mode, Portal, Prepared},
@@ -65,13 +65,8 @@ impl Session {
         // A cancel that came before an operation is not about it.
         self.heard.mark_unchanged();
         self.check_state(&understood, &form)?;
-        if understood.fence == Fence::ReadOnly {
-            self.check_catalogue(classified, &mut understood).await?;
-            self.check_state(&understood, &form)?;
-        }
-        if matches!(form, Form::Prepare { .. }) {
-            ask_to_describe(&mut understood);
-        }
+        self.check_catalogue(classified, &mut understood).await?;
+        self.check_state(&understood, &form)?;
         let operation = Arc::new(self.operation(&understood, text, &form));
         let gate = Arc::clone(&self.around.gate);
         let admission = match gate.judge(&self.opened, &operation).await? {
@@ -83,6 +78,7 @@ impl Session {
         };
         self.in_flight = Some(Account::new(operation.id()));
         let done = self.carry_out(&operation, &understood, &form, admission).await;
+        self.note_catalogue(&understood, &form);
         if let Some(account) = self.in_flight.take_if(|_| !matches!(done, Err(Stop::End(_)))) {
             gate.settle(&self.opened, account.settle()).await;
         }
@@ -125,10 +121,12 @@ impl Session {
         admission: Admission,
     ) -> Result<(), Stop> {
         self.dial().await?;
-        let around = match form {
-            Form::Prepare { .. } => Around::Nothing,
-            Form::Query | Form::Portal { .. } => self.enter_fence(understood.fence).await?,
+        let fence = match form {
+            // Parsing can run code of a user's, whatever the text is about.
+            Form::Prepare { .. } => Fence::ReadOnly,
+            Form::Query | Form::Portal { .. } => understood.fence,
         };
+        let around = self.enter_fence(fence).await?;
         let Admission { permit, reply } = admission;
         let Some(told) = self.forward(operation, understood, form, (permit, reply)).await? else {
             return Err(Stop::Failed);
@@ -190,6 +188,17 @@ impl Session {
         }
         let copy = if matches!(form, Form::Prepare { .. }) { Copy::None } else { understood.copy };
         self.relay(form, copy).await.map(Some)
+    }
+
+    /// What does not run behind the read-only fence may have changed the catalogue.
+    fn note_catalogue(&mut self, understood: &Understood, form: &Form) {
+        match (understood.fence, form) {
+            (Fence::Writes, Form::Query | Form::Portal { .. }) => self.catalogue_touched(),
+            (Fence::ReadOnly | Fence::TransactionControl, _)
+            | (Fence::Writes, Form::Prepare { .. }) => {
+                self.settle_knowledge();
+            }
+        }
     }
 
     /// The first message of a pipeline opens a transaction whose mode is fixed from then on.

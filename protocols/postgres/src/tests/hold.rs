@@ -14,7 +14,9 @@ async fn a_held_delete_runs_once_it_is_approved_and_not_before() {
     let place = Place::with_postgres().await;
     let mut agent = Agent::connect(&place).await;
     agent.send(&frame::query(b"DELETE FROM accounts WHERE id = 1")).await;
-    let notice = agent.next().await;
+    let said = agent.until('N').await;
+    assert_eq!(kinds(&said), "N");
+    let notice = said.last().unwrap();
     assert_eq!(
         (notice.kind, notice.field('C').as_str(), notice.field('M').as_str()),
         ('N', "01CS1", "held for approval")
@@ -47,10 +49,10 @@ async fn a_held_delete_runs_once_it_is_approved_and_not_before() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_held_first_operation_dials_nothing_and_a_refusal_keeps_the_session() {
+async fn a_held_first_operation_that_names_nothing_dials_nothing_and_a_refusal_keeps_the_session() {
     let place = Place::without_target().await;
     let mut agent = Agent::connect(&place).await;
-    agent.send(&frame::query(b"DELETE FROM accounts")).await;
+    agent.send(&frame::query(b"NOTIFY accounts")).await;
     let hold = place.gate.hold(0).await;
     hold.decide
         .send_replace(Decision::Refuse(Refusal::Parked { hold: HoldId::from_bytes([1; 16]) }));
@@ -61,9 +63,7 @@ async fn a_held_first_operation_dials_nothing_and_a_refusal_keeps_the_session() 
     );
     // In a pipeline everything up to Sync is skipped.
     agent
-        .send(
-            &[execute("DROP TABLE accounts"), execute("SELECT 1"), frame::sync().to_vec()].concat(),
-        )
+        .send(&[execute("LISTEN accounts"), execute("SELECT 1"), frame::sync().to_vec()].concat())
         .await;
     let hold = place.gate.hold(1).await;
     hold.decide.send_replace(Decision::Refuse(Refusal::Rejected {
@@ -81,7 +81,7 @@ async fn a_held_first_operation_dials_nothing_and_a_refusal_keeps_the_session() 
 async fn a_cancel_withdraws_and_a_disconnect_parks() {
     let place = Place::without_target().await;
     let mut agent = Agent::connect(&place).await;
-    agent.send(&frame::query(b"DELETE FROM accounts")).await;
+    agent.send(&frame::query(b"NOTIFY accounts")).await;
     let hold = place.gate.hold(0).await;
     let mut cancel = TcpStream::connect(place.address).await.unwrap();
     let (process, secret) = agent.key;
@@ -91,13 +91,13 @@ async fn a_cancel_withdraws_and_a_disconnect_parks() {
     assert_eq!((error(&answer).as_str(), status(&answer)), ("57014", 'I'));
     assert_eq!(*hold.ended.borrow(), "withdrawn");
 
-    agent.send(&frame::query(b"DELETE FROM accounts")).await;
+    agent.send(&frame::query(b"NOTIFY accounts")).await;
     let hold = place.gate.hold(1).await;
     drop(agent);
     hold.ended.subscribe().wait_for(|ended| *ended == "parked").await.unwrap();
 
     let mut agent = Agent::connect(&place).await;
-    agent.send(&[frame::query(b"DELETE FROM accounts"), frame::empty(b'X')].concat()).await;
+    agent.send(&[frame::query(b"NOTIFY accounts"), frame::empty(b'X')].concat()).await;
     let hold = place.gate.hold(2).await;
     hold.ended.subscribe().wait_for(|ended| *ended == "parked").await.unwrap();
 }

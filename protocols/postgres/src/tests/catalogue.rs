@@ -1,0 +1,215 @@
+//! What only the target's catalogue can tell of a text, and what it adds to what the text asks for.
+
+use super::{
+    agent::{Agent, error, execute, kinds, status},
+    gate::{Decision, HoldHandle},
+    place::Place,
+};
+use crate::frame;
+use countersign_core::{
+    operation::{Action, Demand, Resource},
+    refusal::Refusal,
+};
+
+const SETUP: &str = "
+SET ROLE app;
+CREATE SCHEMA secret;
+CREATE TABLE secret.accounts(id int, code text);
+INSERT INTO secret.accounts VALUES (1, 'launch');
+CREATE VIEW public.through AS SELECT code FROM secret.accounts;
+CREATE VIEW public.further AS SELECT * FROM public.through;
+CREATE TABLE public.parent(id int);
+CREATE TABLE secret.child(extra text) INHERITS (public.parent);
+CREATE FUNCTION public.tick(x text) RETURNS bool LANGUAGE plpgsql AS
+  'BEGIN PERFORM pg_notify(''ran'', x); RETURN true; END';
+CREATE DOMAIN public.checked AS text CHECK (public.tick(VALUE));
+CREATE TABLE public.tagged(id int, tags public.checked[]);
+CREATE DOMAIN public.short AS text CHECK (length(VALUE) < 9);
+CREATE TYPE public.mood AS ENUM ('good', 'bad');
+CREATE TABLE public.quiet(id int, tags public.short[], mood public.mood);
+CREATE TYPE public.pair AS (a int, b int);
+CREATE FUNCTION public.pair_text(public.pair) RETURNS text LANGUAGE sql AS 'SELECT ''x''';
+CREATE CAST (public.pair AS text) WITH FUNCTION public.pair_text(public.pair) AS IMPLICIT;
+CREATE TABLE public.pairs(p public.pair);
+CREATE TABLE public.members(id int); CREATE TABLE public.rows(id int);
+ALTER TABLE public.rows ENABLE ROW LEVEL SECURITY;
+CREATE POLICY mine ON public.rows USING (id IN (SELECT m.id FROM public.members m));
+CREATE TABLE public.own_rows(id int);
+ALTER TABLE public.own_rows ENABLE ROW LEVEL SECURITY;
+CREATE POLICY small ON public.own_rows USING (id < 5);
+CREATE FUNCTION public.same(point, point) RETURNS bool LANGUAGE sql AS 'SELECT true';
+CREATE OPERATOR public.= (LEFTARG = point, RIGHTARG = point, FUNCTION = public.same);
+CREATE FUNCTION public.json_object(varchar) RETURNS text LANGUAGE sql AS 'SELECT ''x''';
+";
+
+/// Sends a text and refuses the hold it must come to.
+async fn held(place: &Place, agent: &mut Agent, bytes: &[u8]) -> HoldHandle {
+    let n = place.gate.hold_count();
+    agent.send(bytes).await;
+    let hold = tokio::select! {
+        hold = place.gate.hold(n) => hold,
+        answer = agent.until_ready() => panic!("not held: {answer:?}"),
+    };
+    hold.decide.send_replace(Decision::Refuse(Refusal::Internal));
+    assert_eq!(error(&agent.until_ready().await), "XX000");
+    hold
+}
+
+fn asks(hold: &HoldHandle, action: Action) -> bool {
+    hold.operation.demands().iter().any(|demand| demand.action == action)
+}
+
+fn demand(action: Action, schema: &str, name: &str) -> Demand {
+    let resource = Resource::Relation { schema: schema.to_owned(), name: name.to_owned() };
+    Demand { action, resource }
+}
+
+/// What the last admitted operation asked for.
+fn asked(place: &Place) -> Vec<Demand> {
+    let admitted = place.gate.admitted.lock().unwrap();
+    admitted.last().unwrap().demands().iter().cloned().collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_read_by_another_name_is_asked_for_by_its_own() {
+    let place = Place::with_postgres().await;
+    place.truth(SETUP);
+    let mut agent = Agent::connect(&place).await;
+    let read = |schema: &str, name: &str| demand(Action::PostgresRead, schema, name);
+    for (text, reads) in [
+        (
+            "SELECT s.* FROM secret.accounts s WHERE EXISTS (SELECT FROM accounts)",
+            vec![read("public", "accounts"), read("secret", "accounts")],
+        ),
+        ("SELECT * FROM through", vec![read("public", "through"), read("secret", "accounts")]),
+        ("SELECT * FROM further", vec![read("public", "further"), read("secret", "accounts")]),
+        ("SELECT * FROM parent", vec![read("public", "parent"), read("secret", "child")]),
+        ("SELECT * FROM plain_view", vec![read("public", "plain_view")]),
+        ("SELECT * FROM quiet", vec![read("public", "quiet")]),
+        ("SELECT * FROM own_rows", vec![read("public", "own_rows")]),
+    ] {
+        let answer = agent.query(text).await;
+        assert_eq!(error(&answer), "", "{text}");
+        assert_eq!(asked(&place), reads, "{text}");
+    }
+    // What is not there is the target's to say, and is looked for anew each time.
+    assert_eq!(error(&agent.query("SELECT * FROM later").await), "42P01");
+    place.truth("CREATE VIEW public.later AS SELECT public.burn() AS id");
+    let hold = held(&place, &mut agent, &frame::query(b"SELECT * FROM later")).await;
+    assert!(asks(&hold, Action::PostgresFunction));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn code_that_the_text_does_not_show_is_asked_for() {
+    let place = Place::with_postgres().await;
+    place.truth(SETUP);
+    let mut agent = Agent::connect(&place).await;
+    for text in [
+        // Beside reads: what is allowed as a write, a copy or a lock is no leave to call functions.
+        "COPY (SELECT a.wipe FROM accounts a) TO STDOUT",
+        "INSERT INTO members SELECT a.wipe FROM accounts a",
+        "DECLARE c CURSOR WITH HOLD FOR SELECT * FROM bad_view",
+        "SELECT a.wipe FROM accounts a FOR UPDATE",
+        // Types that bring code.
+        "SELECT * FROM tagged WHERE tags = '{x}'",
+        "SELECT p || 'x' FROM pairs",
+        // Operators that the text only implies.
+        "SELECT * FROM accounts a JOIN accounts b USING (id)",
+        "SELECT * FROM accounts a NATURAL JOIN members",
+        "SELECT CASE id WHEN 1 THEN 2 END FROM accounts",
+        "SELECT * FROM accounts WHERE id IN (SELECT id FROM members)",
+        // A call that an older release looks up by its name.
+        "SELECT json_object('{a,b}'::varchar)",
+    ] {
+        let hold = held(&place, &mut agent, &frame::query(text.as_bytes())).await;
+        assert!(asks(&hold, Action::PostgresFunction), "{text}");
+    }
+    let hold = held(&place, &mut agent, &frame::query(b"SELECT * FROM rows")).await;
+    assert!(asks(&hold, Action::PostgresOpaque));
+    // What a superuser lays over the types of everybody.
+    place.truth(
+        "CREATE FUNCTION public.to_point(text) RETURNS point LANGUAGE sql AS 'SELECT point(1, 1)';
+         CREATE CAST (text AS point) WITH FUNCTION public.to_point(text)",
+    );
+    agent.send(&frame::query(b"CREATE TABLE made(id int)")).await;
+    place.gate.approve(place.gate.hold_count()).await;
+    assert_eq!(error(&agent.until_ready().await), "");
+    let text = b"SELECT length(name) FROM accounts";
+    assert!(asks(&held(&place, &mut agent, &frame::query(text)).await, Action::PostgresFunction));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_preparation_is_fenced_and_asks_for_what_parsing_can_run() {
+    let place = Place::with_postgres().await;
+    let mut agent = Agent::connect(&place).await;
+    let describe = |name: &str, text: &str| {
+        [frame::parse(name, text.as_bytes(), &[]), frame::describe_statement(name), frame::sync()]
+            .concat()
+    };
+    // No code can run: the relation stays named, so that what forbids it applies.
+    agent.send(&describe("quiet", "INSERT INTO accounts SELECT nextval('s')")).await;
+    agent.until_ready().await;
+    let describes = Action::PostgresDescribe;
+    assert_eq!(
+        asked(&place),
+        [
+            Demand { action: describes, resource: Resource::Target },
+            demand(describes, "public", "accounts")
+        ]
+    );
+
+    place.truth(SETUP);
+    // Something that went through the gateway, so that it looks again.
+    agent.send(&frame::query(b"CREATE TABLE made(id int)")).await;
+    place.gate.approve(place.gate.hold_count()).await;
+    assert_eq!(error(&agent.until_ready().await), "");
+    assert_eq!(place.truth("SELECT 'public.made'::regclass"), "made");
+    place.truth(
+        "CREATE FUNCTION public.leave(x text) RETURNS bool LANGUAGE plpgsql AS
+           'BEGIN DELETE FROM public.accounts; RETURN true; END';
+         CREATE DOMAIN public.leaving AS text CHECK (public.leave(VALUE));
+         CREATE TABLE public.left_behind(tags public.leaving[]);
+         GRANT ALL ON public.left_behind TO app",
+    );
+    let text = "INSERT INTO left_behind VALUES ('{x}')";
+    let hold = held(&place, &mut agent, &describe("code", text)).await;
+    assert!(asks(&hold, Action::PostgresFunction));
+    // Once it is allowed, the fence still stands, in a block that may write as well.
+    for (name, begin) in [("alone", false), ("within", true)] {
+        if begin {
+            assert_eq!(status(&agent.query("BEGIN").await), 'T');
+        }
+        let n = place.gate.hold_count();
+        agent.send(&describe(name, text)).await;
+        place.gate.approve(n).await;
+        assert_eq!(error(&agent.until_ready().await), "25006", "{name}");
+    }
+    assert_eq!(place.truth("SELECT count(*) FROM accounts"), "10");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_is_judged_by_what_it_has_changed_itself() {
+    let place = Place::with_postgres().await;
+    let (mut agent, mut other) = (Agent::connect(&place).await, Agent::connect(&place).await);
+    let read = "SELECT lower('X'::varchar)";
+    assert_eq!(kinds(&agent.query(read).await), "TDCZ");
+    assert_eq!(status(&agent.query("BEGIN").await), 'T');
+    let n = place.gate.hold_count();
+    let replace = b"CREATE FUNCTION lower(varchar) RETURNS text LANGUAGE sql AS 'SELECT $1'";
+    agent.send(&frame::query(replace)).await;
+    place.gate.approve(n).await;
+    let answer = agent.until_ready().await;
+    assert_eq!(status(&answer), 'T', "{answer:?}");
+    // For the others nothing has changed yet, and what they learn now is not believed later.
+    assert_eq!(kinds(&other.query(read).await), "TDCZ");
+    held(&place, &mut agent, &frame::query(read.as_bytes())).await;
+    assert_eq!(status(&agent.query("ROLLBACK").await), 'I');
+    assert_eq!(kinds(&agent.query(read).await), "TDCZ");
+    let n = place.gate.hold_count();
+    agent
+        .send(&[execute(&String::from_utf8_lossy(replace)), frame::sync().to_vec()].concat())
+        .await;
+    place.gate.approve(n).await;
+    assert_eq!(error(&agent.until_ready().await), "");
+    held(&place, &mut other, &frame::query(read.as_bytes())).await;
+}
