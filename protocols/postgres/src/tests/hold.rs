@@ -168,7 +168,7 @@ async fn a_session_that_panics_is_closed_and_keeps_no_other_from_going_on() {
     let mut other = Agent::connect(&place).await;
     let mut agent = Agent::connect(&place).await;
     place.gate.broken.store(true, std::sync::atomic::Ordering::SeqCst);
-    agent.send(&frame::query(b"DELETE FROM accounts")).await;
+    agent.send(&frame::query(b"NOTIFY accounts")).await;
     let rest = agent.rest().await;
     assert_eq!((kinds(&rest).as_str(), error(&rest).as_str()), ("E", "XX000"));
     assert_eq!(rest[0].field('S'), "FATAL");

@@ -73,14 +73,14 @@ async fn portals_and_statements_do_not_pile_up_at_the_target() {
 async fn portals_end_with_the_sync_whether_the_target_saw_them_or_not() {
     let place = Place::without_target().await;
     let mut agent = Agent::connect(&place).await;
-    let delete = [
-        frame::parse("", b"DELETE FROM accounts", &[]),
+    let waits = [
+        frame::parse("", b"NOTIFY accounts", &[]),
         bind("mine", ""),
         frame::execute("mine", 0),
         frame::sync(),
     ];
     for n in 0..3 {
-        agent.send(&delete.concat()).await;
+        agent.send(&waits.concat()).await;
         let refused = Refusal::Parked { hold: HoldId::from_bytes([1; 16]) };
         place.gate.hold(n).await.decide.send_replace(Decision::Refuse(refused));
         let answer = agent.until_ready().await;

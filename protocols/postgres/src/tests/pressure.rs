@@ -89,7 +89,7 @@ async fn an_agent_that_sends_and_does_not_read_is_stopped() {
 async fn everything_unread_stays_unread_while_an_operation_is_held() {
     let place = Place::without_target().await;
     let mut agent = Agent::connect(&place).await;
-    agent.send(&frame::query(b"DELETE FROM accounts")).await;
+    agent.send(&frame::query(b"NOTIFY accounts")).await;
     let hold = place.gate.hold(0).await;
     let flooded = flood(&mut agent).await;
     assert!(flooded.0 < MOST_UNDER_WAY, "{} MiB", flooded.0 / MIB);

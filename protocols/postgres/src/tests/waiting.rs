@@ -13,7 +13,7 @@ use tokio::time::{Instant, pause, resume};
 async fn a_waiting_agent_hears_a_heartbeat_every_15_seconds_and_a_reminder_every_5_minutes() {
     let place = Place::without_target().await;
     let mut agent = Agent::connect(&place).await;
-    agent.send(&frame::query(b"DELETE FROM accounts")).await;
+    agent.send(&frame::query(b"NOTIFY accounts")).await;
     assert_eq!(agent.next().await.field('C'), "01CS1");
     let hold = place.gate.hold(0).await;
     pause();

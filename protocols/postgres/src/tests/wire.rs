@@ -193,22 +193,22 @@ async fn a_source_of_a_thousand_half_open_connections_keeps_nobody_else_out() {
 async fn what_is_glued_to_a_packet_before_the_login_is_not_taken_before_it() {
     let place = Place::without_target().await;
     let startup = frame::startup(&[("user", "app"), ("database", "orders")]);
-    let delete = frame::query(b"DELETE FROM accounts");
+    let waits = frame::query(b"NOTIFY accounts");
     // Behind the start-up packet: it is no password.
     let mut agent = Agent { stream: tls(&place).await, key: (0, 0) };
-    agent.send(&[startup.as_ref(), &delete, &password(TOKEN), &delete].concat()).await;
+    agent.send(&[startup.as_ref(), &waits, &password(TOKEN), &waits].concat()).await;
     let rest = agent.rest().await;
     assert_eq!((kinds(&rest).as_str(), error(&rest).as_str()), ("RE", "28P01"));
     assert_eq!(place.gate.hold_count(), 0);
     // Behind the password: taken once the session is open, and judged like any other.
     let mut agent = Agent { stream: tls(&place).await, key: (0, 0) };
-    agent.send(&[startup.as_ref(), &password(TOKEN), &delete].concat()).await;
+    agent.send(&[startup.as_ref(), &password(TOKEN), &waits].concat()).await;
     let hold = place.gate.hold(0).await;
-    assert_eq!(hold.operation.text(), b"DELETE FROM accounts");
+    assert_eq!(hold.operation.text(), b"NOTIFY accounts");
     assert_eq!(kinds(&agent.until_ready().await), "RRKZ");
     // Behind a request for encryption by GSS.
     let gss = [0, 0, 0, 8, 4, 210, 22, 48];
-    let glued = [&gss[..], &startup, &password(TOKEN), &delete].concat();
+    let glued = [&gss[..], &startup, &password(TOKEN), &waits].concat();
     assert!(matches!(answer(&place, &glued).await.as_slice(), [] | [b'N']));
     assert_eq!(place.gate.hold_count(), 1);
 }
@@ -242,11 +242,11 @@ async fn what_is_too_long_is_refused_by_its_size_and_what_is_not_is_held_whole()
     const MIB: usize = 1024 * 1024;
     let place = Place::without_target().await;
     let mut agent = Agent::connect(&place).await;
-    let delete = |length: usize| {
-        let around = "DELETE FROM accounts /*  */".len();
-        format!("DELETE FROM accounts /* {} */", "x".repeat(length - around))
+    let waits = |length: usize| {
+        let around = "NOTIFY accounts /*  */".len();
+        format!("NOTIFY accounts /* {} */", "x".repeat(length - around))
     };
-    let answer = agent.query(&delete(2 * MIB)).await;
+    let answer = agent.query(&waits(2 * MIB)).await;
     assert_eq!((kinds(&answer).as_str(), error(&answer).as_str()), ("EZ", "54000"));
     // In the extended protocol it breaks the pipeline, like any error.
     agent.send(&frame::parse("s", b"DELETE FROM accounts WHERE name = $1", &[])).await;
@@ -260,7 +260,7 @@ async fn what_is_too_long_is_refused_by_its_size_and_what_is_not_is_held_whole()
     agent.send(&[bind, frame::execute("", 0), frame::sync()].concat()).await;
     let answer = agent.until_ready().await;
     assert_eq!((kinds(&answer).as_str(), error(&answer).as_str()), ("1EZ", "54000"));
-    agent.send(&[frame::parse("", delete(2 * MIB).as_bytes(), &[]), frame::sync()].concat()).await;
+    agent.send(&[frame::parse("", waits(2 * MIB).as_bytes(), &[]), frame::sync()].concat()).await;
     let answer = agent.until_ready().await;
     assert_eq!((kinds(&answer).as_str(), error(&answer).as_str()), ("EZ", "54000"));
     // What changes settings goes into every later hold.
@@ -269,7 +269,7 @@ async fn what_is_too_long_is_refused_by_its_size_and_what_is_not_is_held_whole()
     agent.send(&[execute(&set), frame::sync().to_vec()].concat()).await;
     assert_eq!(error(&agent.until_ready().await), "54000");
     assert_eq!(place.gate.hold_count(), 0);
-    let text = delete(MIB);
+    let text = waits(MIB);
     agent.send(&frame::query(text.as_bytes())).await;
     let hold = place.gate.hold(0).await;
     assert!(hold.operation.text() == text.as_bytes(), "every byte of it");
