@@ -17,15 +17,16 @@ pub const MAX_COMMENT: usize = 4 * 1024;
 pub const MAX_OPEN_HOLDS_PER_AGENT: usize = 100;
 /// How long a period of an agent's budget of holds is, in milliseconds of log time.
 pub const HOLD_PERIOD_MS: u64 = 60 * 1000;
-/// Holds that one agent opens in a period: far more than humans can decide about.
-pub const MAX_HOLDS_A_PERIOD: u64 = 2_000;
+/// Holds that one agent opens in a period: far more than humans can decide about, enough for tests whose reviewers are
+/// programs.
+pub const MAX_HOLDS_A_PERIOD: u64 = 4_000;
 /// Bytes of operations that one agent has held in a period. With [`HELD_OPERATION_KEPT_MS`] it bounds what one agent can
 /// make every node keep.
 pub const MAX_HELD_BYTES_A_PERIOD: u64 = 8 * 1024 * 1024;
 /// How long the operation of a settled hold is kept whole, in milliseconds of log time. The audit keeps its text.
 pub const HELD_OPERATION_KEPT_MS: u64 = 60 * 60 * 1000;
 /// How long a settled hold is kept, in milliseconds of log time. The audit keeps what was done.
-pub const HOLD_KEPT_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+pub const HOLD_KEPT_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 /// How long an operation is remembered after its outcome, in milliseconds of log time: longer than any retry.
 pub const OPERATION_KEPT_MS: u64 = 60 * 60 * 1000;
 /// How long a closed session is kept, in milliseconds of log time. The audit keeps that it was.
