@@ -7,15 +7,19 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     process::Stdio,
+    sync::Arc,
 };
-use tokio::process::Command;
+use tokio::{process::Command, sync::Mutex};
 
-/// A development cluster in a directory of its own.
-#[derive(Debug)]
+/// A development cluster in a directory of its own. Cheap to clone.
+#[derive(Debug, Clone)]
 pub struct Cluster {
     ctl: PathBuf,
     dir: PathBuf,
     nodes: usize,
+    /// One command of `dev` at a time; one that was begun is always finished, even when nobody waits for it any more, so
+    /// that [`Self::down`] finds everything that was started.
+    turn: Arc<Mutex<()>>,
 }
 
 /// What a run needs to know of a cluster: the assignments of `countersignctl dev env`.
@@ -23,23 +27,21 @@ pub struct Cluster {
 pub struct Environment(BTreeMap<String, String>);
 
 impl Cluster {
-    /// Starts `nodes` nodes in front of the PostgreSQL at `postgres`. `node_binary` replaces the node's executable.
-    pub async fn up(
-        dir: &Path,
-        nodes: usize,
-        postgres: &str,
-        node_binary: Option<&Path>,
-    ) -> Result<Self> {
+    /// A cluster of `nodes` nodes that is going to be started in `dir`.
+    pub fn new(dir: &Path, nodes: usize) -> Result<Self> {
         let ctl = sibling("countersignctl")?;
-        let cluster = Self { ctl, dir: dir.to_owned(), nodes };
-        let count = nodes.to_string();
+        Ok(Self { ctl, dir: dir.to_owned(), nodes, turn: Arc::default() })
+    }
+
+    /// Starts it in front of the PostgreSQL at `postgres`. `node_binary` replaces the node's executable.
+    pub async fn up(&self, postgres: &str, node_binary: Option<&Path>) -> Result<()> {
+        let count = self.nodes.to_string();
         let mut arguments = vec!["up", "--nodes", count.as_str(), "--postgres", postgres];
         let binary = node_binary.map(|path| path.to_string_lossy().into_owned());
         if let Some(binary) = &binary {
             arguments.extend(["--node-binary", binary.as_str()]);
         }
-        cluster.dev(&arguments).await?;
-        Ok(cluster)
+        self.dev(&arguments).await.map(drop)
     }
 
     /// How many nodes there are.
@@ -49,14 +51,16 @@ impl Cluster {
 
     /// Addresses, tokens and process ids, as they are now.
     pub async fn environment(&self) -> Result<Environment> {
-        let text = self.dev(&["env"]).await?;
-        let assignments =
-            text.lines().filter_map(|line| line.trim_start_matches("export ").split_once('='));
-        Ok(Environment(
-            assignments
-                .map(|(name, value)| (name.to_owned(), value.trim_matches(['\'', '"']).to_owned()))
-                .collect(),
-        ))
+        Ok(Environment::read(&self.dev(&["env"]).await?))
+    }
+
+    /// A fresh token of an agent.
+    pub async fn agent_token(&self, subject: &str, owner: Option<&str>) -> Result<String> {
+        let mut arguments = vec!["token", "agent", subject];
+        if let Some(owner) = owner {
+            arguments.extend(["--owner", owner]);
+        }
+        Ok(self.dev(&arguments).await?.trim().to_owned())
     }
 
     /// SIGKILL.
@@ -99,27 +103,37 @@ impl Cluster {
         self.signal(node, Signal::CONT).await
     }
 
-    /// Stops everything and removes it.
+    /// Stops everything and removes it, frozen nodes too, whether it was started in whole, in part or not at all.
     pub async fn down(&self) -> Result<()> {
-        self.dev(&["down"]).await.map(drop)
+        if let Ok(environment) = self.environment().await {
+            for node in 1..=self.nodes {
+                if let Ok(pid) = environment.pid(node) {
+                    // It may have ended meanwhile, which is what is wanted.
+                    kill_process(pid, Signal::CONT).ok();
+                }
+            }
+        }
+        if self.dir.exists() { self.dev(&["down"]).await.map(drop) } else { Ok(()) }
     }
 
     async fn signal(&self, node: usize, signal: Signal) -> Result<()> {
-        let environment = self.environment().await?;
-        let pid = environment.get(&format!("CS_PID_{node}"))?.parse().ok().and_then(Pid::from_raw);
-        kill_process(pid.with_context(|| format!("node {node} has no process"))?, signal)
+        kill_process(self.environment().await?.pid(node)?, signal)
             .with_context(|| format!("signal node {node}"))
     }
 
     async fn dev(&self, arguments: &[&str]) -> Result<String> {
-        let output = Command::new(&self.ctl)
-            .arg("dev")
-            .arg("--dir")
-            .arg(&self.dir)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .output()
+        let mut command = Command::new(&self.ctl);
+        command.arg("dev").arg("--dir").arg(&self.dir).args(arguments).stdin(Stdio::null());
+        // Ctrl-C at the terminal is this program's to handle: it ends the cluster in order.
+        command.process_group(0);
+        let turn = Arc::clone(&self.turn);
+        let finished = tokio::spawn(async move {
+            let _turn = turn.lock_owned().await;
+            command.output().await
+        });
+        let output = finished
             .await
+            .context("a command of the development cluster panicked")?
             .with_context(|| format!("run {}", self.ctl.display()))?;
         if !output.status.success() {
             bail!(
@@ -133,6 +147,21 @@ impl Cluster {
 }
 
 impl Environment {
+    /// Reads the assignments as a POSIX shell would: `NAME='value'`, a quote inside being `'\''`.
+    fn read(text: &str) -> Self {
+        let assignment = |line: &str| {
+            let (name, quoted) = line.strip_prefix("export ").unwrap_or(line).split_once('=')?;
+            let value = quoted.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
+            Some((name.to_owned(), value.unwrap_or(quoted).replace(r"'\''", "'")))
+        };
+        Self(text.lines().filter_map(assignment).collect())
+    }
+
+    fn pid(&self, node: usize) -> Result<Pid> {
+        let pid = self.get(&format!("CS_PID_{node}"))?.parse().ok().and_then(Pid::from_raw);
+        pid.with_context(|| format!("node {node} has no process"))
+    }
+
     /// An assignment.
     pub fn get(&self, name: &str) -> Result<&str> {
         self.0
@@ -150,4 +179,23 @@ pub fn sibling(name: &str) -> Result<PathBuf> {
         return Ok(path);
     }
     bail!("{} is missing: build it with `cargo build --bins`", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn assignments_are_read_as_a_shell_reads_them() {
+        let text = concat!(
+            "CS_A='plain'\n",
+            r#"export CS_B='it'\''s "quoted"'"#,
+            "\nCS_C=bare\nno assignment\n"
+        );
+        let read = Environment::read(text);
+        assert_eq!(read.get("CS_A").unwrap(), "plain");
+        assert_eq!(read.get("CS_B").unwrap(), r#"it's "quoted""#);
+        assert_eq!(read.get("CS_C").unwrap(), "bare");
+        assert!(read.get("CS_D").is_err());
+    }
 }

@@ -1,44 +1,41 @@
 //! What a run writes down, one JSON document a line, so that a run can be judged again later without any server.
-//! Times are milliseconds since the run began, by one clock. Nothing here judges.
+//! Times are milliseconds since the run began, by the machine's clock, which the nodes and the target read too. Nothing
+//! here judges.
 
-use anyhow::{Context, Result};
+mod folder;
+
+pub use folder::Recorder;
+
 use countersign_api::audit::AuditEvent;
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    io::{BufRead, BufReader, Write},
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex},
-};
+use std::collections::BTreeMap;
 
-/// One thing that happened during a run.
+/// One thing that happened during a run. What was asked of a node has the time it was sent and the time it was answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum Entry {
-    /// An agent sent a write that inserts `mark` into the target's table.
-    WriteSent {
-        /// Milliseconds since the run began.
+    /// An agent sent a statement.
+    Sent {
+        /// When.
         at_ms: u64,
-        /// The unique text the statement inserts.
+        /// The unique text in the statement; of a write, what it inserts.
         mark: String,
-        /// The node it was sent to, from 1.
+        /// The node, from 1.
         node: usize,
+        /// Who, by subject.
+        agent: String,
         /// The attempt, from 1; each attempt sends the same bytes.
         attempt: u32,
-    },
-    /// An agent sent an allowed read.
-    ReadSent {
-        /// Milliseconds since the run began.
-        at_ms: u64,
-        /// The unique text in the statement.
-        mark: String,
-        /// The node.
-        node: usize,
+        /// What it is.
+        shape: Shape,
+        /// How it was sent.
+        manner: Manner,
     },
     /// What the agent was answered.
     Answered {
-        /// Milliseconds since the run began.
+        /// When it was sent.
+        sent_ms: u64,
+        /// When it was answered.
         at_ms: u64,
         /// The statement's text.
         mark: String,
@@ -49,22 +46,80 @@ pub enum Entry {
     },
     /// A reviewer decided, and what the API said.
     Decided {
-        /// Milliseconds since the run began.
+        /// When it was sent.
+        sent_ms: u64,
+        /// When it was answered.
         at_ms: u64,
         /// The node asked.
         node: usize,
         /// The hold.
         hold: String,
-        /// The reviewer.
+        /// The reviewer, by subject.
         reviewer: String,
         /// `approve` or `reject`.
         decision: String,
         /// The HTTP status; 0 when no answer came.
         status: u16,
+        /// The state in which the answer says the hold is; empty when it does not.
+        state: String,
+    },
+    /// An administrator changed a resource, and what the API said.
+    Applied {
+        /// When it was sent.
+        sent_ms: u64,
+        /// When it was answered.
+        at_ms: u64,
+        /// The node asked.
+        node: usize,
+        /// The kind of the resource.
+        kind: String,
+        /// The HTTP status; 0 when no answer came.
+        status: u16,
+        /// The revision that the answer says; 0 when it does not.
+        revision: u64,
+    },
+    /// An administrator revoked something, and what the API said.
+    Revoked {
+        /// When it was sent.
+        sent_ms: u64,
+        /// When it was answered.
+        at_ms: u64,
+        /// The node asked.
+        node: usize,
+        /// What is out.
+        out: Out,
+        /// The HTTP status; 0 when no answer came.
+        status: u16,
+    },
+    /// An agent kept a session open, and saw its end or gave up waiting for it.
+    Watched {
+        /// When it was opened.
+        opened_ms: u64,
+        /// When the end was seen, or no longer waited for.
+        at_ms: u64,
+        /// The node.
+        node: usize,
+        /// Who, by subject.
+        agent: String,
+        /// Which of the two.
+        end: End,
+    },
+    /// A node told the head of the audit chain.
+    HeadSeen {
+        /// When it was asked.
+        sent_ms: u64,
+        /// When it was answered.
+        at_ms: u64,
+        /// The node.
+        node: usize,
+        /// The sequence of the last event.
+        sequence: u64,
+        /// Its hash.
+        hash: String,
     },
     /// A fault began or ended.
     Fault {
-        /// Milliseconds since the run began.
+        /// When.
         at_ms: u64,
         /// Which fault.
         fault: String,
@@ -73,6 +128,30 @@ pub enum Entry {
         /// Whether it began or ended.
         phase: Phase,
     },
+}
+
+/// What a statement is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shape {
+    /// Policy allows it.
+    Read,
+    /// It inserts its mark: held.
+    Write,
+    /// The gateway cannot fully understand it, and it may insert its mark: held.
+    Opaque,
+}
+
+/// How a statement is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Manner {
+    /// As a simple query.
+    Simple,
+    /// Prepared, with bound values.
+    Extended,
+    /// Between BEGIN and COMMIT: without the COMMIT it leaves no row.
+    Transaction,
 }
 
 /// What an agent was answered.
@@ -90,9 +169,29 @@ pub enum Answer {
     },
     /// The connection broke, or never came to be.
     Lost {
-        /// What the client said.
+        /// Why, as far as known.
         message: String,
     },
+}
+
+/// What was revoked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Out {
+    /// An agent, by subject.
+    Agent(String),
+    /// A session, by id.
+    Session(String),
+}
+
+/// What became of a session that was watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// It ended.
+    Closed,
+    /// It was open when the watch ended.
+    StillOpen,
 }
 
 /// Whether a fault begins or ends.
@@ -105,18 +204,32 @@ pub enum Phase {
     End,
 }
 
-/// One row of the target's table.
+/// The rows of the target's table with one text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     /// The unique text.
     pub mark: String,
-    /// How often it stands there; more than once is a doubled execution.
-    pub times: i64,
+    /// When each was written, by the target's clock in milliseconds since the Unix epoch, in order; more than one is a
+    /// repeated execution.
+    pub written_ms: Vec<u64>,
+}
+
+/// What a run was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Header {
+    /// How many nodes: each must have told its audit trail.
+    pub nodes: usize,
+    /// The beginning, in milliseconds since the Unix epoch.
+    pub began_ms: u64,
+    /// What every choice was derived from.
+    pub seed: u64,
 }
 
 /// A whole run, as the checkers see it.
 #[derive(Debug, Clone, Default)]
 pub struct History {
+    /// What the run was.
+    pub header: Header,
     /// What happened, in the order it was written down.
     pub entries: Vec<Entry>,
     /// The target's table after the run.
@@ -125,94 +238,10 @@ pub struct History {
     pub audit: BTreeMap<usize, Vec<AuditEvent>>,
 }
 
-/// Where a run is written down.
-#[derive(Debug, Clone)]
-pub struct Recorder {
-    dir: PathBuf,
-    file: Arc<Mutex<File>>,
-    began: tokio::time::Instant,
-}
-
-impl Recorder {
-    /// Begins a history in `dir`.
-    pub fn create(dir: &Path) -> Result<Self> {
-        std::fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
-        let path = dir.join("entries.jsonl");
-        let file = File::create(&path).with_context(|| format!("create {}", path.display()))?;
-        Ok(Self {
-            dir: dir.to_owned(),
-            file: Arc::new(Mutex::new(file)),
-            began: tokio::time::Instant::now(),
-        })
-    }
-
-    /// Milliseconds since the run began.
-    pub fn now_ms(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    /// Writes an entry down.
-    pub fn write(&self, entry: &Entry) -> Result<()> {
-        let mut line = serde_json::to_vec(entry)?;
-        line.push(b'\n');
-        let mut file =
-            self.file.lock().map_err(|_| anyhow::anyhow!("the history's writer panicked"))?;
-        file.write_all(&line).context("write the history")
-    }
-
-    /// Writes down what the target's table holds.
-    pub fn write_rows(&self, rows: &[Row]) -> Result<()> {
-        write_lines(&self.dir.join("rows.jsonl"), rows)
-    }
-
-    /// Writes down the audit trail of a node.
-    pub fn write_audit(&self, node: usize, events: &[AuditEvent]) -> Result<()> {
-        write_lines(&self.dir.join(format!("audit-{node}.jsonl")), events)
-    }
-}
-
 impl History {
-    /// Reads a history back.
-    pub fn read(dir: &Path) -> Result<Self> {
-        let mut audit = BTreeMap::new();
-        for node in 1.. {
-            let path = dir.join(format!("audit-{node}.jsonl"));
-            if !path.exists() {
-                break;
-            }
-            audit.insert(node, read_lines(&path)?);
-        }
-        Ok(Self {
-            entries: read_lines(&dir.join("entries.jsonl"))?,
-            rows: read_lines(&dir.join("rows.jsonl"))?,
-            audit,
-        })
-    }
-
     /// The longest audit trail: the one that the checkers of single events read. That the others agree with it is a
     /// checker of its own.
     pub fn trail(&self) -> &[AuditEvent] {
         self.audit.values().max_by_key(|events| events.len()).map_or(&[], Vec::as_slice)
     }
-}
-
-fn write_lines<T: Serialize>(path: &Path, items: &[T]) -> Result<()> {
-    let mut file = File::create(path).with_context(|| format!("create {}", path.display()))?;
-    for item in items {
-        serde_json::to_writer(&mut file, item)?;
-        file.write_all(b"\n")?;
-    }
-    Ok(())
-}
-
-fn read_lines<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Vec<T>> {
-    let file = File::open(path).with_context(|| format!("open {}", path.display()))?;
-    let mut items = Vec::new();
-    for (number, line) in BufReader::new(file).lines().enumerate() {
-        let line = line.with_context(|| format!("read {}", path.display()))?;
-        let item = serde_json::from_str(&line)
-            .with_context(|| format!("{}:{}: not an entry", path.display(), number + 1))?;
-        items.push(item);
-    }
-    Ok(items)
 }

@@ -10,11 +10,14 @@ mod no_forward_without_approval;
 mod no_forward_without_intent;
 mod no_lost_record;
 mod one_decision_per_hold;
+mod opaque_is_not_allowed;
 mod outcome_of_every_intent;
+mod reading;
 mod revision_in_force;
+mod revoked_is_out;
+mod rules;
 
 use crate::history::History;
-use countersign_api::audit::AuditEvent;
 
 /// A counter-example.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +45,8 @@ pub const ALL: &[Invariant] = &[
     Invariant { name: "approval_consumed_once", check: approval_consumed_once::check },
     Invariant { name: "one_decision_per_hold", check: one_decision_per_hold::check },
     Invariant { name: "revision_in_force", check: revision_in_force::check },
+    Invariant { name: "revoked_is_out", check: revoked_is_out::check },
+    Invariant { name: "opaque_is_not_allowed", check: opaque_is_not_allowed::check },
     Invariant { name: "minority_refuses", check: minority_refuses::check },
     Invariant { name: "no_lost_record", check: no_lost_record::check },
     Invariant { name: "outcome_of_every_intent", check: outcome_of_every_intent::check },
@@ -56,16 +61,6 @@ pub fn check(history: &History) -> Vec<Violation> {
                 .map(|story| Violation { invariant: invariant.name, story })
         })
         .collect()
-}
-
-/// A field of an event; empty when it has none.
-fn field<'a>(event: &'a AuditEvent, name: &str) -> &'a str {
-    event.fields.get(name).map_or("", String::as_str)
-}
-
-/// The events of a kind.
-fn of_kind<'a>(events: &'a [AuditEvent], kind: &'a str) -> impl Iterator<Item = &'a AuditEvent> {
-    events.iter().filter(move |event| event.kind == kind)
 }
 
 #[cfg(test)]

@@ -9,7 +9,11 @@ use countersign_chaos::{
     run::{Plan, run},
 };
 use rand::RngExt;
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 /// Breaks a Countersign cluster in every way it knows, and checks that the invariants hold.
 #[derive(Debug, Parser)]
@@ -35,7 +39,7 @@ enum Command {
         /// What every choice is derived from; drawn when it is not given.
         #[arg(long)]
         seed: Option<u64>,
-        /// Where the history goes; a temporary folder when it is not given. Kept when an invariant is violated.
+        /// Where the history goes; a temporary folder when it is not given, which is kept when the run was not fine.
         #[arg(long)]
         dir: Option<PathBuf>,
         /// What is run: all faults against PostgreSQL.
@@ -78,28 +82,59 @@ async fn carry_out(command: Command) -> Result<ExitCode> {
         }
         Command::Run { minutes, nodes, agents, seed, dir, profile: _, node_binary } => {
             let seed = seed.unwrap_or_else(|| rand::rng().random());
-            let temporary = tempfile::Builder::new().prefix("countersign-chaos-").tempdir()?;
-            let keep = dir.is_some();
-            let dir = dir.unwrap_or_else(|| temporary.path().to_owned());
-            // The target's account must be able to enter.
+            let folder = Folder::of(dir)?;
             let lasts = Duration::from_secs(minutes * 60);
-            let plan = Plan { dir, nodes, agents, lasts, seed, node_binary };
-            let history = run(&plan).await?;
+            let plan =
+                Plan { dir: folder.path().to_owned(), nodes, agents, lasts, seed, node_binary };
             let again = format!(
                 "countersign-chaos run --minutes {minutes} --nodes {nodes} --agents {agents} --seed {seed}"
             );
-            let code = judge(&history, &again)?;
-            if code != ExitCode::SUCCESS && !keep {
-                let kept = temporary.keep();
-                complain(&format!("the history is kept in {}", kept.join("history").display()));
+            let judged = match run(&plan).await {
+                Ok(history) => judge(&history, &again),
+                Err(error) => Err(error),
+            };
+            if !judged.as_ref().is_ok_and(|code| *code == ExitCode::SUCCESS) {
+                complain(&format!("what the run left is kept in {}", folder.keep().display()));
             }
-            Ok(code)
+            judged
+        }
+    }
+}
+
+/// Where a run keeps what it has.
+enum Folder {
+    Given(PathBuf),
+    /// Removed with everything in it, unless it is kept.
+    Temporary(tempfile::TempDir),
+}
+
+impl Folder {
+    fn of(given: Option<PathBuf>) -> Result<Self> {
+        match given {
+            Some(dir) => Ok(Self::Given(std::path::absolute(dir)?)),
+            None => Ok(Self::Temporary(
+                tempfile::Builder::new().prefix("countersign-chaos-").tempdir()?,
+            )),
+        }
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Given(dir) => dir,
+            Self::Temporary(dir) => dir.path(),
+        }
+    }
+
+    fn keep(self) -> PathBuf {
+        match self {
+            Self::Given(dir) => dir,
+            Self::Temporary(dir) => dir.keep(),
         }
     }
 }
 
 #[expect(clippy::print_stdout, reason = "the report is this program's output")]
-fn judge(history: &std::path::Path, again: &str) -> Result<ExitCode> {
+fn judge(history: &Path, again: &str) -> Result<ExitCode> {
     let history = History::read(history)?;
     let violations = invariant::check(&history);
     print!("{}", report(&history, &violations, again));

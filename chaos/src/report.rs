@@ -12,6 +12,8 @@ const STORIES: usize = 5;
 /// The report.
 pub fn report(history: &History, violations: &[Violation], reproduce: &str) -> String {
     let mut text = String::new();
+    // Writing to a String cannot fail.
+    writeln!(text, "{:>22}: {}", "seed", history.header.seed).ok();
     let count =
         |wanted: fn(&Entry) -> bool| history.entries.iter().filter(|entry| wanted(entry)).count();
     let lines = [
@@ -28,12 +30,14 @@ pub fn report(history: &History, violations: &[Violation], reproduce: &str) -> S
             count(|entry| matches!(entry, Entry::Answered { answer: Answer::Lost { .. }, .. })),
         ),
         ("decisions taken", count(|entry| matches!(entry, Entry::Decided { status: 200, .. }))),
+        ("changes applied", count(|entry| matches!(entry, Entry::Applied { status: 200, .. }))),
+        ("revocations", count(|entry| matches!(entry, Entry::Revoked { status: 200, .. }))),
+        ("heads of the chain", count(|entry| matches!(entry, Entry::HeadSeen { .. }))),
         ("faults", count(|entry| matches!(entry, Entry::Fault { phase: Phase::Begin, .. }))),
         ("rows in the target", history.rows.len()),
         ("audit events", history.trail().len()),
     ];
     for (what, number) in lines {
-        // Writing to a String cannot fail.
         writeln!(text, "{what:>22}: {number}").ok();
     }
     for invariant in ALL {

@@ -7,23 +7,31 @@ use crate::{
     history::Recorder,
     target::Target,
     traffic::{
-        agents::Agent,
+        administrator,
+        agents::{self, Agent},
+        api::Api,
+        auditor,
         client::Connector,
-        reviewers::{Api, Reviewer},
+        reviewers::Reviewer,
+        visitors::Visits,
     },
 };
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use countersign_api::audit::AuditEvent;
 use rand::{SeedableRng, rngs::StdRng};
 use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
-use tokio::{task::JoinSet, time::Instant};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::JoinSet,
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 /// How long the cluster may take to come to rest after the last fault.
-const REST: Duration = Duration::from_mins(1);
+const SETTLES_WITHIN: Duration = Duration::from_mins(1);
 /// Time between two looks at the cluster while it comes to rest.
 const LOOK: Duration = Duration::from_millis(500);
 /// Time between two lines of progress.
@@ -46,29 +54,25 @@ pub struct Plan {
     pub node_binary: Option<PathBuf>,
 }
 
-/// Does the run and returns the folder of its history.
+/// Does the run and returns the folder of its history. Whatever becomes of it, and when a person or the system ends it too,
+/// everything that was started is stopped.
 pub async fn run(plan: &Plan) -> Result<PathBuf> {
+    let mut interrupts = signal(SignalKind::interrupt())?;
+    let mut terminations = signal(SignalKind::terminate())?;
     let history = plan.dir.join("history");
     std::fs::create_dir_all(&plan.dir)?;
     say("starting a private PostgreSQL");
     let target = Target::start(&plan.dir).await?;
-    say(&format!("starting {} nodes", plan.nodes));
-    let outcome = match Cluster::up(
-        &plan.dir.join("cluster"),
-        plan.nodes,
-        target.url(),
-        plan.node_binary.as_deref(),
-    )
-    .await
-    {
-        Ok(cluster) => {
-            let outcome = under_faults(plan, &cluster, &target, &history).await;
-            cluster.down().await.and(outcome)
-        }
-        Err(error) => Err(error),
+    let cluster = Cluster::new(&plan.dir.join("cluster"), plan.nodes)?;
+    let outcome = tokio::select! {
+        outcome = under_faults(plan, &cluster, &target, &history) => outcome,
+        _ = interrupts.recv() => Err(anyhow!("interrupted")),
+        _ = terminations.recv() => Err(anyhow!("asked to end")),
     };
+    say("stopping everything");
+    let down = cluster.down().await;
     target.stop().await?;
-    outcome.map(|()| history)
+    outcome.and(down).map(|()| history)
 }
 
 async fn under_faults(
@@ -77,26 +81,28 @@ async fn under_faults(
     target: &Target,
     history: &Path,
 ) -> Result<()> {
-    let recorder = Recorder::create(history)?;
+    say(&format!("starting {} nodes", plan.nodes));
+    cluster.up(target.url(), plan.node_binary.as_deref()).await?;
+    let recorder = Recorder::create(history, plan.nodes, plan.seed)?;
     let environment = cluster.environment().await?;
-    let connector = Connector::new(environment.clone())?;
-    let api = Api::new(environment)?;
+    let api = Api::new(environment.clone())?;
     let stop = CancellationToken::new();
-    let mut workers = JoinSet::new();
-    for number in 1..=plan.agents {
-        let agent = Agent::new(number, plan.nodes, connector.clone(), recorder.clone(), plan.seed);
+    let mut workers = people(plan, &api, &recorder, &stop);
+    for (number, (subject, owner)) in (1..=plan.agents).zip(agents::IDENTITIES.iter().cycle()) {
+        let token = cluster.agent_token(subject, *owner).await?;
+        let connector = Connector::new(environment.clone(), subject, token)?;
+        let agent = Agent::new(number, plan.nodes, connector, recorder.clone(), plan.seed);
         workers.spawn(agent.work(stop.clone()));
     }
-    for known in Reviewer::ALL {
-        let reviewer = Reviewer::new(*known, plan.nodes, api.clone(), recorder.clone(), plan.seed);
-        workers.spawn(reviewer.work(stop.clone()));
-    }
-    say(&format!(
-        "{} agents and {} reviewers at work; seed {}",
-        plan.agents,
-        Reviewer::ALL.len(),
-        plan.seed
-    ));
+    let visits = Visits {
+        cluster: cluster.clone(),
+        environment,
+        api: api.clone(),
+        recorder: recorder.clone(),
+        seed: plan.seed,
+    };
+    workers.spawn(visits.work(stop.clone()));
+    say(&format!("{} agents at work; seed {}", plan.agents, plan.seed));
     let timer = CancellationToken::new();
     let faults = async {
         let injected =
@@ -111,6 +117,24 @@ async fn under_faults(
     }
     injected?;
     write_down(cluster, target, &api, &recorder).await
+}
+
+/// Reviewers, the administrator and the auditor.
+fn people(
+    plan: &Plan,
+    api: &Api,
+    recorder: &Recorder,
+    stop: &CancellationToken,
+) -> JoinSet<Result<()>> {
+    let (nodes, seed) = (plan.nodes, plan.seed);
+    let mut workers = JoinSet::new();
+    for known in Reviewer::ALL {
+        let reviewer = Reviewer::new(*known, nodes, api.clone(), recorder.clone(), seed);
+        workers.spawn(reviewer.work(stop.clone()));
+    }
+    workers.spawn(administrator::work(nodes, api.clone(), recorder.clone(), seed, stop.clone()));
+    workers.spawn(auditor::work(nodes, api.clone(), recorder.clone(), seed, stop.clone()));
+    workers
 }
 
 async fn last(span: Duration, timer: &CancellationToken, recorder: &Recorder) {
@@ -133,7 +157,7 @@ async fn write_down(
     recorder: &Recorder,
 ) -> Result<()> {
     say("letting the cluster come to rest");
-    let end = Instant::now() + REST;
+    let end = Instant::now() + SETTLES_WITHIN;
     loop {
         match trails(cluster, api).await {
             Ok(trails) if at_rest(&trails) || Instant::now() > end => {
@@ -143,7 +167,10 @@ async fn write_down(
                 return recorder.write_rows(&target.rows().await?);
             }
             Err(error) if Instant::now() > end => {
-                bail!("the cluster did not come back within {} s: {error:#}", REST.as_secs())
+                bail!(
+                    "the cluster did not come back within {} s: {error:#}",
+                    SETTLES_WITHIN.as_secs()
+                )
             }
             Ok(_) | Err(_) => tokio::time::sleep(LOOK).await,
         }

@@ -1,13 +1,13 @@
-//! A gate that is deliberately broken: it asks neither policy nor reviewers and commits no intent. It exists only with the
-//! feature `broken-gate`, to show that the checkers of `countersign-chaos` find such a gate. Sessions are opened and closed
-//! as they should be, so that nothing but the gate is wrong.
+//! Gates that are deliberately broken. They exist only with the feature `broken-gate`, to show that the checkers of
+//! `countersign-chaos` find such gates. Each is wrong in its way and in nothing else: everything that it does not break is
+//! done by the sound gate.
 
 use crate::gate::NodeGate;
 use countersign_core::{
     agent::Agent,
     gate::{
         Admission, BoxFuture, CancelKey, CloseReason, Gate, Held, HoldNotice, HoldProgress, Judged,
-        OpenedSession, Proof, Reply, SessionWish, Settlement, Source,
+        OpenedSession, Proof, Reply, SessionWish, Settlement, Signal, Signals, Source,
     },
     hold::{Approved, Consumption},
     id::{HoldId, LogIndex, Revision, SessionId},
@@ -20,15 +20,34 @@ use countersign_core::{
 };
 use std::sync::Arc;
 
-/// The broken gate.
+/// Says which gate is wanted: a name of [`Way`]. The development cluster passes it on to its nodes.
+const WANTED: &str = "BROKEN_GATE";
+
+/// How a gate is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// It asks neither policy nor reviewers and commits no intent.
+    AsksNobody,
+    /// It ends no session, whatever was revoked, and records no outcome.
+    Forgets,
+}
+
+/// A broken gate.
 #[derive(Debug)]
 pub(crate) struct BrokenGate {
     sound: NodeGate,
+    way: Way,
 }
 
 impl BrokenGate {
+    /// Broken in the way that the environment names, or by asking nobody.
     pub(crate) fn over(sound: NodeGate) -> Self {
-        Self { sound }
+        let way = match std::env::var(WANTED).as_deref() {
+            Ok("forgets") => Way::Forgets,
+            Ok(_) | Err(_) => Way::AsksNobody,
+        };
+        tracing::warn!(?way, "this gate is broken on purpose");
+        Self { sound, way }
     }
 }
 
@@ -38,25 +57,39 @@ impl Gate for BrokenGate {
     }
 
     fn open(&self, wish: SessionWish) -> BoxFuture<'_, Result<OpenedSession, Refusal>> {
-        self.sound.open(wish)
+        match self.way {
+            Way::AsksNobody => self.sound.open(wish),
+            Way::Forgets => Box::pin(async {
+                let opened = self.sound.open(wish).await?;
+                Ok(OpenedSession { signals: Box::new(NeverEnds(opened.signals)), ..opened })
+            }),
+        }
     }
 
     fn judge<'a>(
         &'a self,
-        _session: &'a Session,
+        session: &'a Session,
         operation: &'a Arc<Operation>,
     ) -> BoxFuture<'a, Result<Judged, Refusal>> {
-        let nobody_asked = NobodyAsked { operation: Arc::clone(operation) };
-        Box::pin(async move { Ok(Judged::Held(Box::new(nobody_asked))) })
+        match self.way {
+            Way::AsksNobody => {
+                let nobody_asked = NobodyAsked { operation: Arc::clone(operation) };
+                Box::pin(async move { Ok(Judged::Held(Box::new(nobody_asked))) })
+            }
+            Way::Forgets => self.sound.judge(session, operation),
+        }
     }
 
     fn admit<'a>(
         &'a self,
-        _session: &'a Session,
-        _operation: &'a Arc<Operation>,
+        session: &'a Session,
+        operation: &'a Arc<Operation>,
         cleared: Cleared,
     ) -> BoxFuture<'a, Result<Admission, Refusal>> {
-        Box::pin(async move { forge(cleared) })
+        match self.way {
+            Way::AsksNobody => Box::pin(async move { forge(cleared) }),
+            Way::Forgets => self.sound.admit(session, operation, cleared),
+        }
     }
 
     fn lease(&self) -> Result<Leased, Refusal> {
@@ -73,6 +106,22 @@ impl Gate for BrokenGate {
 
     fn close(&self, session: SessionId, reason: CloseReason) -> BoxFuture<'_, ()> {
         self.sound.close(session, reason)
+    }
+}
+
+/// Signals of which the one that ends the session is lost.
+#[derive(Debug)]
+struct NeverEnds(Box<dyn Signals>);
+
+impl Signals for NeverEnds {
+    fn next(&mut self) -> BoxFuture<'_, Signal> {
+        Box::pin(async {
+            match self.0.next().await {
+                Signal::Cancel => Signal::Cancel,
+                // After this one there is none.
+                Signal::End(_) => std::future::pending().await,
+            }
+        })
     }
 }
 

@@ -1,11 +1,14 @@
-//! The chain of audit events is unbroken on every node, and no two nodes tell different stories.
+//! The chain of audit events is unbroken on every node that ran, and no two nodes tell different stories.
 
 use crate::history::History;
 use countersign_api::audit::AuditEvent;
 use countersign_core::record::{self, ChainWalk};
 
 pub(super) fn check(history: &History) -> Vec<String> {
-    let mut wrong = Vec::new();
+    let mut wrong: Vec<String> = (1..=history.header.nodes)
+        .filter(|node| !history.audit.contains_key(node))
+        .map(|node| format!("node {node} told no trail"))
+        .collect();
     for (node, events) in &history.audit {
         if let Err(story) = walk(events) {
             wrong.push(format!("node {node}: {story}"));

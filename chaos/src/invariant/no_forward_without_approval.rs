@@ -1,40 +1,61 @@
-//! `no_forward_without_approval`: every row of the target's table was written under an intent that consumed a hold which
-//! a reviewer, not the requester, had approved before it in the log, for the same fingerprint.
+//! `no_forward_without_approval`: every intent of a statement that policy holds consumed a hold which enough distinct
+//! reviewers of the group had approved before it in the log, for the same fingerprint, none of them the requester or the
+//! human it acts for. The trail does not record the reviewers' groups: who is in the group is the sample's.
 
-use super::{field, of_kind};
-use crate::history::History;
+use super::{
+    reading::{field, intents, of_kind, statements},
+    rules::quorums,
+};
+use crate::{history::History, traffic::reviewers::DBA};
 use countersign_api::audit::AuditEvent;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) fn check(history: &History) -> Vec<String> {
     let trail = history.trail();
-    history
-        .rows
-        .iter()
-        .filter_map(|row| {
-            let intents: Vec<_> =
-                of_kind(trail, "intent").filter(|event| field(event, "operation.text").contains(&row.mark)).collect();
-            if intents.iter().any(|intent| approved(trail, intent)) {
-                return None;
+    let statements = statements(history);
+    let quorums = quorums(trail);
+    let mut approvals: BTreeMap<&str, Vec<&AuditEvent>> = BTreeMap::new();
+    for decided in of_kind(trail, "decided").filter(|event| field(event, "decision") == "approve") {
+        approvals.entry(field(decided, "hold.id")).or_default().push(decided);
+    }
+    let mut wrong = Vec::new();
+    for (mark, intents) in intents(history) {
+        // A row that nobody here sent must have been approved like every other.
+        if statements.get(mark).is_some_and(|statement| !statement.is_held()) {
+            continue;
+        }
+        for intent in intents {
+            let approved = approvals.get(field(intent, "hold.id")).map_or(&[][..], Vec::as_slice);
+            let needed = quorums.get(field(intent, "policy.revision")).copied().unwrap_or(1);
+            let approvers = approvers(approved, intent);
+            if approvers.len() < needed {
+                wrong.push(format!(
+                    "intent {} of '{mark}' by {} consumed hold '{}', which {approvers:?} had approved; {needed} of {DBA:?} were needed",
+                    intent.sequence,
+                    field(intent, "agent.subject"),
+                    field(intent, "hold.id"),
+                ));
             }
-            let holds: Vec<_> = intents.iter().map(|intent| field(intent, "hold.id")).collect();
-            Some(format!(
-                "row '{}' was written under {} intent(s) with hold(s) {holds:?}, none of them approved by a reviewer before it",
-                row.mark,
-                intents.len()
-            ))
-        })
-        .collect()
+        }
+    }
+    wrong
 }
 
-fn approved(trail: &[AuditEvent], intent: &AuditEvent) -> bool {
-    let hold = field(intent, "hold.id");
-    !hold.is_empty()
-        && of_kind(trail, "decided").any(|decided| {
-            decided.sequence < intent.sequence
-                && field(decided, "hold.id") == hold
-                && field(decided, "decision") == "approve"
-                && field(decided, "fingerprint") == field(intent, "fingerprint")
-                && (field(decided, "reviewer.issuer"), field(decided, "reviewer.subject"))
-                    != (field(intent, "agent.issuer"), field(intent, "agent.subject"))
-        })
+/// The people whose approval of this operation counts.
+fn approvers<'a>(approved: &[&'a AuditEvent], intent: &AuditEvent) -> BTreeSet<&'a str> {
+    let identity = |event: &AuditEvent, who: &str| {
+        (
+            field(event, &format!("{who}.issuer")).to_owned(),
+            field(event, &format!("{who}.subject")).to_owned(),
+        )
+    };
+    let counts = |decided: &&&AuditEvent| {
+        let reviewer = field(decided, "reviewer.subject");
+        decided.sequence < intent.sequence
+            && field(decided, "fingerprint") == field(intent, "fingerprint")
+            && identity(decided, "reviewer") != identity(intent, "agent")
+            && reviewer != field(intent, "agent.owner")
+            && DBA.contains(&reviewer)
+    };
+    approved.iter().filter(counts).map(|decided| field(decided, "reviewer.subject")).collect()
 }

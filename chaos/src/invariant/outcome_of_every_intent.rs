@@ -1,44 +1,63 @@
-//! Every intent has exactly one outcome when a run has ended and its nodes are up: completed, failed, refused, or
-//! `outcome_unknown`; and what is completed or failed fits what stands in the target's table.
+//! `outcome_of_every_intent`: every intent has exactly one outcome when a run has ended and its nodes are up, completed,
+//! failed, refused or unknown, and it comes after its intent. Of what is completed the row stands in the target's table, and
+//! no row stands there whose operations all failed or were refused.
 
-use super::{field, of_kind};
+use super::reading::{Statement, field, intents, of_kind, outcomes, statements};
 use crate::history::History;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) fn check(history: &History) -> Vec<String> {
-    let mut outcomes: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for event in of_kind(history.trail(), "outcome") {
-        outcomes.entry(field(event, "operation.id")).or_default().push(field(event, "outcome"));
-    }
     let mut wrong = Vec::new();
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for event in history.trail() {
+        let operation = field(event, "operation.id");
+        match event.kind.as_str() {
+            "intent" => {
+                counts.insert(operation, 0);
+            }
+            "outcome" => match counts.get_mut(operation) {
+                Some(count) => *count += 1,
+                None => wrong.push(format!(
+                    "event {} is the outcome of operation {operation}, which has no intent before it",
+                    event.sequence
+                )),
+            },
+            _ => {}
+        }
+    }
     for intent in of_kind(history.trail(), "intent") {
         let operation = field(intent, "operation.id");
-        let found = outcomes.get(operation).map_or(&[][..], Vec::as_slice);
-        if found.len() != 1 {
+        let count = counts.get(operation).copied().unwrap_or_default();
+        if count != 1 {
             wrong.push(format!(
-                "operation {operation} (intent {}) has outcomes {found:?}",
+                "operation {operation} (intent {}) has {count} outcomes",
                 intent.sequence
             ));
-            continue;
         }
-        let row = history.rows.iter().find(|row| {
-            !field(intent, "hold.id").is_empty()
-                && field(intent, "operation.text").contains(&row.mark)
-        });
-        if let (Some(row), [outcome @ ("refused" | "failed")]) = (row, found)
-            && !others_may_have_written(history, intent.sequence, &row.mark)
-        {
+    }
+    wrong.extend(against_the_table(history));
+    wrong
+}
+
+fn against_the_table(history: &History) -> Vec<String> {
+    let rows: BTreeSet<&str> = history.rows.iter().map(|row| row.mark.as_str()).collect();
+    let (statements, outcomes) = (statements(history), outcomes(history.trail()));
+    let mut wrong = Vec::new();
+    for (mark, intents) in intents(history) {
+        let words: Vec<&str> = intents
+            .iter()
+            .filter_map(|intent| outcomes.get(field(intent, "operation.id")).copied())
+            .collect();
+        let leaves = statements.get(mark).is_some_and(Statement::leaves_its_row);
+        if leaves && words.contains(&"completed") && !rows.contains(mark) {
+            wrong.push(format!("write '{mark}' is completed, and its row is not there"));
+        }
+        let nothing_done = words.iter().all(|word| matches!(*word, "failed" | "refused"));
+        if rows.contains(mark) && words.len() == intents.len() && nothing_done {
             wrong.push(format!(
-                "row '{}' stands in the table, and its operation {operation} is {outcome}",
-                row.mark
+                "row '{mark}' stands in the table, and its operations are {words:?}"
             ));
         }
     }
     wrong
-}
-
-/// Whether another intent names the same row: then the row may be that one's.
-fn others_may_have_written(history: &History, sequence: u64, mark: &str) -> bool {
-    of_kind(history.trail(), "intent")
-        .any(|other| other.sequence != sequence && field(other, "operation.text").contains(mark))
 }

@@ -1,27 +1,39 @@
-//! `revision_in_force`: every intent was judged under the policy revision of its own place in the log.
+//! `revision_in_force`: every intent was judged under the policy revision and the target's definition of its own place in the
+//! log. Revocations, which are in force at a place too, have a checker of their own.
 
-use super::field;
+use super::{
+    reading::{field, is_withheld},
+    rules::JUDGED_BY,
+};
 use crate::history::History;
-
-/// Kinds of resources whose change moves the policy revision.
-const JUDGED_BY: &[&str] = &["Policy", "Binding", "IdentityProvider"];
+use std::collections::BTreeMap;
 
 pub(super) fn check(history: &History) -> Vec<String> {
-    let mut in_force = String::new();
+    let mut policy = "";
+    let mut targets: BTreeMap<&str, &str> = BTreeMap::new();
     let mut wrong = Vec::new();
     for event in history.trail() {
-        match event.kind.as_str() {
-            "resource_changed" if JUDGED_BY.contains(&field(event, "resource.kind")) => {
-                field(event, "revision.after").clone_into(&mut in_force);
+        let after = field(event, "revision.after");
+        match (event.kind.as_str(), field(event, "resource.kind")) {
+            ("resource_changed", "Target") => {
+                targets.insert(field(event, "resource.name"), after);
             }
+            ("resource_changed", kind) if JUDGED_BY.contains(&kind) => policy = after,
             // Forwarded ahead of an intent that the log refused: its answer is withheld, for this very reason.
-            "intent" if field(event, "verdict") == "withheld" => {}
-            "intent" if field(event, "policy.revision") != in_force => wrong.push(format!(
-                "intent {} (operation {}) was judged under revision {}, in force was {in_force}",
-                event.sequence,
-                field(event, "operation.id"),
-                field(event, "policy.revision")
-            )),
+            ("intent", _) if is_withheld(event) => {}
+            ("intent", _) => {
+                let target = targets.get(field(event, "target.name")).copied().unwrap_or_default();
+                for (of, in_force) in [("policy", policy), ("target", target)] {
+                    let judged = field(event, &format!("{of}.revision"));
+                    if judged != in_force {
+                        wrong.push(format!(
+                            "intent {} (operation {}) was judged under {of} revision {judged}, in force was {in_force}",
+                            event.sequence,
+                            field(event, "operation.id"),
+                        ));
+                    }
+                }
+            }
             _ => {}
         }
     }

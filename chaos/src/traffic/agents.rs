@@ -1,12 +1,15 @@
-//! Agents: each sends writes whose text is unique, and sends the very same bytes again when it was cut off, as automation
-//! does; now and then a read that policy allows. What they are answered is written down before anything else happens.
+//! Agents: each sends statements whose text is unique, and sends the very same bytes again when it was cut off, as automation
+//! does. What they are answered is written down before anything else happens.
 
-use super::client::Connector;
+use super::{
+    client::{Connector, lost},
+    statements::Statement,
+};
 use crate::history::{Answer, Entry, Recorder};
 use anyhow::Result;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use std::time::Duration;
-use tokio_postgres::{Client, SimpleQueryMessage};
+use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 /// How long an agent waits for one answer before it gives up the connection.
@@ -14,9 +17,18 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How often it sends the same bytes again.
 const ATTEMPTS: u32 = 4;
 /// Time between an agent's operations.
-const REST_MS: std::ops::Range<u64> = 20..200;
-/// One in so many operations is a write, the others are reads.
-const WRITE_IN: u32 = 3;
+const BREATHER_MS: std::ops::Range<u64> = 20..200;
+
+/// Who the agents are: subject, and the human it acts for. Most act for nobody who reviews. One acts for a reviewer, and one
+/// has the very identity of a reviewer: neither may ever be approved by that one.
+pub const IDENTITIES: &[(&str, Option<&str>)] = &[
+    ("ci-bot", Some("sam")),
+    ("bot-alone", None),
+    ("bot-of-dana", Some("dana")),
+    ("ci-bot", Some("sam")),
+    ("rui", None),
+    ("bot-alone", None),
+];
 
 /// One agent.
 #[derive(Debug)]
@@ -37,13 +49,8 @@ impl Agent {
         recorder: Recorder,
         seed: u64,
     ) -> Self {
-        Self {
-            number,
-            nodes,
-            connector,
-            recorder,
-            rng: StdRng::seed_from_u64(seed ^ (number as u64) << 32),
-        }
+        let rng = StdRng::seed_from_u64(seed ^ (number as u64) << 32);
+        Self { number, nodes, connector, recorder, rng }
     }
 
     /// Works until `stop`.
@@ -52,90 +59,80 @@ impl Agent {
         while !stop.is_cancelled() {
             turn += 1;
             let mark = format!("a{}-{turn}-{:08x}", self.number, self.rng.random::<u32>());
-            if self.rng.random_range(0..WRITE_IN) == 0 {
-                self.write(&mark, &stop).await?;
-            } else {
-                self.read(&mark).await?;
-            }
-            tokio::time::sleep(Duration::from_millis(self.rng.random_range(REST_MS))).await;
+            let statement = Statement::draw(&mut self.rng, mark, self.connector.subject());
+            self.carry_out(&statement, &stop).await?;
+            tokio::time::sleep(Duration::from_millis(self.rng.random_range(BREATHER_MS))).await;
         }
         Ok(())
     }
 
-    async fn write(&mut self, mark: &str, stop: &CancellationToken) -> Result<()> {
-        let statement =
-            format!("INSERT INTO public.marks (mark, agent) VALUES ('{mark}', 'a{}')", self.number);
+    async fn carry_out(&mut self, statement: &Statement, stop: &CancellationToken) -> Result<()> {
         for attempt in 1..=ATTEMPTS {
             let node = self.rng.random_range(1..=self.nodes);
-            self.recorder.write(&Entry::WriteSent {
-                at_ms: self.recorder.now_ms(),
-                mark: mark.to_owned(),
-                node,
-                attempt,
-            })?;
-            let answer = self.ask(node, &statement).await;
-            self.answered(node, mark, &answer)?;
-            // A lost answer may have been executed. An agent that asks again gets a new hold, and reviewers would have to
-            // approve the same write twice; this agent asks again only where nothing was executed.
-            let again = match &answer {
-                Answer::Done => false,
-                Answer::Refused { sqlstate, .. } => {
-                    matches!(sqlstate.as_str(), "57P03" | "57014" | "57P01" | "53300")
-                }
-                Answer::Lost { .. } => true,
+            let sent_ms = sent(&self.recorder, statement, node, attempt)?;
+            let answer = match self.connector.connect(node).await {
+                Ok(session) => ask(&session.client, statement).await,
+                Err(answer) => answer,
             };
+            let again = asks_again(&answer);
+            answered(&self.recorder, statement, node, sent_ms, answer)?;
             if !again || stop.is_cancelled() {
                 return Ok(());
             }
         }
         Ok(())
     }
+}
 
-    async fn read(&mut self, mark: &str) -> Result<()> {
-        let node = self.rng.random_range(1..=self.nodes);
-        self.recorder.write(&Entry::ReadSent {
-            at_ms: self.recorder.now_ms(),
-            mark: mark.to_owned(),
-            node,
-        })?;
-        let statement = format!("SELECT count(*), '{mark}' FROM public.marks");
-        let answer = self.ask(node, &statement).await;
-        self.answered(node, mark, &answer)
-    }
-
-    fn answered(&self, node: usize, mark: &str, answer: &Answer) -> Result<()> {
-        self.recorder.write(&Entry::Answered {
-            at_ms: self.recorder.now_ms(),
-            mark: mark.to_owned(),
-            node,
-            answer: answer.clone(),
-        })
-    }
-
-    async fn ask(&self, node: usize, statement: &str) -> Answer {
-        let client = match self.connector.connect(node).await {
-            Ok(client) => client,
-            Err(error) => return Answer::Lost { message: format!("{error:#}") },
-        };
-        match tokio::time::timeout(PATIENCE, run(&client, statement)).await {
-            Ok(answer) => answer,
-            Err(_) => Answer::Lost { message: "no answer in time".to_owned() },
+/// A lost answer may belong to a statement that was executed. Automation asks again all the same: its retry is a new
+/// operation, with a hold of its own if it is a write, and if reviewers approve that one too the row rightly stands twice.
+/// So checkers count the operations that were admitted, never the statements.
+fn asks_again(answer: &Answer) -> bool {
+    match answer {
+        Answer::Done => false,
+        Answer::Refused { sqlstate, .. } => {
+            matches!(sqlstate.as_str(), "57P03" | "57014" | "57P01" | "53300")
         }
+        Answer::Lost { .. } => true,
     }
 }
 
-async fn run(client: &Client, statement: &str) -> Answer {
-    match client.simple_query(statement).await {
-        Ok(messages) => match messages.last() {
-            Some(SimpleQueryMessage::CommandComplete(_)) => Answer::Done,
-            Some(_) | None => Answer::Lost { message: "the answer has no end".to_owned() },
-        },
-        Err(error) => match error.as_db_error() {
-            Some(refused) => Answer::Refused {
-                sqlstate: refused.code().code().to_owned(),
-                message: refused.message().to_owned(),
-            },
-            None => Answer::Lost { message: error.to_string() },
-        },
+/// Writes down that a statement is sent, and when.
+pub(super) fn sent(
+    recorder: &Recorder,
+    statement: &Statement,
+    node: usize,
+    attempt: u32,
+) -> Result<u64> {
+    let at_ms = recorder.now_ms();
+    recorder.write(&Entry::Sent {
+        at_ms,
+        mark: statement.mark.clone(),
+        node,
+        agent: statement.agent.clone(),
+        attempt,
+        shape: statement.shape,
+        manner: statement.manner,
+    })?;
+    Ok(at_ms)
+}
+
+/// Writes down what was answered.
+pub(super) fn answered(
+    recorder: &Recorder,
+    statement: &Statement,
+    node: usize,
+    sent_ms: u64,
+    answer: Answer,
+) -> Result<()> {
+    let at_ms = recorder.now_ms();
+    recorder.write(&Entry::Answered { sent_ms, at_ms, mark: statement.mark.clone(), node, answer })
+}
+
+/// Sends a statement; waits no longer than an agent would.
+pub(super) async fn ask(client: &Client, statement: &Statement) -> Answer {
+    match tokio::time::timeout(PATIENCE, statement.send(client)).await {
+        Ok(answer) => answer,
+        Err(_) => lost("no answer in time".to_owned()),
     }
 }
