@@ -18,8 +18,12 @@ pub(super) fn check(history: &History) -> Vec<String> {
     for decided in of_kind(trail, "decided").filter(|event| field(event, "decision") == "approve") {
         approvals.entry(field(decided, "hold.id")).or_default().push(decided);
     }
-    let mut wrong = Vec::new();
-    for (mark, intents) in intents(history) {
+    let intents = intents(history);
+    let unknown = history.rows.iter().filter(|row| !intents.contains_key(row.mark.as_str()));
+    let mut wrong: Vec<String> = unknown
+        .map(|row| format!("row '{}' was written, and nobody could approve it", row.mark))
+        .collect();
+    for (mark, intents) in intents {
         // A row that nobody here sent must have been approved like every other.
         if statements.get(mark).is_some_and(|statement| !statement.is_held()) {
             continue;

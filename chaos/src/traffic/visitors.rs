@@ -1,5 +1,6 @@
 //! Visitors: agents that come once, keep a session open, and are revoked in the midst of it, they themselves or only their
-//! session. What they get afterwards, and when their session ends, is written down.
+//! session. Some go on talking, others are silent, because a session must end by itself too. What they get afterwards, and
+//! when their session ends, is written down.
 
 use super::{
     agents::{answered, ask, sent},
@@ -27,6 +28,8 @@ const BREATHER: Duration = Duration::from_millis(250);
 const ATTEMPTS: u32 = 20;
 /// One in so many visits ends with the session alone being revoked.
 const SESSION_IN: u32 = 3;
+/// One in so many visitors is silent once it was revoked.
+const SILENT_IN: u32 = 2;
 /// What makes this one's choices different from the others'.
 const SALT: u64 = 0x7669_7369_746f_7221;
 
@@ -87,8 +90,10 @@ impl Visit<'_> {
         let until_ms = self.visits.recorder.now_ms() + WATCH_MS;
         let mut attempt = 1;
         while !self.session.ended.is_finished() && self.visits.recorder.now_ms() < until_ms {
-            attempt += 1;
-            self.read(attempt).await?;
+            if !turn.is_multiple_of(SILENT_IN) {
+                attempt += 1;
+                self.read(attempt).await?;
+            }
             tokio::time::sleep(BREATHER).await;
         }
         self.note_end()?;
