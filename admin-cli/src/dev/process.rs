@@ -39,10 +39,12 @@ pub(super) enum Ending {
 }
 
 impl Running {
-    /// Whether it runs. One that has ended and was not waited for is dead.
+    /// Whether it runs. One that has ended and was not waited for is dead, as soon as its last thread is: until then its
+    /// ports are taken.
     pub(super) fn is_alive(&self) -> bool {
-        look(self.pid)
-            .is_some_and(|(state, started)| state != 'Z' && state != 'X' && started == self.started)
+        let Some((state, started)) = look(self.pid) else { return false };
+        let ended = state == 'X' || (state == 'Z' && threads(self.pid) <= 1);
+        started == self.started && !ended
     }
 
     /// Ends it and waits until it is gone.
@@ -78,6 +80,11 @@ impl Running {
         }
         true
     }
+}
+
+/// How many threads a process still has (proc(5), `/proc/PID/task`); its first one stays listed until it is waited for.
+fn threads(pid: i32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count)
 }
 
 /// The state letter and the start time of a process.
