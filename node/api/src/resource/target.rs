@@ -173,6 +173,11 @@ impl PostgresTarget {
         }
         check_names("/postgres/databases", &self.databases, found);
         check_names("/postgres/search_path", &self.search_path, found);
+        for (place, schema) in self.search_path.iter().enumerate() {
+            if let Some(message) = schema_fault(schema) {
+                found.push(Invalid::at(format!("/postgres/search_path/{place}"), message));
+            }
+        }
         for (place, function) in self.allow_functions.iter().enumerate() {
             if function.split('.').count() > 2 || function.split('.').any(str::is_empty) {
                 let at = format!("/postgres/allow_functions/{place}");
@@ -236,6 +241,19 @@ fn check_names(at: &str, names: &[String], found: &mut Vec<Invalid>) {
         if let Some(message) = name_fault(name) {
             found.push(Invalid::at(format!("{at}/{place}"), message));
         }
+    }
+}
+
+/// Why a schema has no place in a search path: it must mean the same for every session, and be no schema of the server's.
+fn schema_fault(schema: &str) -> Option<&'static str> {
+    if schema == "$user" {
+        Some("`$user` is another schema for every role: name the schema")
+    } else if schema == "pg_catalog" {
+        Some("`pg_catalog` is searched first anyway; named, things would be created in it")
+    } else if schema.starts_with("pg_temp") || schema.starts_with("pg_toast") {
+        Some("temporary and internal schemas are not for a search path")
+    } else {
+        None
     }
 }
 

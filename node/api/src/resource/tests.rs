@@ -43,6 +43,9 @@ fn a_fault_in_a_target_is_told_with_its_place() {
         ("/postgres/address", json!("nowhere"), "/spec/postgres/address: an address is host:port"),
         ("/postgres/tls/mode", json!("prefer"), "/spec/postgres/tls/mode: unknown variant"),
         ("/postgres/databases", json!([]), "/spec/postgres/databases: name at least one"),
+        ("/postgres/search_path", json!(["a", "$user"]), "/spec/postgres/search_path/1: `$user`"),
+        ("/postgres/search_path", json!(["pg_catalog"]), "/spec/postgres/search_path/0: `pg_cat"),
+        ("/postgres/search_path", json!(["pg_temp_3"]), "/spec/postgres/search_path/0: temporary"),
         (
             "/postgres/databases",
             json!(["a\u{0}b"]),
