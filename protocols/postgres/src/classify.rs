@@ -26,6 +26,7 @@ mod routine;
 mod sources;
 mod statement;
 mod text;
+mod type_oids;
 mod types;
 mod utility;
 mod walk;
@@ -45,6 +46,7 @@ pub use grammar::{Grammar, GrammarCommand, GrammarLimits};
 pub use name::Name;
 pub use operators::built_in_operators;
 pub use statement::classify;
+pub use type_oids::{built_in_types, is_built_in_type};
 pub use utility::is_pinned_setting;
 pub use worker::{WORKER_ARGUMENT, run_grammar_worker};
 

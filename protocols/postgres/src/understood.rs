@@ -2,7 +2,7 @@
 //! transaction, to settings and to the connection. It judges nothing.
 
 use crate::asked::Asked;
-use crate::classify::{Classified, Fence, StatementKind, TransactionStep};
+use crate::classify::{Classified, Fence, StatementKind, TransactionStep, is_built_in_type};
 use crate::target::PostgresTarget;
 use countersign_core::operation::Action;
 
@@ -116,6 +116,15 @@ impl Understood {
                 .map(|note| cut(note, MAX_NOTE))
                 .collect(),
         }
+    }
+
+    /// The same where the agent gave the parameters these types.
+    pub(crate) fn typed(mut self, type_oids: &[u32]) -> Self {
+        if let Some(oid) = type_oids.iter().find(|oid| !is_built_in_type(**oid)) {
+            let note = format!("a parameter is given the type {oid}, which can bring code");
+            self.demand(Action::PostgresFunction, note);
+        }
+        self
     }
 
     /// Something a look at the target has added.

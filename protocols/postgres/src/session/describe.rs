@@ -59,7 +59,7 @@ impl Session {
             return Ok(());
         }
         let classified = Arc::clone(&statement.classified);
-        let mut understood = Understood::of(&classified, &self.target);
+        let mut understood = Understood::of(&classified, &self.target).typed(&statement.type_oids);
         understood.summary = format!("preparation, without execution, of {}", understood.summary);
         let text = Arc::clone(&statement.text);
         self.operate(&classified, understood, text, Form::Prepare { statement, described }).await

@@ -132,7 +132,7 @@ impl Session {
         {
             return Ok(());
         }
-        let understood = self.understand(&classified, &text)?;
+        let understood = self.understand(&classified, &text)?.typed(&portal.statement.type_oids);
         let form = Form::Portal { name, portal, describe, rows };
         self.operate(&classified, understood, Arc::clone(&text), form).await?;
         self.note_dropped(&classified, &text);

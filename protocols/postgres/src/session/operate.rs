@@ -237,7 +237,8 @@ impl Session {
         at_target: &str,
         rows: i32,
     ) -> Result<(), Stop> {
-        let understood = Understood::of(&portal.statement.classified, &self.target);
+        let understood = Understood::of(&portal.statement.classified, &self.target)
+            .typed(&portal.statement.type_oids);
         let _leased = self.around.gate.lease()?;
         let Link::Up(_) = self.link else {
             return Err(super::extended::name_error(crate::state::NameError::NoPortal));

@@ -17,6 +17,23 @@ const PINNED: &[(&str, &str)] = &[
     ("integer_datetimes", "on"),
 ];
 
+/// The major versions whose statements the grammar reads as the server does.
+const VERSIONS: std::ops::RangeInclusive<u32> = 13..=18;
+
+/// Refuses a server that may read a text in another way than the grammar.
+fn check_version(version: &str) -> Result<(), End> {
+    let digits = version.find(|c: char| !c.is_ascii_digit()).unwrap_or(version.len());
+    let major = version.get(..digits).and_then(|major| major.parse::<u32>().ok());
+    if major.is_some_and(|major| VERSIONS.contains(&major)) {
+        return Ok(());
+    }
+    let (first, last) = (VERSIONS.start(), VERSIONS.end());
+    let message = format!(
+        "the target is PostgreSQL {version}; the gateway reads the statements of {first} to {last}"
+    );
+    Err(End::Refused(Refusal::NotSupported { message }))
+}
+
 impl Session {
     /// Dials the target, unless it is there.
     pub(super) async fn dial(&mut self) -> Result<(), Stop> {
@@ -137,6 +154,7 @@ impl Session {
             return Err(End::Refused(Refusal::SessionEnded { reason }));
         }
         if name == "server_version" {
+            check_version(value)?;
             self.around.catalogues.set_version(&self.place, value);
         }
         if !matches!(
@@ -192,6 +210,21 @@ impl Session {
                     self.aside(kind, body)?;
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_version;
+
+    #[test]
+    fn only_servers_whose_statements_the_grammar_reads_are_used() {
+        for version in ["13.0", "15.12 (Debian 15.12-1)", "16beta1", "18"] {
+            assert!(check_version(version).is_ok(), "{version}");
+        }
+        for version in ["12.22", "9.6.24", "19devel", "", "unknown", "1713"] {
+            assert!(check_version(version).is_err(), "{version}");
         }
     }
 }

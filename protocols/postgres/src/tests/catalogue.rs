@@ -213,3 +213,39 @@ async fn a_transaction_is_judged_by_what_it_has_changed_itself() {
     assert_eq!(error(&agent.until_ready().await), "");
     held(&place, &mut other, &frame::query(read.as_bytes())).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_parameter_of_a_type_that_is_not_postgresqls_own_is_asked_for() {
+    let place = Place::with_postgres().await;
+    let known: Vec<String> = crate::classify::built_in_types()
+        .filter(|oid| *oid != 0)
+        .map(|oid| oid.to_string())
+        .collect();
+    let found = place.truth(&format!(
+        "SELECT count(*) FROM pg_type WHERE oid IN ({}) AND typnamespace = 'pg_catalog'::regnamespace \
+           AND typtype IN ('b', 'r', 'p') AND typname !~ '^_reg'",
+        known.join(",")
+    ));
+    assert_eq!(found, known.len().to_string());
+    let row = place.truth("SELECT 'accounts'::regtype::oid").parse().unwrap();
+    let mut agent = Agent::connect(&place).await;
+    let one = |oid: u32, value: &'static [u8]| {
+        let bind = frame::Bind {
+            portal: "",
+            statement: "",
+            parameters: [(0, Some(value))].into_iter(),
+            result_formats: &[],
+        };
+        [
+            frame::parse("", b"SELECT $1", &[oid]),
+            frame::bind(bind),
+            frame::execute("", 0),
+            frame::sync(),
+        ]
+        .concat()
+    };
+    agent.send(&one(23, b"7")).await;
+    assert_eq!(kinds(&agent.until_ready().await), "12DCZ");
+    let hold = held(&place, &mut agent, &one(row, b"(1,x)")).await;
+    assert!(asks(&hold, Action::PostgresFunction));
+}
