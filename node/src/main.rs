@@ -127,7 +127,12 @@ fn read(path: Option<&Path>) -> Result<Config, u8> {
     Err(USAGE)
 }
 
+/// What of the mode of every new file and folder is taken away: they hold statements, results and keys.
+const UMASK: u32 = 0o077;
+
 fn serve(config: Config) -> anyhow::Result<u8> {
+    // Before there is any other thread, and whatever the shell or the service manager says.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(UMASK));
     telemetry::install(&config.telemetry).context("set up the log")?;
     open_files::raise(config.limits.sessions);
     for warning in config::warnings(&config) {

@@ -6,9 +6,9 @@ use crate::app::App;
 use countersign_core::{id::NodeId, secret::Secret};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions, Permissions},
     io::{ErrorKind, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -23,6 +23,10 @@ const CLUSTER_KEY: &str = "keys/cluster.key";
 const CA: &str = "keys/peer-ca.crt";
 const CERTIFICATE: &str = "keys/peer.crt";
 const KEY: &str = "keys/peer.key";
+
+/// The mode of folders that only the node's user may look into, and what of a mode is for others.
+const PRIVATE: u32 = 0o700;
+const OF_OTHERS: u32 = 0o077;
 
 /// Whose the directory is. It is written last: with it, everything else is there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,7 +86,15 @@ impl Directory {
 
     fn prepare(&self) -> Result<(), ClusterError> {
         let keys = self.path.join("keys");
-        fs::create_dir_all(&keys).map_err(at(&keys))?;
+        DirBuilder::new().recursive(true).mode(PRIVATE).create(&keys).map_err(at(&keys))?;
+        fs::set_permissions(&keys, Permissions::from_mode(PRIVATE)).map_err(at(&keys))?;
+        let mode = fs::metadata(&self.path).map_err(at(&self.path))?.permissions().mode();
+        if mode & OF_OTHERS != 0 {
+            tracing::warn!(
+                path = %self.path.display(),
+                "other users of this machine may look into the data directory: give it mode 0700"
+            );
+        }
         if self.path.join(MEMBER).exists() {
             self.forget_outlived_token()?;
         }

@@ -174,3 +174,19 @@ async fn the_bootstrap_token_is_kept_for_its_hour_and_not_longer() {
     Directory::open(folder.path()).await.unwrap();
     assert!(!path.exists());
 }
+
+#[tokio::test]
+async fn nobody_else_may_look_into_the_folders_that_a_node_makes() {
+    use std::os::unix::fs::PermissionsExt;
+    let outer = tempfile::tempdir().unwrap();
+    let path = outer.path().join("data");
+    Directory::open(&path).await.unwrap();
+    let mode =
+        |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&path), mode(&path.join("keys"))), (0o700, 0o700));
+    // A folder of keys that was open to others is not left so.
+    let keys = path.join("keys");
+    std::fs::set_permissions(&keys, std::fs::Permissions::from_mode(0o755)).unwrap();
+    Directory::open(&path).await.unwrap();
+    assert_eq!(mode(&keys), 0o700);
+}
