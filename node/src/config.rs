@@ -99,6 +99,8 @@ pub struct Limits {
     /// See [`SETTINGS`].
     pub balancer_ms: u64,
     /// See [`SETTINGS`].
+    pub api_connections_per_address: usize,
+    /// See [`SETTINGS`].
     pub drain_ms: u64,
 }
 
@@ -200,7 +202,13 @@ impl Default for Listen {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { sessions: 10_000, failed_logins_per_minute: 60, balancer_ms: 5000, drain_ms: 10_000 }
+        Self {
+            sessions: 10_000,
+            failed_logins_per_minute: 60,
+            api_connections_per_address: 512,
+            balancer_ms: 5000,
+            drain_ms: 10_000,
+        }
     }
 }
 

@@ -23,7 +23,13 @@ mod signals;
 
 pub use policies::{PoliciesInForce, PolicyReadError};
 
-use crate::{clock::Clock, identify::Identify, shutdown::Shutdown, targets::TargetTable};
+use crate::{
+    clock::Clock,
+    identify::Identify,
+    metrics::counters::{self, answered},
+    shutdown::Shutdown,
+    targets::TargetTable,
+};
 use countersign_core::{
     agent::Agent,
     gate::{
@@ -38,6 +44,7 @@ use countersign_core::{
     session::Session,
 };
 use countersign_raft_store::handle::Store;
+use futures::FutureExt;
 use std::sync::{Arc, OnceLock};
 
 /// The gate of a node. Cheap to clone.
@@ -192,11 +199,11 @@ impl Inner {
 
 impl Gate for NodeGate {
     fn identify(&self, proof: Proof, source: Source) -> BoxFuture<'_, Result<Agent, Refusal>> {
-        Box::pin(open::identify(&self.inner, proof, source))
+        Box::pin(open::identify(&self.inner, proof, source).map(answered))
     }
 
     fn open(&self, wish: SessionWish) -> BoxFuture<'_, Result<OpenedSession, Refusal>> {
-        Box::pin(open::open(&self.inner, wish))
+        Box::pin(open::open(&self.inner, wish).map(answered))
     }
 
     fn judge<'a>(
@@ -206,7 +213,7 @@ impl Gate for NodeGate {
     ) -> BoxFuture<'a, Result<Judged, Refusal>> {
         Box::pin(async move {
             let judged = held::judge(&self.inner, session, operation).await;
-            judged.inspect_err(|refusal| self.inner.limited(session, operation, refusal))
+            answered(judged.inspect_err(|refusal| self.inner.limited(session, operation, refusal)))
         })
     }
 
@@ -218,7 +225,9 @@ impl Gate for NodeGate {
     ) -> BoxFuture<'a, Result<Admission, Refusal>> {
         Box::pin(async move {
             let admitted = admit::admit(&self.inner, session, operation, cleared).await;
-            admitted.inspect_err(|refusal| self.inner.limited(session, operation, refusal))
+            answered(
+                admitted.inspect_err(|refusal| self.inner.limited(session, operation, refusal)),
+            )
         })
     }
 
@@ -227,6 +236,7 @@ impl Gate for NodeGate {
     }
 
     fn settle<'a>(&'a self, session: &'a Session, settlement: Settlement) -> BoxFuture<'a, ()> {
+        counters::settled(&settlement);
         Box::pin(self.inner.journal.settle(session.id(), settlement))
     }
 
@@ -241,4 +251,4 @@ impl Gate for NodeGate {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -18,11 +18,13 @@ pub use key_cache::KeyCache;
 pub use provider::{Algorithm, Asserts, ClaimNames, MAX_LEEWAY_S, Plane, Provider};
 pub use resource::providers;
 
-use crate::clock::Clock;
+pub(crate) use failures::{Failures, Throttle};
+
+use crate::{clock::Clock, metrics::counters};
 use arc_swap::ArcSwap;
 use claims::Mapped;
 use countersign_core::{agent::Agent, log_time::LogTime, reviewer::Reviewer, secret::Secret};
-use failures::Failures;
+
 use std::{net::IpAddr, sync::Arc};
 use token::{Presented, TokenError};
 
@@ -43,7 +45,7 @@ pub enum IdentifyError {
     /// It is not accepted. The reason is for the log and the audit, not for who brought it.
     #[error("the token is not accepted")]
     NotAccepted(#[source] TokenError),
-    /// Too many refused tokens came from there: to be tried again later.
+    /// It is not accepted, and too many others that came from there were not: it is not logged and not recorded.
     #[error("too many refused tokens from this address")]
     TooMany,
     /// The provider's keys cannot be had.
@@ -63,7 +65,9 @@ pub struct Identify {
     clock: Clock,
     fetch: Arc<dyn Fetch>,
     trusted: ArcSwap<Vec<Trusted>>,
-    failures: Failures,
+    /// Counted apart, so that automation that fails keeps no people out, nor people automation.
+    agents: Failures,
+    reviewers: Failures,
 }
 
 /// A provider with its keys.
@@ -80,7 +84,8 @@ impl Identify {
             clock,
             fetch,
             trusted: ArcSwap::from_pointee(Vec::new()),
-            failures: Failures::new(failures_per_minute),
+            agents: Failures::new(failures_per_minute),
+            reviewers: Failures::new(failures_per_minute),
         }
     }
 
@@ -117,15 +122,29 @@ impl Identify {
         plane: Plane,
         source: IpAddr,
     ) -> Result<Accepted, IdentifyError> {
-        if self.failures.too_many(source) {
+        let result = self.counted(token, plane, source).await;
+        counters::login(plane, &result);
+        result
+    }
+
+    async fn counted(
+        &self,
+        token: &Secret,
+        plane: Plane,
+        source: IpAddr,
+    ) -> Result<Accepted, IdentifyError> {
+        let result = self.check(token, plane).await;
+        let Err(IdentifyError::NotAccepted(why)) = &result else { return result };
+        // Only failures are throttled: whoever brings a good token gets in, however many bad ones came from beside it.
+        let failures = match plane {
+            Plane::Agents => &self.agents,
+            Plane::Reviewers => &self.reviewers,
+        };
+        if failures.count(source) == Throttle::Over {
             return Err(IdentifyError::TooMany);
         }
-        let result = self.check(token, plane).await;
-        if let Err(IdentifyError::NotAccepted(why)) = &result {
-            self.failures.count(source);
-            let cause = std::error::Error::source(why).map(ToString::to_string).unwrap_or_default();
-            tracing::info!(source.address = %source, plane = plane.name(), %cause, "{why}");
-        }
+        let cause = std::error::Error::source(why).map(ToString::to_string).unwrap_or_default();
+        tracing::info!(source.address = %source, plane = plane.name(), %cause, "{why}");
         result
     }
 
@@ -177,4 +196,4 @@ struct Accepted {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

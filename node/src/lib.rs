@@ -26,5 +26,6 @@ mod drain;
 pub mod open_files;
 pub mod serve;
 pub mod shutdown;
+mod source;
 pub mod telemetry;
 pub mod tls;

@@ -4,6 +4,7 @@
 //! Names are `countersign_<stage>_<noun>_<unit>`. Counters and histograms are written where things happen; gauges of the
 //! state are looked at when somebody asks.
 
+pub(crate) mod counters;
 mod gauges;
 mod listener;
 
@@ -38,5 +39,6 @@ pub fn install() -> Handle {
     if metrics::set_global_recorder(recorder).is_err() {
         tracing::warn!("metrics were installed before; the earlier recorder stays");
     }
+    counters::describe();
     Handle(handle)
 }

@@ -168,7 +168,12 @@ fn limits(config: &Config) -> Vec<Problem> {
         (
             "limits.failed_logins_per_minute",
             limits.failed_logins_per_minute == 0,
-            "0 lets one mistake lock an address out",
+            "0 would leave no refused proof of identity in the audit",
+        ),
+        (
+            "limits.api_connections_per_address",
+            limits.api_connections_per_address == 0,
+            "0 lets nobody connect to the API",
         ),
     ];
     let zero = zero.into_iter().filter(|(_, zero, _)| *zero);

@@ -136,6 +136,14 @@ fn what_cannot_work_is_a_problem() {
     assert_eq!(places(|c| c.listen.api_url = None), ["listen.api_url"]);
     assert_eq!(places(|c| c.limits.sessions = 0), ["limits.sessions"]);
     assert_eq!(
+        places(|c| c.limits.failed_logins_per_minute = 0),
+        ["limits.failed_logins_per_minute"]
+    );
+    assert_eq!(
+        places(|c| c.limits.api_connections_per_address = 0),
+        ["limits.api_connections_per_address"]
+    );
+    assert_eq!(
         places(|c| c.cluster.join = vec!["http://a".to_owned()]),
         ["cluster.join", "cluster.token_file"]
     );

@@ -2,7 +2,7 @@
 //! look at the state: when some were missed, everything is looked at.
 
 use super::Inner;
-use crate::{identify, shutdown::Why, targets};
+use crate::{identify, metrics::counters, shutdown::Why, targets};
 use countersign_core::{
     id::{LogIndex, SessionId},
     refusal::Refusal,
@@ -97,7 +97,10 @@ impl Inner {
             }
         };
         match effect {
-            Effect::HoldChanged { hold, .. } => self.bells.ring(hold),
+            Effect::HoldChanged { hold, phase, .. } => {
+                counters::hold_changed(phase);
+                self.bells.ring(hold);
+            }
             Effect::SessionEnded { session, reason, .. } => {
                 self.sessions.end(session, &Refusal::SessionEnded { reason });
             }

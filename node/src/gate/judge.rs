@@ -5,6 +5,7 @@ use super::{
     Inner, audit,
     proposing::{NO_QUORUM_AFTER, Unproposed, policy_changed, within},
 };
+use crate::metrics::counters;
 use countersign_core::{
     hold::HoldTerms,
     id::{HoldId, Revision},
@@ -43,16 +44,23 @@ pub(super) async fn judge(
         let compiled = inner.policies.current();
         let revision = compiled.revision;
         let unproposed = match evaluate(&compiled.policies, session, operation, revision) {
-            Verdict::Allow(cleared) => return Ok(Judgement::Cleared(cleared)),
+            Verdict::Allow(cleared) => {
+                counters::judged("allow");
+                return Ok(Judgement::Cleared(cleared));
+            }
             Verdict::Hold(terms) => {
                 match hold(inner, session, operation, (terms, revision)).await {
-                    Ok(record) => return Ok(Judgement::Held(record)),
+                    Ok(record) => {
+                        counters::judged("hold");
+                        return Ok(Judgement::Held(record));
+                    }
                     Err(unproposed) => unproposed,
                 }
             }
             Verdict::Deny(reason) => {
                 match deny(inner, session, operation, (&reason, revision)).await {
                     Ok(()) => {
+                        counters::judged("deny");
                         let DenyReason { rules, message } = reason;
                         return Err(Refusal::Denied { rules, message });
                     }

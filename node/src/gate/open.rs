@@ -5,7 +5,7 @@ use super::{
     proposing::{NO_QUORUM_AFTER, within},
     signals::SessionSignals,
 };
-use crate::identify::IdentifyError;
+use crate::{identify::IdentifyError, metrics::counters};
 use countersign_core::{
     agent::{Agent, Identity},
     gate::{CloseReason, OpenedSession, Proof, SessionWish, Source},
@@ -66,6 +66,7 @@ pub(super) async fn open(inner: &Arc<Inner>, wish: SessionWish) -> Result<Opened
         return Err(Refusal::TargetUnavailable);
     }
     unopened.forget();
+    counters::session_opened();
     Ok(opened.session)
 }
 

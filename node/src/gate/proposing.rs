@@ -1,5 +1,6 @@
 //! From what the log and the state answer to what the agent hears. Whatever is not a clear answer is a refusal.
 
+use crate::metrics::counters;
 use countersign_core::{hold::HoldError, id::Revision, refusal::Refusal};
 use countersign_raft_store::{
     handle::{LogError, ProposeError},
@@ -7,6 +8,7 @@ use countersign_raft_store::{
     reply::StateRefusal,
 };
 use std::time::Duration;
+use tokio::time::{Instant, timeout};
 
 /// How long a proposal may take before the agent hears that there is no quorum. Longer than an election.
 pub(super) const NO_QUORUM_AFTER: Duration = Duration::from_secs(3);
@@ -29,7 +31,10 @@ pub(super) async fn within<T>(
     limit: Duration,
     proposal: impl Future<Output = Result<T, ProposeError>>,
 ) -> Result<T, Unproposed> {
-    match tokio::time::timeout(limit, proposal).await {
+    let begun = Instant::now();
+    let answer = timeout(limit, proposal).await;
+    counters::proposed(begun.elapsed());
+    match answer {
         Ok(answer) => Ok(answer?),
         Err(_late) => Err(Unproposed::Late),
     }

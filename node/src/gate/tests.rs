@@ -2,6 +2,6 @@
 
 mod allowed;
 mod held;
-mod log;
+pub(crate) mod log;
 mod sessions;
-mod world;
+pub(crate) mod world;

@@ -12,9 +12,10 @@ use std::collections::BTreeSet;
 
 /// The longest subject, name, owner or group, in bytes.
 const MAX_TEXT: usize = 1024;
-/// The most groups of one principal.
-const MAX_GROUPS: usize = 1000;
-/// Claims that may hold another name of the same human (OpenID Connect Core 1.0, section 5.1, and Entra's `upn`).
+/// The most groups, or other names in one claim, of a principal.
+const MAX_LISTED: usize = 1000;
+/// Claims that may hold another name of the same human (OpenID Connect Core 1.0, section 5.1, and Entra's `upn`), besides
+/// those that the provider's definition names.
 const OTHER_NAMES: &[&str] =
     &["sub", "email", "preferred_username", "upn", "unique_name", "name", "nickname", "login"];
 
@@ -42,17 +43,12 @@ impl Mapped {
         let subject = text(claims, &names.subject)?
             .ok_or_else(|| error(&names.subject, "is needed and missing"))?;
         let name = text(claims, &names.name)?.unwrap_or_else(|| subject.clone());
-        // Other names serve only to find out that two identities are one human: what cannot be read names nobody.
-        let also_known_as = OTHER_NAMES
-            .iter()
-            .filter_map(|claim| claims.get(*claim)?.as_str().map(str::to_owned))
-            .collect();
         Ok(Self {
             identity: Identity { issuer: provider.issuer.clone(), subject },
             name,
             owner: text(claims, &names.owner)?,
             groups: provider.asserts.of(groups(claims, &names.groups)?),
-            also_known_as,
+            also_known_as: other_names(claims, &names.also_known_as)?,
         })
     }
 
@@ -67,28 +63,52 @@ impl Mapped {
     }
 }
 
+/// Other names of the human. Of the claims that the definition does not name, one that is null says nothing.
+fn other_names(
+    claims: &Map<String, Value>,
+    named: &[String],
+) -> Result<BTreeSet<String>, ClaimError> {
+    let mut found = BTreeSet::new();
+    for claim in named {
+        found.extend(texts(claims, claim)?);
+    }
+    let unnamed = OTHER_NAMES.iter().filter(|claim| !named.iter().any(|named| named == *claim));
+    for claim in unnamed.filter(|claim| claims.get(**claim) != Some(&Value::Null)) {
+        found.extend(texts(claims, claim)?);
+    }
+    Ok(found)
+}
+
 fn text(claims: &Map<String, Value>, claim: &str) -> Result<Option<String>, ClaimError> {
     match claims.get(claim) {
-        None | Some(Value::Null) => Ok(None),
+        None => Ok(None),
         Some(Value::String(text)) => plain(claim, text).map(Some),
-        Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
-            Err(error(claim, "is not a string"))
-        }
+        Some(
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_),
+        ) => Err(error(claim, "is not a string")),
     }
 }
 
-/// No groups where there is no claim; one group where it is a string.
+/// No groups where there is no claim, or null, which is how some providers write an empty list.
 fn groups(claims: &Map<String, Value>, claim: &str) -> Result<BTreeSet<String>, ClaimError> {
+    if claims.get(claim) == Some(&Value::Null) {
+        return Ok(BTreeSet::new());
+    }
+    texts(claims, claim)
+}
+
+/// A string, or a list of strings; nothing where there is no claim.
+fn texts(claims: &Map<String, Value>, claim: &str) -> Result<BTreeSet<String>, ClaimError> {
     let Some(Value::Array(listed)) = claims.get(claim) else {
         return Ok(text(claims, claim)?.into_iter().collect());
     };
-    if listed.len() > MAX_GROUPS {
-        return Err(error(claim, "lists too many groups"));
+    if listed.len() > MAX_LISTED {
+        return Err(error(claim, "lists too many"));
     }
     listed
         .iter()
-        .map(|group| match group {
-            Value::String(group) => plain(claim, group),
+        .map(|item| match item {
+            Value::String(text) => plain(claim, text),
             Value::Null
             | Value::Bool(_)
             | Value::Number(_)

@@ -1,6 +1,6 @@
 //! The keys of one provider, remembered. They are fetched again when they grow old and, at most every ten seconds, when a
-//! token names a key that is not among them; a provider that cannot be reached is trusted with its last keys for a
-//! bounded time and then not at all.
+//! token names a key that is not among them. Nobody waits for a fetch where the last keys still do: they serve a bounded
+//! time while they are renewed behind, and while the provider cannot be reached, and then not at all.
 
 use super::{
     fetch::{Fetch, FetchError},
@@ -10,12 +10,14 @@ use super::{
 use serde::Deserialize;
 use std::{sync::Arc, time::Duration};
 use tokio::{
-    sync::{Mutex, RwLock},
+    sync::{Mutex, OwnedMutexGuard, RwLock},
     time::Instant,
 };
 
-/// Keys older than this are fetched again before the next token is judged.
+/// Keys older than this are renewed.
 const FRESH: Duration = Duration::from_mins(5);
+/// Keys older than this do not serve while they are renewed: a key that was withdrawn in a long silence must not.
+const LATE: Duration = Duration::from_mins(10);
 /// Keys older than this are not used even when the provider cannot be reached.
 const STALE: Duration = Duration::from_hours(1);
 /// The least time between two fetches, whatever tokens name.
@@ -26,15 +28,23 @@ const PAUSE: Duration = Duration::from_secs(10);
 pub struct KeyCache {
     provider: Arc<Provider>,
     fetch: Arc<dyn Fetch>,
-    known: RwLock<Option<Known>>,
-    /// One fetch at a time; remembers when the last began and how it failed.
-    last: Mutex<Option<Attempt>>,
+    known: RwLock<Known>,
+    /// Held during a fetch: one at a time. Remembers the last.
+    last: Arc<Mutex<Option<Attempt>>>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Default)]
 struct Known {
-    keys: Arc<Keys>,
-    at: Instant,
+    keys: Option<(Arc<Keys>, Instant)>,
+    provider: Reached,
+}
+
+/// How the last fetch ended.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Reached {
+    #[default]
+    Yes,
+    No,
 }
 
 #[derive(Debug)]
@@ -42,6 +52,9 @@ struct Attempt {
     at: Instant,
     failure: Option<Arc<FetchError>>,
 }
+
+/// The right to fetch.
+type Turn = OwnedMutexGuard<Option<Attempt>>;
 
 /// The part of a discovery document that is used (OpenID Connect Discovery 1.0, section 3).
 #[derive(Deserialize)]
@@ -53,28 +66,29 @@ struct Discovery {
 impl KeyCache {
     /// No keys are known yet.
     pub fn new(provider: Arc<Provider>, fetch: Arc<dyn Fetch>) -> Self {
-        Self { provider, fetch, known: RwLock::new(None), last: Mutex::new(None) }
+        Self { provider, fetch, known: RwLock::default(), last: Arc::default() }
     }
 
     /// The keys to judge a token with that names the key `kid`.
-    pub async fn keys_for(&self, kid: Option<&str>) -> Result<Arc<Keys>, Arc<FetchError>> {
-        if let Some(keys) = self.known_with(kid).await {
+    pub async fn keys_for(
+        self: &Arc<Self>,
+        kid: Option<&str>,
+    ) -> Result<Arc<Keys>, Arc<FetchError>> {
+        if let Some(keys) = self.at_once(kid).await {
             return Ok(keys);
         }
-        let mut last = self.last.lock().await;
+        let turn = Arc::clone(&self.last).lock_owned().await;
         // Another task may have fetched while this one waited for its turn.
-        if let Some(keys) = self.known_with(kid).await {
+        if let Some(keys) = self.at_once(kid).await {
             return Ok(keys);
         }
-        if last.as_ref().is_none_or(|attempt| attempt.at.elapsed() >= PAUSE) {
-            let failure = self.renew().await.err().map(Arc::new);
-            if let Some(failure) = &failure {
-                let cause = std::error::Error::source(failure.as_ref()).map(ToString::to_string);
-                tracing::warn!(provider = %self.provider.name, ?cause, "{failure}");
-            }
-            *last = Some(Attempt { at: Instant::now(), failure });
-        }
-        match (self.usable().await, last.as_ref().and_then(|attempt| attempt.failure.clone())) {
+        let failure = if is_due(turn.as_ref()) {
+            // A task of its own: a login that is given up does not give up the fetch that others wait for.
+            tokio::spawn(Arc::clone(self).renew(turn)).await.unwrap_or_default()
+        } else {
+            turn.as_ref().and_then(|attempt| attempt.failure.clone())
+        };
+        match (self.usable().await, failure) {
             (Some(keys), _) => Ok(keys),
             (None, Some(failure)) => Err(failure),
             // Keys went stale within the pause after a good fetch, which STALE > PAUSE rules out: no keys, no trust.
@@ -82,22 +96,51 @@ impl KeyCache {
         }
     }
 
-    /// The known keys, if they are fresh and have this one.
-    async fn known_with(&self, kid: Option<&str>) -> Option<Arc<Keys>> {
+    /// The known keys, if they have this one and need not be waited for.
+    async fn at_once(self: &Arc<Self>, kid: Option<&str>) -> Option<Arc<Keys>> {
         let known = self.known.read().await;
-        let known = known.as_ref().filter(|known| known.at.elapsed() < FRESH)?;
-        known.keys.find(kid).is_some().then(|| Arc::clone(&known.keys))
+        let (keys, at) = known.keys.as_ref().filter(|(keys, _)| keys.has(kid))?;
+        let age = at.elapsed();
+        if age >= FRESH {
+            let serves = age < LATE || (age < STALE && known.provider == Reached::No);
+            if !serves {
+                return None;
+            }
+            if let Ok(turn) = Arc::clone(&self.last).try_lock_owned()
+                && is_due(turn.as_ref())
+            {
+                tokio::spawn(Arc::clone(self).renew(turn));
+            }
+        }
+        Some(Arc::clone(keys))
     }
 
     async fn usable(&self) -> Option<Arc<Keys>> {
         let known = self.known.read().await;
-        known
-            .as_ref()
-            .filter(|known| known.at.elapsed() < STALE)
-            .map(|known| Arc::clone(&known.keys))
+        let (keys, at) = known.keys.as_ref()?;
+        (at.elapsed() < STALE).then(|| Arc::clone(keys))
     }
 
-    async fn renew(&self) -> Result<(), FetchError> {
+    /// Fetches the keys, and says why that failed.
+    async fn renew(self: Arc<Self>, mut turn: Turn) -> Option<Arc<FetchError>> {
+        let failure = match self.fetched().await {
+            Ok(keys) => {
+                let keys = Some((Arc::new(keys), Instant::now()));
+                *self.known.write().await = Known { keys, provider: Reached::Yes };
+                None
+            }
+            Err(failure) => {
+                let cause = std::error::Error::source(&failure).map(ToString::to_string);
+                tracing::warn!(provider = %self.provider.name, ?cause, "{failure}");
+                self.known.write().await.provider = Reached::No;
+                Some(Arc::new(failure))
+            }
+        };
+        *turn = Some(Attempt { at: Instant::now(), failure: failure.clone() });
+        failure
+    }
+
+    async fn fetched(&self) -> Result<Keys, FetchError> {
         let url = discovery_url(&self.provider.issuer);
         let document = self.fetch.fetch(&self.provider, &url).await?;
         let unusable =
@@ -115,9 +158,12 @@ impl KeyCache {
             let problem = "it has no key of an algorithm that the provider is trusted with";
             return Err(unusable(&discovery.jwks_uri, problem.to_owned()));
         }
-        *self.known.write().await = Some(Known { keys: Arc::new(keys), at: Instant::now() });
-        Ok(())
+        Ok(keys)
     }
+}
+
+fn is_due(last: Option<&Attempt>) -> bool {
+    last.is_none_or(|attempt| attempt.at.elapsed() >= PAUSE)
 }
 
 fn discovery_url(issuer: &str) -> String {

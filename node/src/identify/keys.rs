@@ -1,9 +1,12 @@
 //! The keys of a provider, from its JWKS (RFC 7517). A key serves one algorithm, which its own type decides: an RSA key
 //! never verifies anything but RS256, and a symmetric key is never taken.
 
-use super::provider::{Algorithm, Provider};
+use super::{
+    provider::{Algorithm, Provider},
+    token::TokenError,
+};
 use jsonwebtoken::{
-    DecodingKey,
+    DecodingKey, Header,
     jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse},
 };
 use serde::Deserialize;
@@ -59,14 +62,25 @@ impl Keys {
         self.keys.is_empty()
     }
 
-    /// The key that a token names, or the only one where it names none.
-    pub(super) fn find(&self, kid: Option<&str>) -> Option<&Key> {
-        match kid {
-            Some(kid) => self.keys.iter().find(|key| key.kid.as_deref() == Some(kid)),
-            None => match self.keys.as_slice() {
-                [only] => Some(only),
-                [] | [_, _, ..] => None,
-            },
+    /// The keys that a token names, or all where it names none. RFC 7517, section 4.5: keys of different types may have one
+    /// key id.
+    fn named(&self, kid: Option<&str>) -> impl Iterator<Item = &Key> {
+        self.keys.iter().filter(move |key| kid.is_none() || key.kid.as_deref() == kid)
+    }
+
+    /// Whether there is a key that the token names.
+    pub(super) fn has(&self, kid: Option<&str>) -> bool {
+        self.named(kid).next().is_some()
+    }
+
+    /// The one key that a token with this header can be signed with.
+    pub(super) fn find(&self, header: &Header) -> Result<&Key, TokenError> {
+        let kid = header.kid.as_deref();
+        let mut fit = self.named(kid).filter(|key| key.algorithm.of_jwt() == header.alg);
+        match (fit.next(), fit.next()) {
+            (Some(key), None) => Ok(key),
+            (None, _) if self.has(kid) && kid.is_some() => Err(TokenError::Algorithm),
+            (Some(_), Some(_)) | (None, _) => Err(TokenError::UnknownKey),
         }
     }
 }

@@ -69,6 +69,8 @@ pub struct ClaimNames {
     pub groups: String,
     /// The human for whom an agent acts.
     pub owner: String,
+    /// Other names of the same human, compared with an agent's owner.
+    pub also_known_as: Vec<String>,
 }
 
 impl Default for ClaimNames {
@@ -78,6 +80,7 @@ impl Default for ClaimNames {
             name: "preferred_username".to_owned(),
             groups: "groups".to_owned(),
             owner: "owner".to_owned(),
+            also_known_as: Vec::new(),
         }
     }
 }

@@ -53,6 +53,7 @@ fn provider(name: String, oidc: OidcProvider) -> Provider {
             name: oidc.claims.name,
             groups: oidc.claims.groups,
             owner: oidc.claims.owner,
+            also_known_as: oidc.claims.also_known_as,
         },
         asserts: match oidc.groups {
             None => Asserts::Any,
@@ -72,7 +73,7 @@ fn provider(name: String, oidc: OidcProvider) -> Provider {
 }
 
 #[cfg(test)]
-mod scope_tests {
+mod tests {
     use super::*;
 
     fn of(name: &str, token_use: &str, groups: Option<&[&str]>) -> Provider {
@@ -112,5 +113,25 @@ mod scope_tests {
         // Without a list, whoever controls the second issuer could make anybody a `dba`.
         let unlisted = vec![of("staff", "reviewers", Some(&["dba"])), of("new", "reviewers", None)];
         assert!(counted(unlisted, "new").is_empty());
+    }
+
+    #[test]
+    fn what_a_definition_says_about_claims_is_what_tokens_are_read_by() {
+        let spec = serde_json::json!({
+            "issuer": "https://id.example.com", "audiences": ["cs"], "for": "reviewers",
+            "claims": {
+                "subject": "oid", "name": "display_name", "groups": "roles", "owner": "manager",
+                "also_known_as": ["employee_number"],
+            },
+        });
+        let provider = provider("people".to_owned(), serde_json::from_value(spec).unwrap());
+        let expected = ClaimNames {
+            subject: "oid".to_owned(),
+            name: "display_name".to_owned(),
+            groups: "roles".to_owned(),
+            owner: "manager".to_owned(),
+            also_known_as: vec!["employee_number".to_owned()],
+        };
+        assert_eq!(provider.claims, expected);
     }
 }

@@ -1,7 +1,7 @@
 //! Tests of identification: every attack on tokens that the threat list names, and what must go on working.
 
 mod attacks;
-mod issuer;
+pub(crate) mod issuer;
 mod rotation;
 
 use super::*;
@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 const SOURCE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
-fn provider(plane: Plane) -> Provider {
+pub(crate) fn provider(plane: Plane) -> Provider {
     Provider {
         name: format!("dev-{}", plane.name()),
         issuer: ISSUER.to_owned(),
@@ -88,17 +88,70 @@ async fn nobody_is_trusted_before_a_provider_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_guesses_is_kept_out() {
+async fn only_refused_tokens_are_throttled() {
     let issuer = Issuer::new();
     let fetch: Arc<dyn Fetch> = Arc::<Issuer>::clone(&issuer);
     let identify = Identify::new(Clock::Fixed(NOW_MS), fetch, 3);
-    identify.trust(vec![provider(Plane::Agents)]);
+    identify.trust(vec![provider(Plane::Agents), provider(Plane::Reviewers)]);
     for _ in 0..3 {
         let refused = identify.agent(&secret("guess"), SOURCE).await;
         assert!(matches!(refused, Err(IdentifyError::NotAccepted(TokenError::Form))));
     }
-    let refused = identify.agent(&issuer.token(&claims()), SOURCE).await;
+    let refused = identify.agent(&secret("guess"), SOURCE).await;
     assert!(matches!(refused, Err(IdentifyError::TooMany)));
-    let elsewhere = "192.0.2.9".parse().unwrap();
-    identify.agent(&issuer.token(&claims()), elsewhere).await.unwrap();
+    // Who has a good token gets in from the same address.
+    identify.agent(&issuer.token(&claims()), SOURCE).await.unwrap();
+    // And what agents did wrong is not held against people.
+    let refused = identify.person(&secret("guess"), SOURCE).await;
+    assert!(matches!(refused, Err(IdentifyError::NotAccepted(TokenError::Form))));
+}
+
+/// The claims of a person, as `change` leaves them.
+fn person(change: impl FnOnce(&mut serde_json::Value)) -> serde_json::Value {
+    let mut claims = claims();
+    claims["aud"] = json!("countersign");
+    claims["sub"] = json!("8f2c");
+    claims["preferred_username"] = json!("dana");
+    claims.as_object_mut().unwrap().remove("owner");
+    change(&mut claims);
+    claims
+}
+
+/// What identifying that person gives where the provider says that two more claims name the same human.
+async fn with_other_names(claims: &serde_json::Value) -> Result<Person, IdentifyError> {
+    let issuer = Issuer::new();
+    let fetch: Arc<dyn Fetch> = Arc::<Issuer>::clone(&issuer);
+    let identify = Identify::new(Clock::Fixed(NOW_MS), fetch, 1000);
+    let mut reviewers = provider(Plane::Reviewers);
+    reviewers.claims.also_known_as = ["employee_number", "mails"].map(str::to_owned).to_vec();
+    identify.trust(vec![reviewers]);
+    identify.person(&issuer.token(claims), SOURCE).await
+}
+
+#[tokio::test]
+async fn the_claims_that_a_provider_names_are_other_names_of_the_human() {
+    let claims = person(|claims| {
+        claims["employee_number"] = json!("E-4711");
+        claims["mails"] = json!(["dana@example.com", "d@example.org"]);
+    });
+    let reviewer = with_other_names(&claims).await.unwrap().reviewer;
+    for owner in ["e-4711", "D@example.org", "dana", "8f2c"] {
+        assert!(reviewer.may_be(owner), "{owner}");
+    }
+    assert!(!reviewer.may_be("rui"));
+}
+
+#[tokio::test]
+async fn another_name_that_is_there_and_cannot_be_read_is_no_missing_one() {
+    for wrong in [json!(4711), json!(null), json!({"no": "E-4711"}), json!([4711]), json!("")] {
+        let claims = person(|claims| claims["employee_number"] = wrong.clone());
+        let refused = with_other_names(&claims).await;
+        let Err(IdentifyError::NotAccepted(TokenError::Claim(_))) = refused else {
+            panic!("{wrong}: {refused:?}")
+        };
+    }
+    with_other_names(&person(|_| {})).await.unwrap();
+    // Claims that nobody named are looked at too, and one that says nothing is common.
+    with_other_names(&person(|claims| claims["nickname"] = json!(null))).await.unwrap();
+    with_other_names(&person(|claims| claims["email"] = json!(7))).await.unwrap_err();
 }

@@ -101,10 +101,8 @@ impl Presented {
         keys: &Keys,
         now_ms: u64,
     ) -> Result<Verified, TokenError> {
-        let key = keys.find(self.kid()).ok_or(TokenError::UnknownKey)?;
-        if self.header.alg != key.algorithm.of_jwt()
-            || !provider.algorithms.contains(&key.algorithm)
-        {
+        let key = keys.find(&self.header)?;
+        if !provider.algorithms.contains(&key.algorithm) {
             return Err(TokenError::Algorithm);
         }
         let mut rules = Validation::new(key.algorithm.of_jwt());

@@ -1,7 +1,8 @@
-//! The listener of the metrics: one path, plain HTTP, few connections, each with deadlines.
+//! The listener of the metrics, and of the health for whoever must not depend on the API's connections: plain HTTP, few
+//! connections, each with deadlines. It knows no identities and opens nothing.
 
 use super::{Handle, gauges};
-use crate::app::App;
+use crate::{app::App, health};
 use http_body_util::Full;
 use hyper::{
     Method, Request, Response, StatusCode,
@@ -87,16 +88,54 @@ async fn answer(
     handle: &Handle,
     app: &Arc<App>,
 ) -> Response<Full<Bytes>> {
-    let (status, text) = if request.uri().path() != "/metrics" {
-        (StatusCode::NOT_FOUND, "metrics are at /metrics\n".to_owned())
-    } else if request.method() != Method::GET {
-        (StatusCode::METHOD_NOT_ALLOWED, String::new())
-    } else {
-        gauges::look(app).await;
-        (StatusCode::OK, handle.0.render())
+    let (status, text) = match (request.method(), request.uri().path()) {
+        (&Method::GET, "/metrics") => {
+            gauges::look(app).await;
+            (StatusCode::OK, handle.0.render())
+        }
+        (&Method::GET, "/livez") => (StatusCode::OK, health::ALIVE.to_owned()),
+        (&Method::GET, "/readyz") => {
+            let readiness = health::look(app);
+            (health::status(&readiness), health::word(&readiness).to_owned())
+        }
+        (_, "/metrics" | "/livez" | "/readyz") => (StatusCode::METHOD_NOT_ALLOWED, String::new()),
+        _elsewhere => (StatusCode::NOT_FOUND, "here are /metrics, /livez and /readyz\n".to_owned()),
     };
     let mut response = Response::new(Full::new(Bytes::from(text)));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(TEXT));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{clock::Clock, config::Config};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    async fn ask(address: std::net::SocketAddr, path: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut heard = String::new();
+        stream.read_to_string(&mut heard).await.unwrap();
+        heard
+    }
+
+    #[tokio::test]
+    async fn metrics_and_health_are_shown_and_nothing_else() {
+        let app = Arc::new(App::new(Config::default(), Clock::Wall));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let served = tokio::spawn(serve(crate::metrics::install(), listener, Arc::clone(&app)));
+        let metrics = ask(address, "/metrics").await;
+        assert!(metrics.starts_with("HTTP/1.1 200"), "{metrics}");
+        assert!(metrics.contains("\ncountersign_node_initialised 0\n"), "{metrics}");
+        assert!(ask(address, "/livez").await.ends_with("\r\n\r\nok\n"));
+        let ready = ask(address, "/readyz").await;
+        assert!(ready.starts_with("HTTP/1.1 503") && ready.ends_with("not ready\n"), "{ready}");
+        assert!(ask(address, "/v1/holds").await.starts_with("HTTP/1.1 404"));
+        app.shutdown.stop();
+        served.await.unwrap().unwrap();
+    }
 }

@@ -11,6 +11,8 @@ pub const MAX_LEEWAY_SECONDS: u32 = 120;
 const DEFAULT_LEEWAY_SECONDS: u32 = 30;
 /// The most groups that a provider is said to have.
 const MAX_GROUPS: usize = 1000;
+/// The most claims that hold other names of a human.
+const MAX_OTHER_NAMES: usize = 16;
 /// The most audiences of a provider.
 const MAX_AUDIENCES: usize = 16;
 
@@ -93,7 +95,9 @@ pub struct Claims {
     pub groups: String,
     /// The human an agent acts for; `owner` unless it is said.
     pub owner: String,
-    /// Other names of the same human, compared with an agent's owner; `email` and `preferred_username` unless it is said.
+    /// Claims with other names of the same human, each a string or a list of them, compared with an agent's owner; `email` and
+    /// `preferred_username` unless it is said. The usual claims of that kind are compared in any case. One of these that is
+    /// there and cannot be read makes the token refused.
     pub also_known_as: Vec<String>,
 }
 
@@ -147,7 +151,11 @@ impl OidcProvider {
         if self.ca_file.as_ref().is_some_and(|file| !file.is_absolute()) {
             found.push(Invalid::at("/oidc/ca_file", "the path is absolute"));
         }
-        let Claims { subject, name, groups, owner, also_known_as: _ } = &self.claims;
+        let Claims { subject, name, groups, owner, also_known_as } = &self.claims;
+        if also_known_as.len() > MAX_OTHER_NAMES || also_known_as.iter().any(String::is_empty) {
+            let message = format!("name at most {MAX_OTHER_NAMES} claims, each with a name");
+            found.push(Invalid::at("/oidc/claims/also_known_as", message));
+        }
         for (claim, value) in
             [("subject", subject), ("name", name), ("groups", groups), ("owner", owner)]
         {

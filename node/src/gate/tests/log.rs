@@ -21,7 +21,7 @@ use tokio::{
 
 /// What becomes of proposals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Weather {
+pub(crate) enum Weather {
     /// They are committed and answered.
     Fair,
     /// They wait until the weather changes.
@@ -31,7 +31,7 @@ pub(super) enum Weather {
 }
 
 #[derive(Debug)]
-pub(super) struct LocalLog {
+pub(crate) struct LocalLog {
     state: Mutex<State>,
     applied: watch::Sender<u64>,
     effects: broadcast::Sender<(u64, Vec<Effect>)>,
@@ -48,7 +48,7 @@ struct State {
 
 impl LocalLog {
     /// `room` effects are kept for a receiver that falls behind.
-    pub(super) fn new(clock_ms: u64, room: usize) -> Arc<Self> {
+    pub(crate) fn new(clock_ms: u64, room: usize) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::default(),
             applied: watch::Sender::new(0),
@@ -59,11 +59,11 @@ impl LocalLog {
         })
     }
 
-    pub(super) fn weather(&self, weather: Weather) {
+    pub(crate) fn weather(&self, weather: Weather) {
         self.weather.send_replace(weather);
     }
 
-    pub(super) fn lease(&self, held: Lease) {
+    pub(crate) fn lease(&self, held: Lease) {
         *self.lapsed_at.lock().unwrap() = match held {
             Lease::Valid => None,
             Lease::Lapsed => Some(Instant::now()),
@@ -71,7 +71,7 @@ impl LocalLog {
         };
     }
 
-    pub(super) fn advance(&self, by_ms: u64) {
+    pub(crate) fn advance(&self, by_ms: u64) {
         self.clock_ms.fetch_add(by_ms, Ordering::SeqCst);
     }
 
@@ -98,7 +98,7 @@ impl LocalLog {
 
 /// Whether the serving lease is valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lease {
+pub(crate) enum Lease {
     Valid,
     /// Since this moment.
     Lapsed,

@@ -20,26 +20,29 @@ use countersign_raft_store::{
     handle::{AuditFilter, StateView},
     records::{Author, JoinFacts, RequestId, ResourceKind},
 };
+use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 
-pub(super) const NOW_MS: u64 = 1_800_000_000_000;
+pub(crate) const NOW_MS: u64 = 1_800_000_000_000;
+/// The bootstrap administrator's token, which counts for an hour.
+pub(crate) const BOOTSTRAP: &str = "cs-bootstrap.test";
 /// The life of the agent's token.
-pub(super) const TOKEN_MS: u64 = 24 * 60 * 60 * 1000;
+pub(crate) const TOKEN_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Reads are allowed; writes are held for one of group dba for ten minutes, their client waiting at most one; DDL is
 /// allowed; the rest is denied.
-pub(super) const POLICY: &str = r#"
+pub(crate) const POLICY: &str = r#"
 @id("reads") permit(principal in Group::"ci", action == Action::"postgres:read", resource in Target::"orders");
 @id("ddl") permit(principal in Group::"ci", action == Action::"postgres:ddl", resource in Target::"orders");
 @id("writes") @hold("dba") @expires("10m") @wait("1m")
 permit(principal in Group::"ci", action == Action::"postgres:write", resource in Target::"orders");
 "#;
 
-pub(super) struct World {
-    pub(super) log: Arc<LocalLog>,
-    pub(super) store: Store,
-    pub(super) gate: NodeGate,
-    pub(super) shutdown: Shutdown,
+pub(crate) struct World {
+    pub(crate) log: Arc<LocalLog>,
+    pub(crate) store: Store,
+    pub(crate) gate: NodeGate,
+    pub(crate) shutdown: Shutdown,
 }
 
 #[derive(Debug)]
@@ -56,11 +59,11 @@ impl Fetch for NoFetch {
 }
 
 impl World {
-    pub(super) async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with_room(1024).await
     }
 
-    pub(super) async fn with_room(room: usize) -> Self {
+    pub(crate) async fn with_room(room: usize) -> Self {
         let log = LocalLog::new(NOW_MS, room);
         let store = Store::over(Arc::<LocalLog>::clone(&log));
         store.initialise(initialise()).await.unwrap();
@@ -110,7 +113,7 @@ impl World {
     }
 
     /// Applies a policy and waits until this node judges by it.
-    pub(super) async fn policy(&self, cedar: &str) {
+    pub(crate) async fn policy(&self, cedar: &str) {
         self.policy_unnoticed(cedar).await;
         let in_force = self.view().policy_revision().unwrap();
         while self.gate.policies().current().revision != in_force
@@ -121,12 +124,12 @@ impl World {
     }
 
     /// Applies a policy; this node learns it when it does.
-    pub(super) async fn policy_unnoticed(&self, cedar: &str) {
+    pub(crate) async fn policy_unnoticed(&self, cedar: &str) {
         let body = serde_json::json!({ "cedar": cedar }).to_string();
         self.apply(ResourceKind::Policy, "sample", &body).await;
     }
 
-    pub(super) fn wish(&self) -> SessionWish {
+    pub(crate) fn wish(&self) -> SessionWish {
         let defined = self.gate.inner.targets.postgres(&orders());
         SessionWish {
             revision: defined.map_or(Revision(0), |(revision, _)| revision),
@@ -139,11 +142,11 @@ impl World {
         }
     }
 
-    pub(super) async fn open(&self) -> OpenedSession {
+    pub(crate) async fn open(&self) -> OpenedSession {
         self.gate.open(self.wish()).await.unwrap()
     }
 
-    pub(super) async fn judge(
+    pub(crate) async fn judge(
         &self,
         session: &Session,
         operation: &Arc<Operation>,
@@ -152,7 +155,7 @@ impl World {
     }
 
     /// Judges what must be held.
-    pub(super) async fn hold(
+    pub(crate) async fn hold(
         &self,
         session: &Session,
         operation: &Arc<Operation>,
@@ -164,14 +167,14 @@ impl World {
     }
 
     /// Judges what must be allowed.
-    pub(super) async fn clear(&self, session: &Session, operation: &Arc<Operation>) -> Cleared {
+    pub(crate) async fn clear(&self, session: &Session, operation: &Arc<Operation>) -> Cleared {
         match self.judge(session, operation).await.unwrap() {
             Judged::Cleared(cleared) => cleared,
             Judged::Held(held) => panic!("it was held: {:?}", held.notice()),
         }
     }
 
-    pub(super) async fn decide(&self, hold: HoldId, who: &str, choice: Choice) {
+    pub(crate) async fn decide(&self, hold: HoldId, who: &str, choice: Choice) {
         let seen = self.view().hold(hold).unwrap().unwrap().hold.fingerprint;
         let command = Decide {
             hold,
@@ -184,18 +187,18 @@ impl World {
         self.store.decide(command).await.unwrap();
     }
 
-    pub(super) fn view(&self) -> StateView {
+    pub(crate) fn view(&self) -> StateView {
         self.store.view().unwrap()
     }
 
     /// The events of a kind, oldest first.
-    pub(super) fn events(&self, kind: EventKind) -> Vec<AuditEvent> {
+    pub(crate) fn events(&self, kind: EventKind) -> Vec<AuditEvent> {
         let filter = AuditFilter { kind: Some(kind), ..AuditFilter::default() };
         self.view().audit_events(&filter, 1000).unwrap().events
     }
 
     /// The one event of a kind, once it is there.
-    pub(super) async fn event(&self, kind: EventKind) -> AuditEvent {
+    pub(crate) async fn event(&self, kind: EventKind) -> AuditEvent {
         loop {
             if let [one] = self.events(kind).as_slice() {
                 return one.clone();
@@ -205,7 +208,7 @@ impl World {
     }
 }
 
-pub(super) const TARGET: &str = r#"{"postgres": {
+pub(crate) const TARGET: &str = r#"{"postgres": {
     "address": "unix:/nowhere", "tls": {"mode": "disable"}, "databases": ["orders"],
     "roles": {"app": {"user": "app", "default": true}}
 }}"#;
@@ -216,8 +219,8 @@ fn initialise() -> Initialise {
         cluster_name: "test".to_owned(),
         ca_cert_pem: String::new(),
         sealed_ca_key: Vec::new(),
-        bootstrap_token_sha256: [2; 32],
-        bootstrap_expires_after_ms: 1000,
+        bootstrap_token_sha256: Sha256::digest(BOOTSTRAP).into(),
+        bootstrap_expires_after_ms: 60 * 60 * 1000,
         first: JoinFacts {
             key_sha256: [3; 32],
             address: "127.0.0.1:1".to_owned(),
@@ -227,11 +230,11 @@ fn initialise() -> Initialise {
     }
 }
 
-pub(super) fn orders() -> TargetName {
+pub(crate) fn orders() -> TargetName {
     TargetName::parse("orders").unwrap()
 }
 
-pub(super) fn author() -> Author {
+pub(crate) fn author() -> Author {
     let identity = Identity { issuer: "https://i".to_owned(), subject: "ada".to_owned() };
     Author { identity, name: "Ada".to_owned() }
 }
@@ -256,7 +259,7 @@ fn reviewer(subject: &str) -> Reviewer {
 }
 
 /// An operation of one demand. Equal texts are equal operations, except for the id.
-pub(super) fn operation(session: &Session, action: Action, text: &str) -> Arc<Operation> {
+pub(crate) fn operation(session: &Session, action: Action, text: &str) -> Arc<Operation> {
     let resource = Resource::Relation { schema: "public".to_owned(), name: "orders".to_owned() };
     let classification = Classification {
         id: OperationId::from_bytes(rand::random()),
@@ -272,29 +275,29 @@ pub(super) fn operation(session: &Session, action: Action, text: &str) -> Arc<Op
     Arc::new(operation)
 }
 
-pub(super) fn delete(session: &Session) -> Arc<Operation> {
+pub(crate) fn delete(session: &Session) -> Arc<Operation> {
     operation(session, Action::PostgresWrite, "DELETE FROM orders")
 }
 
-pub(super) fn select(session: &Session) -> Arc<Operation> {
+pub(crate) fn select(session: &Session) -> Arc<Operation> {
     operation(session, Action::PostgresRead, "SELECT * FROM orders")
 }
 
-pub(super) fn admitted(progress: HoldProgress) -> Admission {
+pub(crate) fn admitted(progress: HoldProgress) -> Admission {
     match progress {
         HoldProgress::Admitted(admission) => admission,
         HoldProgress::Changed(_) | HoldProgress::Refused(_) => panic!("{progress:?}"),
     }
 }
 
-pub(super) fn refused(progress: HoldProgress) -> Refusal {
+pub(crate) fn refused(progress: HoldProgress) -> Refusal {
     match progress {
         HoldProgress::Refused(refusal) => refusal,
         HoldProgress::Changed(_) | HoldProgress::Admitted(_) => panic!("{progress:?}"),
     }
 }
 
-pub(super) async fn released(reply: Reply) -> Result<Release, Refusal> {
+pub(crate) async fn released(reply: Reply) -> Result<Release, Refusal> {
     match reply {
         Reply::Released(release) => Ok(release),
         Reply::Awaited(release) => release.await,
@@ -302,6 +305,6 @@ pub(super) async fn released(reply: Reply) -> Result<Release, Refusal> {
 }
 
 /// The next signal, which must be there without waiting.
-pub(super) async fn signal(signals: &mut Box<dyn Signals>) -> countersign_core::gate::Signal {
+pub(crate) async fn signal(signals: &mut Box<dyn Signals>) -> countersign_core::gate::Signal {
     tokio::time::timeout(std::time::Duration::from_secs(30), signals.next()).await.unwrap()
 }

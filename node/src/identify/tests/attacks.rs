@@ -85,6 +85,16 @@ async fn the_algorithm_is_the_key_s_not_the_header_s() {
 }
 
 #[tokio::test]
+async fn two_keys_of_different_types_may_have_one_key_id() {
+    let issuer = Issuer::new();
+    let twin = SigningKey::rsa("ec-1", KeySize::Rsa2048);
+    issuer.add_key(twin.jwk.clone());
+    let identify = identify(&issuer);
+    identify.agent(&issuer.token(&claims()), SOURCE).await.unwrap();
+    identify.agent(&twin.sign(&twin.header(), &claims()), SOURCE).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_provider_is_trusted_only_with_its_algorithms() {
     let issuer = Issuer::new();
     let identify = identify(&issuer);
@@ -289,6 +299,7 @@ async fn the_same_subject_of_two_issuers_is_two_identities() {
 async fn claims_of_the_wrong_form_are_refused_and_not_ignored() {
     for (claim, value) in [
         ("owner", json!(7)),
+        ("owner", json!(null)),
         ("owner", json!("")),
         ("owner", json!(["dana"])),
         ("groups", json!({"ci": true})),

@@ -1,6 +1,6 @@
 //! An identity provider for tests: real keys, documents in memory.
 
-use super::super::{Fetch, FetchError, Provider};
+use crate::identify::{Fetch, FetchError, Provider};
 use aws_lc_rs::{
     encoding::{AsDer, Pkcs8V1Der},
     rsa::{KeyPair as RsaKeyPair, KeySize},
@@ -10,21 +10,24 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use countersign_core::{gate::BoxFuture, secret::Secret};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, jwk::Jwk};
 use serde_json::{Value, json};
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
-pub(super) const ISSUER: &str = "https://issuer.example/dev";
-pub(super) const AUDIENCE: &str = "countersign-agents";
-pub(super) const NOW_MS: u64 = 1_800_000_000_000;
+pub(crate) const ISSUER: &str = "https://issuer.example/dev";
+pub(crate) const AUDIENCE: &str = "countersign-agents";
+pub(crate) const NOW_MS: u64 = 1_800_000_000_000;
 
-pub(super) fn secret(text: &str) -> Secret {
+pub(crate) fn secret(text: &str) -> Secret {
     Secret::new(text.as_bytes())
 }
 
 /// Claims that are accepted.
-pub(super) fn claims() -> Value {
+pub(crate) fn claims() -> Value {
     json!({
         "iss": ISSUER, "aud": AUDIENCE, "sub": "ci-bot", "preferred_username": "CI bot",
         "groups": ["ci"], "owner": "dana",
@@ -33,7 +36,7 @@ pub(super) fn claims() -> Value {
 }
 
 #[derive(Debug)]
-pub(super) struct Issuer {
+pub(crate) struct Issuer {
     state: Mutex<State>,
     fetches: AtomicUsize,
 }
@@ -45,14 +48,15 @@ struct State {
     reachable: bool,
     discovery: Value,
     extra_keys: Vec<Value>,
+    answers_after: Duration,
 }
 
 #[derive(Clone)]
-pub(super) struct SigningKey {
-    pub(super) kid: String,
-    pub(super) algorithm: Algorithm,
-    pub(super) encoding: EncodingKey,
-    pub(super) jwk: Value,
+pub(crate) struct SigningKey {
+    pub(crate) kid: String,
+    pub(crate) algorithm: Algorithm,
+    pub(crate) encoding: EncodingKey,
+    pub(crate) jwk: Value,
 }
 
 impl std::fmt::Debug for SigningKey {
@@ -62,13 +66,13 @@ impl std::fmt::Debug for SigningKey {
 }
 
 impl SigningKey {
-    pub(super) fn elliptic(kid: &str) -> Self {
+    pub(crate) fn elliptic(kid: &str) -> Self {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
         let der = pair.to_pkcs8v1().unwrap();
         Self::new(kid, Algorithm::ES256, EncodingKey::from_ec_der(der.as_ref()))
     }
 
-    pub(super) fn rsa(kid: &str, size: KeySize) -> Self {
+    pub(crate) fn rsa(kid: &str, size: KeySize) -> Self {
         let pair = RsaKeyPair::generate(size).unwrap();
         let der = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).unwrap();
         let pem = format!(
@@ -84,69 +88,74 @@ impl SigningKey {
         Self { kid: kid.to_owned(), algorithm, encoding, jwk: serde_json::to_value(jwk).unwrap() }
     }
 
-    pub(super) fn header(&self) -> Header {
+    pub(crate) fn header(&self) -> Header {
         let mut header = Header::new(self.algorithm);
         header.kid = Some(self.kid.clone());
         header
     }
 
-    pub(super) fn sign(&self, header: &Header, claims: &Value) -> Secret {
+    pub(crate) fn sign(&self, header: &Header, claims: &Value) -> Secret {
         secret(&encode(header, claims, &self.encoding).unwrap())
     }
 }
 
 impl Issuer {
-    pub(super) fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         let state = State {
             elliptic: SigningKey::elliptic("ec-1"),
             rsa: SigningKey::rsa("rsa-1", KeySize::Rsa2048),
             reachable: true,
             discovery: json!({"issuer": ISSUER, "jwks_uri": format!("{ISSUER}/keys")}),
             extra_keys: Vec::new(),
+            answers_after: Duration::ZERO,
         };
         Arc::new(Self { state: Mutex::new(state), fetches: AtomicUsize::new(0) })
     }
 
-    pub(super) fn elliptic(&self) -> SigningKey {
+    pub(crate) fn elliptic(&self) -> SigningKey {
         self.state.lock().unwrap().elliptic.clone()
     }
 
-    pub(super) fn rsa(&self) -> SigningKey {
+    pub(crate) fn rsa(&self) -> SigningKey {
         self.state.lock().unwrap().rsa.clone()
     }
 
-    pub(super) fn token(&self, claims: &Value) -> Secret {
+    pub(crate) fn token(&self, claims: &Value) -> Secret {
         let key = self.elliptic();
         key.sign(&key.header(), claims)
     }
 
-    pub(super) fn rsa_token(&self, claims: &Value) -> Secret {
+    pub(crate) fn rsa_token(&self, claims: &Value) -> Secret {
         let key = self.rsa();
         key.sign(&key.header(), claims)
     }
 
-    pub(super) fn rotate(&self, kid: &str) {
+    pub(crate) fn rotate(&self, kid: &str) {
         self.state.lock().unwrap().elliptic = SigningKey::elliptic(kid);
     }
 
-    pub(super) fn add_key(&self, jwk: Value) {
+    pub(crate) fn add_key(&self, jwk: Value) {
         self.state.lock().unwrap().extra_keys.push(jwk);
     }
 
-    pub(super) fn set_discovery(&self, discovery: Value) {
+    pub(crate) fn set_discovery(&self, discovery: Value) {
         self.state.lock().unwrap().discovery = discovery;
     }
 
-    pub(super) fn go_down(&self) {
+    pub(crate) fn go_down(&self) {
         self.state.lock().unwrap().reachable = false;
     }
 
-    pub(super) fn come_up(&self) {
+    pub(crate) fn come_up(&self) {
         self.state.lock().unwrap().reachable = true;
     }
 
+    pub(crate) fn answer_after(&self, pause: Duration) {
+        self.state.lock().unwrap().answers_after = pause;
+    }
+
     /// How many documents were asked for.
-    pub(super) fn fetches(&self) -> usize {
+    pub(crate) fn fetches(&self) -> usize {
         self.fetches.load(Ordering::SeqCst)
     }
 
@@ -174,6 +183,12 @@ impl Fetch for Issuer {
         url: &'a str,
     ) -> BoxFuture<'a, Result<Vec<u8>, FetchError>> {
         self.fetches.fetch_add(1, Ordering::SeqCst);
-        Box::pin(std::future::ready(self.document(url)))
+        let pause = self.state.lock().unwrap().answers_after;
+        Box::pin(async move {
+            if pause > Duration::ZERO {
+                tokio::time::sleep(pause).await;
+            }
+            self.document(url)
+        })
     }
 }

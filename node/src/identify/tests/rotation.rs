@@ -64,6 +64,32 @@ async fn the_last_keys_serve_for_an_hour_while_the_provider_is_down_and_no_longe
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_login_does_not_wait_while_keys_that_still_do_are_renewed() {
+    let issuer = Issuer::new();
+    let identify = identify(&issuer);
+    identify.agent(&issuer.token(&claims()), SOURCE).await.unwrap();
+    let waited = async || {
+        let begun = tokio::time::Instant::now();
+        identify.agent(&issuer.token(&claims()), SOURCE).await.unwrap();
+        begun.elapsed()
+    };
+    issuer.answer_after(Duration::from_secs(4));
+    advance(Duration::from_mins(6)).await;
+    assert_eq!(waited().await, Duration::ZERO);
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    assert_eq!(issuer.fetches(), 2 * RENEWAL, "they were renewed behind");
+    // After a long silence a key may have been withdrawn: now it is waited for.
+    advance(Duration::from_mins(11)).await;
+    assert_eq!(waited().await, Duration::from_secs(8));
+    // Of a provider that is known to be down it is not.
+    issuer.go_down();
+    advance(Duration::from_mins(11)).await;
+    assert_eq!(waited().await, Duration::from_secs(4));
+    advance(Duration::from_mins(11)).await;
+    assert_eq!(waited().await, Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_provider_that_is_down_from_the_start_identifies_nobody() {
     let issuer = Issuer::new();
     issuer.go_down();
