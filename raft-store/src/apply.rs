@@ -106,6 +106,7 @@ fn dispatch(step: &mut Step<'_>, command: Command) -> Done {
         Command::ApplyResources(command) => resource::apply(step, command),
         Command::Revoke(command) => revocation::revoke(step, command),
         Command::Tick => tick::tick(step),
+        Command::Administered(command) => cluster::administered(step, command),
     }
 }
 

@@ -36,7 +36,8 @@ pub(crate) fn needed_by(command: &Command) -> u32 {
         | Command::CreateJoinToken(_)
         | Command::UseJoinToken(_)
         | Command::RemoveNode(_)
-        | Command::Tick => FIRST,
+        | Command::Tick
+        | Command::Administered(_) => FIRST,
     }
 }
 

@@ -61,6 +61,8 @@ pub enum Command {
     RemoveNode(RemoveNode),
     /// Log time moves, and what is due expires.
     Tick,
+    /// An administrator does something that changes nothing in the state, and is recorded all the same.
+    Administered(Administered),
 }
 
 /// Sixteen random bytes that tell one call of [`Store::claim`](crate::handle::Store::claim) or
@@ -201,6 +203,8 @@ pub struct WithdrawHold {
     pub hold: HoldId,
     /// Who.
     pub by: Withdrawer,
+    /// Why, in an administrator's words; may be empty.
+    pub comment: String,
 }
 
 /// Who takes a hold back.
@@ -291,11 +295,28 @@ pub struct AccessRefused {
     pub reason: String,
 }
 
+/// An administrator's act on a node, or on the engine.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Administered {
+    /// Drawn by the node.
+    pub id: RequestId,
+    /// The node that does it.
+    pub node: NodeId,
+    /// What, such as `drain`.
+    pub what: String,
+    /// Who.
+    pub author: Author,
+}
+
 /// Resources are changed, all or none.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ApplyResources {
-    /// Drawn by the node.
+    /// Drawn by the node, or made of the caller and the caller's own key: the same one is the same request.
     pub id: RequestId,
+    /// SHA-256 of the request. The same id with another content is refused.
+    pub content: [u8; 32],
+    /// What the caller is told, kept for a repetition; a document that only the node reads.
+    pub answer: String,
     /// The changes, in order; at most one a resource.
     pub changes: Vec<ResourceChange>,
     /// Who.

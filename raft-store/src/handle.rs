@@ -17,9 +17,9 @@ use crate::{
     apply::StateMachine,
     cluster_version,
     command::{
-        AccessRefused, ApplyResources, Attempt, Cancel, ClaimHold, CloseSession, Command,
-        CreateJoinToken, Decide, EndSession, Initialise, Intent, NodeUp, OpenHold, OpenSession,
-        ParkHold, Refused, RemoveNode, Revoke, UseJoinToken, WithdrawHold,
+        AccessRefused, Administered, ApplyResources, Attempt, Cancel, ClaimHold, CloseSession,
+        Command, CreateJoinToken, Decide, EndSession, Initialise, Intent, NodeUp, OpenHold,
+        OpenSession, ParkHold, Refused, RemoveNode, Revoke, UseJoinToken, WithdrawHold,
     },
     effect::Happened,
     engine::Engine,
@@ -296,6 +296,11 @@ impl Store {
         command: AccessRefused,
     ) -> Result<Committed<()>, ProposeError> {
         self.done(Command::AccessRefused(command)).await
+    }
+
+    /// Records an administrator's act that changes nothing in the state.
+    pub async fn administered(&self, command: Administered) -> Result<Committed<()>, ProposeError> {
+        self.done(Command::Administered(command)).await
     }
 
     /// Changes resources, all or none.

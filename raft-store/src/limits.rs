@@ -60,6 +60,8 @@ pub const MAX_FORGOTTEN_A_TICK: usize = 5_000;
 pub const REQUEST_KEPT_MS: u64 = 10 * 60 * 1000;
 /// Rows that one read looks at, found or not; a read that ends before gives a cursor.
 pub const MAX_ROWS_A_READ: usize = 1_000;
+/// Audit events that one read looks at: each may have a text of [`MAX_AUDIT_TEXT`] bytes.
+pub const MAX_EVENTS_A_READ: usize = 100;
 
 /// A limit that a command ran into.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

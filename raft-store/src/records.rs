@@ -417,16 +417,29 @@ pub enum OperationState {
 }
 
 /// What is remembered of a request, so that its repetition is answered alike. An id serves one kind of request.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum RequestRecord {
     /// A refused access is recorded.
     AccessRefused,
     /// Resources are changed.
-    Applied(Revision),
+    Applied(Box<AppliedRequest>),
     /// A cancel was passed on.
     Cancelled,
     /// A session was closed that was not open yet; its opening comes too late.
     ClosedUnopened,
+    /// An administrator's act is recorded.
+    Administered,
+}
+
+/// A change of resources that was made, kept for a repetition of the request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AppliedRequest {
+    /// The revision that it made.
+    pub revision: Revision,
+    /// SHA-256 of the request.
+    pub content: [u8; 32],
+    /// What the caller was told; a document that only the node reads.
+    pub answer: String,
 }
 
 /// What an agent has had held in the present period of its budget.

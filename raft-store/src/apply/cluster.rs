@@ -3,17 +3,18 @@
 
 use super::{
     chain::{self, Facts},
-    intent, session,
+    intent, request, session,
     step::{Done, Step, Stop, short, within},
 };
 use crate::{
     cluster_version,
-    command::{CreateJoinToken, Initialise, NodeUp, RemoveNode, UseJoinToken},
+    command::{Administered, CreateJoinToken, Initialise, NodeUp, RemoveNode, UseJoinToken},
     effect::Effect,
     key_space::{self, Expiring, Single},
     limits::{Limit, MAX_JOIN_TOKEN_LIFE_MS},
     records::{
-        ClusterRecord, JoinFacts, JoinTokenRecord, NodeRecord, NodeState, SessionRecord, Start,
+        ClusterRecord, JoinFacts, JoinTokenRecord, NodeRecord, NodeState, RequestRecord,
+        SessionRecord, Start,
     },
     reply::{Answer, StateRefusal},
 };
@@ -154,6 +155,28 @@ pub(super) fn use_join_token(step: &mut Step<'_>, command: UseJoinToken) -> Done
     let node = admit(step, command.facts)?;
     step.put(place, &JoinTokenRecord { used_by: Some(node), ..record })?;
     Ok(Answer::NodeAdmitted(node))
+}
+
+/// Records what an administrator does to a node or to the engine. The same request is recorded once.
+pub(super) fn administered(step: &mut Step<'_>, command: Administered) -> Done {
+    match request::known(step, command.id)? {
+        None => {}
+        Some(RequestRecord::Administered) => return Ok(Answer::Done),
+        Some(
+            RequestRecord::AccessRefused
+            | RequestRecord::Applied(_)
+            | RequestRecord::Cancelled
+            | RequestRecord::ClosedUnopened,
+        ) => return Err(StateRefusal::IdUsed.into()),
+    }
+    short([command.what.as_str(), command.author.name.as_str()])?;
+    let facts = Facts::default()
+        .with("node.id", command.node)
+        .with("reason", &command.what)
+        .author(&command.author);
+    chain::append(step, EventKind::ClusterChanged, facts)?;
+    request::remember(step, command.id, RequestRecord::Administered)?;
+    Ok(Answer::Done)
 }
 
 pub(super) fn remove_node(step: &mut Step<'_>, command: RemoveNode) -> Done {

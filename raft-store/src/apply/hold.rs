@@ -170,6 +170,7 @@ pub(super) fn decide(step: &mut Step<'_>, command: Decide) -> Done {
 }
 
 pub(super) fn withdraw(step: &mut Step<'_>, command: WithdrawHold) -> Done {
+    within(command.comment.len(), MAX_COMMENT, Limit::Comment)?;
     let record = book::get(step, command.hold)?;
     let facts = match &command.by {
         Withdrawer::Author(author) => Facts::default().author(author),
@@ -188,7 +189,9 @@ pub(super) fn withdraw(step: &mut Step<'_>, command: WithdrawHold) -> Done {
     }
     let record = elapse(step, record)?;
     let record = book::handle(step, record, HoldEvent::Withdraw)?;
-    chain::append(step, EventKind::Withdrawn, facts.hold(&record))?;
+    let comment = Some(command.comment).filter(|comment| !comment.is_empty());
+    let facts = facts.hold(&record).maybe("comment", comment);
+    chain::append(step, EventKind::Withdrawn, facts)?;
     Ok(Answer::Hold(Box::new(record)))
 }
 

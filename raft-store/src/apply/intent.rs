@@ -251,7 +251,10 @@ pub(super) fn access_refused(step: &mut Step<'_>, command: AccessRefused) -> Don
         None => {}
         Some(RequestRecord::AccessRefused) => return Ok(Answer::Done),
         Some(
-            RequestRecord::Applied(_) | RequestRecord::Cancelled | RequestRecord::ClosedUnopened,
+            RequestRecord::Applied(_)
+            | RequestRecord::Cancelled
+            | RequestRecord::ClosedUnopened
+            | RequestRecord::Administered,
         ) => return Err(StateRefusal::IdUsed.into()),
     }
     let facts = match &command.who {

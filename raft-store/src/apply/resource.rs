@@ -11,7 +11,7 @@ use crate::{
     effect::Effect,
     key_space::{self, Single},
     limits::{Limit, MAX_AUDIT_TEXT, MAX_CHANGES, MAX_COMMENT, MAX_RESOURCE_BODY},
-    records::{AuditText, RequestRecord, ResourceKind, ResourceRecord},
+    records::{AppliedRequest, AuditText, RequestRecord, ResourceKind, ResourceRecord},
     reply::{Answer, StateRefusal},
 };
 use countersign_core::{id::Revision, record::EventKind, target::TargetName};
@@ -20,12 +20,19 @@ use std::collections::BTreeSet;
 pub(super) fn apply(step: &mut Step<'_>, command: ApplyResources) -> Done {
     match request::known(step, command.id)? {
         None => {}
-        Some(RequestRecord::Applied(revision)) => return Ok(Answer::Applied(revision)),
+        Some(RequestRecord::Applied(known)) if known.content == command.content => {
+            return Ok(Answer::Applied(known.revision));
+        }
         Some(
-            RequestRecord::AccessRefused | RequestRecord::Cancelled | RequestRecord::ClosedUnopened,
+            RequestRecord::Applied(_)
+            | RequestRecord::AccessRefused
+            | RequestRecord::Cancelled
+            | RequestRecord::ClosedUnopened
+            | RequestRecord::Administered,
         ) => return Err(StateRefusal::IdUsed.into()),
     }
     within(command.comment.len(), MAX_COMMENT, Limit::Comment)?;
+    within(command.answer.len(), MAX_RESOURCE_BODY, Limit::ResourceBody)?;
     short([command.author.name.as_str()])?;
     within(command.changes.len(), MAX_CHANGES, Limit::Changes)?;
     let mut known = Vec::with_capacity(command.changes.len());
@@ -49,7 +56,8 @@ pub(super) fn apply(step: &mut Step<'_>, command: ApplyResources) -> Done {
     if !touched.is_empty() {
         take_effect(step, revision, &touched)?;
     }
-    request::remember(step, command.id, RequestRecord::Applied(revision))?;
+    let applied = AppliedRequest { revision, content: command.content, answer: command.answer };
+    request::remember(step, command.id, RequestRecord::Applied(Box::new(applied)))?;
     Ok(Answer::Applied(revision))
 }
 

@@ -122,7 +122,8 @@ pub(super) fn cancel(step: &mut Step<'_>, command: Cancel) -> Done {
         Some(
             RequestRecord::AccessRefused
             | RequestRecord::Applied(_)
-            | RequestRecord::ClosedUnopened,
+            | RequestRecord::ClosedUnopened
+            | RequestRecord::Administered,
         ) => return Err(StateRefusal::IdUsed.into()),
     }
     let session = match step.id_at(&key_space::cancel_key(command.key))? {

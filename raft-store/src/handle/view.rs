@@ -8,11 +8,12 @@ use super::{Log, ReadError};
 use crate::{
     format::Stored,
     key_space::{self, Single, Table},
-    limits::MAX_ROWS_A_READ,
+    limits::{MAX_EVENTS_A_READ, MAX_ROWS_A_READ},
     machine::View,
     records::{
         ClusterRecord, HeldOperation, HoldPhase, HoldRecord, JoinTokenRecord, NodeRecord,
-        OperationRecord, ResourceKind, ResourceRecord, RevocationRecord, SessionRecord,
+        OperationRecord, RequestId, RequestRecord, ResourceKind, ResourceRecord, RevocationRecord,
+        SessionRecord,
     },
     state::{self, NewestFirst},
 };
@@ -192,6 +193,11 @@ impl StateView {
         self.get(&key_space::revocation(of))
     }
 
+    /// A change of resources that was made for this request, lately.
+    pub fn request(&self, id: RequestId) -> Result<Option<RequestRecord>, ReadError> {
+        self.get(&key_space::request(id))
+    }
+
     /// A join token, used, open or expired but not yet removed.
     pub fn join_token(&self, sha256: &[u8; 32]) -> Result<Option<JoinTokenRecord>, ReadError> {
         self.get(&key_space::join_token(sha256))
@@ -334,8 +340,8 @@ impl StateView {
     pub fn audit_events(&self, filter: &AuditFilter, limit: usize) -> Result<AuditPage, ReadError> {
         let after = key_space::audit(filter.after);
         let table = key_space::table(Table::Audit);
-        let rows = self.look(|view| Ok(view.scan(&table, Some(&after), MAX_ROWS_A_READ)?))?;
-        let ended = rows.len() < MAX_ROWS_A_READ;
+        let rows = self.look(|view| Ok(view.scan(&table, Some(&after), MAX_EVENTS_A_READ)?))?;
+        let ended = rows.len() < MAX_EVENTS_A_READ;
         let mut events: Vec<AuditEvent> = Vec::new();
         let mut last = filter.after;
         for (_, bytes) in rows {

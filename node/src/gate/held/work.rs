@@ -122,7 +122,8 @@ async fn judge_again(line: &Line) -> Result<Worked, Refusal> {
 
 /// Takes the hold back for its agent.
 pub(super) async fn withdraw(line: &Line, hold: HoldId) -> Refusal {
-    let command = WithdrawHold { hold, by: Withdrawer::Agent(line.session.id()) };
+    let command =
+        WithdrawHold { hold, by: Withdrawer::Agent(line.session.id()), comment: String::new() };
     match within(NO_QUORUM_AFTER, line.inner.store.withdraw_hold(command)).await {
         Ok(_hold) => Refusal::Withdrawn { hold },
         // Settled already, one way or another: the agent's operation is not forwarded, which is what it asked for.

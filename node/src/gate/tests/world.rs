@@ -105,6 +105,8 @@ impl World {
         };
         let command = ApplyResources {
             id: RequestId(rand::random()),
+            content: [0; 32],
+            answer: String::new(),
             changes: vec![change],
             author: author(),
             comment: String::new(),

@@ -166,7 +166,14 @@ fn an_id_serves_one_kind_of_request() {
     replica.run(Command::AccessRefused(access.clone())).unwrap();
     replica.run(Command::AccessRefused(access)).unwrap();
     assert_eq!(replica.count(EventKind::AccessRefused), 1);
-    let apply = ApplyResources { id, changes: Vec::new(), author: ada(), comment: String::new() };
+    let apply = ApplyResources {
+        id,
+        content: [0; 32],
+        answer: String::new(),
+        changes: Vec::new(),
+        author: ada(),
+        comment: String::new(),
+    };
     assert_eq!(refusal(replica.run(Command::ApplyResources(apply))), StateRefusal::IdUsed);
 }
 

@@ -81,9 +81,11 @@ fn command(replica: &Replica, deed: &Deed) -> Option<Command> {
             hold_of(n)?;
             replica.claim(n, operation, s)
         }
-        Deed::Withdraw(n, s) => {
-            Command::WithdrawHold(WithdrawHold { hold: hold(n), by: Withdrawer::Agent(ses(s)) })
-        }
+        Deed::Withdraw(n, s) => Command::WithdrawHold(WithdrawHold {
+            hold: hold(n),
+            by: Withdrawer::Agent(ses(s)),
+            comment: String::new(),
+        }),
         Deed::Park(n, s) => Command::ParkHold(ParkHold { hold: hold(n), session: ses(s) }),
         Deed::Intend(operation, s) if operation % 2 == 0 => replica.intend(operation, s),
         Deed::Intend(operation, s) => replica.intend_ahead(operation, s),

@@ -28,7 +28,11 @@ fn come_and_go(replica: &mut Replica, n: u32, bytes: usize) -> Result<(), StateR
     open.id = HoldId::from_bytes(id);
     open.operation = OperationId::from_bytes(id);
     replica.run(Command::OpenHold(open))?;
-    let withdraw = WithdrawHold { hold: HoldId::from_bytes(id), by: Withdrawer::Agent(ses(1)) };
+    let withdraw = WithdrawHold {
+        hold: HoldId::from_bytes(id),
+        by: Withdrawer::Agent(ses(1)),
+        comment: String::new(),
+    };
     replica.run(Command::WithdrawHold(withdraw)).map(drop)
 }
 

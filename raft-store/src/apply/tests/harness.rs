@@ -77,6 +77,10 @@ impl Replica {
         HoldPhase::of(&self.hold(id).hold.state)
     }
 
+    pub(super) fn request(&self, id: RequestId) -> Option<RequestRecord> {
+        crate::state::get(&self.state, &key_space::request(id)).unwrap()
+    }
+
     pub(super) fn session(&self, id: SessionId) -> SessionRecord {
         crate::state::get(&self.state, &key_space::session(id)).unwrap().unwrap()
     }
@@ -231,6 +235,8 @@ pub(super) fn put(kind: ResourceKind, name: &str, body: &str, expected: Expected
     }
     Command::ApplyResources(ApplyResources {
         id: RequestId(id),
+        content: [0; 32],
+        answer: "{}".to_owned(),
         changes: vec![ResourceChange {
             kind,
             name: name.to_owned(),

@@ -227,7 +227,8 @@ fn the_holds_of_an_agent_have_a_limit() {
         refusal(replica.held(250, 1, "delete more")),
         StateRefusal::OverLimit { limit: Limit::OpenHoldsPerAgent }
     );
-    let withdraw = WithdrawHold { hold: hold(1), by: Withdrawer::Agent(ses(1)) };
+    let withdraw =
+        WithdrawHold { hold: hold(1), by: Withdrawer::Agent(ses(1)), comment: String::new() };
     replica.run(Command::WithdrawHold(withdraw)).unwrap();
     assert!(replica.held(250, 1, "delete more").is_ok());
 }
@@ -239,7 +240,11 @@ fn only_its_own_agent_or_an_administrator_withdraws_a_hold() {
     replica.opened(2, "other");
     replica.held(1, 1, DELETE).unwrap();
     let by = |session| {
-        Command::WithdrawHold(WithdrawHold { hold: hold(1), by: Withdrawer::Agent(session) })
+        Command::WithdrawHold(WithdrawHold {
+            hold: hold(1),
+            by: Withdrawer::Agent(session),
+            comment: String::new(),
+        })
     };
     assert_eq!(refusal(replica.run(by(ses(2)))), StateRefusal::Hold(HoldError::OtherAgent));
     replica.run(by(ses(1))).unwrap();

@@ -201,3 +201,22 @@ fn a_cluster_is_initialised_once_and_nothing_happens_before() {
     let other = replica.run(Command::Initialise(other));
     assert_eq!(refusal(other), StateRefusal::AlreadyInitialised);
 }
+
+#[test]
+fn what_an_administrator_does_to_a_node_is_recorded_once() {
+    let mut replica = Replica::ready();
+    let before = replica.count(EventKind::ClusterChanged);
+    let act = Administered {
+        id: RequestId([7; 16]),
+        node: NodeId(2),
+        what: "drain".to_owned(),
+        author: ada(),
+    };
+    replica.run(Command::Administered(act.clone())).unwrap();
+    replica.run(Command::Administered(act)).unwrap();
+    let events = replica.events();
+    let event = events.iter().rfind(|event| event.kind == EventKind::ClusterChanged).unwrap();
+    assert_eq!((event.fields["reason"].as_str(), event.fields["node.id"].as_str()), ("drain", "2"));
+    assert_eq!(replica.count(EventKind::ClusterChanged), before + 1);
+    replica.check_chain();
+}

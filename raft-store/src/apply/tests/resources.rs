@@ -87,3 +87,20 @@ fn a_retried_change_is_answered_with_its_first_answer() {
     assert_eq!(replica.run(change).unwrap(), first);
     assert_eq!(replica.count(EventKind::ResourceChanged), 3);
 }
+
+#[test]
+fn a_request_id_with_another_content_is_refused() {
+    let mut replica = Replica::ready();
+    let Command::ApplyResources(first) = put(ResourceKind::Policy, "new", "{}", Expected::Absent)
+    else {
+        panic!("a change")
+    };
+    let applied = replica.run(Command::ApplyResources(first.clone())).unwrap();
+    let Answer::Applied(revision) = applied else { panic!("{applied:?}") };
+    let known = AppliedRequest { revision, content: first.content, answer: first.answer.clone() };
+    assert_eq!(replica.request(first.id), Some(RequestRecord::Applied(Box::new(known))));
+    let state = replica.state.clone();
+    let other = ApplyResources { content: [1; 32], ..first };
+    assert_eq!(refusal(replica.run(Command::ApplyResources(other))), StateRefusal::IdUsed);
+    assert_eq!(replica.state, state);
+}

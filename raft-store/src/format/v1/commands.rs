@@ -3,10 +3,10 @@
 use super::{Bad, Form, FormatError, Stored, form_enum, form_struct, list, read, stored, write};
 use crate::{
     command::{
-        AccessRefused, ApplyResources, Attempt, Cancel, ClaimHold, CloseSession, Command,
-        CreateJoinToken, Decide, EndSession, Expected, Initialise, Intent, NodeUp, OpenHold,
-        OpenSession, ParkHold, Refused, RemoveNode, ResourceBody, ResourceChange, Revocable,
-        Revoke, UseJoinToken, WithdrawHold, Withdrawer,
+        AccessRefused, Administered, ApplyResources, Attempt, Cancel, ClaimHold, CloseSession,
+        Command, CreateJoinToken, Decide, EndSession, Expected, Initialise, Intent, NodeUp,
+        OpenHold, OpenSession, ParkHold, Refused, RemoveNode, ResourceBody, ResourceChange,
+        Revocable, Revoke, UseJoinToken, WithdrawHold, Withdrawer,
     },
     records::{AuditText, Author, HeldOperation, JoinFacts, RequestId, ResourceKind},
 };
@@ -59,6 +59,7 @@ form_enum!(CommandV1 for Command {
     UseJoinToken(command: UseJoinToken),
     RemoveNode(command: RemoveNode),
     Tick,
+    Administered(command: Administered),
 });
 form_struct!(InitialiseV1 for Initialise {
     cluster_id: [u8; 16],
@@ -108,7 +109,7 @@ form_struct!(DecideV1 for Decide {
     seen: Fingerprint,
     node: NodeId,
 });
-form_struct!(WithdrawHoldV1 for WithdrawHold { hold: HoldId, by: Withdrawer });
+form_struct!(WithdrawHoldV1 for WithdrawHold { hold: HoldId, by: Withdrawer, comment: String });
 form_enum!(WithdrawerV1 for Withdrawer { Agent(session: SessionId), Author(author: Author) });
 form_struct!(ParkHoldV1 for ParkHold { hold: HoldId, session: SessionId });
 form_struct!(ClaimHoldV1 for ClaimHold {
@@ -144,8 +145,16 @@ form_struct!(AccessRefusedV1 for AccessRefused {
     what: String,
     reason: String,
 });
+form_struct!(AdministeredV1 for Administered {
+    id: RequestId,
+    node: NodeId,
+    what: String,
+    author: Author,
+});
 form_struct!(ApplyResourcesV1 for ApplyResources {
     id: RequestId,
+    content: [u8; 32],
+    answer: String,
     changes: Vec<ResourceChange>,
     author: Author,
     comment: String,

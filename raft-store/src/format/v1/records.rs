@@ -2,10 +2,10 @@
 
 use super::{Bad, Form, FormatError, Stored, form_enum, form_struct, list, read, stored, write};
 use crate::records::{
-    Attachment, AuditText, Author, ClusterRecord, HeldOperation, HoldBudget, HoldPhase, HoldRecord,
-    JoinFacts, JoinTokenRecord, NodeRecord, NodeState, OperationRecord, OperationState, RequestId,
-    RequestRecord, ResourceKind, ResourceRecord, RevocationRecord, SessionRecord, SessionState,
-    Start,
+    AppliedRequest, Attachment, AuditText, Author, ClusterRecord, HeldOperation, HoldBudget,
+    HoldPhase, HoldRecord, JoinFacts, JoinTokenRecord, NodeRecord, NodeState, OperationRecord,
+    OperationState, RequestId, RequestRecord, ResourceKind, ResourceRecord, RevocationRecord,
+    SessionRecord, SessionState, Start,
 };
 use countersign_core::{
     agent::{Agent, Identity},
@@ -168,9 +168,10 @@ form_struct!(OperationRecordV1 for OperationRecord {
 form_enum!(OperationStateV1 for OperationState { Intended, Settled(outcome: Outcome), Denied, Withheld });
 form_enum!(RequestRecordV1 for RequestRecord {
     AccessRefused,
-    Applied(revision: Revision),
+    Applied(applied: Box<AppliedRequest>),
     Cancelled,
     ClosedUnopened,
+    Administered,
 });
 form_struct!(HoldBudgetV1 for HoldBudget { since: LogTime, holds: u64, bytes: u64 });
 form_struct!(RevocationRecordV1 for RevocationRecord {
@@ -179,6 +180,11 @@ form_struct!(RevocationRecordV1 for RevocationRecord {
     author: Author,
     at: LogTime,
     index: LogIndex,
+});
+form_struct!(AppliedRequestV1 for AppliedRequest {
+    revision: Revision,
+    content: [u8; 32],
+    answer: String,
 });
 form_struct!(JoinTokenRecordV1 for JoinTokenRecord {
     sha256: [u8; 32],

@@ -288,11 +288,13 @@ pub(super) fn join_token() -> JoinTokenRecord {
 }
 
 pub(super) fn requests() -> Vec<(&'static str, RequestRecord)> {
+    let applied = AppliedRequest { revision: Revision(6), content: [3; 32], answer: t("{}") };
     vec![
         ("request-access-refused", RequestRecord::AccessRefused),
-        ("request-applied", RequestRecord::Applied(Revision(6))),
+        ("request-applied", RequestRecord::Applied(Box::new(applied))),
         ("request-cancelled", RequestRecord::Cancelled),
         ("request-closed-unopened", RequestRecord::ClosedUnopened),
+        ("request-administered", RequestRecord::Administered),
     ]
 }
 

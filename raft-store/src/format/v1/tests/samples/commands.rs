@@ -108,7 +108,8 @@ fn of_holds() -> Vec<(&'static str, Command)> {
         fingerprint: fingerprint(),
         revision: Revision(6),
     };
-    let withdraw = |by| Command::WithdrawHold(WithdrawHold { hold: hold_id(), by });
+    let withdraw =
+        |by| Command::WithdrawHold(WithdrawHold { hold: hold_id(), by, comment: t("late") });
     vec![
         ("command-open-hold", Command::OpenHold(Box::new(open))),
         ("command-decide", Command::Decide(Box::new(decide))),
@@ -177,6 +178,8 @@ fn of_administrators() -> Vec<(&'static str, Command)> {
         |expected, to| ResourceChange { kind: ResourceKind::Policy, name: t("p"), expected, to };
     let apply = ApplyResources {
         id: RequestId([2; 16]),
+        content: [3; 32],
+        answer: t("{}"),
         changes: vec![
             change(Expected::Anything, ResourceBody::Put(t("{}"))),
             change(Expected::Absent, ResourceBody::Put(t("{}"))),
@@ -185,9 +188,16 @@ fn of_administrators() -> Vec<(&'static str, Command)> {
         author: author(),
         comment: t("why"),
     };
+    let act = Administered {
+        id: RequestId([2; 16]),
+        node: NodeId(1),
+        what: t("drain"),
+        author: author(),
+    };
     let revoke = |what| Command::Revoke(Revoke { what, reason: t("left"), author: author() });
     vec![
         ("command-apply-resources", Command::ApplyResources(apply)),
+        ("command-administered", Command::Administered(act)),
         ("command-revoke-identity", revoke(Revocable::Identity(identity()))),
         ("command-revoke-session", revoke(Revocable::Session(ses()))),
     ]
