@@ -14,19 +14,30 @@ mod events;
 mod failure;
 mod holds;
 mod input;
+mod keyed;
 mod open_api;
+mod own_token;
+mod pace;
 mod policy;
 mod reading;
+mod refusals;
 mod resources;
 mod revocations;
 mod routes;
 mod sessions;
+mod shares;
 
 pub use accept::serve;
 pub use open_api::document as open_api_document;
 
-use crate::app::{App, Node};
+use crate::{
+    app::{App, Node},
+    identify::Failures,
+};
+use countersign_core::agent::Identity;
 use failure::{Answer, not_initialised};
+use pace::Pace;
+use shares::Shares;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -34,21 +45,31 @@ use tokio::sync::Semaphore;
 const MAX_REFUSALS_UNDER_WAY: usize = 8;
 /// Event streams on this node at a time.
 const MAX_STREAMS: usize = 512;
+/// Event streams of one caller on this node at a time: some open pages, some scripts.
+const MAX_STREAMS_OF_ONE: usize = 16;
 
 /// What every handler has. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Api {
     pub(crate) app: Arc<App>,
     refusals: Arc<Semaphore>,
+    /// Refused accesses, those apart that are counted where persons' tokens are checked.
+    proofs: Arc<Failures>,
+    pace: Arc<Pace>,
     streams: Arc<Semaphore>,
+    streams_of: Arc<Shares<Identity>>,
 }
 
 impl Api {
     pub(crate) fn new(app: Arc<App>) -> Self {
+        let failures = app.config.limits.failed_logins_per_minute;
         Self {
             app,
+            proofs: Arc::new(Failures::new(failures)),
             refusals: Arc::new(Semaphore::new(MAX_REFUSALS_UNDER_WAY)),
+            pace: Arc::new(Pace::new()),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            streams_of: Arc::new(Shares::new(MAX_STREAMS_OF_ONE)),
         }
     }
 

@@ -52,6 +52,10 @@ async fn seen(
     terminal: &mut Terminal,
 ) -> Result<String, Failure> {
     let hold = client.hold(&wanted.id).await?.body;
+    if hold.operation.excerpt {
+        let message = "the node shows only the beginning of the operation";
+        return Err(Failure::failed(message).hint("decide with a node that shows all of it"));
+    }
     let shown = show::whole(&hold, terminal);
     terminal.note(&shown);
     if wanted.yes {
@@ -90,8 +94,8 @@ fn said(hold: &Hold, choice: Choice) -> String {
         Choice::Approve => "approved",
         Choice::Reject => "rejected",
     };
-    let missing: u32 =
-        hold.reviewers.iter().map(|needed| needed.quorum.saturating_sub(needed.approvals)).sum();
+    let needed = hold.reviewers.requirements.iter();
+    let missing: u32 = needed.map(|needed| needed.quorum.saturating_sub(needed.approvals)).sum();
     let state = hold.state.name();
     match (choice, hold.state.is_settled()) {
         (Choice::Approve, false) if missing > 0 => {

@@ -26,10 +26,10 @@ pub(super) fn whole(hold: &Hold, terminal: &Terminal) -> String {
 
 /// Who decides, and how far it is.
 pub(super) fn reviewers(hold: &Hold) -> String {
-    let each = hold
-        .reviewers
-        .iter()
-        .map(|needed| format!("{} {}/{}", visible(&needed.group), needed.approvals, needed.quorum));
+    let each =
+        hold.reviewers.requirements.iter().map(|needed| {
+            format!("{} {}/{}", visible(&needed.group), needed.approvals, needed.quorum)
+        });
     each.collect::<Vec<_>>().join(", ")
 }
 
@@ -80,7 +80,9 @@ fn text(hold: &Hold) -> String {
     if let Some(not_kept) = &operation.not_kept {
         return visible(not_kept);
     }
-    let mut lines = vec![format!("exact text, {} bytes:", operation.text_length)];
+    // Only a whole hold is shown to whoever decides; an excerpt that comes here says so.
+    let what = if operation.excerpt { "only the beginning of the text" } else { "exact text" };
+    let mut lines = vec![format!("{what}, {} bytes:", operation.text_length)];
     lines.extend(
         visible_lines(&operation.text).map(|line| format!("  | {line}").trim_end().to_owned()),
     );

@@ -63,7 +63,8 @@ pub(super) async fn until_settled(
                 Ok(event) => {
                     let event = event?;
                     if event.hold.id == id {
-                        hold = event.hold;
+                        // An event shows an excerpt; what is shown to people is the whole hold.
+                        hold = client.at_least(event.index).hold(id).await?.body;
                     }
                 }
                 Err(_silent) => hold = client.hold(id).await?.body,

@@ -20,11 +20,13 @@ pub(crate) fn hold(state: &str) -> Value {
         "operation": {
             "id": "op_1",
             "text": "DELETE FROM accounts -- \u{202e}only one\u{202c}\nWHERE true;",
+            "excerpt": false,
             "text_length": 47,
             "parameters": [
                 {"shown": "7", "base64": "Nw==", "format": 0, "type_oid": 23},
                 {"format": 1, "type_oid": 25},
             ],
+            "parameter_count": 2,
             "summary": "DELETE FROM public.accounts",
             "actions": ["postgres:write"],
             "resources": ["public.accounts"],
@@ -34,7 +36,11 @@ pub(crate) fn hold(state: &str) -> Value {
         "key": "abandon-ability-able-about",
         "policy_revision": 12,
         "rules": ["everything-else"],
-        "reviewers": [{"group": "dba", "quorum": 2, "approvals": 1}],
+        "reviewers": {
+            "groups": ["dba"], "quorum": 2,
+            "requirements": [{"group": "dba", "quorum": 2, "approvals": 1}],
+        },
+        "evidence": null,
         "reason_required": true,
         "decisions": [{
             "reviewer": {"issuer": "https://issuer", "subject": "dana", "name": "dana"},

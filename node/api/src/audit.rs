@@ -132,6 +132,7 @@ pub enum Order {
 
 /// Which events are listed.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct AuditQuery {
     /// Only events of the agent with this name, subject or issuer and subject (`ISSUER#SUBJECT`).

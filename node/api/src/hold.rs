@@ -105,11 +105,14 @@ pub struct Hold {
     /// The rules that hold.
     pub rules: Vec<String>,
     /// Who decides.
-    pub reviewers: Vec<Requirement>,
+    pub reviewers: Reviewers,
     /// Whether a decision needs a comment.
     pub reason_required: bool,
     /// The decisions made.
     pub decisions: Vec<Decision>,
+    /// What the target says about the operation before it is executed; null where it says nothing, as all do in this version.
+    #[serde(default)]
+    pub evidence: Option<serde_json::Value>,
     /// Whether a live client waits for the answer.
     pub waiting: bool,
     /// The node the client is attached to, or was last.
@@ -126,6 +129,10 @@ pub struct Operation {
     pub id: String,
     /// The text as it is forwarded. Where its bytes are not UTF-8, each bad one is shown as U+FFFD and `text_base64` has all.
     pub text: String,
+    /// Whether only the beginning is shown of text, parameters and resources, as lists and events do: nobody decides by an
+    /// excerpt. `GET /v1/holds/{id}` shows all.
+    #[serde(default)]
+    pub excerpt: bool,
     /// The exact bytes, when they are not UTF-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text_base64: Option<String>,
@@ -136,6 +143,9 @@ pub struct Operation {
     pub not_kept: Option<String>,
     /// The bound values.
     pub parameters: Vec<Parameter>,
+    /// How many bound values there are, shown or not.
+    #[serde(default)]
+    pub parameter_count: u64,
     /// One line for people, without values.
     pub summary: String,
     /// The actions it needs, ordered.
@@ -159,6 +169,17 @@ pub struct Parameter {
     pub format: u16,
     /// The declared type (PostgreSQL: its oid; 0 when the agent left it to the target).
     pub type_oid: u32,
+}
+
+/// Who decides: the groups, and how many distinct humans of them must approve altogether.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Reviewers {
+    /// The groups whose members may decide, ordered.
+    pub groups: Vec<String>,
+    /// How many distinct humans must approve; where there are several groups, `requirements` says how many of each.
+    pub quorum: u32,
+    /// How many of each group, and how far it is.
+    pub requirements: Vec<Requirement>,
 }
 
 /// So many distinct humans of a group.
@@ -226,6 +247,7 @@ pub struct WithdrawRequest {
 
 /// Which holds are listed.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct HoldQuery {
     /// Only holds in this state.
@@ -253,7 +275,9 @@ impl HoldQuery {
     }
 }
 
-/// One of the server-sent events of `GET /v1/holds/events`: event name `hold`, id = log index.
+/// One of the server-sent events of `GET /v1/holds/events`: event name `hold`, id = log index. Several holds may change at one
+/// index, so whoever resumes by `Last-Event-ID` hears of the holds of that index again, never of too few. The first event of a
+/// stream is named `begin`: its id is where the stream begins, and its data is `{"index": …}`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 pub struct HoldEvent {
     /// The log index of the change.

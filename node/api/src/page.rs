@@ -20,6 +20,7 @@ pub struct Page<T> {
 
 /// Which page is wanted.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Paging {
     /// `next` of the page before.

@@ -39,6 +39,7 @@ pub struct Session {
 
 /// Which sessions are listed.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct SessionQuery {
     /// `open` (what is listed when it is not said) or `any`.

@@ -1,15 +1,17 @@
 //! What every answer carries: the request's id, the node, the applied index, and headers that keep browsers honest.
 
 use super::{Api, failure::Failure};
+use crate::metrics::counters;
 use axum::{
     body::Body,
-    extract::{Request, State},
+    extract::{MatchedPath, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use countersign_api::problem::ProblemKind;
-use std::time::Duration;
+use futures::FutureExt;
+use std::{panic::AssertUnwindSafe, time::Duration};
 use tokio::time::{Instant, timeout};
 
 /// How long a request may take until its answer begins. Streams may go on after that.
@@ -21,9 +23,17 @@ const MAX_REQUEST_ID: usize = 64;
 pub(crate) async fn around(State(api): State<Api>, request: Request, next: Next) -> Response {
     let id = request_id(request.headers());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let route = request.extensions().get::<MatchedPath>().map(|route| route.as_str().to_owned());
     let begun = Instant::now();
-    let mut response = match timeout(MAX_DURATION, next.run(request)).await {
-        Ok(response) => response,
+    let answered = AssertUnwindSafe(next.run(request)).catch_unwind();
+    let mut response = match timeout(MAX_DURATION, answered).await {
+        Ok(Ok(response)) => response,
+        // The panic itself is in the log; a caller hears of it like of any other fault of ours.
+        Ok(Err(_panic)) => {
+            tracing::error!(request.id = %id, %method, path, "a handler panicked");
+            Failure::new(ProblemKind::Internal, "the node could not do it; its log says why")
+                .into_response()
+        }
         Err(_late) => Failure::new(
             ProblemKind::RequestTimeout,
             "the request did not arrive, or was not done, in time",
@@ -35,6 +45,7 @@ pub(crate) async fn around(State(api): State<Api>, request: Request, next: Next)
     }
     mark(&api, response.headers_mut(), &id);
     let status = response.status().as_u16();
+    counters::api_answered(route.as_deref().unwrap_or("none"), status);
     // The path of an identified route holds ids and names, never statements.
     tracing::debug!(request.id = %id, %method, path, status, took_ms = begun.elapsed().as_millis(), "answered");
     response

@@ -3,7 +3,7 @@
 use super::{
     Api,
     failure::{Answer, Failure},
-    input::{Asked, MinIndex, cursor, page_size},
+    input::{Asked, Nothing, cursor, page_size},
     reading,
 };
 use axum::{Json, extract::State};
@@ -15,23 +15,24 @@ use countersign_api::{
 use countersign_core::record::{self, EventKind};
 use countersign_raft_store::handle::{AuditFilter, StateView};
 
-/// How many reads of the chain a searched page may take; a page may be short, its cursor goes on.
-const MAX_READS: usize = 50;
+/// How many reads of the chain a searched page may take, and about how many bytes it may have; a page may be short, its
+/// cursor goes on.
+const MAX_READS: usize = 500;
+const MAX_BYTES: usize = 8 * 1024 * 1024;
 /// Events that one read looks at when the chain is searched from its end.
-const WINDOW: u64 = 500;
+const WINDOW: u64 = 100;
 
 /// Searches the audit events, oldest first unless the newest are asked for.
 #[utoipa::path(get, path = "/v1/audit/events", tag = "audit", params(AuditQuery), responses((status = 200, body = Page<AuditEvent>), (status = "default", body = Problem)))]
 pub(crate) async fn events(
     State(api): State<Api>,
-    Asked(query): Asked<AuditQuery>,
-    Asked(min): Asked<MinIndex>,
+    Asked { query, min }: Asked<AuditQuery>,
 ) -> Answer<Json<Page<AuditEvent>>> {
     let limit = page_size(query.limit)?;
     let from = cursor(query.cursor.as_deref())?;
     let filter = filter(&query)?;
     let (agent, order) = (query.agent, query.order.unwrap_or_default());
-    let page = reading::linear(api.node()?, min.get(), move |view| {
+    let page = reading::search(api.node()?, min.get(), move |view| {
         let agent = agent.as_deref();
         match order {
             Order::Asc => {
@@ -56,16 +57,18 @@ fn forwards(
     agent: Option<&str>,
     limit: usize,
 ) -> Answer<Page<AuditEvent>> {
-    let mut items = Vec::new();
+    let (mut items, mut bytes) = (Vec::new(), 0);
     for _ in 0..MAX_READS {
         let found = view.audit_events(&filter, limit - items.len())?;
-        let wanted = found.events.iter().filter(|event| of_agent(event, agent));
-        items.extend(wanted.map(AuditEvent::from));
+        for event in found.events.iter().filter(|event| of_agent(event, agent)) {
+            bytes += length(event);
+            items.push(AuditEvent::from(event));
+        }
         match found.next {
             None => return Ok(Page { items, next: None }),
             Some(next) => filter.after = next,
         }
-        if items.len() >= limit {
+        if items.len() >= limit || bytes >= MAX_BYTES {
             break;
         }
     }
@@ -80,7 +83,7 @@ fn backwards(
     agent: Option<&str>,
     (last, limit): (u64, usize),
 ) -> Answer<Page<AuditEvent>> {
-    let mut items: Vec<AuditEvent> = Vec::new();
+    let (mut items, mut bytes): (Vec<AuditEvent>, _) = (Vec::new(), 0);
     let mut last = last;
     for _ in 0..MAX_READS {
         if last <= filter.after {
@@ -88,11 +91,12 @@ fn backwards(
         }
         let after = last.saturating_sub(WINDOW).max(filter.after);
         for event in window(view, AuditFilter { after, until: Some(last), ..filter.clone() })? {
-            if items.len() >= limit {
+            if items.len() >= limit || bytes >= MAX_BYTES {
                 let before = items.last().map_or(last + 1, |event| event.sequence);
                 return Ok(Page { items, next: Some(before.to_string()) });
             }
             if of_agent(&event, agent) {
+                bytes += length(&event);
                 items.push(AuditEvent::from(&event));
             }
         }
@@ -104,6 +108,11 @@ fn backwards(
         last = after;
     }
     Ok(Page { items, next: Some((last + 1).to_string()) })
+}
+
+/// About how many bytes an event has.
+fn length(event: &record::AuditEvent) -> usize {
+    event.fields.values().map(String::len).sum()
 }
 
 /// All events of a window that fit, newest first.
@@ -162,7 +171,7 @@ fn of_agent(event: &record::AuditEvent, agent: Option<&str>) -> bool {
 #[utoipa::path(get, path = "/v1/audit/head", tag = "audit", responses((status = 200, body = AuditHead), (status = "default", body = Problem)))]
 pub(crate) async fn head(
     State(api): State<Api>,
-    Asked(min): Asked<MinIndex>,
+    Asked { query: Nothing {}, min }: Asked<Nothing>,
 ) -> Answer<Json<AuditHead>> {
     let node = api.node()?;
     let (id, store) = (node.id, node.store.clone());

@@ -5,20 +5,22 @@ use super::{
     Api,
     failure::{Answer, Failure, not_initialised},
     reading,
+    refusals::Refused,
 };
 use crate::{app::Node, cluster::BOOTSTRAP_PREFIX, identify::IdentifyError};
 use axum::{
     extract::{FromRequestParts, Request, State},
-    http::{HeaderMap, header, request::Parts},
+    http::{HeaderMap, Method, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use countersign_api::{agent::Role, problem::ProblemKind, resource::BindingSpec};
-use countersign_core::{agent::Identity, log_time::LogTime, reviewer::Reviewer, secret::Secret};
+use countersign_core::{
+    agent::Identity, hold::HoldTerms, log_time::LogTime, reviewer::Reviewer, secret::Secret,
+};
 use countersign_raft_store::{
-    command::AccessRefused,
     handle::StateView,
-    records::{Author, RequestId, ResourceKind},
+    records::{Author, ResourceKind, ResourceRecord},
 };
 use sha2::{Digest, Sha256};
 use std::{collections::BTreeSet, net::SocketAddr, sync::Arc};
@@ -101,6 +103,18 @@ impl Caller {
         }
     }
 
+    /// Whether the caller may see holds with these terms, and with them what agents say: with any role, or as one of those
+    /// who may decide. Being identified is not enough.
+    pub(crate) fn may_see(&self, terms: &HoldTerms) -> bool {
+        let one_of_theirs = || match &self.who {
+            Who::Bootstrap => false,
+            Who::Reviewer { reviewer, .. } => {
+                terms.requirements.iter().any(|needed| reviewer.groups.contains(&needed.group))
+            }
+        };
+        !self.roles.is_empty() || one_of_theirs()
+    }
+
     pub(crate) fn has(&self, access: Access) -> bool {
         let one_of = |roles: &[Role]| roles.iter().any(|role| self.roles.contains(role));
         match access {
@@ -135,18 +149,56 @@ pub(crate) async fn guard(
         | Access::Resources
         | Access::Admin => {}
     }
-    let peer = request.extensions().get::<Peer>().copied();
-    let caller = match identified(&api, request.headers(), (peer, access)).await {
+    let asked = Asked {
+        peer: request.extensions().get::<Peer>().copied(),
+        what: format!("{} {}", request.method(), request.uri().path()),
+        access,
+    };
+    let caller = match identified(&api, request.headers(), &asked).await {
         Ok(caller) => caller,
         Err(failure) => return failure.into_response(),
     };
     if !caller.has(access) {
-        let what = format!("{} {}", request.method(), request.uri().path());
-        api.refused(&caller, peer, what);
+        let who = Some(caller.author().identity);
+        api.refused(asked.refused(who, "the role is missing".to_owned()));
         return forbidden(access).into_response();
+    }
+    if let Err(failure) = changes(&api, &caller, &request) {
+        return failure.into_response();
     }
     request.extensions_mut().insert(caller);
     next.run(request).await
+}
+
+/// What holds for requests that change something: each takes its turn, and none has a query.
+fn changes(api: &Api, caller: &Caller, request: &Request) -> Answer<()> {
+    if request.method() == Method::GET {
+        return Ok(());
+    }
+    if request.uri().query().is_some_and(|query| !query.is_empty()) {
+        return Err(Failure::new(
+            ProblemKind::BadRequest,
+            "a request that changes something has no query",
+        ));
+    }
+    api.pace.take(&caller.author().identity).map_err(|_soon| {
+        Failure::new(ProblemKind::TooManyRequests, "you change too much at a time")
+            .hint("try again in a moment")
+    })
+}
+
+/// What is asked of the guard.
+struct Asked {
+    peer: Option<Peer>,
+    /// Method and path.
+    what: String,
+    access: Access,
+}
+
+impl Asked {
+    fn refused(&self, who: Option<Identity>, reason: String) -> Refused {
+        Refused { who, peer: self.peer, what: self.what.clone(), reason }
+    }
 }
 
 fn forbidden(access: Access) -> Failure {
@@ -189,33 +241,33 @@ fn not_accepted() -> Failure {
     .hint("sign in anew with `countersignctl login`; agents' tokens are not accepted by the API")
 }
 
-async fn identified(
-    api: &Api,
-    headers: &HeaderMap,
-    (peer, access): (Option<Peer>, Access),
-) -> Answer<Caller> {
+async fn identified(api: &Api, headers: &HeaderMap, asked: &Asked) -> Answer<Caller> {
     let token = bearer(headers)?;
     let node = Arc::clone(api.app.node().ok_or_else(not_initialised)?);
+    let Some(Peer(source)) = asked.peer else { return Err(no_token()) };
     if token.expose().starts_with(BOOTSTRAP_PREFIX.as_bytes()) {
-        return bootstrap(&node, &token, access).await;
+        return bootstrap(api, &node, &token, asked).await;
     }
-    let Some(Peer(source)) = peer else { return Err(no_token()) };
-    let person = node.identify.person(&token, source.ip()).await.map_err(unidentified)?;
-    let identity = person.reviewer.identity.clone();
-    let (provider, groups) = (person.provider.clone(), person.reviewer.groups.clone());
-    let roles = known(&node, access, move |view| {
-        if view.revocation(&identity)?.is_some() {
-            return Err(Failure::new(ProblemKind::NotIdentified, "this identity was revoked"));
+    let person = match node.identify.person(&token, source.ip()).await {
+        Ok(person) => person,
+        Err(error) => {
+            // Logged and counted there; over the limit it is another error, and leaves no trace here either.
+            if let IdentifyError::NotAccepted(why) = &error {
+                api.record(asked.refused(None, why.to_string()));
+            }
+            return Err(unidentified(error));
         }
-        roles(view, &provider, &groups)
-    })
-    .await?;
+    };
     let who = Who::Reviewer {
         provider: person.provider,
         reviewer: Box::new(person.reviewer),
         expires_at: person.expires_at,
     };
-    Ok(Caller { who, roles })
+    known(&node, asked.access, move |view| {
+        let roles = roles(view, &who)?;
+        Ok(Caller { who: who.clone(), roles })
+    })
+    .await
 }
 
 /// What is known of the caller: what a quorum confirms. Only for looking at the cluster, when there is no quorum to ask,
@@ -252,56 +304,65 @@ fn unidentified(error: IdentifyError) -> Failure {
     }
 }
 
-/// The roles that Bindings give to the groups of a provider.
-fn roles(view: &StateView, provider: &str, groups: &BTreeSet<String>) -> Answer<BTreeSet<Role>> {
+/// What the state says that somebody may do, at this moment: nobody who was revoked has any role, or is anybody.
+pub(super) fn roles(view: &StateView, who: &Who) -> Answer<BTreeSet<Role>> {
+    let Who::Reviewer { provider, reviewer, .. } = who else {
+        return Ok(BTreeSet::from([Role::Admin]));
+    };
+    if view.revocation(&reviewer.identity)?.is_some() {
+        return Err(Failure::new(ProblemKind::NotIdentified, "this identity was revoked"));
+    }
     let mut found = BTreeSet::new();
-    for resource in view.resources(ResourceKind::Binding)? {
-        let binding: BindingSpec = serde_json::from_str(&resource.body)
-            .map_err(|error| Failure::internal("a Binding in force cannot be read", &error))?;
-        if binding.provider == provider && groups.contains(&binding.group) {
+    for binding in bindings(view)? {
+        if binding.provider == *provider && reviewer.groups.contains(&binding.group) {
             found.insert(binding.role);
         }
     }
     Ok(found)
 }
 
-async fn bootstrap(node: &Node, token: &Secret, access: Access) -> Answer<Caller> {
+fn bindings(view: &StateView) -> Answer<Vec<BindingSpec>> {
+    let read = |record: &ResourceRecord| {
+        serde_json::from_str(&record.body)
+            .map_err(|error| Failure::internal("a Binding in force cannot be read", &error))
+    };
+    view.resources(ResourceKind::Binding)?.iter().map(read).collect()
+}
+
+async fn bootstrap(api: &Api, node: &Node, token: &Secret, asked: &Asked) -> Answer<Caller> {
     let hash: [u8; 32] = Sha256::digest(token.expose()).into();
-    known(node, access, move |view| {
-        let cluster = view.cluster()?.ok_or_else(not_initialised)?;
-        let same = aws_lc_rs::constant_time::verify_slices_are_equal(
-            &hash,
-            &cluster.bootstrap_token_sha256,
-        );
-        if same.is_err() || view.log_time()? >= cluster.bootstrap_expires_at {
-            return Err(not_accepted());
-        }
+    // A cheap look first: a guess costs no quorum.
+    if !reading::now(node, move |view| is_bootstrap(view, &hash)).await? {
+        api.refused(asked.refused(None, "the bootstrap token is wrong".to_owned()));
+        return Err(not_accepted());
+    }
+    let now = LogTime(api.app.clock.now_ms());
+    known(node, asked.access, move |view| {
+        bootstrap_counts(view, now)?;
         Ok(Caller { who: Who::Bootstrap, roles: BTreeSet::from([Role::Admin]) })
     })
     .await
 }
 
-impl Api {
-    /// Records that an identified caller was refused, as far as there is room: a caller who hammers must not fill the log.
-    fn refused(&self, caller: &Caller, peer: Option<Peer>, what: String) {
-        let Some(node) = self.app.node().cloned() else { return };
-        let Ok(slot) = Arc::clone(&self.refusals).try_acquire_owned() else { return };
-        let command = AccessRefused {
-            id: RequestId(rand::random()),
-            node: node.id,
-            source: peer.map_or_else(String::new, |Peer(address)| address.to_string()),
-            who: Some(caller.author().identity),
-            what: what.chars().take(200).collect(),
-            reason: "the role is missing".to_owned(),
-        };
-        tokio::spawn(async move {
-            if let Err(error) = node.store.access_refused(command).await {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "a refused access could not be recorded"
-                );
-            }
-            drop(slot);
-        });
+fn is_bootstrap(view: &StateView, hash: &[u8; 32]) -> Answer<bool> {
+    let cluster = view.cluster()?.ok_or_else(not_initialised)?;
+    let same =
+        aws_lc_rs::constant_time::verify_slices_are_equal(hash, &cluster.bootstrap_token_sha256);
+    Ok(same.is_ok())
+}
+
+/// Whether the bootstrap token still counts: until its time is over, and until a Binding makes people administrators. Log
+/// time stands still on an idle cluster, so the clock of this node counts too, whichever is later.
+pub(super) fn bootstrap_counts(view: &StateView, now: LogTime) -> Answer<()> {
+    let cluster = view.cluster()?.ok_or_else(not_initialised)?;
+    let over = |why: &str| Failure::new(ProblemKind::NotIdentified, why.to_owned());
+    if view.log_time()?.max(now) >= cluster.bootstrap_expires_at {
+        return Err(over("the bootstrap token has expired")
+            .hint("sign in as an administrator; without one, initialise a new cluster"));
     }
+    if bindings(view)?.iter().any(|binding| binding.role == Role::Admin) {
+        return Err(over("the bootstrap token has ended: there are administrators now")
+            .hint("sign in as one of them with `countersignctl login`"));
+    }
+    Ok(())
 }

@@ -2,14 +2,15 @@
 
 use super::{
     Api,
-    caller::{Caller, bearer},
+    caller::Caller,
     failure::{Answer, Failure, not_initialised},
-    input::{Body, idempotency_key},
+    input::{Asked, Body, Nothing, idempotency_key},
+    own_token::{InitToken, KnownJoinToken, not_taken},
     reading,
 };
 use crate::{
     app::Node,
-    cluster::{Authority, ClusterError, JoinTokenText, MemberStatus, MembershipError, NotTaken},
+    cluster::{Authority, ClusterError, JoinTokenText, MemberStatus, MembershipError},
 };
 use axum::{Json, extract::State, http::HeaderMap};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -22,10 +23,10 @@ use countersign_api::{
 };
 use countersign_core::id::NodeId;
 use countersign_raft_store::{
-    command::{CreateJoinToken, UseJoinToken},
+    command::{Administered, CreateJoinToken, UseJoinToken},
     handle::Status,
     limits::MAX_JOIN_TOKEN_LIFE_MS,
-    records::{ClusterRecord, JoinFacts, NodeRecord, NodeState},
+    records::{ClusterRecord, JoinFacts, NodeRecord, NodeState, RequestId},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, timeout};
@@ -41,7 +42,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// The cluster as this node sees it. It answers without a quorum too, and says so: nothing is decided on it.
 #[utoipa::path(get, path = "/v1/cluster", tag = "cluster", responses((status = 200, body = Cluster), (status = "default", body = Problem)))]
-pub(crate) async fn show(State(api): State<Api>) -> Answer<Json<Cluster>> {
+pub(crate) async fn show(
+    State(api): State<Api>,
+    Asked { query: Nothing {}, min }: Asked<Nothing>,
+) -> Answer<Json<Cluster>> {
+    reading::reached(api.node()?, min.get()).await?;
     Ok(Json(seen(&api).await?))
 }
 
@@ -164,30 +169,17 @@ fn tolerance(nodes: &[ClusterNode]) -> (u32, String) {
 #[utoipa::path(post, path = "/v1/cluster/init", tag = "cluster", request_body = InitRequest, responses((status = 200, body = InitAnswer), (status = "default", body = Problem)))]
 pub(crate) async fn init(
     State(api): State<Api>,
-    headers: HeaderMap,
+    InitToken(token): InitToken,
     Body(request): Body<InitRequest>,
 ) -> Answer<Json<InitAnswer>> {
-    let token = bearer(&headers)?;
     if let Some(name) = &request.name {
         check_cluster_name(name)?;
     }
-    let done = timeout(INIT, api.app.bootstrap.init(&token, request.name)).await;
-    let failed =
-        |detail: &str| Failure::new(ProblemKind::Conflict, detail).hint("the node's log says why");
-    match done {
+    match timeout(INIT, api.app.bootstrap.init(&token, request.name)).await {
         Ok(Ok(answer)) => Ok(Json(answer)),
-        Ok(Err(NotTaken::NotWaiting)) => Err(Failure::new(
-            ProblemKind::AlreadyInitialised,
-            "this node belongs to a cluster already, or joins one",
-        )
-        .hint("where the answer of an earlier `init` was lost, the bootstrap token is in the file `bootstrap-token` of the data directory, for an hour")),
-        Ok(Err(NotTaken::WrongToken)) => Err(Failure::new(
-            ProblemKind::NotIdentified,
-            "the token is not the one in the node's data directory",
-        )
-        .hint("read the file `init-token` there")),
-        Ok(Err(NotTaken::Failed)) => Err(failed("the cluster could not be made")),
-        Err(_late) => Err(failed("the cluster was not made in time")),
+        Ok(Err(why)) => Err(not_taken(why)),
+        Err(_late) => Err(Failure::new(ProblemKind::Conflict, "the cluster was not made in time")
+            .hint("the node's log says why")),
     }
 }
 
@@ -265,14 +257,10 @@ fn broken(error: ClusterError) -> Failure {
 #[utoipa::path(post, path = "/v1/cluster/join", tag = "cluster", request_body = JoinRequest, responses((status = 200, body = JoinAnswer), (status = "default", body = Problem)))]
 pub(crate) async fn join(
     State(api): State<Api>,
-    headers: HeaderMap,
+    KnownJoinToken(token): KnownJoinToken,
     Body(request): Body<JoinRequest>,
 ) -> Answer<Json<JoinAnswer>> {
-    let token = bearer(&headers)?;
     let node = api.node()?;
-    let not_one = || Failure::new(ProblemKind::NotIdentified, "the bearer is no join token");
-    let token: JoinTokenText =
-        token.expose_text().ok_or_else(not_one)?.parse().map_err(|_| not_one())?;
     let facts = facts(&request)?;
     let cluster = cluster_record(node).await?;
     let authority = Authority::of(&cluster, &node.cluster_key);
@@ -354,6 +342,7 @@ fn facts(request: &JoinRequest) -> Answer<JoinFacts> {
 #[utoipa::path(post, path = "/v1/cluster/transfer-leader", tag = "cluster", request_body = TransferRequest, responses((status = 200, body = Cluster), (status = "default", body = Problem)))]
 pub(crate) async fn transfer_leader(
     State(api): State<Api>,
+    caller: Caller,
     Body(request): Body<TransferRequest>,
 ) -> Answer<Json<Cluster>> {
     let node = api.node()?;
@@ -375,12 +364,20 @@ pub(crate) async fn transfer_leader(
     let to = to.filter(|to| status.voters.contains(to) && *to != node.id).ok_or_else(|| {
         Failure::new(ProblemKind::Invalid, "there is no such other voter to lead")
     })?;
+    recorded(node, &caller, format!("transfer the leadership to node {to}")).await?;
     node.membership.transfer_leader(to).await.map_err(unchanged)?;
     let until = Instant::now() + TRANSFER;
     while node.store.status().leader != Some(to) && Instant::now() < until {
         sleep(LOOK_EVERY).await;
     }
     Ok(Json(seen(&api).await?))
+}
+
+/// Records what an administrator is about to do to a node. Without a record it is not done.
+async fn recorded(node: &Node, caller: &Caller, what: String) -> Answer<()> {
+    let id = RequestId(rand::random());
+    let command = Administered { id, node: node.id, what, author: caller.author() };
+    reading::committed(node.store.administered(command)).await.map(drop)
 }
 
 /// The voter that has most of the log.
@@ -401,8 +398,9 @@ fn unchanged(error: MembershipError) -> Failure {
 
 /// Takes this node out of service: `/readyz` fails, and it gives the leadership away where it can. What runs goes on.
 #[utoipa::path(post, path = "/v1/cluster/drain", tag = "cluster", responses((status = 200, body = DrainAnswer), (status = "default", body = Problem)))]
-pub(crate) async fn drain(State(api): State<Api>) -> Answer<Json<DrainAnswer>> {
+pub(crate) async fn drain(State(api): State<Api>, caller: Caller) -> Answer<Json<DrainAnswer>> {
     let node = api.node()?;
+    recorded(node, &caller, "drain".to_owned()).await?;
     api.app.take_out_of_service();
     if node.store.status().leader == Some(node.id)
         && let Some(to) = best_follower(node)
@@ -418,8 +416,9 @@ pub(crate) async fn drain(State(api): State<Api>) -> Answer<Json<DrainAnswer>> {
 
 /// Puts this node into service again.
 #[utoipa::path(post, path = "/v1/cluster/undrain", tag = "cluster", responses((status = 200, body = DrainAnswer), (status = "default", body = Problem)))]
-pub(crate) async fn undrain(State(api): State<Api>) -> Answer<Json<DrainAnswer>> {
+pub(crate) async fn undrain(State(api): State<Api>, caller: Caller) -> Answer<Json<DrainAnswer>> {
     let node = api.node()?;
+    recorded(node, &caller, "undrain".to_owned()).await?;
     api.app.put_into_service();
     Ok(Json(drained(&api, node)))
 }

@@ -11,7 +11,7 @@ use countersign_api::{
 };
 use countersign_core::operation::Resource as Acted;
 use countersign_core::{
-    hold::{Choice, Decision, HoldState as State, ReasonRule},
+    hold::{Choice, Decision, HoldState as State, HoldTerms, ReasonRule},
     id::NodeId,
     key_words::key_words,
     operation::Parameter,
@@ -25,8 +25,29 @@ use countersign_raft_store::{
 };
 use std::collections::BTreeSet;
 
+/// How much of a hold's operation is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// All of it, for whoever decides.
+    Whole,
+    /// Its beginning, for lists and events.
+    Excerpt,
+}
+
+/// Bytes of a text in an excerpt.
+const EXCERPT_TEXT: usize = 4 * 1024;
+/// Bound values in an excerpt, and bytes of each.
+const EXCERPT_VALUES: usize = 16;
+const EXCERPT_VALUE: usize = 256;
+/// Resources, and facts of the context, in an excerpt.
+const EXCERPT_ITEMS: usize = 32;
+
 /// A hold with its operation, as `view` shows it.
-pub(crate) fn hold(view: &StateView, record: &HoldRecord) -> Result<Hold, ReadError> {
+pub(crate) fn hold(
+    view: &StateView,
+    record: &HoldRecord,
+    extent: Extent,
+) -> Result<Hold, ReadError> {
     let held = view.held_operation(record.hold.id)?;
     let session = view.session(record.session)?;
     let node = record
@@ -34,10 +55,10 @@ pub(crate) fn hold(view: &StateView, record: &HoldRecord) -> Result<Hold, ReadEr
         .first()
         .map(|attached| attached.node)
         .or(session.map(|session| session.node));
-    Ok(whole_hold(record, held.as_ref(), node.unwrap_or_default()))
+    Ok(shown(record, held.as_ref(), node.unwrap_or_default(), extent))
 }
 
-fn whole_hold(record: &HoldRecord, held: Option<&HeldOperation>, node: NodeId) -> Hold {
+fn shown(record: &HoldRecord, held: Option<&HeldOperation>, node: NodeId, extent: Extent) -> Hold {
     let kept = &record.hold;
     let decisions = kept.state.decisions();
     let (state_reason, consumed_by) = match &kept.state {
@@ -59,19 +80,18 @@ fn whole_hold(record: &HoldRecord, held: Option<&HeldOperation>, node: NodeId) -
         session_id: record.session.to_string(),
         target: kept.target.to_string(),
         protocol: record.protocol.name().to_owned(),
-        operation: operation(record, held),
+        operation: match extent {
+            Extent::Whole => operation(record, held),
+            Extent::Excerpt => excerpt(operation(record, held)),
+        },
         fingerprint: kept.fingerprint.to_string(),
         key: key_words(&kept.fingerprint),
         policy_revision: kept.revision.0,
         rules: kept.terms.rules.clone(),
-        reviewers: kept
-            .terms
-            .requirements
-            .iter()
-            .map(|needed| requirement(needed, decisions))
-            .collect(),
+        reviewers: reviewers(&kept.terms, decisions),
         reason_required: kept.terms.reason == ReasonRule::Required,
         decisions: decisions.iter().map(decision).collect(),
+        evidence: None,
         waiting: !record.attached.is_empty(),
         node: node.0,
         consumed_by,
@@ -101,6 +121,21 @@ pub(crate) const fn phase(state: HoldState) -> HoldPhase {
         HoldState::Withdrawn => HoldPhase::Withdrawn,
         HoldState::Expired => HoldPhase::Expired,
         HoldState::Invalidated => HoldPhase::Invalidated,
+    }
+}
+
+fn reviewers(terms: &HoldTerms, decisions: &[Decision]) -> hold::Reviewers {
+    let groups: BTreeSet<String> =
+        terms.requirements.iter().map(|needed| needed.group.clone()).collect();
+    hold::Reviewers {
+        groups: groups.into_iter().collect(),
+        // Each human serves at most one requirement, so all together need so many.
+        quorum: terms.requirements.iter().map(|needed| needed.quorum).sum(),
+        requirements: terms
+            .requirements
+            .iter()
+            .map(|needed| requirement(needed, decisions))
+            .collect(),
     }
 }
 
@@ -144,9 +179,11 @@ fn operation(record: &HoldRecord, held: Option<&HeldOperation>) -> hold::Operati
             id: record.operation.to_string(),
             text: String::new(),
             text_base64: None,
+            excerpt: false,
             text_length: 0,
             not_kept: Some(format!("the text is no longer kept; see audit event {event}")),
             parameters: Vec::new(),
+            parameter_count: 0,
             summary: record.summary.clone(),
             actions: Vec::new(),
             resources: Vec::new(),
@@ -163,14 +200,55 @@ fn operation(record: &HoldRecord, held: Option<&HeldOperation>) -> hold::Operati
         id: record.operation.to_string(),
         text,
         text_base64: (!exact).then(|| STANDARD.encode(&held.text)),
+        excerpt: false,
         text_length: held.text.len() as u64,
         not_kept: None,
         parameters: held.parameters.iter().map(parameter).collect(),
+        parameter_count: held.parameters.len() as u64,
         summary: held.summary.clone(),
         actions: action_names(&held.demands),
         resources: resources.into_iter().collect(),
         context: held.context.iter().cloned().chain(settings).collect(),
     }
+}
+
+/// The beginning of an operation. What fits is shown whole, and said to be.
+fn excerpt(whole: hold::Operation) -> hold::Operation {
+    let fits = whole.text.len() <= EXCERPT_TEXT
+        && whole.text_base64.is_none()
+        && whole.parameters.len() <= EXCERPT_VALUES
+        && whole.parameters.iter().all(|value| shown_length(value) <= EXCERPT_VALUE)
+        && whole.resources.len() <= EXCERPT_ITEMS
+        && whole.context.len() <= EXCERPT_ITEMS
+        && whole.context.values().all(|value| value.len() <= EXCERPT_VALUE);
+    if fits {
+        return whole;
+    }
+    let value = |value: hold::Parameter| hold::Parameter {
+        shown: value.shown.map(|text| beginning(text, EXCERPT_VALUE)),
+        base64: None,
+        ..value
+    };
+    let fact = |(name, text): (String, String)| (name, beginning(text, EXCERPT_VALUE));
+    hold::Operation {
+        text: beginning(whole.text, EXCERPT_TEXT),
+        text_base64: None,
+        excerpt: true,
+        parameters: whole.parameters.into_iter().take(EXCERPT_VALUES).map(value).collect(),
+        resources: whole.resources.into_iter().take(EXCERPT_ITEMS).collect(),
+        context: whole.context.into_iter().take(EXCERPT_ITEMS).map(fact).collect(),
+        ..whole
+    }
+}
+
+fn shown_length(value: &hold::Parameter) -> usize {
+    value.shown.as_ref().map_or(0, String::len)
+}
+
+/// At most so many bytes, in whole characters.
+fn beginning(mut text: String, bytes: usize) -> String {
+    text.truncate(text.floor_char_boundary(bytes));
+    text
 }
 
 fn acted(resource: &Acted, record: &HoldRecord) -> String {
@@ -262,5 +340,52 @@ pub(crate) const fn resource_kind(kind: Kind) -> ResourceKind {
         Kind::IdentityProvider => ResourceKind::IdentityProvider,
         Kind::Binding => ResourceKind::Binding,
         Kind::Policy => ResourceKind::Policy,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn operation(text: &str, values: usize) -> hold::Operation {
+        let value = hold::Parameter {
+            shown: Some("ü".repeat(200)),
+            base64: Some("w7w=".to_owned()),
+            format: 0,
+            type_oid: 25,
+        };
+        hold::Operation {
+            id: "op_1".to_owned(),
+            text: text.to_owned(),
+            text_base64: None,
+            excerpt: false,
+            text_length: text.len() as u64,
+            parameters: vec![value; values],
+            parameter_count: values as u64,
+            summary: "INSERT".to_owned(),
+            actions: vec!["postgres:write".to_owned()],
+            resources: Vec::new(),
+            context: BTreeMap::new(),
+            not_kept: None,
+        }
+    }
+
+    #[test]
+    fn what_fits_into_an_excerpt_is_whole() {
+        assert_eq!(excerpt(operation("SELECT 1", 0)), operation("SELECT 1", 0));
+    }
+
+    #[test]
+    fn an_excerpt_says_that_it_is_one_and_how_much_there_is() {
+        let text = "ü".repeat(EXCERPT_TEXT);
+        let found = excerpt(operation(&text, 100));
+        assert!(found.excerpt);
+        assert_eq!(found.text, "ü".repeat(EXCERPT_TEXT / 2));
+        assert_eq!(found.text_length, text.len() as u64);
+        assert_eq!((found.parameters.len(), found.parameter_count), (EXCERPT_VALUES, 100));
+        let value = &found.parameters[0];
+        assert_eq!((shown_length(value), &value.base64), (EXCERPT_VALUE, &None));
+        assert!(excerpt(operation("INSERT", 1)).excerpt, "a value is cut off");
     }
 }

@@ -1,15 +1,20 @@
-//! The stream of hold events (server-sent events). It begins with an event `begin`, whose id is the log index that the
-//! stream follows from, so that a client which loses it before the first change can resume it too. The id of an event is the log index of the change, the same on every
-//! node, so a client that lost its node goes on with another by `Last-Event-ID`.
+//! The stream of hold events (server-sent events). The id of an event is the log index of the change, the same on every
+//! node, so a client that lost its node goes on with another by `Last-Event-ID`. Several holds may change at one index: a
+//! resumed stream begins with all holds of the index that the client names, and repeats rather than leaves out. The first
+//! event, `begin`, has the index that the stream follows from, so that it can be resumed before the first change too.
 //!
-//! What happened before the stream was opened, or while a slow client lagged, is found in the audit chain.
+//! What happened before the stream was opened, or while a slow client lagged, is found in the audit chain, a page at a time.
+
+mod chain;
 
 use super::{
     Api,
-    caller::{Caller, Who},
-    convert,
+    caller::{Caller, Who, bootstrap_counts, roles},
+    convert::{self, Extent},
     failure::{Answer, Failure},
+    input::{Asked, Nothing},
     reading,
+    shares::Share,
 };
 use crate::app::Node;
 use axum::{
@@ -20,124 +25,186 @@ use axum::{
         sse::{Event, KeepAlive},
     },
 };
+use chain::{Change, Missed};
 use countersign_api::{
     hold::HoldEvent,
     problem::{Problem, ProblemKind},
 };
 use countersign_core::{agent::Identity, id::HoldId, log_time::LogTime};
-use countersign_raft_store::{
-    effect::Effect,
-    handle::{AuditFilter, Effects, StateView},
+use countersign_raft_store::{effect::Effect, handle::Effects};
+use futures::{Stream, stream};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    convert::Infallible,
+    sync::Arc,
+    time::Duration,
 };
-use futures::{Stream, StreamExt, stream};
-use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
 use tokio::{
     sync::{OwnedSemaphorePermit, broadcast::error::RecvError},
-    time::{MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval},
 };
 
 /// How often a silent stream says that it lives.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// How often a stream looks whether it may go on: lease, shutdown, the token's end.
+/// How often a stream looks whether it may go on: lease, the token's end, what the state says of its caller.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How many seconds in a row a node may be without its lease before its streams end: the client then asks another node.
-const MAX_UNLEASED: u32 = 5;
-/// Audit events that one look into the chain reads.
-const CHAIN_PAGE: usize = 1000;
-/// The most events that a client may have missed; one that missed more reads the list of holds instead.
-const MAX_MISSED: u64 = 100_000;
+/// How long a node may be without its lease before its streams end: the client then asks another node.
+const MAX_UNLEASED: Duration = Duration::from_secs(5);
 
-/// Follows the holds.
-#[utoipa::path(get, path = "/v1/holds/events", tag = "holds", params(("last-event-id" = Option<u64>, Header, description = "Go on after this log index")), responses((status = 200, content_type = "text/event-stream", body = HoldEvent), (status = "default", body = Problem)))]
+/// Follows the holds that the caller may see.
+#[utoipa::path(get, path = "/v1/holds/events", tag = "holds", params(("last-event-id" = Option<u64>, Header, description = "Go on with this log index")), responses((status = 200, content_type = "text/event-stream", body = HoldEvent), (status = "default", body = Problem)))]
 pub(crate) async fn follow(
     State(api): State<Api>,
     headers: HeaderMap,
     caller: Caller,
+    Asked { query: Nothing {}, min }: Asked<Nothing>,
 ) -> Answer<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
-    let slot = Arc::clone(&api.streams).try_acquire_owned().map_err(|_| {
-        Failure::new(ProblemKind::Overloaded, "too many event streams are open on this node")
-    })?;
+    let slots = slots(&api, &caller)?;
     let node = Arc::clone(api.node()?);
     // Subscribed before the state is read: nothing falls between.
     let effects = node.store.effects();
-    let last = match headers.get("last-event-id") {
-        None => reading::linear(&node, None, |_| Ok(()))
-            .await
-            .map(|()| node.store.status().applied.0)?,
-        Some(value) => {
-            let wrong =
-                || Failure::new(ProblemKind::BadRequest, "`Last-Event-ID` is not a log index");
-            let index = value.to_str().ok().and_then(|text| text.parse().ok()).ok_or_else(wrong)?;
-            reading::linear(&node, None, |_| Ok(())).await?;
-            index
+    reading::linear(&node, min.get(), |_| Ok(())).await?;
+    let head = node.store.status().applied.0;
+    let begin = match asked(&headers)? {
+        None => Begin { after: head, missed: None },
+        Some(index) if index > head => {
+            return Err(Failure::new(
+                ProblemKind::BadRequest,
+                "`Last-Event-ID` is beyond the end of the log",
+            )
+            .hint("is it an index of this cluster? without it the stream begins now"));
+        }
+        Some(index) => {
+            let missed = reading::now(&node, move |view| Missed::from(view, index)).await?;
+            Begin { after: index, missed: Some(missed) }
         }
     };
-    let (identity, expires_at) = match caller.who {
-        Who::Bootstrap => (None, None),
-        Who::Reviewer { reviewer, expires_at, .. } => (Some(reviewer.identity), Some(expires_at)),
-    };
-    let mut following = Following {
-        api,
-        node,
-        effects,
-        last,
-        ready: VecDeque::new(),
-        identity,
-        expires_at,
-        unleased: 0,
-        _slot: slot,
-    };
-    let begin = Event::default().event("begin").id(last.to_string()).data("{}");
-    following.catch_up().await?;
-    let changes = stream::unfold(Some(following), |following| async move {
+    let first = Event::default().event("begin").id(begin.after.to_string());
+    let first = first.data(format!("{{\"index\":{}}}", begin.after));
+    let following = Following::begin((api, node, caller), effects, begin, slots);
+    let events = stream::unfold(Some(following), |following| async move {
         let mut following = following?;
         let event = following.next().await?;
         Some((Ok(event), Some(following)))
     });
-    let stream = stream::once(std::future::ready(Ok(begin))).chain(changes);
+    let stream = futures::StreamExt::chain(stream::iter([Ok(first)]), events);
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+}
+
+/// A place among all streams, and one among the caller's.
+type Slots = (OwnedSemaphorePermit, Share<Identity>);
+
+fn slots(api: &Api, caller: &Caller) -> Answer<Slots> {
+    let share = api.streams_of.take(caller.author().identity).ok_or_else(|| {
+        Failure::new(ProblemKind::TooManyRequests, "you have too many event streams open")
+            .hint("close some of them")
+    })?;
+    let slot = Arc::clone(&api.streams).try_acquire_owned().map_err(|_| {
+        Failure::new(ProblemKind::Overloaded, "too many event streams are open on this node")
+    })?;
+    Ok((slot, share))
+}
+
+/// The log index that the client wants to go on with.
+fn asked(headers: &HeaderMap) -> Answer<Option<u64>> {
+    let Some(value) = headers.get("last-event-id") else { return Ok(None) };
+    let wrong = || Failure::new(ProblemKind::BadRequest, "`Last-Event-ID` is not a log index");
+    value.to_str().ok().and_then(|text| text.parse().ok()).map(Some).ok_or_else(wrong)
+}
+
+/// Where a stream begins.
+struct Begin {
+    after: u64,
+    missed: Option<Missed>,
 }
 
 /// One client's stream.
 struct Following {
     api: Api,
     node: Arc<Node>,
+    caller: Caller,
     effects: Effects,
-    /// The log index of the last event that was made ready.
+    /// What is still to be found in the chain, before new effects are listened to.
+    missed: Option<Missed>,
+    /// The log index of the last event that was made ready, and the holds that were at that index.
     last: u64,
+    at_last: BTreeSet<HoldId>,
     ready: VecDeque<HoldEvent>,
-    identity: Option<Identity>,
-    expires_at: Option<LogTime>,
-    unleased: u32,
-    _slot: OwnedSemaphorePermit,
+    looked_at: Option<Instant>,
+    leased_at: Instant,
+    _slots: Slots,
 }
 
 impl Following {
+    fn begin(
+        (api, node, caller): (Api, Arc<Node>, Caller),
+        effects: Effects,
+        begin: Begin,
+        slots: Slots,
+    ) -> Self {
+        Self {
+            api,
+            node,
+            caller,
+            effects,
+            missed: begin.missed,
+            last: begin.after,
+            at_last: BTreeSet::new(),
+            ready: VecDeque::new(),
+            looked_at: None,
+            leased_at: Instant::now(),
+            _slots: slots,
+        }
+    }
+
     /// The next event; `None` ends the stream, and the client comes back, here or elsewhere.
     async fn next(&mut self) -> Option<Event> {
         let mut look = interval(LOOK_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            self.look().await.ok()?;
             if let Some(event) = self.ready.pop_front() {
                 return written(&event);
+            }
+            if let Some(missed) = self.missed.take() {
+                self.catch_up(missed).await.ok()?;
+                continue;
             }
             let stopping = self.api.app.shutdown.clone();
             tokio::select! {
                 () = stopping.stopping() => return None,
-                _ = look.tick() => if !self.may_go_on() { return None },
+                _ = look.tick() => {}
                 happened = self.effects.recv() => match happened {
                     Ok((index, bytes)) => self.take(index, &bytes).await.ok()?,
-                    Err(RecvError::Lagged(_)) => self.catch_up().await.ok()?,
+                    Err(RecvError::Lagged(_)) => self.lagged().await.ok()?,
                     Err(RecvError::Closed) => return None,
                 },
             }
         }
     }
 
-    fn may_go_on(&mut self) -> bool {
-        self.unleased = if self.node.store.has_lease() { 0 } else { self.unleased + 1 };
+    /// Whether the stream may go on, looked at once in a while: what the state says counts, however few effects arrive.
+    async fn look(&mut self) -> Answer<()> {
+        if self.looked_at.is_some_and(|at| at.elapsed() < LOOK_EVERY) {
+            return Ok(());
+        }
+        self.looked_at = Some(Instant::now());
+        if self.node.store.has_lease() {
+            self.leased_at = Instant::now();
+        } else if self.leased_at.elapsed() >= MAX_UNLEASED {
+            return Err(Failure::no_quorum());
+        }
         let now = LogTime(self.api.app.clock.now_ms());
-        self.unleased < MAX_UNLEASED && self.expires_at.is_none_or(|end| now < end)
+        let who = self.caller.who.clone();
+        self.caller.roles = reading::now(&self.node, move |view| match &who {
+            Who::Bootstrap => bootstrap_counts(view, now).and_then(|()| roles(view, &who)),
+            Who::Reviewer { expires_at, .. } if now < *expires_at => roles(view, &who),
+            Who::Reviewer { .. } => {
+                Err(Failure::new(ProblemKind::NotIdentified, "the token has expired"))
+            }
+        })
+        .await?;
+        Ok(())
     }
 
     async fn take(&mut self, index: u64, bytes: &[u8]) -> Answer<()> {
@@ -146,11 +213,12 @@ impl Following {
             Effect::HoldChanged { hold, .. } if index >= self.last => {
                 self.make_ready(vec![(index, hold)]).await
             }
-            Effect::Revoked { identity } if Some(&identity) == self.identity.as_ref() => {
-                Err(Failure::new(ProblemKind::NotIdentified, "this identity was revoked"))
+            Effect::Revoked { .. } => {
+                // Perhaps of this caller: what the state says is looked at before the next event goes out.
+                self.looked_at = None;
+                Ok(())
             }
             Effect::HoldChanged { .. }
-            | Effect::Revoked { .. }
             | Effect::SessionEnded { .. }
             | Effect::CancelRequested { .. }
             | Effect::ResourcesChanged { .. }
@@ -159,70 +227,50 @@ impl Following {
         }
     }
 
-    /// Makes ready what the chain knows to have happened after the last event.
-    async fn catch_up(&mut self) -> Answer<()> {
+    /// Effects were lost, revocations perhaps among them: the state and the chain say what they were.
+    async fn lagged(&mut self) -> Answer<()> {
+        self.looked_at = None;
         let last = self.last;
-        let missed = reading::now(&self.node, move |view| missed(view, last)).await?;
-        self.make_ready(missed).await
+        self.missed = Some(reading::now(&self.node, move |view| Missed::from(view, last)).await?);
+        Ok(())
     }
 
-    async fn make_ready(&mut self, changes: Vec<(u64, HoldId)>) -> Answer<()> {
+    /// Makes ready what the next page of the chain knows.
+    async fn catch_up(&mut self, missed: Missed) -> Answer<()> {
+        let (changes, rest) = reading::now(&self.node, move |view| missed.page(view)).await?;
+        self.missed = rest;
+        self.make_ready(changes).await
+    }
+
+    async fn make_ready(&mut self, mut changes: Vec<Change>) -> Answer<()> {
+        changes.retain(|(index, hold)| self.is_new(*index, *hold));
+        let caller = self.caller.clone();
         let events = reading::now(&self.node, move |view| {
             let mut events = Vec::new();
             for (index, hold) in changes {
-                if let Some(record) = view.hold(hold)? {
-                    events.push(HoldEvent { index, hold: convert::hold(view, &record)? });
+                let record = view.hold(hold)?.filter(|record| caller.may_see(&record.hold.terms));
+                if let Some(record) = record {
+                    let hold = convert::hold(view, &record, Extent::Excerpt)?;
+                    events.push(HoldEvent { index, hold });
                 }
             }
             Ok(events)
         })
         .await?;
-        if let Some(event) = events.last() {
-            self.last = self.last.max(event.index);
-        }
         self.ready.extend(events);
         Ok(())
+    }
+
+    /// Whether the change was not made ready before; remembers it.
+    fn is_new(&mut self, index: u64, hold: HoldId) -> bool {
+        if index > self.last {
+            self.last = index;
+            self.at_last.clear();
+        }
+        index == self.last && self.at_last.insert(hold)
     }
 }
 
 fn written(event: &HoldEvent) -> Option<Event> {
     Event::default().event("hold").id(event.index.to_string()).json_data(event).ok()
-}
-
-/// The holds that audit events after log index `last` are about, in order.
-fn missed(view: &StateView, last: u64) -> Answer<Vec<(u64, HoldId)>> {
-    let head = view.chain_head()?.sequence;
-    let mut after = first_after(view, last, head)?.saturating_sub(1);
-    if head.saturating_sub(after) > MAX_MISSED {
-        return Err(Failure::new(ProblemKind::BadRequest, "`Last-Event-ID` is too long ago")
-            .hint("read the list of holds and follow from now on"));
-    }
-    let mut found = Vec::new();
-    while after < head {
-        let filter = AuditFilter { after, until: Some(head), ..AuditFilter::default() };
-        let page = view.audit_events(&filter, CHAIN_PAGE)?;
-        for event in &page.events {
-            if let Some(Ok(hold)) = event.fields.get("hold.id").map(|id| id.parse()) {
-                found.push((event.index.0, hold));
-            }
-        }
-        match page.next {
-            Some(next) if next > after => after = next,
-            Some(_) | None => break,
-        }
-    }
-    Ok(found)
-}
-
-/// The sequence of the first event after log index `last`: events are ordered by index, so halving finds it.
-fn first_after(view: &StateView, last: u64, head: u64) -> Answer<u64> {
-    let (mut low, mut high) = (1, head + 1);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        match view.audit_event(middle)? {
-            Some(event) if event.index.0 > last => high = middle,
-            Some(_) | None => low = middle + 1,
-        }
-    }
-    Ok(low)
 }

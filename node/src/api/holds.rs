@@ -3,11 +3,12 @@
 use super::{
     Api,
     caller::{Caller, Who},
-    convert,
+    convert::{self, Extent},
     failure::{Answer, Failure},
-    input::{Asked, Body, MinIndex, cursor, page_size},
+    input::{Asked, Body, Nothing, cursor, page_size},
     reading,
 };
+use crate::metrics::counters;
 use axum::{
     Json,
     extract::{Path, State},
@@ -23,16 +24,24 @@ use countersign_core::{
 };
 use countersign_raft_store::{
     command::{Decide, WithdrawHold, Withdrawer},
-    handle::{HoldFilter, HoldsIn},
+    handle::{HoldFilter, HoldsIn, StateView},
     records::{HoldPhase, HoldRecord},
 };
 
-/// How many rows a filtered list looks through for one page; a page may be short, its cursor goes on.
+/// How many rows a list looks through for one page, and how many bytes it reads; a page may be short, its cursor goes on.
 const MAX_SCANNED: usize = 10_000;
+const MAX_READ: u64 = 32 * 1024 * 1024;
+/// How many holds are read between two looks at those limits.
+const HOLDS_A_READ: usize = 50;
 
 /// Whom the node takes the caller for.
 #[utoipa::path(get, path = "/v1/whoami", tag = "identity", responses((status = 200, body = agent::Caller), (status = "default", body = Problem)))]
-pub(crate) async fn whoami(caller: Caller) -> Json<agent::Caller> {
+pub(crate) async fn whoami(
+    State(api): State<Api>,
+    caller: Caller,
+    Asked { query: Nothing {}, min }: Asked<Nothing>,
+) -> Answer<Json<agent::Caller>> {
+    reading::reached(api.node()?, min.get()).await?;
     let (reviewer, groups) = match &caller.who {
         Who::Bootstrap => (None, std::collections::BTreeSet::new()),
         Who::Reviewer { reviewer, .. } => {
@@ -44,35 +53,47 @@ pub(crate) async fn whoami(caller: Caller) -> Json<agent::Caller> {
             (Some(shown), reviewer.groups.clone())
         }
     };
-    Json(agent::Caller { reviewer, groups, roles: caller.roles })
+    Ok(Json(agent::Caller { reviewer, groups, roles: caller.roles }))
 }
 
-/// Lists holds, newest first.
+/// Lists the holds that the caller may see, newest first, each with an excerpt of its operation.
 #[utoipa::path(get, path = "/v1/holds", tag = "holds", params(HoldQuery), responses((status = 200, body = Page<Hold>), (status = "default", body = Problem)))]
 pub(crate) async fn list(
     State(api): State<Api>,
-    Asked(query): Asked<HoldQuery>,
-    Asked(min): Asked<MinIndex>,
+    caller: Caller,
+    Asked { query, min }: Asked<HoldQuery>,
 ) -> Answer<Json<Page<Hold>>> {
     let limit = page_size(query.limit)?;
-    let mut before = cursor(query.cursor.as_deref())?;
+    let before = cursor(query.cursor.as_deref())?;
+    let read = move |view: &StateView| page(view, &caller, &query, (before, limit));
+    Ok(Json(reading::linear(api.node()?, min.get(), read).await?))
+}
+
+fn page(
+    view: &StateView,
+    caller: &Caller,
+    query: &HoldQuery,
+    (mut before, limit): (Option<u64>, usize),
+) -> Answer<Page<Hold>> {
     let within = query.state.map_or(HoldsIn::Any, |state| HoldsIn::Phase(convert::phase(state)));
-    let page = reading::linear(api.node()?, min.get(), move |view| {
-        let (mut items, mut scanned) = (Vec::new(), 0);
-        loop {
-            let found = view.holds(HoldFilter { within, before }, limit - items.len())?;
-            scanned += found.holds.len().max(1);
-            for record in found.holds.iter().filter(|record| wanted(&query, record)) {
-                items.push(convert::hold(view, record)?);
-            }
-            before = found.next;
-            if before.is_none() || items.len() >= limit || scanned >= MAX_SCANNED {
-                return Ok(Page { items, next: before.map(|number| number.to_string()) });
+    let (mut items, mut scanned, mut bytes) = (Vec::new(), 0, 0);
+    loop {
+        let rows = HOLDS_A_READ.min(limit - items.len());
+        let found = view.holds(HoldFilter { within, before }, rows)?;
+        scanned += found.holds.len().max(1);
+        for record in &found.holds {
+            if wanted(query, record) && caller.may_see(&record.hold.terms) {
+                let hold = convert::hold(view, record, Extent::Excerpt)?;
+                bytes += hold.operation.text_length;
+                items.push(hold);
             }
         }
-    })
-    .await?;
-    Ok(Json(page))
+        before = found.next;
+        let enough = items.len() >= limit || scanned >= MAX_SCANNED || bytes >= MAX_READ;
+        if before.is_none() || enough {
+            return Ok(Page { items, next: before.map(|number| number.to_string()) });
+        }
+    }
 }
 
 fn wanted(query: &HoldQuery, record: &HoldRecord) -> bool {
@@ -85,17 +106,25 @@ fn wanted(query: &HoldQuery, record: &HoldRecord) -> bool {
         })
 }
 
-/// Shows a hold.
+/// Shows a hold, whole.
 #[utoipa::path(get, path = "/v1/holds/{id}", tag = "holds", params(("id" = String, Path)), responses((status = 200, body = Hold), (status = "default", body = Problem)))]
 pub(crate) async fn show(
     State(api): State<Api>,
     Path(id): Path<String>,
-    Asked(min): Asked<MinIndex>,
+    caller: Caller,
+    Asked { query: Nothing {}, min }: Asked<Nothing>,
 ) -> Answer<Json<Hold>> {
     let hold = hold_id(&id)?;
     let found = reading::linear(api.node()?, min.get(), move |view| {
         let record = view.hold(hold)?.ok_or_else(|| Failure::not_found("hold", &id))?;
-        Ok(convert::hold(view, &record)?)
+        if !caller.may_see(&record.hold.terms) {
+            return Err(Failure::new(
+                ProblemKind::NotInGroup,
+                "you are in none of the groups that decide about this hold, and have no role",
+            )
+            .hint("an administrator gives roles to groups with a Binding"));
+        }
+        Ok(convert::hold(view, &record, Extent::Whole)?)
     });
     Ok(Json(found.await?))
 }
@@ -124,7 +153,9 @@ pub(crate) async fn decide(
         seen,
         node: node.id,
     };
-    let decided = reading::committed(node.store.decide(command)).await?;
+    let decided = reading::committed(node.store.decide(command)).await;
+    counters::decided(choice.name(), &decided);
+    let decided = decided?;
     was_decided(&decided.value, reviewer, choice)?;
     shown(&api, decided.value).await
 }
@@ -175,7 +206,8 @@ pub(crate) async fn withdraw(
     check_comment(&request.comment)?;
     let node = api.node()?;
     let _leased = node.gate.may_act().map_err(|_| Failure::no_quorum())?;
-    let command = WithdrawHold { hold, by: Withdrawer::Author(caller.author()) };
+    let command =
+        WithdrawHold { hold, by: Withdrawer::Author(caller.author()), comment: request.comment };
     let withdrawn = reading::committed(node.store.withdraw_hold(command)).await?;
     // A repetition finds it withdrawn and is told so; a hold that expired at this very place is not withdrawn.
     if HoldPhase::of(&withdrawn.value.hold.state) != HoldPhase::Withdrawn {
@@ -185,7 +217,8 @@ pub(crate) async fn withdraw(
 }
 
 async fn shown(api: &Api, record: Box<HoldRecord>) -> Answer<Json<Hold>> {
-    reading::now(api.node()?, move |view| Ok(Json(convert::hold(view, &record)?))).await
+    reading::now(api.node()?, move |view| Ok(Json(convert::hold(view, &record, Extent::Whole)?)))
+        .await
 }
 
 pub(crate) fn check_comment(comment: &str) -> Answer<()> {

@@ -4,7 +4,7 @@ use super::failure::{Answer, Failure};
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Query, Request, rejection::BytesRejection},
-    http::{HeaderMap, StatusCode, header, request::Parts},
+    http::{HeaderMap, StatusCode, Uri, header, request::Parts},
 };
 use countersign_api::{
     page::{DEFAULT_PAGE, MAX_PAGE},
@@ -74,26 +74,45 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Answer<T> {
     Ok(value)
 }
 
-/// A query.
+/// A query, and the index that every reading of the state may ask for. A parameter that the route does not know is an
+/// error: it would be a filter that filters nothing.
 #[derive(Debug)]
-pub(crate) struct Asked<T>(pub(crate) T);
+pub(crate) struct Asked<T> {
+    pub(crate) query: T,
+    pub(crate) min: MinIndex,
+}
+
+/// The query of a route that has none of its own.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Nothing {}
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
     type Rejection = Failure;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
-        match Query::<T>::from_request_parts(parts, state).await {
-            Ok(Query(value)) => Ok(Self(value)),
-            Err(rejection) => Err(Failure::new(
-                ProblemKind::BadRequest,
-                format!("the query cannot be read: {}", rejection.body_text()),
-            )),
-        }
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        let all = parts.uri.query().unwrap_or_default();
+        let is_min = |pair: &&str| pair.split('=').next() == Some("min_index");
+        let (min, own): (Vec<&str>, Vec<&str>) =
+            all.split('&').filter(|pair| !pair.is_empty()).partition(is_min);
+        Ok(Self { query: query(&own)?, min: query(&min)? })
     }
+}
+
+fn query<T: DeserializeOwned>(pairs: &[&str]) -> Answer<T> {
+    let unread = |why: String| {
+        Failure::new(ProblemKind::BadRequest, format!("the query cannot be read: {why}"))
+            .hint("/v1/openapi.json lists the parameters of every route")
+    };
+    let uri = Uri::builder().path_and_query(format!("/?{}", pairs.join("&"))).build();
+    let uri = uri.map_err(|error| unread(error.to_string()))?;
+    let Query(read) = Query::try_from_uri(&uri).map_err(|error| unread(error.body_text()))?;
+    Ok(read)
 }
 
 /// `?min_index=`: the log index that the node must have applied before it answers.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct MinIndex {
     min_index: Option<u64>,
 }

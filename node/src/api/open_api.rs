@@ -2,7 +2,12 @@
 
 use super::{audit, cluster, events, holds, policy, resources, revocations, sessions};
 use crate::health;
-use axum::Json;
+use axum::{
+    body::Bytes,
+    http::header,
+    response::{IntoResponse, Response},
+};
+use std::sync::LazyLock;
 use utoipa::{
     Modify, OpenApi,
     openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
@@ -51,6 +56,9 @@ pub fn document() -> utoipa::openapi::OpenApi {
 
 /// Describes the API.
 #[utoipa::path(get, path = "/v1/openapi.json", tag = "meta", security(()), responses((status = 200, description = "This document")))]
-pub(crate) async fn serve() -> Json<utoipa::openapi::OpenApi> {
-    Json(document())
+pub(crate) async fn serve() -> Response {
+    // Written once: it is the largest answer that strangers get, as often as they ask.
+    static WRITTEN: LazyLock<Bytes> =
+        LazyLock::new(|| serde_json::to_vec(&document()).unwrap_or_default().into());
+    ([(header::CONTENT_TYPE, "application/json")], WRITTEN.clone()).into_response()
 }

@@ -1,25 +1,39 @@
 //! Policy: the published schema, and checking texts before they are applied.
 
-use super::{failure::Answer, input::Body};
-use axum::Json;
+use super::{
+    Api,
+    failure::{Answer, Failure},
+    input::{Asked, Body, Nothing},
+    reading,
+};
+use axum::{Json, extract::State};
 use countersign_api::{
     policy::{PolicyCheck, PolicyCheckRequest, PolicySchema},
-    problem::Problem,
+    problem::{Problem, ProblemKind},
 };
 use countersign_core::policy::{Policies, PolicyDocument, schema_text};
+
+/// Bytes of all texts of one check: more than a cluster's policies have.
+const MAX_CEDAR: usize = 1024 * 1024;
+/// Texts of one check.
+const MAX_TEXTS: usize = 500;
 
 /// Compiles policy texts together, without applying anything.
 #[utoipa::path(post, path = "/v1/policy/check", tag = "policy", request_body = PolicyCheckRequest, responses((status = 200, body = PolicyCheck), (status = "default", body = Problem)))]
 pub(crate) async fn check(Body(request): Body<PolicyCheckRequest>) -> Answer<Json<PolicyCheck>> {
+    let bytes: usize = request.policies.iter().map(|text| text.name.len() + text.cedar.len()).sum();
+    if bytes > MAX_CEDAR || request.policies.len() > MAX_TEXTS {
+        return Err(Failure::new(
+            ProblemKind::Invalid,
+            format!("at most {MAX_TEXTS} texts of together {MAX_CEDAR} bytes are checked"),
+        ));
+    }
     let documents: Vec<_> = request
         .policies
         .into_iter()
         .map(|text| PolicyDocument { name: text.name, text: text.cedar })
         .collect();
-    let done = tokio::task::spawn_blocking(move || compiled(&documents)).await;
-    done.map(Json).map_err(|error| {
-        super::failure::Failure::internal("a policy check was not finished", &error)
-    })
+    reading::heavy(move || Ok(Json(compiled(&documents)))).await
 }
 
 fn compiled(documents: &[PolicyDocument]) -> PolicyCheck {
@@ -39,6 +53,10 @@ fn compiled(documents: &[PolicyDocument]) -> PolicyCheck {
 
 /// The schema that policies are validated against.
 #[utoipa::path(get, path = "/v1/policy/schema", tag = "policy", responses((status = 200, body = PolicySchema), (status = "default", body = Problem)))]
-pub(crate) async fn schema() -> Json<PolicySchema> {
-    Json(PolicySchema { cedar_schema: schema_text() })
+pub(crate) async fn schema(
+    State(api): State<Api>,
+    Asked { query: Nothing {}, min }: Asked<Nothing>,
+) -> Answer<Json<PolicySchema>> {
+    reading::reached(api.node()?, min.get()).await?;
+    Ok(Json(PolicySchema { cedar_schema: schema_text() }))
 }

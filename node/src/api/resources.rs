@@ -8,7 +8,8 @@ use super::{
     convert,
     failure::{Answer, Failure},
     holds::check_comment,
-    input::{Asked, Body, MinIndex, cursor, idempotency_key, page_size},
+    input::{Asked, Body, MinIndex, Nothing, cursor, page_size},
+    keyed::{self, Keyed},
     reading,
 };
 use axum::{
@@ -23,13 +24,7 @@ use countersign_api::{
         ApplyAnswer, ApplyRequest, Kind, PutRequest, Resource, ResourceDocument, ResourceReference,
     },
 };
-use countersign_core::id::Revision;
-use countersign_raft_store::{
-    command::{ApplyResources, ResourceChange},
-    handle::Committed,
-    records::RequestId,
-};
-use sha2::{Digest, Sha256};
+use countersign_raft_store::command::ApplyResources;
 
 /// A resource with its revision as `ETag`.
 type Tagged = ([(HeaderName, HeaderValue); 1], Json<Resource>);
@@ -38,8 +33,7 @@ type Tagged = ([(HeaderName, HeaderValue); 1], Json<Resource>);
 #[utoipa::path(get, path = "/v1/resources", tag = "resources", params(Paging), responses((status = 200, body = Page<Resource>), (status = "default", body = Problem)))]
 pub(crate) async fn list(
     State(api): State<Api>,
-    Asked(paging): Asked<Paging>,
-    Asked(min): Asked<MinIndex>,
+    Asked { query: paging, min }: Asked<Paging>,
 ) -> Answer<Json<Page<Resource>>> {
     page(&api, None, paging, min).await
 }
@@ -49,8 +43,7 @@ pub(crate) async fn list(
 pub(crate) async fn list_kind(
     State(api): State<Api>,
     Path(kind): Path<String>,
-    Asked(paging): Asked<Paging>,
-    Asked(min): Asked<MinIndex>,
+    Asked { query: paging, min }: Asked<Paging>,
 ) -> Answer<Json<Page<Resource>>> {
     page(&api, Some(kind_of(&kind)?), paging, min).await
 }
@@ -80,7 +73,7 @@ async fn page(
 pub(crate) async fn show(
     State(api): State<Api>,
     Path((kind, name)): Path<(String, String)>,
-    Asked(min): Asked<MinIndex>,
+    Asked { query: Nothing {}, min }: Asked<Nothing>,
 ) -> Answer<Tagged> {
     let kind = kind_of(&kind)?;
     let found = reading::linear(api.node()?, min.get(), move |view| {
@@ -138,54 +131,44 @@ pub(crate) async fn apply(
     caller: Caller,
     Body(request): Body<ApplyRequest>,
 ) -> Answer<Json<ApplyAnswer>> {
-    let dry_run = request.dry_run;
-    let (plan, committed) = run(&api, request, &caller, &headers).await?;
-    let revision = committed.map(|committed| committed.value.0);
-    Ok(Json(ApplyAnswer { dry_run, revision, results: plan.results, warnings: plan.warnings }))
+    Ok(Json(run(&api, request, &caller, &headers).await?))
 }
 
-/// Plans a request on the resources in force and commits it, unless there is nothing to do or only a dry run was asked.
+/// Plans a request on the resources in force and commits it, unless there is nothing to do or only a dry run was asked. A
+/// request that was committed under its key before is answered as it was then.
 async fn run(
     api: &Api,
     request: ApplyRequest,
     caller: &Caller,
     headers: &HeaderMap,
-) -> Answer<(Plan, Option<Committed<Revision>>)> {
+) -> Answer<ApplyAnswer> {
     check_comment(&request.comment)?;
     let node = api.node()?;
     let (dry_run, comment) = (request.dry_run, request.comment.clone());
-    let id = request_id(headers, caller, &request)?;
+    let keyed = Keyed::of(headers, caller, &request)?;
+    if let Some(before) = keyed.before(node).await? {
+        return Ok(before);
+    }
     // Compiling the policies takes a while: where blocking is allowed.
-    let mut plan = reading::linear(node, None, move |view| {
+    let Plan { changes, results, warnings } = reading::linear(node, None, move |view| {
         let resources: InForce = in_force(view)?;
         plan(&request, &resources)
     })
     .await?;
-    if dry_run || plan.changes.is_empty() {
-        return Ok((plan, None));
+    let answer = ApplyAnswer { dry_run, revision: None, results, warnings };
+    if dry_run || changes.is_empty() {
+        return Ok(answer);
     }
-    let changes: Vec<ResourceChange> = std::mem::take(&mut plan.changes);
-    let command = ApplyResources { id, changes, author: caller.author(), comment };
+    let command = ApplyResources {
+        id: keyed.id,
+        content: keyed.content,
+        answer: keyed::kept(&answer)?,
+        changes,
+        author: caller.author(),
+        comment,
+    };
     let committed = reading::committed(node.store.apply_resources(command)).await?;
-    Ok((plan, Some(committed)))
-}
-
-/// The id by which the cluster recognises a repeated request, on any node: of the caller, the key and the content. Without
-/// a key every request is another one.
-fn request_id(headers: &HeaderMap, caller: &Caller, request: &ApplyRequest) -> Answer<RequestId> {
-    let Some(key) = idempotency_key(headers)? else { return Ok(RequestId(rand::random())) };
-    let content = serde_json::to_vec(request)
-        .map_err(|error| Failure::internal("a request could not be written", &error))?;
-    let mut hash = Sha256::new();
-    for part in [caller.author().identity.to_string().as_bytes(), key.as_bytes(), &content] {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    let digest: [u8; 32] = hash.finalize().into();
-    let (id, _rest) = digest
-        .split_first_chunk::<16>()
-        .ok_or_else(|| Failure::new(ProblemKind::Internal, "a digest is shorter than an id"))?;
-    Ok(RequestId(*id))
+    Ok(ApplyAnswer { revision: Some(committed.value.0), ..answer })
 }
 
 /// The revision that the caller expects (RFC 9110, section 13.1); 0 when the resource must not exist.

@@ -3,7 +3,7 @@
 use super::{
     Api, answers, audit,
     caller::{Access, guard},
-    cluster, events, holds, input, open_api, policy, resources, revocations, sessions,
+    cluster, events, holds, input, open_api, own_token, policy, resources, revocations, sessions,
 };
 use crate::health;
 use axum::{
@@ -68,17 +68,22 @@ fn administration() -> Vec<Route> {
         route(Method::PUT, "/v1/resources/{kind}/{name}", Admin, put(resources::replace)),
         route(Method::DELETE, "/v1/resources/{kind}/{name}", Admin, delete(resources::remove)),
         route(Method::POST, "/v1/apply", Admin, post(resources::apply)),
-        route(Method::POST, "/v1/policy/check", Identified, post(policy::check)),
+        route(Method::POST, "/v1/policy/check", Access::Audit, post(policy::check)),
         route(Method::GET, "/v1/policy/schema", Identified, get(policy::schema)),
         route(Method::GET, "/v1/cluster", Access::Looking, get(cluster::show)),
-        route(Method::POST, "/v1/cluster/init", OwnToken, post(cluster::init)),
+        route(Method::POST, "/v1/cluster/init", OwnToken, post(cluster::init).layer(small())),
         route(Method::POST, "/v1/cluster/tokens", Admin, post(cluster::create_token)),
-        route(Method::POST, "/v1/cluster/join", OwnToken, post(cluster::join)),
+        route(Method::POST, "/v1/cluster/join", OwnToken, post(cluster::join).layer(small())),
         route(Method::POST, "/v1/cluster/transfer-leader", Admin, post(cluster::transfer_leader)),
         route(Method::POST, "/v1/cluster/drain", Admin, post(cluster::drain)),
         route(Method::POST, "/v1/cluster/undrain", Admin, post(cluster::undrain)),
         route(Method::POST, "/v1/revocations", Admin, post(revocations::revoke)),
     ]
+}
+
+/// The limit of bodies that nobody who is known sends.
+fn small() -> DefaultBodyLimit {
+    DefaultBodyLimit::max(own_token::MAX_BODY)
 }
 
 /// The router of all routes.

@@ -6,7 +6,7 @@ use super::{
     convert,
     failure::{Answer, Failure},
     holds::check_comment,
-    input::{Asked, Body, MinIndex, cursor, page_size},
+    input::{Asked, Body, Nothing, cursor, page_size},
     reading,
 };
 use axum::{
@@ -28,8 +28,7 @@ const MAX_SCANNED: usize = 10_000;
 #[utoipa::path(get, path = "/v1/sessions", tag = "sessions", params(SessionQuery), responses((status = 200, body = Page<Session>), (status = "default", body = Problem)))]
 pub(crate) async fn list(
     State(api): State<Api>,
-    Asked(query): Asked<SessionQuery>,
-    Asked(min): Asked<MinIndex>,
+    Asked { query, min }: Asked<SessionQuery>,
 ) -> Answer<Json<Page<Session>>> {
     let limit = page_size(query.limit)?;
     let mut before = cursor(query.cursor.as_deref())?;
@@ -71,7 +70,7 @@ fn wanted(query: &SessionQuery, record: &SessionRecord) -> bool {
 pub(crate) async fn show(
     State(api): State<Api>,
     Path(id): Path<String>,
-    Asked(min): Asked<MinIndex>,
+    Asked { query: Nothing {}, min }: Asked<Nothing>,
 ) -> Answer<Json<Session>> {
     let session = session_id(&id)?;
     let found = reading::linear(api.node()?, min.get(), move |view| {

@@ -41,7 +41,7 @@ pub(crate) enum NotTaken {
 
 impl Bootstrap {
     /// Waits for orders that bring this token. One at a time.
-    pub(super) fn wait(&self, token: &Secret) -> mpsc::Receiver<InitOrder> {
+    pub(crate) fn wait(&self, token: &Secret) -> mpsc::Receiver<InitOrder> {
         let (orders, receiver) = mpsc::channel(1);
         let token_sha256 = Sha256::digest(token.expose()).into();
         *self.lock() = Some(Waiting { token_sha256, orders });
@@ -59,18 +59,27 @@ impl Bootstrap {
         token: &Secret,
         name: Option<String>,
     ) -> Result<InitAnswer, NotTaken> {
-        let hash: [u8; 32] = Sha256::digest(token.expose()).into();
-        let orders = match &*self.lock() {
-            None => return Err(NotTaken::NotWaiting),
-            Some(waiting) => {
-                aws_lc_rs::constant_time::verify_slices_are_equal(&hash, &waiting.token_sha256)
-                    .map_err(|_| NotTaken::WrongToken)?;
-                waiting.orders.clone()
-            }
-        };
+        let orders = self.orders_for(token)?;
         let (answer, answered) = oneshot::channel();
         orders.try_send(InitOrder { name, answer }).map_err(|_| NotTaken::Failed)?;
         answered.await.map_err(|_| NotTaken::Failed)
+    }
+
+    /// Whether an order with this token would be taken, at this moment.
+    pub(crate) fn check(&self, token: &Secret) -> Result<(), NotTaken> {
+        self.orders_for(token).map(drop)
+    }
+
+    fn orders_for(&self, token: &Secret) -> Result<mpsc::Sender<InitOrder>, NotTaken> {
+        let hash: [u8; 32] = Sha256::digest(token.expose()).into();
+        match &*self.lock() {
+            None => Err(NotTaken::NotWaiting),
+            Some(waiting) => {
+                aws_lc_rs::constant_time::verify_slices_are_equal(&hash, &waiting.token_sha256)
+                    .map_err(|_| NotTaken::WrongToken)?;
+                Ok(waiting.orders.clone())
+            }
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Waiting>> {

@@ -181,8 +181,7 @@ async fn nobody_else_may_look_into_the_folders_that_a_node_makes() {
     let outer = tempfile::tempdir().unwrap();
     let path = outer.path().join("data");
     Directory::open(&path).await.unwrap();
-    let mode =
-        |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&path), mode(&path.join("keys"))), (0o700, 0o700));
     // A folder of keys that was open to others is not left so.
     let keys = path.join("keys");

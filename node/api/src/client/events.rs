@@ -8,7 +8,10 @@ use super::{
 use crate::hold::HoldEvent;
 use futures::{Stream, stream};
 use reqwest::{Response, header};
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    time::Duration,
+};
 
 /// The media type of the stream.
 pub(super) const EVENT_STREAM: &str = "text/event-stream";
@@ -24,6 +27,8 @@ const REOPEN_AFTER: Duration = Duration::from_millis(200);
 pub struct HoldEvents {
     client: Client,
     last: Option<u64>,
+    /// The holds that were heard of at `last`: a stream that is resumed repeats all of that index.
+    at_last: BTreeSet<String>,
     open: Option<Open>,
     ready: VecDeque<HoldEvent>,
     /// Streams in a row that brought nothing, not even a sign of life.
@@ -40,7 +45,14 @@ struct Open {
 impl Client {
     /// Follows the holds, from after log index `last`, or from now on.
     pub fn hold_events(&self, last: Option<u64>) -> HoldEvents {
-        HoldEvents { client: self.clone(), last, open: None, ready: VecDeque::new(), in_vain: 0 }
+        HoldEvents {
+            client: self.clone(),
+            last,
+            at_last: BTreeSet::new(),
+            open: None,
+            ready: VecDeque::new(),
+            in_vain: 0,
+        }
     }
 }
 
@@ -49,8 +61,10 @@ impl HoldEvents {
     pub async fn next(&mut self) -> Result<HoldEvent, ClientError> {
         loop {
             if let Some(event) = self.ready.pop_front() {
-                self.last = Some(event.index);
-                return Ok(event);
+                if self.is_new(&event) {
+                    return Ok(event);
+                }
+                continue;
             }
             match self.read().await {
                 Ok(()) => {}
@@ -60,6 +74,15 @@ impl HoldEvents {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Whether the event was not heard of before the stream was resumed; remembers it.
+    fn is_new(&mut self, event: &HoldEvent) -> bool {
+        if self.last != Some(event.index) {
+            self.last = Some(event.index);
+            self.at_last.clear();
+        }
+        self.at_last.insert(event.hold.id.clone())
     }
 
     /// The index of the last event, to go on from later.

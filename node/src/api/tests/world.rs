@@ -1,0 +1,253 @@
+//! The API of a node over the real state machine, with a log in memory, tokens of an issuer in memory, and people of every
+//! role.
+
+use super::super::{caller::Peer, *};
+use crate::{
+    app::Node,
+    clock::Clock,
+    cluster::{ClusterKey, Figures, MemberStatus, Membership, MembershipError},
+    config::Config,
+    gate::tests::world::{self as gate_world, World},
+    identify::{
+        Fetch, Identify, Plane,
+        tests::{issuer::Issuer, provider},
+    },
+};
+use axum::{
+    body::Body,
+    http::{HeaderMap, Request, StatusCode, header},
+};
+use countersign_core::id::{HoldId, NodeId};
+use countersign_raft_store::{
+    command::{ApplyResources, Expected, ResourceBody, ResourceChange},
+    handle::BoxFuture,
+    records::{RequestId, ResourceKind},
+};
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use tower::ServiceExt;
+
+/// Who calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Who {
+    Nobody,
+    /// An agent with a good token of its own plane.
+    Agent,
+    /// Identified, in no group that anybody knows.
+    Stranger,
+    /// In the group that decides about holds, without a role.
+    Dba,
+    Reviewer,
+    Auditor,
+    Admin,
+}
+
+impl Who {
+    pub(super) const ALL: [Self; 7] = [
+        Self::Nobody,
+        Self::Agent,
+        Self::Stranger,
+        Self::Dba,
+        Self::Reviewer,
+        Self::Auditor,
+        Self::Admin,
+    ];
+
+    const fn group(self) -> &'static str {
+        match self {
+            Self::Nobody | Self::Agent | Self::Stranger => "everybody",
+            Self::Dba => "dba",
+            Self::Reviewer => "reviewers",
+            Self::Auditor => "auditors",
+            Self::Admin => "admins",
+        }
+    }
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(super) struct Heard {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Value,
+}
+
+impl Heard {
+    /// The last part of the problem's type.
+    pub(super) fn problem(&self) -> &str {
+        self.body["type"].as_str().unwrap_or_default().rsplit(':').next().unwrap_or_default()
+    }
+}
+
+pub(super) struct ApiWorld {
+    pub(super) world: World,
+    pub(super) api: Api,
+    issuer: Arc<Issuer>,
+}
+
+impl ApiWorld {
+    /// With administrators and the other roles.
+    pub(super) async fn new() -> Self {
+        let this = Self::founded().await;
+        for role in ["reviewer", "auditor", "admin"] {
+            this.bind(role).await;
+        }
+        this
+    }
+
+    /// Right after the cluster was made: there are no bindings yet.
+    pub(super) async fn founded() -> Self {
+        let world = World::new().await;
+        let issuer = Issuer::new();
+        let api = process(&world, &issuer, Clock::Fixed(gate_world::NOW_MS));
+        Self { world, api, issuer }
+    }
+
+    /// The same cluster, on a node whose clock has gone on.
+    pub(super) fn later(self, by_ms: u64) -> Self {
+        let api = process(&self.world, &self.issuer, Clock::Fixed(gate_world::NOW_MS + by_ms));
+        Self { api, ..self }
+    }
+
+    /// Gives a role to the group of that name.
+    pub(super) async fn bind(&self, role: &str) {
+        let body = json!({"provider": "dev-reviewers", "group": format!("{role}s"), "role": role});
+        let change = ResourceChange {
+            kind: ResourceKind::Binding,
+            name: role.to_owned(),
+            expected: Expected::Anything,
+            to: ResourceBody::Put(body.to_string()),
+        };
+        let command = ApplyResources {
+            id: RequestId(rand::random()),
+            content: [0; 32],
+            answer: String::new(),
+            changes: vec![change],
+            author: gate_world::author(),
+            comment: String::new(),
+        };
+        self.world.store.apply_resources(command).await.unwrap();
+        // What is held must be judged under the revision that binding has made.
+        self.world.policy(gate_world::POLICY).await;
+    }
+
+    /// The token of such a caller, who is called `who`.
+    pub(super) fn token(&self, who: Who) -> String {
+        let now = gate_world::NOW_MS / 1000;
+        let agent = who == Who::Agent;
+        let token = self.issuer.token(&json!({
+            "iss": crate::identify::tests::issuer::ISSUER,
+            "aud": if agent { "countersign-agents" } else { "countersign" },
+            "sub": format!("{who:?}"), "groups": [who.group()],
+            "nbf": now, "iat": now, "exp": now + 300,
+        }));
+        token.expose_text().unwrap().to_owned()
+    }
+
+    pub(super) async fn send(&self, mut request: Request<Body>) -> axum::response::Response {
+        request.extensions_mut().insert(Peer("127.0.0.1:1".parse().unwrap()));
+        routes::router(self.api.clone()).oneshot(request).await.unwrap()
+    }
+
+    pub(super) async fn ask(&self, request: Request<Body>) -> Heard {
+        let (parts, body) = self.send(request).await.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        Heard { status: parts.status, headers: parts.headers, body }
+    }
+
+    pub(super) fn request(
+        &self,
+        who: Who,
+        method: &str,
+        path: &str,
+    ) -> axum::http::request::Builder {
+        let request = Request::builder().method(method).uri(path);
+        let request = request.header(header::CONTENT_TYPE, "application/json");
+        if who == Who::Nobody {
+            return request;
+        }
+        request.header(header::AUTHORIZATION, format!("Bearer {}", self.token(who)))
+    }
+
+    pub(super) async fn get(&self, who: Who, path: &str) -> Heard {
+        self.ask(self.request(who, "GET", path).body(Body::empty()).unwrap()).await
+    }
+
+    pub(super) async fn post(&self, who: Who, path: &str, body: &Value) -> Heard {
+        self.ask(self.request(who, "POST", path).body(Body::from(body.to_string())).unwrap()).await
+    }
+
+    /// A hold of this text; the session that waits for it stays open as long as it is kept.
+    pub(super) async fn hold(&self, text: &str) -> (HoldId, impl Sized + use<>) {
+        let opened = self.world.open().await;
+        let action = countersign_core::operation::Action::PostgresWrite;
+        let operation = gate_world::operation(&opened.session, action, text);
+        let (id, held) = self.world.hold(&opened.session, &operation).await;
+        (id, (opened, held, operation))
+    }
+}
+
+fn process(world: &World, issuer: &Arc<Issuer>, clock: Clock) -> Api {
+    let fetch: Arc<dyn Fetch> = Arc::<Issuer>::clone(issuer);
+    let identify = Identify::new(clock, fetch, 1000);
+    identify.trust(vec![provider(Plane::Agents), provider(Plane::Reviewers)]);
+    let app = Arc::new(App::new(Config::default(), clock));
+    app.became(Node {
+        id: NodeId(1),
+        store: world.store.clone(),
+        identify: Arc::new(identify),
+        gate: world.gate.clone(),
+        membership: Arc::new(Alone),
+        cluster_key: Arc::new(ClusterKey::draw()),
+    });
+    Api::new(app)
+}
+
+/// A cluster of one.
+#[derive(Debug)]
+struct Alone;
+
+impl Membership for Alone {
+    fn initialise(&self, _: String) -> BoxFuture<'_, Result<(), MembershipError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn add_learner(
+        &self,
+        _: NodeId,
+        _: String,
+        _: [u8; 16],
+    ) -> BoxFuture<'_, Result<(), MembershipError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn promote(&self, _: NodeId) -> BoxFuture<'_, Result<(), MembershipError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn remove(&self, _: NodeId) -> BoxFuture<'_, Result<(), MembershipError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn transfer_leader(&self, _: NodeId) -> BoxFuture<'_, Result<(), MembershipError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn members(&self) -> BTreeMap<NodeId, MemberStatus> {
+        BTreeMap::new()
+    }
+
+    fn figures(&self) -> Figures {
+        Figures::default()
+    }
+
+    fn is_running(&self) -> bool {
+        true
+    }
+
+    fn shutdown(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}
