@@ -120,8 +120,10 @@ impl NodeGate {
             shutdown,
             api_url,
         });
-        tokio::spawn(effects::follow(Arc::clone(&inner), effects));
-        tokio::spawn(lease::watch(Arc::clone(&inner)));
+        let shutdown = inner.shutdown.clone();
+        let following = effects::follow(Arc::clone(&inner), effects);
+        shutdown.keep_running("following the log", following);
+        shutdown.keep_running("watching the lease", lease::watch(Arc::clone(&inner)));
         Ok(Self { inner })
     }
 

@@ -99,12 +99,17 @@ pub async fn run(config: Config) -> Result<(), ServeError> {
         part("the API listener", api::serve(Arc::clone(&app), listeners.api, api_tls)),
         part("the metrics listener", metrics),
     ];
+    for part in &parts {
+        // Nobody could ask or watch a node without them.
+        let ended = part.ended.clone();
+        app.shutdown.keep_running(part.name, async move { ended.cancelled().await });
+    }
     let served = tokio::select! {
         member = cluster::start(&app) => match member {
             Ok(member) => live(&app, &member, (listeners.postgres, agents_tls)).await,
             Err(error) => Err(error.into()),
         },
-        () = app.shutdown.draining() => Ok(()),
+        () = app.shutdown.draining() => ended(app.shutdown.why()),
     };
     app.shutdown.stop();
     for part in parts {
@@ -153,7 +158,8 @@ async fn serve_agents(
         Err(error) => return Err(error.into()),
     };
     node.gate.begin(incarnation);
-    tokio::spawn(expiry::keep(member.store.clone(), app.shutdown.clone()));
+    let keeping = expiry::keep(member.store.clone(), app.shutdown.clone());
+    app.shutdown.keep_running("moving log time", keeping);
     let command = GrammarCommand::this_executable()
         .map_err(|source| ServeError::System { what: "find the program's own file", source })?;
     let grammar = Arc::new(Grammar::new(command, GrammarLimits::default()));
@@ -177,7 +183,12 @@ async fn serve_agents(
         () = agents.end_within(SESSIONS_END_WITHIN) => {}
         () = stopped_at_once(&app.shutdown) => {}
     }
-    match app.shutdown.why() {
+    ended(app.shutdown.why())
+}
+
+/// What having stopped for this reason comes to.
+const fn ended(why: Option<Why>) -> Result<(), ServeError> {
+    match why {
         Some(Why::Asked(_)) | None => Ok(()),
         Some(Why::Superseded(why)) => Err(ServeError::Superseded { why }),
         Some(Why::Failed(part)) => Err(ServeError::Ended { part }),

@@ -136,6 +136,26 @@ impl Shutdown {
         self.stopping.is_cancelled()
     }
 
+    /// Runs what should go on until the node stops. Should it end before, by a panic too, the node drains and stops: it would
+    /// go on without hearing of revocations, without its lease, or without anybody who can ask it.
+    pub fn keep_running(
+        &self,
+        name: &'static str,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let shutdown = self.clone();
+        tokio::spawn(async move {
+            let ended = tokio::spawn(work).await;
+            // A node that drains is on its way already, and parts end as what they stand on does.
+            if shutdown.wants_no_more() {
+                return;
+            }
+            let panicked = ended.is_err();
+            tracing::error!(panicked, "{name} has ended: the node stops");
+            shutdown.drain(Why::Failed(name));
+        });
+    }
+
     /// The signal to stop, for what takes a token.
     pub fn stop_token(&self) -> CancellationToken {
         self.stopping.clone()
@@ -192,5 +212,27 @@ mod tests {
         });
         shutdown.stop();
         waits.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_ends_or_panics_before_the_node_stops_it() {
+        let ends: [fn(); 2] = [|| {}, || panic!("on purpose")];
+        for end in ends {
+            let shutdown = Shutdown::new();
+            shutdown.keep_running("a part", async move { end() });
+            shutdown.draining().await;
+            assert_eq!(shutdown.why(), Some(Why::Failed("a part")));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_ends_with_the_node_is_no_failure() {
+        let shutdown = Shutdown::new();
+        shutdown.drain(Why::Asked("SIGTERM"));
+        let stopping = shutdown.clone();
+        shutdown.keep_running("a part", async move { stopping.stopping().await });
+        shutdown.stop();
+        tokio::task::yield_now().await;
+        assert_eq!(shutdown.why(), Some(Why::Asked("SIGTERM")));
     }
 }

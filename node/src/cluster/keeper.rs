@@ -19,7 +19,8 @@ const CAUGHT_UP: u64 = 200;
 /// Keeps until the node stops.
 pub(super) fn start(app: Arc<App>, member: &Member) {
     let (id, store, membership) = (member.id, member.store.clone(), Arc::clone(&member.membership));
-    tokio::spawn(async move {
+    let shutdown = app.shutdown.clone();
+    shutdown.keep_running("keeping the membership", async move {
         loop {
             if store.status().leader == Some(id) {
                 step(&store, &*membership).await;
