@@ -131,8 +131,9 @@ async fn code_that_the_text_does_not_show_is_asked_for() {
         "CREATE FUNCTION public.to_point(text) RETURNS point LANGUAGE sql AS 'SELECT point(1, 1)';
          CREATE CAST (text AS point) WITH FUNCTION public.to_point(text)",
     );
+    let n = place.gate.hold_count();
     agent.send(&frame::query(b"CREATE TABLE made(id int)")).await;
-    place.gate.approve(place.gate.hold_count()).await;
+    place.gate.approve(n).await;
     assert_eq!(error(&agent.until_ready().await), "");
     let text = b"SELECT length(name) FROM accounts";
     assert!(asks(&held(&place, &mut agent, &frame::query(text)).await, Action::PostgresFunction));
@@ -160,8 +161,9 @@ async fn a_preparation_is_fenced_and_asks_for_what_parsing_can_run() {
 
     place.truth(SETUP);
     // Something that went through the gateway, so that it looks again.
+    let n = place.gate.hold_count();
     agent.send(&frame::query(b"CREATE TABLE made(id int)")).await;
-    place.gate.approve(place.gate.hold_count()).await;
+    place.gate.approve(n).await;
     assert_eq!(error(&agent.until_ready().await), "");
     assert_eq!(place.truth("SELECT 'public.made'::regclass"), "made");
     place.truth(
