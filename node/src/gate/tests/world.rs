@@ -195,8 +195,16 @@ impl World {
 
     /// The events of a kind, oldest first.
     pub(crate) fn events(&self, kind: EventKind) -> Vec<AuditEvent> {
-        let filter = AuditFilter { kind: Some(kind), ..AuditFilter::default() };
-        self.view().audit_events(&filter, 1000).unwrap().events
+        let mut filter = AuditFilter { kind: Some(kind), ..AuditFilter::default() };
+        let mut events = Vec::new();
+        loop {
+            let page = self.view().audit_events(&filter, usize::MAX).unwrap();
+            events.extend(page.events);
+            match page.next {
+                Some(next) => filter.after = next,
+                None => return events,
+            }
+        }
     }
 
     /// The one event of a kind, once it is there.
