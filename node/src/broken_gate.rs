@@ -96,6 +96,10 @@ impl Gate for BrokenGate {
         self.sound.lease()
     }
 
+    fn goes_on(&self, _admitted: Revision) -> Result<Leased, Refusal> {
+        self.sound.lease()
+    }
+
     fn settle<'a>(&'a self, _session: &'a Session, _settlement: Settlement) -> BoxFuture<'a, ()> {
         Box::pin(async {})
     }
@@ -173,6 +177,11 @@ fn forge(cleared: Cleared) -> Result<Admission, Refusal> {
         reason = "this gate forges its proofs; that is what is to be found"
     )]
     let receipt = Receipt::after_commit(cleared.basis().operation, LogIndex(0));
-    let (permit, release) = Permit::grant(cleared, receipt).map_err(|_| Refusal::Internal)?;
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this gate forges its proofs; that is what is to be found"
+    )]
+    let granted = Permit::grant(cleared, receipt);
+    let (permit, release) = granted.map_err(|_| Refusal::Internal)?;
     Ok(Admission { permit, reply: Reply::Released(release) })
 }

@@ -37,7 +37,7 @@ use countersign_core::{
         SessionWish, Settlement, Source,
     },
     hold::HoldState,
-    id::{HoldId, Incarnation, NodeId, SessionId},
+    id::{HoldId, Incarnation, NodeId, Revision, SessionId},
     operation::Operation,
     permit::{Cleared, Leased},
     refusal::Refusal,
@@ -235,6 +235,14 @@ impl Gate for NodeGate {
 
     fn lease(&self) -> Result<Leased, Refusal> {
         self.inner.leased()
+    }
+
+    fn goes_on(&self, admitted: Revision) -> Result<Leased, Refusal> {
+        if self.inner.policies.current().revision == admitted {
+            self.inner.leased()
+        } else {
+            Err(Refusal::PolicyChanged)
+        }
     }
 
     fn settle<'a>(&'a self, session: &'a Session, settlement: Settlement) -> BoxFuture<'a, ()> {

@@ -4,7 +4,7 @@
 use super::{
     Inner, audit,
     judge::{Judgement, MAX_JUDGEMENTS, catch_up, judge},
-    proposing::{NO_QUORUM_AFTER, Unproposed, policy_changed, within},
+    proposing::{NO_QUORUM_AFTER, Unproposed, within},
 };
 use countersign_core::{
     gate::{Admission, BoxFuture, Reply},
@@ -71,12 +71,14 @@ async fn first_the_intent(
             }
         };
     }
-    Err(policy_changed())
+    Err(Refusal::PolicyChanged)
 }
 
 /// The admission of a committed intent.
 pub(super) fn granted(cleared: Cleared, receipt: Receipt) -> Result<Admission, Refusal> {
-    let (permit, release) = Permit::grant(cleared, receipt).map_err(|error| mismatch(&error))?;
+    #[expect(clippy::disallowed_methods, reason = "this is the gate")]
+    let granted = Permit::grant(cleared, receipt);
+    let (permit, release) = granted.map_err(|error| mismatch(&error))?;
     Ok(Admission { permit, reply: Reply::Released(release) })
 }
 
@@ -90,7 +92,9 @@ fn meanwhile_the_intent(
     let full = |_| Refusal::Overloaded { limit: "intents_ahead" };
     let place = Arc::clone(&inner.ahead).try_acquire_owned().map_err(full)?;
     let command = audit::intent(session, operation, cleared.basis().clone());
-    let (permit, awaited) = Permit::ahead(cleared).map_err(|error| mismatch(&error))?;
+    #[expect(clippy::disallowed_methods, reason = "this is the gate")]
+    let granted = Permit::ahead(cleared);
+    let (permit, awaited) = granted.map_err(|error| mismatch(&error))?;
     let (sender, receiver) = oneshot::channel();
     let (inner, session) = (Arc::clone(inner), session.id());
     // A task of its own, so that the intent goes on whatever becomes of the session.

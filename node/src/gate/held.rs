@@ -78,6 +78,8 @@ enum Stage {
     Look,
     /// Waits for a bell, or until then.
     Wait(Instant),
+    /// The adapter knows of the approval and makes ready; when it comes back, the approval is claimed.
+    Approved,
     /// Something that must not be broken off is under way.
     Work(JoinHandle<Worked>),
     /// The agent has its answer, or the hold was given up.
@@ -126,6 +128,7 @@ impl HeldOperation {
                     let look_again = *look_again;
                     self.wait(look_again).await
                 }
+                Stage::Approved => self.begin(Working::Claim(Box::new(self.record.clone()))),
                 Stage::Work(task) => {
                     let worked = task.await.unwrap_or(Worked::Refused(Refusal::Internal));
                     self.worked(worked)
@@ -165,7 +168,10 @@ impl HeldOperation {
                 self.stage = Stage::Wait(Instant::now() + LOOK_AGAIN);
                 None
             }
-            Step::Claim => self.begin(Working::Claim(Box::new(self.record.clone()))),
+            Step::Claim => {
+                self.stage = Stage::Approved;
+                Some(HoldProgress::Approved)
+            }
             Step::JudgeAgain => self.begin(Working::JudgeAgain),
             Step::Refuse(refusal) => Some(self.over(refusal)),
         }
@@ -262,7 +268,7 @@ impl Drop for HeldOperation {
         match self.stage {
             Stage::Over => {}
             // A task that goes on drops what it comes to, which records that nothing is forwarded.
-            Stage::Look | Stage::Wait(_) | Stage::Work(_) => self.park(),
+            Stage::Look | Stage::Wait(_) | Stage::Approved | Stage::Work(_) => self.park(),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::{
     Inner, audit,
-    proposing::{NO_QUORUM_AFTER, Unproposed, policy_changed, within},
+    proposing::{NO_QUORUM_AFTER, Unproposed, within},
 };
 use crate::metrics::counters;
 use countersign_core::{
@@ -43,7 +43,9 @@ pub(super) async fn judge(
     for _ in 0..MAX_JUDGEMENTS {
         let compiled = inner.policies.current();
         let revision = compiled.revision;
-        let unproposed = match evaluate(&compiled.policies, session, operation, revision) {
+        #[expect(clippy::disallowed_methods, reason = "this is the gate")]
+        let verdict = evaluate(&compiled.policies, session, operation, revision);
+        let unproposed = match verdict {
             Verdict::Allow(cleared) => {
                 counters::judged("allow");
                 return Ok(Judgement::Cleared(cleared));
@@ -71,7 +73,7 @@ pub(super) async fn judge(
         let Some(in_force) = unproposed.stale() else { return Err(unproposed.refusal()) };
         catch_up(inner, in_force).await?;
     }
-    Err(policy_changed())
+    Err(Refusal::PolicyChanged)
 }
 
 /// Learns the policies of `in_force` before an operation is judged again.

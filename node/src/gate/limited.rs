@@ -22,6 +22,9 @@ impl Inner {
             | Refusal::Withdrawn { .. }
             | Refusal::HoldExpired { .. }
             | Refusal::Parked { .. }
+            | Refusal::PolicyChanged
+            | Refusal::AnswerWithheld { .. }
+            | Refusal::OutcomeUnknown { .. }
             | Refusal::NoQuorum
             | Refusal::ShuttingDown
             | Refusal::SessionEnded { .. }

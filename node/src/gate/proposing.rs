@@ -128,7 +128,7 @@ fn of_state(refused: &StateRefusal) -> Refusal {
         StateRefusal::OldCluster { .. } => Refusal::NotSupported {
             message: "not before every node of the gateway is upgraded".to_owned(),
         },
-        StateRefusal::StaleRevision { .. } => policy_changed(),
+        StateRefusal::StaleRevision { .. } => Refusal::PolicyChanged,
         StateRefusal::OverLimit { limit } => over(*limit),
         StateRefusal::NoSuchHold
         | StateRefusal::NotAttached
@@ -171,14 +171,6 @@ fn over(limit: Limit) -> Refusal {
         | Limit::Quorum
         | Limit::Name
         | Limit::Names => Refusal::Overloaded { limit: limit.name() },
-    }
-}
-
-/// The policy changed between judging and recording, again and again or when it was too late to judge again.
-pub(super) fn policy_changed() -> Refusal {
-    Refusal::Denied {
-        rules: Vec::new(),
-        message: "the policy changed while the operation was judged; send it again".to_owned(),
     }
 }
 

@@ -80,6 +80,9 @@ const fn reason(refusal: &Refusal) -> &'static str {
         Refusal::TooLarge { .. } => "too_large",
         Refusal::Protocol { .. } => "protocol",
         Refusal::NotSupported { .. } => "not_supported",
+        Refusal::PolicyChanged => "policy_changed",
+        Refusal::AnswerWithheld { .. } => "answer_withheld",
+        Refusal::OutcomeUnknown { .. } => "outcome_unknown",
         Refusal::Internal => "internal",
     }
 }

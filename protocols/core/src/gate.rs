@@ -52,6 +52,10 @@ pub trait Gate: Send + Sync + fmt::Debug {
     /// Whether this node may act right now. Looked at again immediately before bytes go upstream.
     fn lease(&self) -> Result<Leased, Refusal>;
 
+    /// The same, for the rest of an operation that was admitted under `admitted` and has not been forwarded whole (further
+    /// rows of a portal): refused once the policy has changed, so that nothing goes on for ever under an old one.
+    fn goes_on(&self, admitted: Revision) -> Result<Leased, Refusal>;
+
     /// Records what became of an admitted operation. Returns once the outcome is queued for the log.
     fn settle<'a>(&'a self, session: &'a Session, settlement: Settlement) -> BoxFuture<'a, ()>;
 
@@ -172,6 +176,9 @@ pub enum Judged {
 pub enum HoldProgress {
     /// It goes on waiting; this is to be told to the agent.
     Changed(HoldNotice),
+    /// It is approved and not claimed yet: see that it can be forwarded, then go on waiting, which claims it. An approval
+    /// that is not claimed is not used up.
+    Approved,
     /// It was approved and claimed: forward it.
     Admitted(Admission),
     /// It ended without an approval, or is parked.

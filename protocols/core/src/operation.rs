@@ -108,6 +108,15 @@ impl Action {
     }
 }
 
+/// Whether an operation can leave anything behind at its target.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Effect {
+    /// It leaves nothing: it reads, or it moves the borders of a transaction that has changed nothing.
+    Passing,
+    /// What it does, or what it makes permanent, may stay.
+    Lasting,
+}
+
 /// What the adapter found out, from which an operation is made.
 #[derive(Clone, Debug)]
 pub struct Classification {
@@ -123,6 +132,8 @@ pub struct Classification {
     pub summary: String,
     /// Every action and resource. Empty is read as opaque by the policy.
     pub demands: BTreeSet<Demand>,
+    /// Whether it can leave anything behind. It says when the intent must be committed at the latest; no rule is asked.
+    pub effect: Effect,
     /// Facts shown to the reviewer and in the audit (transaction state, application name), as name and value.
     pub context: Vec<(String, String)>,
 }
@@ -165,6 +176,11 @@ impl Operation {
     /// The exact bytes.
     pub fn text(&self) -> &[u8] {
         &self.classification.text
+    }
+
+    /// Whether it can leave anything behind.
+    pub fn effect(&self) -> Effect {
+        self.classification.effect
     }
 
     /// Every action and resource.

@@ -104,6 +104,7 @@ pub enum PermitError {
 pub struct Permit {
     fingerprint: Fingerprint,
     operation: OperationId,
+    revision: Revision,
 }
 
 /// The node held a valid serving lease a moment ago. Not to be kept: ask for it right before its use.
@@ -135,23 +136,28 @@ pub struct AwaitedRelease {
 impl Permit {
     /// The permit of a cleared operation whose intent is committed.
     pub fn grant(cleared: Cleared, receipt: Receipt) -> Result<(Self, Release), PermitError> {
-        let Basis { operation, fingerprint, .. } = cleared.basis;
+        let Basis { operation, fingerprint, revision, .. } = cleared.basis;
         if receipt.operation != operation {
             return Err(PermitError::OtherOperation);
         }
-        Ok((Self { fingerprint, operation }, Release { operation }))
+        Ok((Self { fingerprint, operation, revision }, Release { operation }))
     }
 
     /// The permit of a cleared operation whose intent is submitted but not yet committed: only at audit level
     /// `before_reply`, and the answer waits.
     pub fn ahead(cleared: Cleared) -> Result<(Self, AwaitedRelease), PermitError> {
-        let Basis { operation, fingerprint, audit, .. } = cleared.basis;
+        let Basis { operation, fingerprint, revision, audit, .. } = cleared.basis;
         match audit {
             AuditLevel::BeforeForward => Err(PermitError::CommitFirst),
             AuditLevel::BeforeReply => {
-                Ok((Self { fingerprint, operation }, AwaitedRelease { operation }))
+                Ok((Self { fingerprint, operation, revision }, AwaitedRelease { operation }))
             }
         }
+    }
+
+    /// The policy revision that the operation was cleared under.
+    pub fn revision(&self) -> Revision {
+        self.revision
     }
 
     /// Consumes the permit for the bytes it covers, while the node holds a lease. Forward writes what this returns and

@@ -1,7 +1,7 @@
 //! Why an operation does not go through, as the agent may hear it: curated, without topology and without secrets.
 //! Each adapter maps the variants to its wire exhaustively (SQLSTATE, exit status, `metav1.Status`).
 
-use crate::id::HoldId;
+use crate::{id::HoldId, operation::Effect};
 
 /// A refusal. Every failure on the data path ends in one of these: there is no other way to say no.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -87,6 +87,21 @@ pub enum Refusal {
         /// What it was.
         message: String,
     },
+    /// The policy changed while the operation was judged, again and again. Nothing was forwarded.
+    #[error("the policy changed while the operation was judged")]
+    PolicyChanged,
+    /// It was forwarded and left nothing behind, and its answer is withheld: that it was asked for could not be recorded.
+    #[error("the answer is withheld: {reason}")]
+    AnswerWithheld {
+        /// What can be said about the reason.
+        reason: String,
+    },
+    /// It was forwarded, and whether it was carried out is not known: nothing executes it again by itself.
+    #[error("the outcome of the operation is not known: {reason}")]
+    OutcomeUnknown {
+        /// What can be said about the reason.
+        reason: String,
+    },
     /// The target cannot be reached or does not let the gateway in. No address, no reason of the target's.
     #[error("the target is not available")]
     TargetUnavailable,
@@ -126,6 +141,8 @@ impl Refusal {
             | Self::ShuttingDown
             | Self::TooManyHolds
             | Self::Parked { .. }
+            | Self::PolicyChanged
+            | Self::AnswerWithheld { .. }
             | Self::TargetUnavailable => true,
             Self::NotIdentified
             | Self::NoSuchTarget
@@ -137,7 +154,42 @@ impl Refusal {
             | Self::SessionEnded { .. }
             | Self::Protocol { .. }
             | Self::NotSupported { .. }
+            | Self::OutcomeUnknown { .. }
             | Self::Internal => false,
+        }
+    }
+
+    /// The same refusal, said of an operation that was forwarded before it came: an agent that hears it must not believe
+    /// that nothing was executed when something may have been.
+    #[must_use]
+    pub fn after_forward(self, effect: Effect) -> Self {
+        match (self, effect) {
+            (known @ (Self::OutcomeUnknown { .. } | Self::AnswerWithheld { .. }), _) => known,
+            (refusal, Effect::Lasting) => Self::OutcomeUnknown { reason: refusal.to_string() },
+            (
+                refusal @ (Self::NoQuorum
+                | Self::Overloaded { .. }
+                | Self::PolicyChanged
+                | Self::TooManyHolds
+                | Self::Parked { .. }
+                | Self::TargetUnavailable),
+                Effect::Passing,
+            ) => Self::AnswerWithheld { reason: refusal.to_string() },
+            (
+                refusal @ (Self::NotIdentified
+                | Self::NoSuchTarget
+                | Self::Denied { .. }
+                | Self::Rejected { .. }
+                | Self::Withdrawn { .. }
+                | Self::HoldExpired { .. }
+                | Self::ShuttingDown
+                | Self::SessionEnded { .. }
+                | Self::Protocol { .. }
+                | Self::NotSupported { .. }
+                | Self::TooLarge { .. }
+                | Self::Internal),
+                Effect::Passing,
+            ) => refusal,
         }
     }
 }

@@ -4,13 +4,13 @@
 use crate::{
     error::{Complaint, Severity},
     frame::{AgentWriter, FrameError, FrameReader, FrontendKind, Stream, message, read_text},
+    mask::Masker,
     startup::StartupParameters,
     target::{PostgresTarget, Targets},
 };
 use bytes::BufMut;
 use countersign_core::{
     gate::{Gate, OpenedSession, Proof, SessionWish, Source},
-    mask::MaskPlan,
     refusal::Refusal,
     secret::Secret,
     target::{Protocol, TargetName},
@@ -68,7 +68,9 @@ pub(crate) async fn admit(
                 timeout(IDENTIFY_DEADLINE, open(token, &startup, source, gate, targets)).await;
             opened.unwrap_or(Err(Refusal::Overloaded { limit: "identify_deadline" }))
         }
-        Err(error @ (FrameError::Closed | FrameError::Io(_))) => return Err(error.into()),
+        Err(error @ (FrameError::Closed | FrameError::Io(_) | FrameError::Late)) => {
+            return Err(error.into());
+        }
         // No password that could be one. That it was too long, or something else, is told to nobody.
         Err(
             FrameError::UnknownType { .. }
@@ -83,7 +85,7 @@ pub(crate) async fn admit(
         }
         Err(refusal) => {
             let complaint = Complaint::from(&refusal).encode(Severity::Fatal);
-            writer.say(MaskPlan::own_words(complaint));
+            writer.say(Masker::own(complaint));
             // The agent that went away needs no answer.
             if let Ok(Ok(())) = timeout(PASSWORD_DEADLINE, writer.close()).await {
                 reader.drain().await;
@@ -95,7 +97,7 @@ pub(crate) async fn admit(
 
 async fn password(reader: &mut Reader, writer: &mut Writer) -> Result<Secret, FrameError> {
     // AuthenticationCleartextPassword
-    writer.say(MaskPlan::own_words(message(b'R', |out| out.put_i32(3))));
+    writer.say(Masker::own(message(b'R', |out| out.put_i32(3))));
     writer.flush().await?;
     let head = reader.head().await?;
     if FrontendKind::of(head)? != FrontendKind::Password {

@@ -19,6 +19,7 @@ states! {
     // The gateway's own warnings: class 01 is "warning", subclasses from I to Z are free for implementations.
     HELD = "01CS1",
     DROPPED_PARAMETER = "01CS2",
+    PUT_BACK = "01CS3",
     PROTOCOL_VIOLATION = "08P01",
     FEATURE_NOT_SUPPORTED = "0A000",
     CHARACTER_NOT_IN_REPERTOIRE = "22021",
@@ -33,14 +34,18 @@ states! {
     NAME_TOO_LONG = "42622",
     DUPLICATE_CURSOR = "42P03",
     DUPLICATE_PREPARED_STATEMENT = "42P05",
+    OBJECT_NOT_IN_PREREQUISITE_STATE = "55000",
     CONFIGURATION_LIMIT = "53400",
     TOO_MANY_CONNECTIONS = "53300",
     PROGRAM_LIMIT_EXCEEDED = "54000",
+    SERIALIZATION_FAILURE = "40001",
     QUERY_CANCELED = "57014",
     ADMIN_SHUTDOWN = "57P01",
     CANNOT_CONNECT_NOW = "57P03",
     CONNECTION_FAILURE = "08006",
     SYSTEM_ERROR = "58000",
+    // Not 40003: class 40 is "transaction rollback", and what clients do about that is to try again.
+    TRANSACTION_RESOLUTION_UNKNOWN = "08007",
     INTERNAL_ERROR = "XX000",
 }
 
@@ -149,6 +154,11 @@ impl From<&Refusal> for Complaint {
             Refusal::TooLarge { .. } => say(SqlState::PROGRAM_LIMIT_EXCEEDED)
                 .hint("Nothing was executed. What reviewers decide on must be small enough for them to read."),
             Refusal::ShuttingDown | Refusal::SessionEnded { .. } => say(SqlState::ADMIN_SHUTDOWN),
+            Refusal::PolicyChanged => say(SqlState::SERIALIZATION_FAILURE).hint("Nothing was executed. Send it again."),
+            Refusal::AnswerWithheld { .. } => say(SqlState::CANNOT_CONNECT_NOW)
+                .hint("Nothing was changed. Connect again, through another node if need be, and send it again."),
+            Refusal::OutcomeUnknown { .. } => say(SqlState::TRANSACTION_RESOLUTION_UNKNOWN)
+                .hint("It may have been executed. Look at the target before it is sent again."),
             Refusal::Protocol { .. } => say(SqlState::PROTOCOL_VIOLATION),
             Refusal::NotSupported { .. } => say(SqlState::FEATURE_NOT_SUPPORTED),
             // Not of class 08: the agent's own connection is sound, and pools drop those that class 08 is said on.
@@ -179,6 +189,8 @@ pub(crate) const fn ends_session(refusal: &Refusal) -> bool {
     match refusal {
         Refusal::SessionEnded { .. }
         | Refusal::ShuttingDown
+        | Refusal::AnswerWithheld { .. }
+        | Refusal::OutcomeUnknown { .. }
         | Refusal::NotIdentified
         | Refusal::Protocol { .. } => true,
         Refusal::NoSuchTarget
@@ -188,6 +200,7 @@ pub(crate) const fn ends_session(refusal: &Refusal) -> bool {
         | Refusal::HoldExpired { .. }
         | Refusal::Parked { .. }
         | Refusal::TooManyHolds
+        | Refusal::PolicyChanged
         | Refusal::NoQuorum
         | Refusal::Overloaded { .. }
         | Refusal::TooLarge { .. }

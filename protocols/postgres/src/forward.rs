@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use countersign_core::{
     gate::Gate,
     operation::Operation,
-    permit::{Forwardable, Permit},
+    permit::{Forwardable, Leased, Permit},
     refusal::Refusal,
 };
 
@@ -51,19 +51,40 @@ pub(crate) enum Ending {
     Flush,
 }
 
+/// Bytes that were admitted: the only ones of an agent's operation that the way to the target takes. Only this file makes
+/// them, from proofs that are used up by it.
+#[derive(Debug)]
+#[must_use = "what was admitted and is dropped is not forwarded"]
+pub(crate) struct Outgoing(Bytes);
+
+impl Outgoing {
+    pub(crate) fn into_bytes(self) -> Bytes {
+        self.0
+    }
+}
+
 /// Consumes the permit and returns the bytes it admits.
 pub(crate) fn open(
     permit: Permit,
     operation: &Operation,
     gate: &dyn Gate,
     wire: &Wire<'_>,
-) -> Result<Bytes, Refusal> {
+) -> Result<Outgoing, Refusal> {
     let lease = gate.lease()?;
     let forwardable = permit.open(operation, lease).map_err(|error| {
         tracing::error!(%error, "a permit did not fit its operation");
         Refusal::Internal
     })?;
-    Ok(encode(&forwardable, wire))
+    Ok(Outgoing(encode(&forwardable, wire)))
+}
+
+/// The bytes that ask for further rows of a portal whose operation was admitted, under a lease that was just looked at.
+pub(crate) fn further_rows(leased: Leased, portal: &str, rows: i32) -> Outgoing {
+    // The proof is all there is to it: it is used up by what is written now.
+    drop(leased);
+    let mut out = BytesMut::from(frame::execute(portal, rows).as_ref());
+    out.extend_from_slice(&frame::flush());
+    Outgoing(out.freeze())
 }
 
 fn encode(forwardable: &Forwardable<'_>, wire: &Wire<'_>) -> Bytes {

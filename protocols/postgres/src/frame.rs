@@ -48,6 +48,9 @@ pub(crate) enum FrameError {
     /// The connection failed.
     #[error("the connection failed")]
     Io(#[source] std::io::Error),
+    /// The peer was given a time to answer in, and did not.
+    #[error("no answer came in time")]
+    Late,
     /// A message has a type that its direction does not know.
     #[error("unknown message type 0x{kind:02x}")]
     UnknownType {

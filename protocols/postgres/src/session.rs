@@ -3,6 +3,7 @@
 //!
 //! It keeps no policy and no record; those are the gate's.
 
+mod accounts;
 mod consult;
 mod conversation;
 mod copy_in;
@@ -35,10 +36,11 @@ use crate::{
     mask::Masker,
     record::Account,
     startup::StartupParameters,
-    state::{Block, Flow, Names},
+    state::{Block, Flow, Names, Work},
     target::PostgresTarget,
     upstream::Upstream,
 };
+use accounts::Accounts;
 use countersign_core::{
     gate::{Gate, Signal},
     refusal::Refusal,
@@ -84,6 +86,7 @@ struct Session {
     heard: watch::Receiver<Heard>,
     link: Link,
     block: Block,
+    work: Work,
     flow: Flow,
     posture: Posture,
     knowledge: Knowledge,
@@ -96,6 +99,7 @@ struct Session {
     told: Vec<(String, String)>,
     /// The operation that the target is working on.
     in_flight: Option<Account>,
+    accounts: Accounts,
 }
 
 /// The connection to the target.
@@ -150,7 +154,7 @@ impl End {
     /// An error on the agent's side: what is malformed is answered, what is broken off is not.
     fn agent(error: FrameError) -> Self {
         match error {
-            FrameError::Closed | FrameError::Io(_) => Self::AgentGone(error),
+            FrameError::Closed | FrameError::Io(_) | FrameError::Late => Self::AgentGone(error),
             FrameError::UnknownType { .. }
             | FrameError::Length { .. }
             | FrameError::TooLong { .. }
@@ -203,6 +207,7 @@ pub(crate) async fn run(
         heard,
         link: Link::NotDialled,
         block: Block::Idle,
+        work: Work::None,
         flow: Flow::Ready,
         posture: Posture::Unknown,
         knowledge: Knowledge::Shared,
@@ -211,6 +216,7 @@ pub(crate) async fn run(
         changes: Vec::new(),
         told: Vec::new(),
         in_flight: None,
+        accounts: Accounts::default(),
         target,
     };
     let shutdown = session.around.shutdown.clone();

@@ -59,6 +59,15 @@ impl Block {
     }
 }
 
+/// What the transaction at the target has done so far.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Work {
+    /// Nothing but fenced reads: its end leaves nothing behind.
+    None,
+    /// Something that was not fenced: its commit makes that last.
+    Done,
+}
+
 /// What is done with the next message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Flow {

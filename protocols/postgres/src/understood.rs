@@ -1,10 +1,15 @@
 //! What one text means to the session: what it asks for, which fence it can run behind and what it does to the
 //! transaction, to settings and to the connection. It judges nothing.
 
-use crate::asked::Asked;
-use crate::classify::{Classified, Fence, StatementKind, TransactionStep, is_built_in_type};
-use crate::target::PostgresTarget;
-use countersign_core::operation::Action;
+use crate::{
+    asked::Asked,
+    classify::{
+        Classified, Fence, StatementKind, TransactionStep, is_built_in_type, is_pinned_setting,
+    },
+    state::Work,
+    target::PostgresTarget,
+};
+use countersign_core::operation::{Action, Effect};
 
 /// What one text asks for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -43,6 +48,8 @@ pub(crate) enum Copy {
 pub(crate) enum Border {
     None,
     Begins,
+    /// COMMIT or END: what its transaction did stays.
+    Commits,
     Other,
 }
 
@@ -51,6 +58,8 @@ pub(crate) enum Border {
 pub(crate) enum Settings {
     Kept,
     Changed,
+    /// Those that the gateway makes itself are among them: it makes them again in front of the next operation.
+    PutBack,
 }
 
 /// The most notes a reviewer is given.
@@ -91,12 +100,18 @@ impl Understood {
         };
         let border = if any(|kind| *kind == StatementKind::Transaction(TransactionStep::Begin)) {
             Border::Begins
+        } else if any(|kind| *kind == StatementKind::Transaction(TransactionStep::Commit)) {
+            Border::Commits
         } else if any(|kind| matches!(kind, StatementKind::Transaction(_))) {
             Border::Other
         } else {
             Border::None
         };
-        let settings = if any(|kind| matches!(kind, StatementKind::Set(_))) {
+        let settings = if any(
+            |kind| matches!(kind, StatementKind::Set(name) if name.as_deref().is_some_and(is_pinned_setting)),
+        ) {
+            Settings::PutBack
+        } else if any(|kind| matches!(kind, StatementKind::Set(_))) {
             Settings::Changed
         } else {
             Settings::Kept
@@ -125,6 +140,20 @@ impl Understood {
             self.demand(Action::PostgresFunction, note);
         }
         self
+    }
+
+    /// Whether it can leave anything behind, in a transaction that has done `work`.
+    pub(crate) const fn effect(&self, work: Work) -> Effect {
+        match (self.fence, self.border, work) {
+            (Fence::Writes, _, _) | (Fence::TransactionControl, Border::Commits, Work::Done) => {
+                Effect::Lasting
+            }
+            (Fence::ReadOnly, _, _)
+            | (Fence::TransactionControl, Border::Commits, Work::None)
+            | (Fence::TransactionControl, Border::None | Border::Begins | Border::Other, _) => {
+                Effect::Passing
+            }
+        }
     }
 
     /// Something a look at the target has added.

@@ -8,7 +8,7 @@ mod own;
 
 pub(crate) use connect::dial;
 pub(crate) use login::{Login, error_code, read_status, search_path};
-pub(crate) use own::{OwnError, OwnRow, Standing, read_ready};
+pub(crate) use own::{COMMIT_DEADLINE, OwnError, OwnRow, Standing, read_ready};
 
 use crate::{
     frame::{FrameError, FrameReader, Stream, TargetWriter},

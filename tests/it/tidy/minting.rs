@@ -12,6 +12,10 @@ const MINTS: &[(&str, &[&str])] = &[
     ("Approved::after_claim", &["raft-store/src/"]),
     ("Receipt::after_commit", &["raft-store/src/"]),
     ("Leased::checked", &["node/src/"]),
+    ("Permit::grant", &["node/src/gate/"]),
+    ("Permit::ahead", &["node/src/gate/"]),
+    ("MaskPlan::own_words", &["protocols/postgres/src/mask.rs"]),
+    ("MaskPlan::nothing_covered", &["protocols/postgres/src/mask.rs"]),
 ];
 
 /// The gate that forges proofs so that chaos can find it: only compiled with a feature that nothing switches on by default.

@@ -122,7 +122,8 @@ async fn a_read_that_was_forwarded_under_an_old_policy_is_not_answered() {
     world.policy_unnoticed("").await;
     let admission = world.gate.admit(&session, &operation, cleared).await.unwrap();
     let refused = released(admission.reply).await.unwrap_err();
-    assert!(matches!(refused, Refusal::Denied { .. }), "{refused}");
+    assert_eq!(refused, Refusal::PolicyChanged);
+    assert!(refused.is_retryable());
 }
 
 #[tokio::test(start_paused = true)]

@@ -26,7 +26,7 @@ async fn an_approved_hold_admits_the_waiting_operation_once() {
     assert_eq!(notice.url, format!("https://gate.example/v1/holds/{hold}"));
     timeout(Duration::from_secs(5), held.next()).await.unwrap_err();
     world.decide(hold, "dana", Choice::Approve).await;
-    let admission = admitted(held.next().await);
+    let admission = admission(&mut held).await;
     let leased = world.gate.lease().unwrap();
     admission.permit.open(&operation, leased).unwrap();
     assert_eq!(released(admission.reply).await.unwrap().operation(), operation.id());
@@ -35,6 +35,22 @@ async fn an_approved_hold_admits_the_waiting_operation_once() {
     // The same again is another operation, and needs another approval.
     let (again, _held) = world.hold(&session, &delete(&session)).await;
     assert_ne!(again, hold);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_approval_that_its_client_does_not_take_is_not_used_up() {
+    let world = World::new().await;
+    let session = world.open().await.session;
+    let (hold, mut held) = world.hold(&session, &delete(&session)).await;
+    world.decide(hold, "dana", Choice::Approve).await;
+    assert!(matches!(held.next().await, HoldProgress::Approved));
+    // The target turns out to be down: the client hears so, and comes again.
+    drop(held);
+    assert!(world.events(EventKind::Intent).is_empty());
+    let (attached, mut held) = world.hold(&session, &delete(&session)).await;
+    assert_eq!(attached, hold);
+    let _admission = admission(&mut held).await;
+    assert_eq!(world.events(EventKind::Intent).len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -73,7 +89,7 @@ async fn a_client_that_waited_long_enough_is_parked_and_claims_the_approval_late
     let operation = delete(&other);
     let (attached, mut held) = world.hold(&other, &operation).await;
     assert_eq!(attached, hold);
-    let admission = admitted(held.next().await);
+    let admission = admission(&mut held).await;
     admission.permit.open(&operation, world.gate.lease().unwrap()).unwrap();
     let state = world.view().hold(hold).unwrap().unwrap().hold.state;
     assert!(matches!(state, HoldState::Consumed { operation: by, .. } if by == operation.id()));
@@ -125,11 +141,13 @@ async fn two_waiting_clients_share_a_hold_and_only_one_takes_its_approval() {
     let (same, mut second) = world.hold(&two, &delete(&two)).await;
     assert_eq!(same, hold);
     world.decide(hold, "dana", Choice::Approve).await;
-    let _admission = admitted(first.next().await);
+    let _admission = admission(&mut first).await;
     // The other one is judged again, and waits for a hold of its own.
     match second.next().await {
         HoldProgress::Changed(notice) => assert_ne!(notice.hold, hold),
-        other @ (HoldProgress::Admitted(_) | HoldProgress::Refused(_)) => panic!("{other:?}"),
+        other @ (HoldProgress::Approved | HoldProgress::Admitted(_) | HoldProgress::Refused(_)) => {
+            panic!("{other:?}")
+        }
     }
     assert_eq!(world.events(EventKind::Intent).len(), 1);
 }
@@ -144,20 +162,22 @@ async fn a_policy_that_changes_while_it_waits_judges_the_operation_again() {
     world.policy(&POLICY.replace("@hold(\"dba\")", "@hold(\"dba\") @quorum(\"2\")")).await;
     let notice = match held.next().await {
         HoldProgress::Changed(notice) => notice,
-        other @ (HoldProgress::Admitted(_) | HoldProgress::Refused(_)) => panic!("{other:?}"),
+        other @ (HoldProgress::Approved | HoldProgress::Admitted(_) | HoldProgress::Refused(_)) => {
+            panic!("{other:?}")
+        }
     };
     assert_ne!(notice.hold, hold);
     assert_eq!(notice.reviewers, "2 of dba");
     world.decide(notice.hold, "dana", Choice::Approve).await;
     assert!(matches!(held.next().await, HoldProgress::Changed(told) if told.approvals == 1));
     world.decide(notice.hold, "rui", Choice::Approve).await;
-    let _admission = admitted(held.next().await);
+    let _admission = admission(&mut held).await;
     drop(held);
 
     // Allowed now.
     let (_, mut held) = world.hold(&session, &delete(&session)).await;
     world.policy("permit(principal, action, resource);").await;
-    let _admission = admitted(held.next().await);
+    let _admission = admission(&mut held).await;
 
     // Denied now.
     world.policy(POLICY).await;
@@ -175,9 +195,12 @@ async fn a_progress_that_is_dropped_and_asked_for_again_loses_no_approval() {
     // Dropped as soon as it is asked, many times, while the claim is under way.
     for _ in 0..50 {
         let next = held.next();
-        if let Ok(progress) = timeout(Duration::ZERO, next).await {
-            let _admission = admitted(progress);
-            return;
+        match timeout(Duration::ZERO, next).await {
+            Ok(HoldProgress::Admitted(_admission)) => return,
+            Ok(HoldProgress::Approved) | Err(_) => {}
+            Ok(other @ (HoldProgress::Changed(_) | HoldProgress::Refused(_))) => {
+                panic!("{other:?}")
+            }
         }
         tokio::task::yield_now().await;
     }
@@ -193,6 +216,7 @@ async fn an_approval_taken_for_a_client_that_is_gone_is_recorded_as_not_forwarde
     // The decision and the claim wait for the weather; the client does not.
     world.log.weather(Weather::Fair);
     world.decide(hold, "dana", Choice::Approve).await;
+    assert!(matches!(held.next().await, HoldProgress::Approved));
     world.log.weather(Weather::NoQuorum);
     timeout(Duration::from_secs(1), held.next()).await.unwrap_err();
     drop(held);
@@ -208,6 +232,7 @@ async fn a_claim_whose_answer_was_lost_forwards_nothing() {
     let session = world.open().await.session;
     let (hold, mut held) = world.hold(&session, &delete(&session)).await;
     world.decide(hold, "dana", Choice::Approve).await;
+    assert!(matches!(held.next().await, HoldProgress::Approved));
     world.log.weather(Weather::AnswersLost);
     assert_eq!(refused(held.next().await), Refusal::NoQuorum);
     world.log.weather(Weather::Fair);
@@ -228,7 +253,7 @@ async fn an_approval_is_not_taken_without_a_lease() {
     timeout(Duration::from_secs(20), held.next()).await.unwrap_err();
     assert!(world.events(EventKind::Intent).is_empty());
     world.log.lease(Lease::Valid);
-    let _admission = admitted(held.next().await);
+    let _admission = admission(&mut held).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -241,7 +266,7 @@ async fn a_node_that_misses_effects_still_notices_a_decision() {
         let noise = operation(&session, Action::PostgresWrite, &format!("DELETE {n}"));
         drop(world.hold(&session, &noise).await);
     }
-    let _admission = admitted(timeout(Duration::from_secs(15), held.next()).await.unwrap());
+    let _admission = timeout(Duration::from_secs(15), admission(&mut held)).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -266,11 +291,12 @@ async fn a_client_that_is_attached_to_its_hold_again_stays_attached() {
     let park = ParkHold { hold, session: session.id() };
     world.store.park_hold(park).await.unwrap();
     world.decide(hold, "dana", Choice::Approve).await;
+    assert!(matches!(held.next().await, HoldProgress::Approved));
     let HoldProgress::Changed(notice) = held.next().await else { panic!("it waits again") };
     assert_eq!(notice.hold, hold);
     world.gate.flush().await;
     assert_eq!(world.view().hold(hold).unwrap().unwrap().attached.len(), 1);
-    let admission = admitted(held.next().await);
+    let admission = admission(&mut held).await;
     admission.permit.open(&operation, world.gate.lease().unwrap()).unwrap();
 }
 

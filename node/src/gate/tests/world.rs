@@ -8,7 +8,7 @@ use countersign_core::{
     hold::Choice,
     id::{HoldId, OperationId, Revision},
     log_time::LogTime,
-    operation::{Action, Classification, Demand, Resource},
+    operation::{Action, Classification, Demand, Effect, Resource},
     permit::Release,
     record::{AuditEvent, EventKind},
     reviewer::Reviewer,
@@ -278,6 +278,7 @@ pub(crate) fn operation(session: &Session, action: Action, text: &str) -> Arc<Op
         settings: Vec::new(),
         summary: action.name().to_owned(),
         demands: BTreeSet::from([Demand { action, resource }]),
+        effect: if action == Action::PostgresRead { Effect::Passing } else { Effect::Lasting },
         context: Vec::new(),
     };
     #[expect(clippy::disallowed_methods, reason = "a test is its own classifier")]
@@ -293,17 +294,23 @@ pub(crate) fn select(session: &Session) -> Arc<Operation> {
     operation(session, Action::PostgresRead, "SELECT * FROM orders")
 }
 
-pub(crate) fn admitted(progress: HoldProgress) -> Admission {
-    match progress {
-        HoldProgress::Admitted(admission) => admission,
-        HoldProgress::Changed(_) | HoldProgress::Refused(_) => panic!("{progress:?}"),
+/// The admission of a hold that is approved: first the word of it, then the claim.
+pub(crate) async fn admission(held: &mut Box<dyn Held>) -> Admission {
+    loop {
+        match held.next().await {
+            HoldProgress::Approved => {}
+            HoldProgress::Admitted(admission) => return admission,
+            other @ (HoldProgress::Changed(_) | HoldProgress::Refused(_)) => panic!("{other:?}"),
+        }
     }
 }
 
 pub(crate) fn refused(progress: HoldProgress) -> Refusal {
     match progress {
         HoldProgress::Refused(refusal) => refusal,
-        HoldProgress::Changed(_) | HoldProgress::Admitted(_) => panic!("{progress:?}"),
+        other @ (HoldProgress::Changed(_) | HoldProgress::Approved | HoldProgress::Admitted(_)) => {
+            panic!("{other:?}")
+        }
     }
 }
 

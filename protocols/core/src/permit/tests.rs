@@ -1,20 +1,21 @@
 //! What does not belong together makes no permit. That a permit cannot be forged or used twice is shown by the
 //! compile-fail tests.
 
+#![expect(clippy::disallowed_methods, reason = "a test has no gate, no log and no adapter")]
+
 use super::*;
 use crate::{
     agent::{Agent, Identity},
     hold::{Approved, Consumption},
     id::SessionId,
     log_time::LogTime,
-    operation::Classification,
+    operation::{Classification, Effect},
     session::{Opening, Session},
     target::{Protocol, Target, TargetName},
 };
 use std::{collections::BTreeSet, sync::Arc};
 
 fn operation(id: u8, text: &str) -> Operation {
-    #[expect(clippy::disallowed_methods, reason = "a test has no gate")]
     let session = Session::opened(Opening {
         id: SessionId::from_bytes([1; 16]),
         agent: Agent {
@@ -39,11 +40,10 @@ fn operation(id: u8, text: &str) -> Operation {
         settings: Vec::new(),
         summary: String::new(),
         demands: BTreeSet::new(),
+        effect: Effect::Passing,
         context: Vec::new(),
     };
-    #[expect(clippy::disallowed_methods, reason = "a test has no adapter")]
-    let operation = Operation::classified(&session, classification);
-    operation
+    Operation::classified(&session, classification)
 }
 
 fn cleared(operation: &Operation, audit: AuditLevel) -> Cleared {
@@ -57,12 +57,10 @@ fn cleared(operation: &Operation, audit: AuditLevel) -> Cleared {
     })
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test has no log")]
 fn receipt(id: u8) -> Receipt {
     Receipt::after_commit(OperationId::from_bytes([id; 16]), LogIndex(5))
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test has no lease")]
 fn leased() -> Leased {
     Leased::checked()
 }
@@ -110,15 +108,13 @@ fn only_an_operation_audited_before_its_reply_runs_ahead_of_the_commit() {
 fn an_approval_clears_the_operation_that_claimed_it_and_is_audited_before_the_forward() {
     let claimed = operation(1, "delete");
     let approved = || {
-        #[expect(clippy::disallowed_methods, reason = "a test has no log")]
-        let approved = Approved::after_claim(Consumption {
+        Approved::after_claim(Consumption {
             hold: HoldId::from_bytes([3; 16]),
             operation: claimed.id(),
             fingerprint: *claimed.fingerprint(),
             revision: Revision(1),
             rules: vec!["writes".to_owned()],
-        });
-        approved
+        })
     };
     let refused = |other: &Operation| approved().clear(other).map(|_| ()).unwrap_err();
     assert_eq!(refused(&operation(2, "delete")), PermitError::OtherOperation);

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     hold::HoldTerms,
     id::Revision,
-    operation::{Action, Demand, Operation, Resource},
+    operation::{Action, Demand, Effect, Operation, Resource},
     permit::{AuditLevel, Basis, Cleared},
     session::Session,
 };
@@ -51,7 +51,7 @@ pub fn evaluate(
     revision: Revision,
 ) -> Verdict {
     let demands = demands(operation);
-    let mut allowed = (BTreeSet::new(), AuditLevel::BeforeReply);
+    let mut allowed = (BTreeSet::new(), least_audit(operation.effect()));
     let mut held: Option<HoldTerms> = None;
     for demand in &demands {
         match answer(policies, session, demand, &demands) {
@@ -171,6 +171,15 @@ fn permitted(demand: &Demand, deciding: &[&Rule]) -> Answer {
         .filter_map(|rule| rule.terms.audit)
         .fold(default_audit(demand.action), AuditLevel::max);
     Answer::Allow { rules: deciding.iter().map(|rule| rule.name.clone()).collect(), audit }
+}
+
+/// The level below which no rule goes: what may last is never at the target before it is in the record, because an agent
+/// that hears a refusal must be able to rely on it.
+const fn least_audit(effect: Effect) -> AuditLevel {
+    match effect {
+        Effect::Passing => AuditLevel::BeforeReply,
+        Effect::Lasting => AuditLevel::BeforeForward,
+    }
 }
 
 /// Reads may be audited while they run; whatever can act is audited before.

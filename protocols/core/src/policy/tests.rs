@@ -1,5 +1,7 @@
 //! The policy matrix, and the single rules of compiling and judging.
 
+#![expect(clippy::disallowed_methods, reason = "a test has no gate and no adapter")]
+
 mod compiling;
 mod judging;
 mod matrix;
@@ -9,7 +11,7 @@ use crate::{
     agent::{Agent, Identity},
     id::{OperationId, Revision, SessionId},
     log_time::LogTime,
-    operation::{Action, Classification, Demand, Operation, Resource},
+    operation::{Action, Classification, Demand, Effect, Operation, Resource},
     session::{Opening, Session},
     target::{Protocol, Target, TargetName},
 };
@@ -28,8 +30,7 @@ fn problems(text: &str) -> Vec<PolicyProblem> {
 }
 
 fn session(subject: &str, groups: &[&str], target: &str) -> Session {
-    #[expect(clippy::disallowed_methods, reason = "a test has no gate")]
-    let session = Session::opened(Opening {
+    Session::opened(Opening {
         id: SessionId::from_bytes([1; 16]),
         agent: Agent {
             identity: Identity { issuer: "https://issuer".to_owned(), subject: subject.to_owned() },
@@ -45,11 +46,10 @@ fn session(subject: &str, groups: &[&str], target: &str) -> Session {
         },
         role: "app".to_owned(),
         opened_at: LogTime(1),
-    });
-    session
+    })
 }
 
-fn operation(session: &Session, demands: &[Demand]) -> Operation {
+fn operation(session: &Session, demands: &[Demand], effect: Effect) -> Operation {
     let classification = Classification {
         id: OperationId::from_bytes([1; 16]),
         text: Arc::from(&b"a statement"[..]),
@@ -57,11 +57,10 @@ fn operation(session: &Session, demands: &[Demand]) -> Operation {
         settings: Vec::new(),
         summary: String::new(),
         demands: demands.iter().cloned().collect(),
+        effect,
         context: Vec::new(),
     };
-    #[expect(clippy::disallowed_methods, reason = "a test has no adapter")]
-    let operation = Operation::classified(session, classification);
-    operation
+    Operation::classified(session, classification)
 }
 
 fn on(action: Action, resource: Resource) -> Demand {
@@ -73,7 +72,16 @@ fn relation(schema: &str, name: &str) -> Resource {
 }
 
 fn judge(policies: &Policies, session: &Session, demands: &[Demand]) -> Verdict {
-    evaluate(policies, session, &operation(session, demands), Revision(7))
+    judge_effect(policies, session, demands, Effect::Passing)
+}
+
+fn judge_effect(
+    policies: &Policies,
+    session: &Session,
+    demands: &[Demand],
+    effect: Effect,
+) -> Verdict {
+    evaluate(policies, session, &operation(session, demands, effect), Revision(7))
 }
 
 /// A verdict in one line.

@@ -1,7 +1,9 @@
-//! Writes to the two sides. The agent's side takes only what is [`Masked`]; the target's side is a plain queue.
+//! Writes to the two sides. The agent's side takes only what is [`Masked`]; the target's side takes operations only as
+//! [`Outgoing`].
 //! Both keep what could not be written yet: a flush may be dropped and called again.
 
 use super::{CHUNK, FrameError};
+use crate::forward::Outgoing;
 use bytes::{Bytes, BytesMut};
 use countersign_core::mask::Masked;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
@@ -115,7 +117,12 @@ impl<W: AsyncWrite + Unpin> TargetWriter<W> {
         Self { sink, waiting: BytesMut::new(), written: Written::All }
     }
 
-    /// Queues bytes.
+    /// Queues an operation of the agent's, which was admitted.
+    pub(crate) fn forward(&mut self, operation: Outgoing) {
+        self.waiting.extend_from_slice(&operation.into_bytes());
+    }
+
+    /// Queues words of the gateway's own, or data of a COPY that was admitted.
     pub(crate) fn queue(&mut self, bytes: &[u8]) {
         self.waiting.extend_from_slice(bytes);
         self.written = Written::NotAll;

@@ -103,11 +103,12 @@ impl Session {
     /// The rows of the look-up. Outside a transaction the path is restored by the end of its own; inside one it is put back.
     async fn look_up(&mut self, questions: &BTreeSet<Question>) -> Result<Vec<OwnRow>, Stop> {
         let text = catalogue::look_up(questions, &self.target.search_path);
-        let rows = self.own(&[&catalogue::qualified_names_only(), &text]).await?;
+        self.known_posture().await?;
+        let rows = self.own(&[catalogue::qualified_names_only(), text]).await?;
         if self.block != Block::Idle {
             let path = upstream::search_path(&self.target.search_path).replace('\'', "''");
             let back = format!("SELECT pg_catalog.set_config('search_path', '{path}', true)");
-            self.own(&[&back]).await?;
+            self.own(&[back]).await?;
         }
         Ok(rows)
     }
@@ -129,7 +130,7 @@ impl Session {
     }
 
     /// Runs statements of the gateway's own where the transaction stands.
-    pub(super) async fn own(&mut self, statements: &[&str]) -> Result<Vec<OwnRow>, Stop> {
+    pub(super) async fn own(&mut self, statements: &[String]) -> Result<Vec<OwnRow>, Stop> {
         let standing = if self.block == Block::Idle { Standing::Alone } else { Standing::Within };
         let upstream = self.upstream()?;
         let asked = upstream.own(statements, standing).await;
@@ -139,7 +140,7 @@ impl Session {
             Err(OwnError::Frame(error)) => Err(super::End::TargetLost(error).into()),
             Err(OwnError::Refused { code, status }) => {
                 tracing::warn!(%code, "the target refused a statement of the gateway's own");
-                self.set_block(status);
+                self.rolled_back(status);
                 Err(Stop::Refuse((&Refusal::TargetUnavailable).into()))
             }
         }

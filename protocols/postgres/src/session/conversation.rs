@@ -5,7 +5,7 @@ use crate::{
     error::{Complaint, Severity, SqlState},
     frame::{self, FrameError, FrontendKind, Head},
     mask::Masker,
-    state::{Block, Flow},
+    state::{Block, Flow, Work},
 };
 use bytes::Bytes;
 use countersign_core::gate::CancelKey;
@@ -37,6 +37,7 @@ impl Session {
             if let Err(end) = gathered {
                 return end;
             }
+            self.settle_what_is_over().await;
         }
     }
 
@@ -171,21 +172,37 @@ impl Session {
 
     /// After a refusal inside a transaction the target's transaction must be as failed as the agent believes it to be.
     pub(super) async fn fail_transaction(&mut self) -> Result<(), End> {
-        match (self.block, &mut self.link) {
-            (Block::Explicit | Block::Implicit(_), Link::Up(upstream)) => {
-                let status = upstream.fail_transaction().await.map_err(End::TargetLost)?;
-                self.set_block(status);
-                self.hand_over_asides()
-            }
-            (Block::Idle | Block::Failed, _) | (_, Link::NotDialled) => Ok(()),
+        let failed = match self.block {
+            Block::Explicit => Block::Failed,
+            // The transaction of a pipeline is over with its Sync.
+            Block::Implicit(_) => Block::Idle,
+            Block::Idle | Block::Failed => return Ok(()),
+        };
+        let Link::Up(upstream) = &mut self.link else { return Ok(()) };
+        let status = upstream.fail_transaction().await.map_err(End::TargetLost)?;
+        self.rolled_back(status);
+        self.hand_over_asides()?;
+        if self.block == failed {
+            Ok(())
+        } else {
+            Err(End::TargetLost(FrameError::Malformed { what: "ReadyForQuery" }))
         }
     }
 
-    /// The status that the target said.
+    /// The status that the target said. Whoever knows that its transaction was rolled back says so first.
     pub(super) fn set_block(&mut self, status: u8) {
         self.block = Block::after_ready(status);
+        self.accounts.stand();
         if self.block == Block::Idle {
+            self.work = Work::None;
             self.names.transaction_ended();
+            self.retire_portals();
         }
+    }
+
+    /// Portals that no name means any more give no more rows.
+    pub(super) fn retire_portals(&mut self) {
+        let Self { accounts, names, block, .. } = self;
+        accounts.retire_portals(|at_target| names.has_at_target(at_target), *block);
     }
 }

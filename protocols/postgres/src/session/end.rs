@@ -5,8 +5,10 @@ use crate::{
     error::{Complaint, Severity, SqlState},
     frame,
     mask::Masker,
+    record::Account,
+    upstream::Upstream,
 };
-use countersign_core::gate::CloseReason;
+use countersign_core::{gate::CloseReason, operation::Effect, refusal::Refusal};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -16,27 +18,9 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 impl Session {
     /// Ends the session.
     pub(super) async fn finish(mut self, end: End) {
+        let under_way = self.in_flight.as_ref().and_then(Account::under_way);
         self.settle_the_rest().await;
-        let (complaint, reason) = match end {
-            End::Terminated => (None, CloseReason::Agent),
-            End::AgentGone(error) => {
-                tracing::debug!(session.id = %self.opened.id(), %error, "the agent is gone");
-                (None, CloseReason::Agent)
-            }
-            End::Violation(complaint) => (Some(complaint), CloseReason::Agent),
-            End::Refused(refusal) => {
-                (Some(Complaint::from(&refusal)), CloseReason::Refused(refusal))
-            }
-            End::TargetLost(error) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(session.id = %self.opened.id(), error, "the target's connection was lost");
-                let complaint = Complaint::new(
-                    SqlState::CONNECTION_FAILURE,
-                    "the connection to the target was lost",
-                );
-                (Some(complaint), CloseReason::Target)
-            }
-        };
+        let (complaint, reason) = self.last_words(end, under_way);
         let told = complaint.is_some();
         if let Some(complaint) = complaint
             && self.writer.is_between_messages()
@@ -45,9 +29,8 @@ impl Session {
         }
         // Whoever does not read the last words goes without them.
         drop(timeout(LAST_WORDS, self.writer.close()).await);
-        if let Link::Up(mut upstream) = self.link {
-            upstream.writer.queue(&frame::empty(b'X'));
-            drop(timeout(LAST_WORDS, upstream.writer.flush()).await);
+        if let Link::Up(upstream) = self.link {
+            hang_up(*upstream, under_way).await;
         }
         self.around.gate.close(self.opened.id(), reason).await;
         if told {
@@ -58,15 +41,59 @@ impl Session {
         }
     }
 
+    /// What the agent and the record hear. An agent whose operation was under way must not believe that nothing happened.
+    fn last_words(&self, end: End, under_way: Option<Effect>) -> (Option<Complaint>, CloseReason) {
+        match end {
+            End::Terminated => (None, CloseReason::Agent),
+            End::AgentGone(error) => {
+                tracing::debug!(session.id = %self.opened.id(), %error, "the agent is gone");
+                (None, CloseReason::Agent)
+            }
+            End::Violation(complaint) => (Some(complaint), CloseReason::Agent),
+            End::Refused(refusal) => {
+                let refusal = match under_way {
+                    Some(effect) => refusal.after_forward(effect),
+                    None => refusal,
+                };
+                (Some(Complaint::from(&refusal)), CloseReason::Refused(refusal))
+            }
+            End::TargetLost(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(session.id = %self.opened.id(), error, "the target's connection was lost");
+                let lost = "the connection to the target was lost";
+                let complaint = match under_way {
+                    Some(Effect::Lasting) => {
+                        Complaint::from(&Refusal::OutcomeUnknown { reason: lost.to_owned() })
+                    }
+                    Some(Effect::Passing) | None => {
+                        Complaint::new(SqlState::CONNECTION_FAILURE, lost)
+                    }
+                };
+                (Some(complaint), CloseReason::Target)
+            }
+        }
+    }
+
     /// What was under way is stopped as far as the target lets it, and recorded as what it is: unknown.
     async fn settle_the_rest(&mut self) {
+        self.accounts.abandon();
+        self.settle_what_is_over().await;
         let Some(account) = self.in_flight.take() else { return };
         if let Link::Up(upstream) = &self.link
-            && account.is_underway()
+            && account.under_way().is_some()
         {
             let cancel = upstream.cancel.clone();
             drop(timeout(LAST_WORDS, cancel.send()).await);
         }
         self.around.gate.settle(&self.opened, account.settle()).await;
+    }
+}
+
+/// Ends the connection to the target. Terminate is said only where nothing is under way: whatever of an operation is not
+/// written yet stays unwritten.
+async fn hang_up(mut upstream: Upstream, under_way: Option<Effect>) {
+    if under_way.is_none() && upstream.writer.is_idle() {
+        upstream.writer.queue(&frame::empty(b'X'));
+        drop(timeout(LAST_WORDS, upstream.writer.flush()).await);
     }
 }

@@ -43,6 +43,7 @@ impl Session {
                     StatementOrPortal::Statement(name) => self.names.close_statement(&name),
                     StatementOrPortal::Portal(name) => self.names.close_portal(&name),
                 }
+                self.retire_portals();
                 self.writer.say(Masker::own(frame::empty(b'3')));
                 Ok(())
             }
@@ -116,7 +117,7 @@ impl Session {
                 self.describe_portal(&name).await?;
             }
             let at_target = at_target.clone();
-            return self.go_on(&portal, &at_target, rows).await;
+            return self.go_on(portal, &at_target, rows).await;
         }
         if portal.statement.classified.statements.is_empty() {
             if describe == crate::forward::Describe::Asked {

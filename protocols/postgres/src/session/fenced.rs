@@ -1,54 +1,118 @@
 //! Puts the fence up and takes it down around one operation, as the transaction stands.
 
-use super::{Session, Stop};
+use super::{End, Session, Stop};
 use crate::{
     classify::Fence,
     fence::{self, Around, Posture},
     state::{Block, Mode},
-    upstream,
+    understood::{Border, Understood},
+    upstream::{self, OwnError, Standing},
 };
 
 impl Session {
     /// The fence in front of an operation, confirmed by the target.
     pub(super) async fn enter_fence(&mut self, fence: Fence) -> Result<Around, Stop> {
-        let path = upstream::search_path(&self.target.search_path);
-        let reader = self.reader_role().map(str::to_owned);
         match (self.block, fence) {
-            (Block::Idle, fence) => {
-                let wanted = fence::posture_for(fence);
-                if self.posture != wanted {
-                    self.posture = Posture::Unknown;
-                    self.own_all(&fence::take_posture(wanted, &path, reader.as_deref())).await?;
-                    self.posture = wanted;
-                }
-                Ok(Around::Nothing)
+            (Block::Idle, Fence::ReadOnly) => {
+                self.take_posture(Posture::Reading).await?;
+                return Ok(Around::Posture);
             }
             (Block::Implicit(Mode::Writable), Fence::ReadOnly) => {
-                self.own_all(&fence::close_pipeline(reader.as_deref())).await?;
+                let close = fence::close_pipeline(&self.pinned_path(), self.reader_role());
+                self.make(Posture::Reading, &close).await?;
                 self.block = Block::Implicit(Mode::ReadOnly);
-                Ok(Around::Nothing)
+            }
+            (Block::Implicit(Mode::ReadOnly), Fence::ReadOnly) => {
+                self.take_posture(Posture::Reading).await?;
             }
             (Block::Explicit, Fence::ReadOnly) => {
-                self.own_all(&fence::enter_subtransaction(&path, reader.as_deref())).await?;
-                Ok(Around::Subtransaction)
+                let enter = fence::enter_subtransaction(&self.pinned_path(), self.reader_role());
+                self.make(Posture::Reading, &enter).await?;
+                return Ok(Around::Subtransaction);
             }
-            (Block::Implicit(_) | Block::Explicit | Block::Failed, _) => Ok(Around::Nothing),
+            (Block::Idle, Fence::Writes | Fence::TransactionControl)
+            | (Block::Implicit(_) | Block::Explicit, Fence::Writes) => {
+                self.take_posture(Posture::Writing).await?;
+            }
+            (Block::Implicit(_) | Block::Explicit, Fence::TransactionControl)
+            | (Block::Failed, _) => {}
         }
+        Ok(Around::Nothing)
     }
 
     /// Takes down what is still up.
     pub(super) async fn leave_fence(&mut self, around: Around) -> Result<(), Stop> {
         match (around, self.block) {
             (Around::Subtransaction, Block::Explicit) => {
-                let reader = self.reader_role().map(str::to_owned);
-                self.own_all(&fence::leave_subtransaction(reader.as_deref())).await
+                let leave = fence::leave_subtransaction(&self.pinned_path());
+                self.make(Posture::Writing, &leave).await
             }
+            (Around::Posture, _) => Ok(self.confirm_posture().await?),
             (Around::Nothing | Around::Subtransaction, _) => Ok(()),
         }
     }
 
-    async fn own_all(&mut self, statements: &[String]) -> Result<(), Stop> {
-        let statements: Vec<&str> = statements.iter().map(String::as_str).collect();
-        self.own(&statements).await.map(drop)
+    /// An operation is going to be forwarded: what it leaves the session set to is not known. BEGIN alone calls nothing.
+    pub(super) fn forget_posture(&mut self, understood: &Understood) {
+        if (understood.fence, understood.border) != (Fence::TransactionControl, Border::Begins) {
+            self.posture = Posture::Unknown;
+        }
+    }
+
+    /// What goes to the target in one flight behind a read that stands alone, so that the next read need not wait for it.
+    pub(super) fn queue_posture(&mut self) -> Result<(), End> {
+        let again = fence::take_posture(Posture::Reading, &self.pinned_path(), self.reader_role());
+        self.upstream()?.queue_own(&again, Standing::Alone);
+        Ok(())
+    }
+
+    /// Takes the target's word for what [`Self::queue_posture`] has put behind a read.
+    pub(super) async fn confirm_posture(&mut self) -> Result<(), End> {
+        let statements =
+            fence::take_posture(Posture::Reading, &self.pinned_path(), self.reader_role()).len();
+        let answered = self.upstream()?.answer_of_own(statements, Standing::Alone).await;
+        self.hand_over_asides()?;
+        match answered {
+            Ok(_) => self.posture = Posture::Reading,
+            // A cancel of the read may have come too late for it: the posture is taken in front of the next operation.
+            Err(OwnError::Refused { code, status }) => {
+                tracing::debug!(%code, "the posture is not confirmed");
+                self.set_block(status);
+            }
+            Err(OwnError::Frame(error)) => return Err(End::TargetLost(error)),
+        }
+        Ok(())
+    }
+
+    /// Makes sure that the gateway's own look-ups find what they name, whatever ran before them.
+    pub(super) async fn known_posture(&mut self) -> Result<(), Stop> {
+        match (self.posture, self.block) {
+            (Posture::Reading | Posture::Writing, _) | (Posture::Unknown, Block::Failed) => Ok(()),
+            (Posture::Unknown, Block::Idle | Block::Implicit(Mode::ReadOnly)) => {
+                self.take_posture(Posture::Reading).await
+            }
+            (Posture::Unknown, Block::Implicit(Mode::Writable) | Block::Explicit) => {
+                self.take_posture(Posture::Writing).await
+            }
+        }
+    }
+
+    async fn take_posture(&mut self, wanted: Posture) -> Result<(), Stop> {
+        if self.posture == wanted {
+            return Ok(());
+        }
+        let take = fence::take_posture(wanted, &self.pinned_path(), self.reader_role());
+        self.make(wanted, &take).await
+    }
+
+    async fn make(&mut self, posture: Posture, statements: &[String]) -> Result<(), Stop> {
+        self.posture = Posture::Unknown;
+        self.own(statements).await?;
+        self.posture = posture;
+        Ok(())
+    }
+
+    fn pinned_path(&self) -> String {
+        upstream::search_path(&self.target.search_path)
     }
 }

@@ -56,6 +56,8 @@ impl Session {
             };
             match woken {
                 Woken::Progress(HoldProgress::Admitted(admission)) => return Ok(admission),
+                // A target that is down would use up the approval for nothing.
+                Woken::Progress(HoldProgress::Approved) => self.dial().await?,
                 Woken::Progress(HoldProgress::Refused(refusal)) => return Err(refusal.into()),
                 Woken::Progress(HoldProgress::Changed(changed)) => {
                     notice = changed;

@@ -37,6 +37,7 @@ impl Session {
             settings: self.settings(kind),
             summary: understood.summary.clone(),
             demands,
+            effect: self.effect(understood, form),
             context,
         };
         #[expect(

@@ -1,22 +1,24 @@
 //! One operation, from what it means to its outcome: looked up, judged, held, admitted, fenced, forwarded, settled.
 
 use super::{
-    End, Link, Session, Stop,
+    End, Session, Stop,
+    accounts::{Rest, Suspended},
     describe::Described,
-    relay::{Told, Until},
+    relay::{Ended, Until},
 };
 use crate::{
     classify::{Classified, Fence},
-    error::{Complaint, SqlState},
-    fence::Posture,
+    error::{Complaint, Severity, SqlState},
+    fence::Around,
     forward::{self, Describe, Ending, ParseAt, Wire},
+    mask::Masker,
     record::Account,
-    state::{Block, Mode, Portal, Prepared},
+    state::{Block, Mode, Portal, Prepared, Work},
     understood::{Border, Copy, Settings, Understood},
 };
 use countersign_core::{
     gate::{Admission, Judged, Reply},
-    operation::Operation,
+    operation::{Effect, Operation},
 };
 use std::sync::Arc;
 
@@ -76,21 +78,39 @@ impl Session {
             }
             Judged::Held(held) => self.wait(held).await?,
         };
-        self.in_flight = Some(Account::new(operation.id()));
+        self.in_flight = Some(Account::new(&operation));
         let done = self.carry_out(&operation, &understood, &form, admission).await;
         self.note_catalogue(&understood, &form);
-        if let Some(account) = self.in_flight.take_if(|_| !matches!(done, Err(Stop::End(_)))) {
-            gate.settle(&self.opened, account.settle()).await;
+        self.close_account(done, (operation, understood))
+    }
+
+    /// What became of an operation, once its session goes on.
+    fn close_account(
+        &mut self,
+        done: Result<Option<Rest>, Stop>,
+        (operation, understood): (Arc<Operation>, Understood),
+    ) -> Result<(), Stop> {
+        if matches!(done, Err(Stop::End(_))) {
+            return done.map(drop);
         }
-        done
+        let Some(account) = self.in_flight.take() else { return done.map(drop) };
+        match done {
+            Ok(Some(rest)) => {
+                self.accounts.suspend(Suspended { operation, understood, rest, account });
+                self.retire_portals();
+                Ok(())
+            }
+            done @ (Ok(None) | Err(_)) => {
+                self.accounts.retire(account, self.block);
+                done.map(drop)
+            }
+        }
     }
 
     /// What the server itself would refuse whatever policy says, and what the fence cannot do.
     fn check_state(&self, understood: &Understood, form: &Form) -> Result<(), Stop> {
         if self.block == Block::Failed && understood.fence != Fence::TransactionControl {
-            let complaint =
-                "current transaction is aborted, commands ignored until end of transaction block";
-            return Err(Stop::Refuse(Complaint::new(SqlState::IN_FAILED_TRANSACTION, complaint)));
+            return Err(in_failed_transaction());
         }
         let executes = !matches!(form, Form::Prepare { .. });
         let writes = understood.fence == Fence::Writes || understood.border == Border::Begins;
@@ -102,7 +122,14 @@ impl Session {
                     .hint("Send Sync after the reads, or BEGIN before them."),
             ));
         }
-        if understood.settings == Settings::Changed && self.changes.len() >= MAX_CHANGES {
+        if self.accounts.is_full() {
+            let complaint = "the pipeline is too long";
+            return Err(Stop::Refuse(
+                Complaint::new(SqlState::CONFIGURATION_LIMIT, complaint)
+                    .hint("Send Sync more often."),
+            ));
+        }
+        if understood.settings != Settings::Kept && self.changes.len() >= MAX_CHANGES {
             let complaint = "the session has changed its settings too often";
             return Err(Stop::Refuse(
                 Complaint::new(SqlState::CONFIGURATION_LIMIT, complaint)
@@ -112,46 +139,62 @@ impl Session {
         Ok(())
     }
 
-    /// An admitted operation: fence, forward, answer, fence.
+    /// Whether the operation can leave anything behind where the transaction stands.
+    pub(super) fn effect(&self, understood: &Understood, form: &Form) -> Effect {
+        match form {
+            Form::Prepare { .. } => Effect::Passing,
+            Form::Query | Form::Portal { .. } => understood.effect(self.work),
+        }
+    }
+
+    /// An admitted operation: fence, forward, answer, fence. Returns what is left of it.
     async fn carry_out(
         &mut self,
         operation: &Arc<Operation>,
         understood: &Understood,
         form: &Form,
         admission: Admission,
-    ) -> Result<(), Stop> {
+    ) -> Result<Option<Rest>, Stop> {
         self.dial().await?;
         let fence = match form {
             // Parsing can run code of a user's, whatever the text is about.
             Form::Prepare { .. } => Fence::ReadOnly,
             Form::Query | Form::Portal { .. } => understood.fence,
         };
-        let around = self.enter_fence(fence).await?;
-        let Admission { permit, reply } = admission;
-        let Some(told) = self.forward(operation, understood, form, (permit, reply)).await? else {
-            return Err(Stop::Failed);
+        let around = match (form, self.enter_fence(fence).await?) {
+            // It begins a pipeline, behind whose Sync the posture is made again.
+            (Form::Portal { .. }, Around::Posture) => Around::Nothing,
+            (_, around) => around,
         };
-        self.after_answer(understood, form, (operation, &told));
-        if told.failed {
-            return Err(Stop::Failed);
-        }
+        let (ended, rest) = self.forward(operation, understood, (form, around), admission).await?;
         self.leave_fence(around).await?;
+        match ended {
+            Ended::Failed => return Err(Stop::Failed),
+            Ended::Suspended => return Ok(Some(rest)),
+            Ended::Complete => {}
+        }
+        self.after_answer(understood, form, operation);
         if matches!(form, Form::Portal { .. }) && understood.fence == Fence::TransactionControl {
             // Whether a block is open now, only the target knows (`COMMIT AND CHAIN`); nothing is pending there.
-            self.resynchronise().await?;
+            let status = self.resynchronise().await?;
+            match understood.border {
+                Border::Other => self.rolled_back(status),
+                Border::None | Border::Begins | Border::Commits => self.set_block(status),
+            }
         }
-        Ok(())
+        Ok(None)
     }
 
-    /// Writes the operation and relays the answer. `None` when the answer was not released.
+    /// Writes the operation and relays the answer.
     async fn forward(
         &mut self,
         operation: &Arc<Operation>,
         understood: &Understood,
-        form: &Form,
-        (permit, reply): (countersign_core::permit::Permit, Reply),
-    ) -> Result<Option<Told>, Stop> {
+        (form, around): (&Form, Around),
+        Admission { permit, reply }: Admission,
+    ) -> Result<(Ended, Rest), Stop> {
         let portal_name = self.names.portal_name();
+        let revision = permit.revision();
         let alone = self.block == Block::Idle;
         let statement = form.statement().map(|prepared| {
             if self.names.is_confirmed(prepared) {
@@ -179,15 +222,20 @@ impl Session {
             self.names.portal_at_target(name, portal_name.clone());
         }
         self.enter_pipeline(understood, form);
-        self.send(&bytes).await?;
-        match reply {
-            Reply::Released(_release) => {}
-            Reply::Awaited(release) => {
-                let _release = release.await.map_err(End::Refused)?;
-            }
+        self.put(bytes)?;
+        if around == Around::Posture {
+            self.queue_posture()?;
         }
+        self.send().await?;
+        let release = match reply {
+            Reply::Released(release) => release,
+            Reply::Awaited(release) => release
+                .await
+                .map_err(|refusal| End::Refused(refusal.after_forward(operation.effect())))?,
+        };
         let copy = if matches!(form, Form::Prepare { .. }) { Copy::None } else { understood.copy };
-        self.relay(form, copy).await.map(Some)
+        let ended = self.relay(form, copy, &release).await?;
+        Ok((ended, Rest { at_target: portal_name, revision, release }))
     }
 
     /// What does not run behind the read-only fence may have changed the catalogue.
@@ -207,61 +255,77 @@ impl Session {
             let reads = understood.fence == Fence::ReadOnly;
             self.block = Block::Implicit(if reads { Mode::ReadOnly } else { Mode::Writable });
         }
-        if understood.fence != Fence::ReadOnly && !matches!(form, Form::Prepare { .. }) {
-            // It may have changed any setting, by a function too: the posture is made anew before the next read.
-            self.posture = match understood.fence {
-                Fence::TransactionControl => self.posture,
-                Fence::ReadOnly | Fence::Writes => Posture::Unknown,
-            };
+        self.forget_posture(understood);
+        if understood.fence == Fence::Writes && !matches!(form, Form::Prepare { .. }) {
+            self.work = Work::Done;
         }
     }
 
-    fn after_answer(
-        &mut self,
-        understood: &Understood,
-        form: &Form,
-        (operation, told): (&Operation, &Told),
-    ) {
-        if !told.failed
-            && understood.settings == Settings::Changed
-            && !matches!(form, Form::Prepare { .. })
-        {
-            self.changes.push(String::from_utf8_lossy(operation.text()).into_owned());
+    fn after_answer(&mut self, understood: &Understood, form: &Form, operation: &Operation) {
+        if understood.settings == Settings::Kept || matches!(form, Form::Prepare { .. }) {
+            return;
+        }
+        self.changes.push(String::from_utf8_lossy(operation.text()).into_owned());
+        if understood.settings == Settings::PutBack {
+            let told = "the gateway puts the setting back in front of the next operation";
+            let notice = Complaint::new(SqlState::PUT_BACK, told).encode(Severity::Notice);
+            self.writer.say(Masker::own(notice));
         }
     }
 
-    /// Further rows of a portal whose operation was admitted.
+    /// Further rows of a portal whose operation was admitted, as it was understood then.
     pub(super) async fn go_on(
         &mut self,
-        portal: &Portal,
+        portal: Portal,
         at_target: &str,
         rows: i32,
     ) -> Result<(), Stop> {
-        let understood = Understood::of(&portal.statement.classified, &self.target)
-            .typed(&portal.statement.type_oids);
-        let _leased = self.around.gate.lease()?;
-        let Link::Up(_) = self.link else {
-            return Err(super::extended::name_error(crate::state::NameError::NoPortal));
-        };
-        let around = self.enter_fence(understood.fence).await?;
-        let mut bytes = crate::frame::execute(at_target, rows).to_vec();
-        bytes.extend_from_slice(&crate::frame::flush());
-        self.send(&bytes.into()).await?;
-        let told = self.relay(&Form::continued(portal, rows), understood.copy).await?;
-        if told.failed {
-            return Err(Stop::Failed);
+        self.heard.mark_unchanged();
+        if self.block == Block::Failed {
+            return Err(in_failed_transaction());
         }
-        self.leave_fence(around).await
+        let Some(suspended) = self.accounts.take_suspended(at_target) else {
+            let complaint = "the portal has been run to its end";
+            let state = SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE;
+            return Err(Stop::Refuse(Complaint::new(state, complaint)));
+        };
+        let Suspended { operation, understood, rest, account } = suspended;
+        self.in_flight = Some(account);
+        let form = Form::continued(portal, rows);
+        let done = self.carry_on(&understood, (&form, rows), rest).await;
+        self.note_catalogue(&understood, &form);
+        self.close_account(done, (operation, understood))
+    }
+
+    async fn carry_on(
+        &mut self,
+        understood: &Understood,
+        (form, rows): (&Form, i32),
+        rest: Rest,
+    ) -> Result<Option<Rest>, Stop> {
+        let around = self.enter_fence(understood.fence).await?;
+        let leased = self.around.gate.goes_on(rest.revision)?;
+        self.forget_posture(understood);
+        self.put(forward::further_rows(leased, &rest.at_target, rows))?;
+        self.send().await?;
+        let ended = self.relay(form, understood.copy, &rest.release).await?;
+        self.leave_fence(around).await?;
+        match ended {
+            Ended::Complete => Ok(None),
+            Ended::Suspended => Ok(Some(rest)),
+            Ended::Failed => Err(Stop::Failed),
+        }
     }
 }
 
+fn in_failed_transaction() -> Stop {
+    let complaint =
+        "current transaction is aborted, commands ignored until end of transaction block";
+    Stop::Refuse(Complaint::new(SqlState::IN_FAILED_TRANSACTION, complaint))
+}
+
 impl Form {
-    fn continued(portal: &Portal, rows: i32) -> Self {
-        Self::Portal {
-            name: String::new(),
-            portal: portal.clone(),
-            describe: Describe::NotAsked,
-            rows,
-        }
+    fn continued(portal: Portal, rows: i32) -> Self {
+        Self::Portal { name: String::new(), portal, describe: Describe::NotAsked, rows }
     }
 }

@@ -10,9 +10,11 @@ use crate::{
     frame::{BackendKind, Body, FrameError, Head, copy_fail, message},
     state::Block,
     understood::Copy,
-    upstream::{error_code, read_ready},
+    upstream::{TargetCancel, error_code, read_ready},
 };
 use bytes::{BufMut, Bytes};
+use countersign_core::permit::Release;
+use std::pin::pin;
 
 /// `invalid_sql_statement_name`
 const INVALID_STATEMENT_NAME: &str = "26000";
@@ -29,9 +31,20 @@ pub(super) enum Until {
 }
 
 /// How an answer ended.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct Told {
-    pub(super) failed: bool,
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Ended {
+    Complete,
+    /// The portal has rows left.
+    Suspended,
+    /// The target said an error, which the agent has heard.
+    Failed,
+}
+
+/// What has been relayed so far.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Told {
+    ended: Ended,
+    rows: u64,
 }
 
 /// Whether the answer goes on.
@@ -41,35 +54,42 @@ enum Step {
 }
 
 impl Session {
-    /// Relays the answer of `form`; a cancel by the agent is passed on to the target meanwhile.
-    pub(super) async fn relay(&mut self, form: &Form, copy: Copy) -> Result<Told, Stop> {
+    /// Relays the answer of `form`, which was released; a cancel by the agent is passed on to the target meanwhile. A cancel
+    /// that was begun is over before this returns: later, it would hit what comes next.
+    pub(super) async fn relay(
+        &mut self,
+        form: &Form,
+        copy: Copy,
+        _release: &Release,
+    ) -> Result<Ended, Stop> {
         let cancel = self.upstream()?.cancel.clone();
         let mut heard = self.heard.clone();
-        let pass_on = async {
-            while heard.changed().await.is_ok() {
-                if let Err(error) = cancel.send().await {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "a cancel did not reach the target"
-                    );
+        let mut answer = pin!(self.relay_all(form, copy));
+        loop {
+            tokio::select! {
+                biased;
+                ended = &mut answer => return ended,
+                // The sender lives as long as the session; an error can only mean that it is being ended.
+                Ok(()) = heard.changed() => {}
+            }
+            let mut sent = pin!(pass_on(&cancel));
+            tokio::select! {
+                () = &mut sent => {}
+                ended = &mut answer => {
+                    sent.await;
+                    return ended;
                 }
             }
-            std::future::pending().await
-        };
-        tokio::select! {
-            biased;
-            told = self.relay_all(form, copy) => told,
-            never = pass_on => never,
         }
     }
 
-    async fn relay_all(&mut self, form: &Form, copy: Copy) -> Result<Told, Stop> {
-        let mut told = Told::default();
+    async fn relay_all(&mut self, form: &Form, copy: Copy) -> Result<Ended, Stop> {
+        let mut told = Told { ended: Ended::Complete, rows: 0 };
         loop {
             let head = self.target_head().await?;
             let kind = BackendKind::of(head).map_err(End::TargetLost)?;
             if let Step::Done = self.relay_one(form, copy, (head, kind), &mut told).await? {
-                return Ok(told);
+                return Ok(told.ended);
             }
             self.writer.gather().await.map_err(End::agent)?;
         }
@@ -95,6 +115,7 @@ impl Session {
         let until = form.until();
         match kind {
             BackendKind::DataRow | BackendKind::CopyData => {
+                told.rows += 1;
                 self.stream(head).await?;
                 return Ok(Step::More);
             }
@@ -157,7 +178,7 @@ impl Session {
                 Ok(if until == Until::Ready { Step::Done } else { Step::More })
             }
             BackendKind::ErrorResponse => {
-                told.failed = true;
+                told.ended = Ended::Failed;
                 let code = error_code(body.clone());
                 if let Some(account) = &mut self.in_flight {
                     account.failed(&code);
@@ -171,7 +192,15 @@ impl Session {
                 self.say(head, body);
                 Ok(if until == Until::Command { Step::Done } else { Step::More })
             }
-            BackendKind::EmptyQueryResponse | BackendKind::PortalSuspended => {
+            BackendKind::PortalSuspended => {
+                told.ended = Ended::Suspended;
+                if let Some(account) = &mut self.in_flight {
+                    account.suspended(told.rows);
+                }
+                self.say(head, body);
+                Ok(if until == Until::Command { Step::Done } else { Step::More })
+            }
+            BackendKind::EmptyQueryResponse => {
                 self.complete("");
                 self.say(head, body);
                 Ok(if until == Until::Command { Step::Done } else { Step::More })
@@ -243,7 +272,8 @@ impl Session {
                 Ok(Step::Done)
             }
             Form::Portal { .. } | Form::Prepare { .. } => {
-                self.resynchronise().await?;
+                let status = self.resynchronise().await?;
+                self.rolled_back(status);
                 Ok(Step::Done)
             }
         }
@@ -322,8 +352,17 @@ impl Session {
 
     fn complete(&mut self, tag: &str) {
         if let Some(account) = &mut self.in_flight {
-            account.completed(tag);
+            account.said(tag);
         }
+    }
+}
+
+async fn pass_on(cancel: &TargetCancel) {
+    if let Err(error) = cancel.send().await {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "a cancel did not reach the target"
+        );
     }
 }
 

@@ -3,12 +3,14 @@
 use super::{End, Link, Session, Stop};
 use crate::{
     fence::Posture,
+    forward::Outgoing,
     frame::{BackendKind, FrameError, Head, close_portal, close_statement, message},
-    state::Stale,
-    upstream::{self, Login, Upstream, read_ready, read_status},
+    state::{Block, Mode, Stale},
+    upstream::{self, COMMIT_DEADLINE, Login, Upstream, read_ready, read_status},
 };
 use bytes::{BufMut, Bytes};
 use countersign_core::refusal::Refusal;
+use tokio::time::timeout;
 
 /// Settings of the target that every reading of a statement rests on.
 const PINNED: &[(&str, &str)] = &[
@@ -16,6 +18,10 @@ const PINNED: &[(&str, &str)] = &[
     ("standard_conforming_strings", "on"),
     ("integer_datetimes", "on"),
 ];
+
+/// Settings that the gateway itself makes, and makes again; the agent is not told of them.
+const OURS: &[&str] =
+    &["session_authorization", "is_superuser", "default_transaction_read_only", "search_path"];
 
 /// The major versions whose statements the grammar reads as the server does.
 const VERSIONS: std::ops::RangeInclusive<u32> = 13..=18;
@@ -73,8 +79,8 @@ impl Session {
         self.target.roles.get(&self.role).and_then(|role| role.reader.as_deref())
     }
 
-    /// Sends an admitted operation, with the closing of what nothing means any more in front of it.
-    pub(super) async fn send(&mut self, bytes: &Bytes) -> Result<(), End> {
+    /// Queues an admitted operation, with the closing of what nothing means any more in front of it.
+    pub(super) fn put(&mut self, operation: Outgoing) -> Result<(), End> {
         for stale in self.names.take_stale() {
             let close = match stale {
                 Stale::Statement(name) => close_statement(&name),
@@ -85,9 +91,13 @@ impl Session {
         if let Some(account) = &mut self.in_flight {
             account.forwarded();
         }
-        let upstream = self.upstream()?;
-        upstream.writer.queue(bytes);
-        upstream.writer.flush().await.map_err(End::TargetLost)
+        self.upstream()?.writer.forward(operation);
+        Ok(())
+    }
+
+    /// Writes what is queued.
+    pub(super) async fn send(&mut self) -> Result<(), End> {
+        self.upstream()?.writer.flush().await.map_err(End::TargetLost)
     }
 
     /// Relays what the target says on its own account.
@@ -157,23 +167,21 @@ impl Session {
             check_version(value)?;
             self.around.catalogues.set_version(&self.place, value);
         }
-        if !matches!(
-            name,
-            "session_authorization"
-                | "is_superuser"
-                | "default_transaction_read_only"
-                | "search_path"
-        ) {
+        if OURS.contains(&name) {
+            // Whatever it is now, it is not what the gateway has made it.
+            self.posture = Posture::Unknown;
+        } else {
             self.report(name, value);
         }
         Ok(())
     }
 
-    /// Sends a Sync and takes the target's status.
-    pub(super) async fn resynchronise(&mut self) -> Result<(), End> {
+    /// Sends a Sync; returns the target's status.
+    pub(super) async fn resynchronise(&mut self) -> Result<u8, End> {
+        self.accounts.committing();
         let status = self.upstream()?.resynchronise().await.map_err(End::TargetLost)?;
-        self.set_block(status);
-        self.hand_over_asides()
+        self.hand_over_asides()?;
+        Ok(status)
     }
 
     /// Takes everything up to the `ReadyForQuery` of a Sync that was sent.
@@ -184,20 +192,34 @@ impl Session {
     }
 
     /// Ends the transaction of a pipeline; what goes wrong at its commit is said to the agent.
+    pub(super) async fn end_pipeline(&mut self) -> Result<(), End> {
+        let only_read = self.block == Block::Implicit(Mode::ReadOnly);
+        self.accounts.committing();
+        self.upstream()?.writer.queue(&crate::frame::sync());
+        if only_read {
+            self.queue_posture()?;
+        }
+        let synced = timeout(COMMIT_DEADLINE, self.sync_pipeline());
+        synced.await.unwrap_or(Err(End::TargetLost(FrameError::Late)))?;
+        if only_read { self.confirm_posture().await } else { Ok(()) }
+    }
+
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "`aside` names every kind, and refuses what is out of turn"
     )]
-    pub(super) async fn end_pipeline(&mut self) -> Result<(), End> {
-        let upstream = self.upstream()?;
-        upstream.writer.queue(&crate::frame::sync());
-        upstream.writer.flush().await.map_err(End::TargetLost)?;
+    async fn sync_pipeline(&mut self) -> Result<(), End> {
+        self.upstream()?.writer.flush().await.map_err(End::TargetLost)?;
+        let mut failed = false;
         loop {
             let head = self.upstream()?.reader.head().await.map_err(End::TargetLost)?;
             match BackendKind::of(head).map_err(End::TargetLost)? {
                 BackendKind::ReadyForQuery => {
                     let body =
                         self.upstream()?.reader.whole(head).await.map_err(End::TargetLost)?;
+                    if failed {
+                        self.accounts.rolled_back();
+                    }
                     self.set_block(read_ready(body).map_err(End::TargetLost)?);
                     return Ok(());
                 }
@@ -205,6 +227,7 @@ impl Session {
                     drop(self.upstream()?.reader.whole(head).await.map_err(End::TargetLost)?);
                 }
                 kind => {
+                    failed |= kind == BackendKind::ErrorResponse;
                     let body =
                         self.upstream()?.reader.whole(head).await.map_err(End::TargetLost)?;
                     self.aside(kind, body)?;

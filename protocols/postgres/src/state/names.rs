@@ -193,6 +193,13 @@ impl Names {
         }
     }
 
+    /// Whether some name means the portal that has this name at the target.
+    pub(crate) fn has_at_target(&self, at_target: &str) -> bool {
+        self.portals
+            .values()
+            .any(|portal| matches!(&portal.place, PortalPlace::AtTarget(name) if name == at_target))
+    }
+
     /// The target has confirmed a Parse.
     pub(crate) fn confirm(&mut self, statement: &Prepared) {
         // A statement that was closed between its Bind and its Execute has no name any more.

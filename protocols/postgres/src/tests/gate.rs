@@ -1,5 +1,10 @@
 //! A gate for tests: core's own policy over a fixed agent, with holds that the test decides.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the tests' gate makes the proofs that a gate makes"
+)]
+
 use countersign_core::{
     agent::{Agent, Identity},
     gate::{
@@ -19,7 +24,7 @@ use countersign_core::{
 };
 use std::sync::{
     Arc, Mutex,
-    atomic::{AtomicBool, AtomicU32, Ordering},
+    atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
 };
 use tokio::sync::{mpsc, watch};
 
@@ -54,6 +59,8 @@ pub(crate) struct TestGate {
     pub(crate) releases: AtomicBool,
     /// Whether judging panics.
     pub(crate) broken: AtomicBool,
+    /// The policy revision in force.
+    pub(crate) revision: AtomicU64,
     next_process: AtomicU32,
     signals: Mutex<Vec<(CancelKey, mpsc::Sender<Signal>)>>,
     pub(crate) holds: watch::Sender<Vec<HoldHandle>>,
@@ -70,6 +77,7 @@ impl TestGate {
             lease: AtomicBool::new(true),
             releases: AtomicBool::new(true),
             broken: AtomicBool::new(false),
+            revision: AtomicU64::new(1),
             next_process: AtomicU32::new(1),
             signals: Mutex::new(Vec::new()),
             holds: watch::Sender::new(Vec::new()),
@@ -154,7 +162,6 @@ impl Gate for TestGate {
                 wish;
             let target = Target { name: target, revision, protocol };
             let id = SessionId::from_bytes(rand::random());
-            #[expect(clippy::disallowed_methods, reason = "the tests' gate")]
             let session =
                 Session::opened(Opening { id, agent, target, role, opened_at: LogTime(1) });
             let process = self.next_process.fetch_add(1, Ordering::SeqCst);
@@ -186,7 +193,13 @@ impl Gate for TestGate {
                     };
                     self.holds.send_modify(|holds| holds.push(handle.clone()));
                     let id = HoldId::from_bytes(rand::random());
-                    Ok(Judged::Held(Box::new(TestHeld { id, handle, decided, ended: "parked" })))
+                    Ok(Judged::Held(Box::new(TestHeld {
+                        id,
+                        handle,
+                        decided,
+                        told: false,
+                        ended: "parked",
+                    })))
                 }
             }
         })
@@ -202,7 +215,6 @@ impl Gate for TestGate {
             self.admitted.lock().unwrap().push(Arc::clone(operation));
             let id = operation.id();
             if cleared.basis().audit == AuditLevel::BeforeForward {
-                #[expect(clippy::disallowed_methods, reason = "the tests' gate")]
                 let receipt = Receipt::after_commit(id, LogIndex(1));
                 let (permit, release) = Permit::grant(cleared, receipt).unwrap();
                 return Ok(Admission { permit, reply: Reply::Released(release) });
@@ -214,7 +226,6 @@ impl Gate for TestGate {
                 if !good {
                     return Err(Refusal::NoQuorum);
                 }
-                #[expect(clippy::disallowed_methods, reason = "the tests' gate")]
                 let receipt = Receipt::after_commit(id, LogIndex(1));
                 Ok(awaited.receive(receipt).unwrap())
             };
@@ -223,9 +234,16 @@ impl Gate for TestGate {
     }
 
     fn lease(&self) -> Result<Leased, Refusal> {
-        #[expect(clippy::disallowed_methods, reason = "the tests' gate")]
         let leased = Leased::checked();
         if self.lease.load(Ordering::SeqCst) { Ok(leased) } else { Err(Refusal::NoQuorum) }
+    }
+
+    fn goes_on(&self, admitted: Revision) -> Result<Leased, Refusal> {
+        if admitted.0 == self.revision.load(Ordering::SeqCst) {
+            self.lease()
+        } else {
+            Err(Refusal::PolicyChanged)
+        }
     }
 
     fn settle<'a>(&'a self, _: &'a Session, settlement: Settlement) -> BoxFuture<'a, ()> {
@@ -257,6 +275,8 @@ struct TestHeld {
     id: HoldId,
     handle: HoldHandle,
     decided: watch::Receiver<Decision>,
+    /// The adapter has heard that it is approved.
+    told: bool,
     ended: &'static str,
 }
 
@@ -280,6 +300,9 @@ impl Held for TestHeld {
                 .await
                 .unwrap()
                 .clone();
+            if decision == Decision::Approve && !std::mem::replace(&mut self.told, true) {
+                return HoldProgress::Approved;
+            }
             self.ended = "decided";
             match decision {
                 Decision::Refuse(refusal) => HoldProgress::Refused(refusal),
@@ -297,7 +320,6 @@ impl Held for TestHeld {
 impl TestHeld {
     fn admission(&self) -> Admission {
         let operation = &self.handle.operation;
-        #[expect(clippy::disallowed_methods, reason = "the tests' gate")]
         let approved = Approved::after_claim(Consumption {
             hold: self.id,
             operation: operation.id(),
@@ -305,7 +327,6 @@ impl TestHeld {
             revision: Revision(1),
             rules: vec!["writes".to_owned()],
         });
-        #[expect(clippy::disallowed_methods, reason = "the tests' gate")]
         let receipt = Receipt::after_commit(operation.id(), LogIndex(1));
         let (permit, release) = Permit::grant(approved.clear(operation).unwrap(), receipt).unwrap();
         Admission { permit, reply: Reply::Released(release) }

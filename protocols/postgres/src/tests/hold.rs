@@ -78,6 +78,19 @@ async fn a_held_first_operation_that_names_nothing_dials_nothing_and_a_refusal_k
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_that_is_down_uses_up_no_approval() {
+    let place = Place::without_target().await;
+    let mut agent = Agent::connect(&place).await;
+    agent.send(&frame::query(b"NOTIFY accounts")).await;
+    let hold = place.gate.approve(0).await;
+    let answer = agent.until_ready().await;
+    assert_eq!((error(&answer).as_str(), status(&answer)), ("58000", 'I'));
+    // It was given up before it was claimed: nothing was admitted, and nothing is to be settled.
+    assert_eq!(*hold.ended.borrow(), "parked");
+    assert!(place.gate.settled.borrow().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancel_withdraws_and_a_disconnect_parks() {
     let place = Place::without_target().await;
     let mut agent = Agent::connect(&place).await;
@@ -138,6 +151,81 @@ async fn an_ended_session_hears_why_and_a_refused_release_says_nothing() {
     let mut agent = Agent::connect(&place).await;
     let answer = agent.query("SELECT 1").await;
     assert_eq!((error(&answer).as_str(), status(&answer)), ("57P03", 'I'));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_is_recorded_first_and_a_refusal_behind_a_forward_never_says_that_nothing_happened()
+ {
+    let place = Place::with_postgres().await;
+    let releases = |can: bool| place.gate.releases.store(can, std::sync::atomic::Ordering::SeqCst);
+    for commit in ["COMMIT", "END"] {
+        let mut agent = Agent::connect(&place).await;
+        let n = place.gate.hold_count();
+        assert_eq!(status(&agent.query("BEGIN").await), 'T');
+        agent
+            .send(&frame::query(b"DELETE FROM accounts WHERE id = (SELECT min(id) FROM accounts)"))
+            .await;
+        place.gate.approve(n).await;
+        assert_eq!(status(&agent.until_ready().await), 'T');
+        // An answer that waited for its intent would not be released now.
+        releases(false);
+        let answer = agent.query(commit).await;
+        assert_eq!((kinds(&answer).as_str(), status(&answer)), ("CZ", 'I'), "{answer:?}");
+        releases(true);
+    }
+    assert_eq!(place.truth("SELECT count(*) FROM accounts"), "8");
+
+    // A commit that makes nothing last may wait, and whoever hears no answer of it loses nothing.
+    let mut agent = Agent::connect(&place).await;
+    assert_eq!(status(&agent.query("BEGIN; ").await), 'T');
+    assert_eq!(kinds(&agent.query("SELECT 1").await), "TDCZ");
+    releases(false);
+    agent.send(&frame::query(b"COMMIT")).await;
+    let rest = agent.rest().await;
+    assert_eq!((kinds(&rest).as_str(), error(&rest).as_str()), ("E", "57P03"), "{rest:?}");
+    assert!(rest[0].field('H').contains("Nothing was changed"), "{rest:?}");
+    releases(true);
+
+    // What was under way when the node lost its lease may have happened.
+    let mut agent = Agent::connect(&place).await;
+    let n = place.gate.hold_count();
+    agent
+        .send(&frame::query(b"DELETE FROM accounts WHERE id = 9 AND pg_sleep(30) IS NOT NULL"))
+        .await;
+    place.gate.approve(n).await;
+    let running = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+    while place.truth(running) != "1" {}
+    place.gate.end_all(Refusal::NoQuorum).await;
+    let rest = agent.rest().await;
+    assert_eq!((kinds(&rest).as_str(), error(&rest).as_str()), ("NE", "08007"), "{rest:?}");
+    assert!(!format!("{rest:?}").contains("othing was"), "{rest:?}");
+    let unknown = |settled: &Vec<_>| {
+        settled.iter().any(|one: &countersign_core::gate::Settlement| {
+            one.outcome == Outcome::OutcomeUnknown && one.rows == 0
+        })
+    };
+    place.gate.settled.subscribe().wait_for(unknown).await.unwrap();
+    assert_eq!(place.truth(running), "0", "the target was asked to stop");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_is_failed_without_naming_anything_the_agent_could_have_made() {
+    let place = Place::with_postgres().await;
+    let mut agent = Agent::connect(&place).await;
+    assert_eq!(status(&agent.query("BEGIN").await), 'T');
+    agent.send(&frame::query(b"DECLARE cs_refused CURSOR FOR SELECT id FROM accounts")).await;
+    place.gate.approve(0).await;
+    assert_eq!(status(&agent.until_ready().await), 'T');
+    assert_eq!(error(&agent.query("CREATE ROLE nobody").await), "42501");
+    let answer = agent.query("SELECT 1").await;
+    assert_eq!((error(&answer).as_str(), status(&answer)), ("25P02", 'E'));
+    assert_eq!(status(&agent.query("ROLLBACK").await), 'I');
+    // A pipeline that is refused is over at once.
+    let pipeline = [execute("SELECT 1"), execute("CREATE ROLE nobody"), frame::sync().to_vec()];
+    agent.send(&pipeline.concat()).await;
+    let answer = agent.until_ready().await;
+    assert_eq!((error(&answer).as_str(), status(&answer)), ("25006", 'I'));
+    assert_eq!(kinds(&agent.query("SELECT 1").await), "TDCZ");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -103,6 +103,12 @@ async fn a_portal_hands_out_its_rows_in_portions() {
     agent.send(&messages.concat()).await;
     let answer = agent.until_ready().await;
     assert_eq!(kinds(&answer), "1231DDDDsDDDDsDDCZ", "{answer:?}");
+    let settled = place.gate.settlement(0).await;
+    assert_eq!(
+        (settled.outcome, settled.rows),
+        (Outcome::Completed, 10),
+        "one operation, one account"
+    );
     // After its transaction the portal is gone.
     agent.send(&[frame::execute("rows", 4), frame::sync()].concat()).await;
     let answer = agent.until_ready().await;

@@ -5,6 +5,17 @@
 use super::Upstream;
 use crate::frame::{self, BackendKind, Bind, Body, FrameError};
 use bytes::Bytes;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long the target may take to answer the gateway itself.
+const OWN_DEADLINE: Duration = Duration::from_secs(30);
+
+/// How long the target may take to end the transaction of a pipeline: deferred constraints are checked then.
+pub(crate) const COMMIT_DEADLINE: Duration = Duration::from_mins(5);
+
+/// A text that no PostgreSQL accepts, in whatever state the session is and whatever objects it has.
+const NO_STATEMENT: &[u8] = b"refused by the gateway";
 
 /// Rows the gateway takes of one of its own statements, at most.
 const MAX_OWN_ROWS: usize = 10_000;
@@ -36,15 +47,17 @@ pub(crate) enum OwnError {
 
 impl Upstream {
     /// Runs statements of the gateway's own, all or none, and returns the rows of the last.
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "any other message, a new one included, is an error"
-    )]
     pub(crate) async fn own(
         &mut self,
-        statements: &[&str],
+        statements: &[String],
         standing: Standing,
     ) -> Result<Vec<OwnRow>, OwnError> {
+        self.queue_own(statements, standing);
+        self.answer_of_own(statements.len(), standing).await
+    }
+
+    /// Puts statements of the gateway's own behind what is queued already.
+    pub(crate) fn queue_own(&mut self, statements: &[String], standing: Standing) {
         let none: [(u16, Option<&[u8]>); 0] = [];
         for statement in statements {
             self.writer.queue(&frame::parse("", statement.as_bytes(), &[]));
@@ -61,9 +74,30 @@ impl Upstream {
             Standing::Alone => frame::sync(),
             Standing::Within => frame::flush(),
         });
+    }
+
+    /// Writes what is queued and takes the answer of so many statements; returns the rows of the last.
+    pub(crate) async fn answer_of_own(
+        &mut self,
+        statements: usize,
+        standing: Standing,
+    ) -> Result<Vec<OwnRow>, OwnError> {
+        let answered = timeout(OWN_DEADLINE, self.own_rows(statements, standing)).await;
+        answered.unwrap_or(Err(OwnError::Frame(FrameError::Late)))
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "any other message, a new one included, is an error"
+    )]
+    async fn own_rows(
+        &mut self,
+        statements: usize,
+        standing: Standing,
+    ) -> Result<Vec<OwnRow>, OwnError> {
         self.writer.flush().await?;
         let mut rows = Vec::new();
-        let mut left = statements.len();
+        let mut left = statements;
         loop {
             let (kind, body) = self.next_own().await?;
             match kind {
@@ -85,30 +119,28 @@ impl Upstream {
         }
     }
 
-    /// Makes the transaction that is open fail, as an error of the agent's own would: an Execute of a portal that does not
-    /// exist acts on nothing. Returns the status after it.
+    /// Makes the transaction that is open fail, as an error of the agent's own would. Nothing that the agent could have
+    /// made at the target is named in it: the text fails in the grammar. Returns the status after it.
     pub(crate) async fn fail_transaction(&mut self) -> Result<u8, FrameError> {
-        self.writer.queue(&frame::execute("cs_refused", 0));
+        self.writer.queue(&frame::parse("", NO_STATEMENT, &[]));
         self.resynchronise().await
     }
 
     /// Sends Sync and drops everything up to the `ReadyForQuery`; returns its status.
     pub(crate) async fn resynchronise(&mut self) -> Result<u8, FrameError> {
         self.writer.queue(&frame::sync());
-        self.writer.flush().await?;
-        loop {
-            let (kind, body) = self.next_own().await?;
-            if kind == BackendKind::ReadyForQuery {
-                return read_ready(body);
-            }
-        }
+        let synced = async {
+            self.writer.flush().await?;
+            self.drop_until_ready().await
+        };
+        timeout(OWN_DEADLINE, synced).await.unwrap_or(Err(FrameError::Late))
     }
 
     async fn own_refused(&mut self, body: Bytes, standing: Standing) -> OwnError {
         let code = super::login::error_code(body);
         let synced = match standing {
             Standing::Within => self.resynchronise().await,
-            Standing::Alone => self.until_ready().await,
+            Standing::Alone => self.drop_until_ready().await,
         };
         match synced {
             Ok(status) => OwnError::Refused { code, status },
@@ -116,7 +148,12 @@ impl Upstream {
         }
     }
 
+    /// Drops everything up to the `ReadyForQuery` of a Sync that was sent; returns its status.
     pub(crate) async fn until_ready(&mut self) -> Result<u8, FrameError> {
+        timeout(OWN_DEADLINE, self.drop_until_ready()).await.unwrap_or(Err(FrameError::Late))
+    }
+
+    async fn drop_until_ready(&mut self) -> Result<u8, FrameError> {
         loop {
             let (kind, body) = self.next_own().await?;
             if kind == BackendKind::ReadyForQuery {
@@ -169,3 +206,6 @@ fn unexpected(kind: BackendKind) -> FrameError {
     tracing::debug!(?kind, "a message that has no place in an answer to the gateway");
     FrameError::Malformed { what: "answer" }
 }
+
+#[cfg(test)]
+mod tests;

@@ -134,6 +134,22 @@ fn an_allowed_operation_is_audited_as_strictly_as_its_strictest_demand() {
 }
 
 #[test]
+fn what_may_last_is_recorded_before_it_is_forwarded_whatever_a_rule_says() {
+    let late = compile(
+        r#"@audit("before_reply") permit(principal, action == Action::"postgres:transaction", resource);"#,
+    );
+    let session = session("bot", &["ci"], "orders");
+    let commit = [on(Action::PostgresTransaction, Resource::Target)];
+    for (effect, level) in
+        [(Effect::Passing, AuditLevel::BeforeReply), (Effect::Lasting, AuditLevel::BeforeForward)]
+    {
+        let verdict = judge_effect(&late, &session, &commit, effect);
+        let Verdict::Allow(cleared) = verdict else { panic!("{verdict:?}") };
+        assert_eq!(cleared.basis().audit, level);
+    }
+}
+
+#[test]
 fn a_name_cannot_imitate_another_relation() {
     let text = r#"@id("t") permit(principal, action, resource == Relation::"orders/public.t");"#;
     assert!(
