@@ -52,11 +52,11 @@ prepare() {
 # The PostgreSQL drivers of Python, in an environment of their own, for the test of drivers.
 python_clients() {
   local venv="$CS_CACHE/python-clients"
-  export COUNTERSIGN_TEST_PYTHON="$venv/bin/python"
-  "$COUNTERSIGN_TEST_PYTHON" -c 'import psycopg, pg8000, asyncpg' 2>/dev/null && return 0
+  export CS_TEST_PYTHON="$venv/bin/python"
+  "$CS_TEST_PYTHON" -c 'import psycopg, pg8000, asyncpg' 2>/dev/null && return 0
   rm -rf "$venv"
   python3 -m venv "$venv" \
-    && "$COUNTERSIGN_TEST_PYTHON" -m pip install --quiet 'psycopg[binary]==3.*' 'pg8000==1.*' 'asyncpg==0.*'
+    && "$CS_TEST_PYTHON" -m pip install --quiet 'psycopg[binary]==3.*' 'pg8000==1.*' 'asyncpg==0.*'
 }
 
 # One provider of cryptography: nothing that is built may pull in another.

@@ -1,6 +1,8 @@
 //! A node that is asked to end: it leaves in order, and at once when it is asked a second time.
 
-use countersign_tests::{api::at, cluster::Cluster, process, programs, psql, wait};
+use countersign_tests::{
+    api::at, cluster::Cluster, node_log::PEER_LOSS, process, programs, psql, wait,
+};
 use rustix::process::Signal;
 use serde_json::json;
 use std::{
@@ -11,19 +13,6 @@ use tokio::{
     process::{Child, Command},
     time::Instant,
 };
-
-/// What the others may say when a peer ends.
-const PEER_LOSS: &[&str] = &[
-    "peer",
-    "replicat",
-    "vote",
-    "heartbeat",
-    "election",
-    "unreachable",
-    "connect",
-    "leader",
-    "lease",
-];
 
 /// What a node says that is asked twice: records that it does not write are settled by its next start.
 const AT_ONCE: &[&str] = &["asked a second time", "recorded"];

@@ -1,6 +1,6 @@
 //! The leader dies under load: a pause, nothing lost, nothing doubled, no error but a clear retryable one.
 //!
-//! `COUNTERSIGN_LEADER_ROUNDS` says how often the leader is killed (default 2); the pauses go to stderr. A pause is the time
+//! `CS_LEADER_ROUNDS` says how often the leader is killed (default 2); the pauses go to stderr. A pause is the time
 //! between an agent's last answer before the loss and its first one after it, so it contains what the statement itself takes.
 
 use anyhow::Context as _;
@@ -155,10 +155,8 @@ async fn lose_the_leader(cluster: &mut Cluster, number: u64) -> anyhow::Result<V
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_loss_of_the_leader_is_a_pause_for_the_agents_of_the_other_nodes() {
-    let rounds = std::env::var("COUNTERSIGN_LEADER_ROUNDS")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(2);
+    let rounds =
+        std::env::var("CS_LEADER_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(2);
     let mut cluster = Cluster::start().await.unwrap();
     let mut lives = Vec::new();
     let mut worst_of_rounds = Vec::new();

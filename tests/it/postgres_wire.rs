@@ -1,5 +1,5 @@
 //! Clients that people really use, unmodified: psql, pgbench in its three protocols, and Python's drivers:
-//! `COUNTERSIGN_TEST_PYTHON` names an interpreter that has them (tests/run.sh sees to it).
+//! `CS_TEST_PYTHON` names an interpreter that has them (tests/run.sh sees to it).
 
 use countersign_tests::{agent::Login, cluster::Cluster, psql};
 use std::{fs, process::Stdio, time::Duration};
@@ -97,7 +97,7 @@ async fn a_pipeline_stops_at_the_statement_that_is_held() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pythons_drivers_read_and_wait_for_an_approval() {
     const SCRIPT: &str = include_str!("postgres_wire/drivers.py");
-    let python = std::env::var_os("COUNTERSIGN_TEST_PYTHON").expect("an interpreter with drivers");
+    let python = std::env::var_os("CS_TEST_PYTHON").expect("an interpreter with drivers");
     let cluster = Cluster::start().await.unwrap();
     let login = cluster.login(1).unwrap();
     let reviewer = cluster.api(2, "CS_REVIEWER_TOKEN").unwrap();
