@@ -13,6 +13,15 @@ cd "$ROOT"
 # shellcheck source=../deploy/build-env.sh
 source deploy/build-env.sh
 
+# One run at a time in a target directory: another clone's would take the binaries away from under the tests. The lock is
+# flock's own, not inherited by what a test may leave behind.
+if [ -z "${CS_RUN_LOCKED:-}" ]; then
+  mkdir -p "$CARGO_TARGET_DIR"
+  LOCK="$CARGO_TARGET_DIR/.countersign-run"
+  flock --nonblock "$LOCK" true || cs_say "waiting for another run in $CARGO_TARGET_DIR to end"
+  CS_RUN_LOCKED=yes exec flock --close --timeout 1800 "$LOCK" bash tests/run.sh "$@"
+fi
+
 NEXTEST_VERSION=0.9.143
 LOGS="$(mktemp -d "${TMPDIR:-/tmp}/countersign-run.XXXXXX")"
 chmod 755 "$LOGS" # PostgreSQL's own user passes through it
@@ -126,11 +135,6 @@ broken_gate_is_found() {
     grep -E "^ *$checker +[0-9]+ violation" "$log" || { tail -20 "$log"; cs_say "$checker did not find a gate that $way"; return 1; }
   done
 }
-
-# One run at a time in a target directory: another clone's would take the binaries away from under the tests.
-mkdir -p "$CARGO_TARGET_DIR"
-exec 9>"$CARGO_TARGET_DIR/.countersign-run"
-flock --nonblock 9 || { cs_say "waiting for another run in $CARGO_TARGET_DIR to end"; flock 9; }
 
 prepare
 if [ $# -gt 0 ]; then
