@@ -12,8 +12,9 @@ use std::collections::BTreeMap;
 
 /// How long after the acknowledgement a node may take to end a session: one lease, and two seconds of a busy machine.
 const ENDS_MS: u64 = 7_000;
-/// A node that is out of reach ends its sessions when its lease has been lost for as long as a lease lives.
-const CUT_OFF_ENDS_MS: u64 = ENDS_MS + 5_000;
+/// A node that is out of reach hears of nothing: it ends its sessions a second after its lease has lapsed; another is
+/// for the machine.
+const CUT_OFF_ENDS_MS: u64 = ENDS_MS + 2_000;
 /// Kinds of events that there are no more for what is out.
 const ADMITTING: &[&str] = &["intent", "held", "session_opened", "decided"];
 /// HTTP status of what was done.
