@@ -18,6 +18,8 @@ use crate::network::{ClusterName, TlsMaterial};
 use crate::proposer::{Committed, ProposeError};
 use crate::raft_types::{Member, NodeId};
 
+/// How long one hand-over of leadership is given.
+const HAND_OVER: Duration = Duration::from_secs(3);
 /// Everything here happens within this, also on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(40);
 /// Several elections.
@@ -238,6 +240,22 @@ impl Cluster {
     /// Has the leader change the membership, whoever it is by then.
     pub(crate) fn on_the_leader(&self, change: impl Fn(&Engine) -> Result<(), MembershipError>) {
         self.until("a change of the membership", || change(&self.engine(self.leader())).ok());
+    }
+
+    /// Has whoever leads hand leadership to a node until this holds: one hand-over can get lost on a busy machine.
+    pub(crate) fn hand_to(&self, node: NodeId, what: &str, holds: impl Fn() -> bool) {
+        self.until(what, || {
+            let leader = self.leader();
+            if leader != node {
+                // What fails is tried again.
+                self.test.block_on(self.engine(leader).transfer_leader(node)).ok();
+            }
+            let begin = Instant::now();
+            while !holds() && begin.elapsed() < HAND_OVER {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            holds().then_some(())
+        });
     }
 
     pub(crate) fn follower(&self) -> NodeId {

@@ -54,9 +54,7 @@ fn a_follower_whose_state_differs_stops_serving_for_good_and_the_others_go_on() 
 fn a_leader_whose_state_differs_steps_down_and_its_place_is_taken_by_a_new_node() {
     let (mut cluster, crooked) = with_a_crooked_follower();
     cluster.settle();
-    let leader = cluster.leader();
-    cluster.test.block_on(cluster.engine(leader).transfer_leader(crooked)).unwrap();
-    cluster.until("the crooked node leads", || (cluster.leader() == crooked).then_some(()));
+    cluster.hand_to(crooked, "the crooked node leads", || cluster.leader() == crooked);
     cluster.set_on(crooked, "k").unwrap();
     until_found(&cluster, crooked);
     cluster.until("another leads", || (cluster.leader() != crooked).then_some(()));
@@ -65,8 +63,7 @@ fn a_leader_whose_state_differs_steps_down_and_its_place_is_taken_by_a_new_node(
     cluster.set_on(sound, "after").unwrap();
     // Its leadership was not only interrupted: it cannot keep it when it is given.
     let term = cluster.engine(sound).status().term;
-    cluster.test.block_on(cluster.engine(sound).transfer_leader(crooked)).unwrap();
-    cluster.until("an election", || (cluster.engine(sound).status().term > term).then_some(()));
+    cluster.hand_to(crooked, "an election", || cluster.engine(sound).status().term > term);
     cluster.until("a sound node leads", || (cluster.leader() != crooked).then_some(()));
     // The way back: removed, and in again under a new number.
     let gone = BTreeSet::from([crooked]);

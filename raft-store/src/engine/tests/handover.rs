@@ -59,8 +59,7 @@ fn the_leadership_moves_under_load_and_nobody_waits_for_long() {
         let (before, next) = (cluster.engine(leader).applied(), leader % 3 + 1);
         cluster
             .until("work", || (cluster.engine(leader).applied() > before + ENTRIES).then_some(()));
-        cluster.test.block_on(cluster.engine(leader).transfer_leader(next)).unwrap();
-        cluster.until("the next leader", || (cluster.leader() == next).then_some(()));
+        cluster.hand_to(next, "the next leader", || cluster.leader() == next);
     }
     done.cancel();
     let ended = cluster.test.block_on(calls.join_all());

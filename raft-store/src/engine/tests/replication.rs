@@ -107,8 +107,7 @@ fn a_subscriber_hears_that_it_missed_effects_and_that_the_engine_stopped() {
 fn leadership_moves_when_told_to() {
     let cluster = Cluster::of_three();
     let (leader, follower) = (cluster.leader(), cluster.follower());
-    cluster.test.block_on(cluster.engine(leader).transfer_leader(follower)).unwrap();
-    cluster.until("another leader", || (cluster.leader() == follower).then_some(()));
+    cluster.hand_to(follower, "another leader", || cluster.leader() == follower);
     cluster.set_on(leader, "after").unwrap();
 }
 
