@@ -93,7 +93,8 @@ etcds() {
 cs_packages postgresql postgresql-client postgresql-contrib python3 openssl procps util-linux || true
 cs_toolchain
 cs_own_build
-cargo build --locked --quiet --workspace --bins
+# shellcheck disable=SC2086 # two words
+cargo build --locked --quiet --workspace --bins $CS_SAME_FEATURES
 cs_say "preparing: PostgreSQL with pgbench's tables (scale $SCALE) and $STREAM_MB MB of rows, three nodes"
 postgres
 COUNTERSIGN_DEV_POSTGRES="$CS_POSTGRES_URL" "$CTL" dev --dir "$PLACE/dev" up --nodes 3 >"$PLACE/up.log" 2>&1 \
