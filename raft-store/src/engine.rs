@@ -138,14 +138,15 @@ impl Engine {
         drop(self.raft.trigger().snapshot().await);
     }
 
-    /// Stops everything in order: no new work, the consensus, the connections, the flush thread. The database closes when
-    /// the last reference to this engine is gone; [`databases_closed`](crate::databases_closed) waits for that.
+    /// Stops everything in order: no new work, the peers' streams, the consensus, the tasks, the flush thread. The database
+    /// closes when the last reference to this engine is gone; [`databases_closed`](crate::databases_closed) waits for that.
     pub async fn shutdown(&self) {
         self.lease.give_up();
+        // Before the consensus: a peer's request that is under way would be told that it has failed.
+        self.stop.cancel();
         if timeout(STOP, self.raft.shutdown()).await.is_err() {
             tracing::warn!("the consensus did not stop in time");
         }
-        self.stop.cancel();
         let mut tasks = std::mem::take(&mut *lock(&self.tasks));
         let ended = timeout(STOP, async { while tasks.join_next().await.is_some() {} }).await;
         if ended.is_err() {

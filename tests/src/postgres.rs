@@ -101,10 +101,17 @@ impl PrivatePostgres {
 
     /// How many statements that contain this have reached the server, by its own log.
     pub fn received(&self, part: &str) -> anyhow::Result<usize> {
+        Ok(self.statements()?.iter().filter(|statement| statement.contains(part)).count())
+    }
+
+    /// The first lines of the statements that have reached the server, by its own log. It reads the whole log: who looks
+    /// for many things does it once.
+    pub fn statements(&self) -> anyhow::Result<Vec<String>> {
         let log = fs::read(&self.log).context("cannot read the server's log")?;
         let log = String::from_utf8_lossy(&log);
         let marks = ["LOG:  statement: ", "LOG:  execute "];
-        Ok(log.lines().filter(|l| l.contains(part) && marks.iter().any(|m| l.contains(m))).count())
+        let statements = log.lines().filter(|line| marks.iter().any(|mark| line.contains(mark)));
+        Ok(statements.map(str::to_owned).collect())
     }
 
     /// Waits until a query of the truth gives the number.

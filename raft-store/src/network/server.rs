@@ -53,6 +53,7 @@ pub(crate) struct Server {
     parts: ServerParts,
     /// One snapshot is received at a time.
     receiving: Arc<Semaphore>,
+    stop: CancellationToken,
 }
 
 impl Server {
@@ -64,7 +65,8 @@ impl Server {
         stop: CancellationToken,
     ) -> Result<(), tonic::transport::Error> {
         let streams = ReceiverStream::new(listen(listener, tls, stop.clone()));
-        let service = PeerServer::new(Self { parts, receiving: Arc::new(Semaphore::new(1)) })
+        let receiving = Arc::new(Semaphore::new(1));
+        let service = PeerServer::new(Self { parts, receiving, stop: stop.clone() })
             .max_decoding_message_size(FRAME_BYTES)
             .max_encoding_message_size(FRAME_BYTES);
         let serve = tonic::transport::Server::builder()
@@ -204,6 +206,8 @@ impl Peer for Server {
     ) -> Result<Response<Self::AppendStream>, Status> {
         let peer = self.parts.admission.admit(&call)?;
         let replies = self.parts.admission.raft.stream_append(requests(call.into_inner(), peer));
+        // Ends before the consensus does: a request without a reply is one that the leader repeats, not an error to log.
+        let replies = replies.take_until(self.stop.clone().cancelled_owned());
         Ok(Response::new(Box::pin(replies.map(|reply| {
             let reply = AppendReply(reply.map_err(|error| stopped(&error))?);
             codec::frame(&reply).map_err(|error| Status::internal(error.to_string()))
