@@ -170,7 +170,8 @@ async fn the_loss_of_the_leader_is_a_pause_for_the_agents_of_the_other_nodes() {
     let rows = cluster.postgres.truth().await.unwrap();
     let rows = rows.query("SELECT id FROM written", &[]).await.unwrap();
     let there: HashSet<String> = rows.iter().map(|row| row.get(0)).collect();
-    let executed = executions(&cluster.postgres.statements().unwrap());
+    let statements = cluster.postgres.statements().unwrap();
+    let executed = executions(&statements);
     for id in lives.iter().flat_map(|life| &life.written) {
         assert!(there.contains(id), "{id} was acknowledged and is not there");
         assert_eq!(executed.get(id.as_str()), Some(&1), "{id}");
