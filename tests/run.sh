@@ -45,7 +45,7 @@ stage() {
 
 prepare() {
   cs_packages build-essential pkg-config libclang1-14 libclang-common-14-dev git python3 python3-venv \
-    ca-certificates postgresql postgresql-client postgresql-contrib openssl procps util-linux \
+    ca-certificates postgresql postgresql-client postgresql-contrib haproxy openssl procps util-linux \
     || cs_say "going on without; what needs them will fail"
   cs_toolchain
   cs_own_build

@@ -86,6 +86,12 @@ pub struct Listen {
     pub postgres: SocketAddr,
     /// See [`SETTINGS`].
     pub metrics: SocketAddr,
+    /// See [`SETTINGS`].
+    pub api_proxy_protocol: bool,
+    /// See [`SETTINGS`].
+    pub postgres_proxy_protocol: bool,
+    /// See [`SETTINGS`].
+    pub balancers: Vec<String>,
 }
 
 /// What the node allows at most.
@@ -196,6 +202,9 @@ impl Default for Listen {
             api_url: None,
             postgres: everywhere(7432),
             metrics: SocketAddr::from((Ipv4Addr::LOCALHOST, 7490)),
+            api_proxy_protocol: false,
+            postgres_proxy_protocol: false,
+            balancers: Vec::new(),
         }
     }
 }

@@ -20,6 +20,7 @@ pub mod metrics;
 
 // What starts, configures and stops all of it.
 pub mod app;
+pub mod arrivals;
 pub mod clock;
 pub mod config;
 mod drain;

@@ -7,6 +7,7 @@
 use crate::{
     api,
     app::{App, Node},
+    arrivals::{Arrivals, BalancersError, Told},
     clock::Clock,
     cluster::{self, ClusterError, Member},
     config::Config,
@@ -51,6 +52,9 @@ pub enum ServeError {
         #[source]
         source: io::Error,
     },
+    /// The list of balancers cannot be used.
+    #[error("listen.balancers")]
+    Balancers(#[from] BalancersError),
     /// The certificate of the listeners cannot be used.
     #[error("tls.cert_file and tls.key_file")]
     Tls(#[from] TlsError),
@@ -123,7 +127,7 @@ pub async fn run(config: Config) -> Result<(), ServeError> {
 async fn live(
     app: &Arc<App>,
     member: &Member,
-    agents: (TcpListener, Arc<rustls::ServerConfig>),
+    agents: (Arrivals, Arc<rustls::ServerConfig>),
 ) -> Result<(), ServeError> {
     let served = match begin(app, member) {
         Ok((node, targets)) => {
@@ -144,10 +148,10 @@ async fn live(
 async fn serve_agents(
     app: &Arc<App>,
     member: &Member,
-    (node, targets, (listener, tls)): (
+    (node, targets, (arrivals, tls)): (
         &Node,
         Arc<dyn Targets>,
-        (TcpListener, Arc<rustls::ServerConfig>),
+        (Arrivals, Arc<rustls::ServerConfig>),
     ),
 ) -> Result<(), ServeError> {
     let api_url = app.config.api_url();
@@ -169,7 +173,7 @@ async fn serve_agents(
     #[cfg(feature = "broken-gate")]
     let gate = Arc::new(crate::broken_gate::BrokenGate::over(node.gate.clone()));
     let serving = ServeConfig { tls, grammar };
-    let work = countersign_postgres::serve(listener, gate, targets, serving, end.clone());
+    let work = countersign_postgres::serve(arrivals, gate, targets, serving, end.clone());
     let agents = part("the PostgreSQL listener", work);
     tracing::info!(node.id = member.id.0, incarnation = incarnation.0, "serves");
     tokio::select! {
@@ -257,16 +261,19 @@ impl Part {
 }
 
 struct Listeners {
-    api: TcpListener,
-    postgres: TcpListener,
+    api: Arrivals,
+    postgres: Arrivals,
     metrics: TcpListener,
 }
 
 impl Listeners {
     async fn bind(config: &Config) -> Result<Self, ServeError> {
+        let settings = &config.listen;
+        let api = listen("listen.api", settings.api).await?;
+        let postgres = listen("listen.postgres", settings.postgres).await?;
         Ok(Self {
-            api: listen("listen.api", config.listen.api).await?,
-            postgres: listen("listen.postgres", config.listen.postgres).await?,
+            api: Arrivals::new(api, Told::of_api(settings)?),
+            postgres: Arrivals::new(postgres, Told::of_postgres(settings)?),
             metrics: listen("listen.metrics", config.listen.metrics).await?,
         })
     }

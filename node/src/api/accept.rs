@@ -10,7 +10,7 @@ use super::{
     routes,
     shares::{Share, Shares},
 };
-use crate::{app::App, metrics::counters, source::subscriber};
+use crate::{app::App, arrivals::Arrivals, metrics::counters, source::subscriber};
 use axum::{Router, body::Body, http::Request, response::Response};
 use http_body_util::BodyExt;
 use hyper::{body::Incoming, service::service_fn};
@@ -27,7 +27,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
@@ -56,16 +56,16 @@ const AFTER_FAILURE: Duration = Duration::from_millis(100);
 /// Serves the API until the shutdown. It may run before the node belongs to a cluster.
 pub async fn serve(
     app: Arc<App>,
-    listener: TcpListener,
+    arrivals: Arrivals,
     tls: Arc<rustls::ServerConfig>,
 ) -> std::io::Result<()> {
-    serve_within(Deadlines::DEFAULT, app, listener, tls).await
+    serve_within(Deadlines::DEFAULT, app, arrivals, tls).await
 }
 
 async fn serve_within(
     deadlines: Deadlines,
     app: Arc<App>,
-    listener: TcpListener,
+    mut arrivals: Arrivals,
     tls: Arc<rustls::ServerConfig>,
 ) -> std::io::Result<()> {
     let share = app.config.limits.api_connections_per_address;
@@ -79,10 +79,10 @@ async fn serve_within(
     let connections = TaskTracker::new();
     let sources = Arc::new(Shares::new(share));
     tokio::select! {
-        () = accept(&accepting, &listener, &connections, &sources) => {}
+        () = accept(&accepting, &mut arrivals, &connections, &sources) => {}
         () = stopping.cancelled() => {}
     }
-    drop(listener);
+    drop(arrivals);
     connections.close();
     // Each connection has heard of the end itself; who does not end in time is cut off with the process.
     drop(timeout(deadlines.last_words, connections.wait()).await);
@@ -100,14 +100,14 @@ struct Accepting {
 
 async fn accept(
     accepting: &Accepting,
-    listener: &TcpListener,
+    arrivals: &mut Arrivals,
     connections: &TaskTracker,
     sources: &Arc<Shares<IpAddr>>,
 ) {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
-        let (stream, peer) = match listener.accept().await {
+        let (stream, peer) = match arrivals.next().await {
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "a connection to the API could not be accepted");

@@ -2,6 +2,7 @@
 
 use super::Config;
 use crate::{
+    arrivals::Told,
     cluster::{self, JoinTokenText},
     telemetry,
     tls::{self, TlsError},
@@ -38,6 +39,7 @@ pub fn check(config: &Config) -> Vec<Problem> {
         names(config),
         timing(config),
         addresses(config),
+        balancers(config),
         files(config),
         limits(config),
         log_level(config),
@@ -124,6 +126,14 @@ fn addresses(config: &Config) -> Vec<Problem> {
     problems
 }
 
+fn balancers(config: &Config) -> Vec<Problem> {
+    let listen = &config.listen;
+    let told = Told::of_api(listen).and_then(|_| Told::of_postgres(listen));
+    let Err(error) = told else { return Vec::new() };
+    let hint = "list the addresses from which the balancers connect to this node";
+    vec![problem("listen.balancers", error.to_string(), hint)]
+}
+
 fn files(config: &Config) -> Vec<Problem> {
     let mut problems = Vec::new();
     // The certificate and the key are looked at together, as they are used.
@@ -190,15 +200,23 @@ fn log_level(config: &Config) -> Vec<Problem> {
 
 /// What can be meant and probably is not.
 pub fn warnings(config: &Config) -> Vec<Problem> {
-    let metrics = config.listen.metrics;
-    if metrics.ip().is_loopback() {
-        return Vec::new();
+    let (listen, mut found) = (&config.listen, Vec::new());
+    if !listen.metrics.ip().is_loopback() {
+        found.push(problem(
+            "listen.metrics",
+            format!("metrics are served at {} without encryption, to whoever asks", listen.metrics),
+            "listen on loopback, or see to it that only the collector reaches it",
+        ));
     }
-    vec![problem(
-        "listen.metrics",
-        format!("metrics are served at {metrics} without encryption, to whoever asks"),
-        "listen on loopback, or see to it that only the collector reaches it",
-    )]
+    if !listen.balancers.is_empty() && !listen.api_proxy_protocol && !listen.postgres_proxy_protocol
+    {
+        found.push(problem(
+            "listen.balancers",
+            "balancers are listed, and no listener hears their PROXY headers",
+            "set listen.postgres_proxy_protocol, listen.api_proxy_protocol or both",
+        ));
+    }
+    found
 }
 
 fn problem(place: &str, message: impl Into<String>, hint: impl Into<String>) -> Problem {

@@ -150,6 +150,23 @@ fn what_cannot_work_is_a_problem() {
 }
 
 #[test]
+fn a_listener_that_hears_balancers_needs_a_list_of_them() {
+    assert_eq!(places(|c| c.listen.postgres_proxy_protocol = true), ["listen.balancers"]);
+    assert_eq!(places(|c| c.listen.api_proxy_protocol = true), ["listen.balancers"]);
+    let listed = |balancer: &'static str| {
+        move |c: &mut Config| {
+            c.listen.postgres_proxy_protocol = true;
+            c.listen.balancers = vec![balancer.to_owned()];
+        }
+    };
+    assert_eq!(places(listed("10.0.0.0/28")), Vec::<String>::new());
+    assert_eq!(places(listed("0.0.0.0/0")), ["listen.balancers"]);
+    let mut config = Config::default();
+    config.listen.balancers = vec!["10.0.0.1".to_owned()];
+    assert_eq!(warnings(&config)[0].place, "listen.balancers");
+}
+
+#[test]
 fn files_that_cannot_be_used_are_problems() {
     let both = "tls.cert_file and tls.key_file";
     assert_eq!(places(|c| c.tls.key_file = "/nonexistent".into()), [both]);

@@ -19,6 +19,7 @@ const ROWS: &str = "countersign_forward_rows_total";
 const BYTES: &str = "countersign_forward_bytes_total";
 const API_REQUESTS: &str = "countersign_api_requests_total";
 const API_TURNED_AWAY: &str = "countersign_api_turned_away_connections_total";
+const UNANNOUNCED: &str = "countersign_listen_unannounced_connections_total";
 const API_REFUSED: &str = "countersign_api_refused_accesses_total";
 
 /// Says what each means.
@@ -36,6 +37,7 @@ pub(super) fn describe() {
         (API_REQUESTS, "Requests to the API, by route and status."),
         (API_TURNED_AWAY, "Connections to the API of sources that had their share."),
         (API_REFUSED, "Accesses to the API that were refused."),
+        (UNANNOUNCED, "Connections turned away because no listed balancer said whose they are."),
     ];
     for (name, meaning) in counters {
         describe_counter!(name, meaning);
@@ -129,6 +131,11 @@ pub(crate) fn api_answered(route: &str, status: u16) {
 /// A source had its share of connections.
 pub(crate) fn api_turned_away() {
     counter!(API_TURNED_AWAY).increment(1);
+}
+
+/// A connection came without the PROXY header that it must have.
+pub(crate) fn unannounced() {
+    counter!(UNANNOUNCED).increment(1);
 }
 
 /// An access to the API was refused.

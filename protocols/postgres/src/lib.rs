@@ -28,7 +28,7 @@ mod upstream;
 mod weigh;
 
 pub use classify::{Grammar, GrammarCommand, GrammarLimits, WORKER_ARGUMENT, run_grammar_worker};
-pub use serve::{ServeConfig, serve};
+pub use serve::{Incoming, ServeConfig, serve};
 pub use target::{
     PostgresTarget, SecretError, SecretReference, TargetAddress, TargetRole, TargetTls, Targets,
 };

@@ -16,11 +16,7 @@ use countersign_core::gate::{Gate, Source};
 use places::{Place, Places, TurnedAway};
 use rustls::ServerConfig;
 use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::Semaphore,
-    time::timeout,
-};
+use tokio::{net::TcpStream, sync::Semaphore, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Open sessions of one node, at most.
@@ -47,11 +43,17 @@ impl fmt::Debug for ServeConfig {
     }
 }
 
+/// Where connections come from: a listener, or what stands before one and knows better where a client is.
+pub trait Incoming: Send {
+    /// The next connection, and its client's address. Safe to drop and call again.
+    fn next(&mut self) -> impl Future<Output = io::Result<(TcpStream, SocketAddr)>> + Send;
+}
+
 /// Serves agents until `shutdown`; then takes no more, tells open sessions, and waits a short while for them.
 ///
 /// Fails only when the listener cannot be used at all.
 pub async fn serve(
-    listener: TcpListener,
+    incoming: impl Incoming,
     gate: Arc<dyn Gate>,
     targets: Arc<dyn Targets>,
     config: ServeConfig,
@@ -63,13 +65,13 @@ pub async fn serve(
         catalogues: Catalogues::new(),
         shutdown: shutdown.clone(),
     };
-    accept(listener, Listening::new(config.tls, targets, surroundings), shutdown).await;
+    accept(incoming, Listening::new(config.tls, targets, surroundings), shutdown).await;
     Ok(())
 }
 
 /// The accept loop. It does no handshake.
 pub(crate) async fn accept(
-    listener: TcpListener,
+    mut incoming: impl Incoming,
     listening: Arc<Listening>,
     shutdown: CancellationToken,
 ) {
@@ -77,7 +79,7 @@ pub(crate) async fn accept(
     let tasks = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = incoming.next() => accepted,
             () = shutdown.cancelled() => break,
         };
         match accepted {

@@ -1,13 +1,14 @@
 //! Connections of peers who want to keep them, over real sockets.
 
 use super::*;
-use crate::{clock::Clock, config::Config};
+use crate::{arrivals::Told, clock::Clock, config::Config};
 use rustls::{
     RootCertStore,
     pki_types::{PrivatePkcs8KeyDer, ServerName},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
     task::JoinHandle,
     time::Instant,
 };
@@ -50,7 +51,8 @@ async fn server(change: impl FnOnce(&mut Config)) -> Server {
     let app = Arc::new(App::new(config, Clock::Wall));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let task = tokio::spawn(serve_within(SHORT, Arc::clone(&app), listener, Arc::new(tls)));
+    let arrivals = Arrivals::new(listener, Told::ByTheSocket);
+    let task = tokio::spawn(serve_within(SHORT, Arc::clone(&app), arrivals, Arc::new(tls)));
     Server { address, connector: TlsConnector::from(Arc::new(client)), app, task }
 }
 

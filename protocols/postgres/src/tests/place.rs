@@ -4,7 +4,7 @@ use super::gate::TestGate;
 use crate::{
     PostgresTarget, TargetAddress, TargetRole, TargetTls, Targets,
     catalogue::Catalogues,
-    serve::{Listening, ServeConfig},
+    serve::{Incoming, Listening, ServeConfig},
     session::{Surroundings, TextReader},
 };
 use countersign_core::{id::Revision, target::TargetName};
@@ -19,7 +19,7 @@ use std::{
     sync::Arc,
 };
 use tempfile::TempDir;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 const BIN: &str = "/usr/lib/postgresql/15/bin";
@@ -66,6 +66,15 @@ struct OneTarget(Arc<PostgresTarget>);
 impl Targets for OneTarget {
     fn postgres(&self, name: &TargetName) -> Option<(Revision, Arc<PostgresTarget>)> {
         (*name == self.0.name).then(|| (Revision(1), Arc::clone(&self.0)))
+    }
+}
+
+/// A bare listener.
+struct Bare(TcpListener);
+
+impl Incoming for Bare {
+    async fn next(&mut self) -> std::io::Result<(TcpStream, SocketAddr)> {
+        self.0.accept().await
     }
 }
 
@@ -140,7 +149,7 @@ impl Place {
         };
         let listening =
             Listening::new(server_tls, Arc::new(OneTarget(Arc::new(target))), surroundings);
-        tokio::spawn(crate::serve::accept(listener, listening, shutdown));
+        tokio::spawn(crate::serve::accept(Bare(listener), listening, shutdown));
         Self { gate, address, client_tls, folder, postgres: data }
     }
 
