@@ -47,14 +47,16 @@ pub(crate) async fn begin(
 ) -> Result<Begun, StartupError> {
     let mut socket = socket;
     if starts_with_tls(&socket).await? {
-        let stream = TlsAcceptor::from(tls).accept(socket).await.map_err(StartupError::Tls)?;
+        let mut stream = TlsAcceptor::from(tls).accept(socket).await.map_err(StartupError::Tls)?;
         if stream.get_ref().1.alpn_protocol() != Some(ALPN) {
-            return Err(StartupError::NoAlpn);
+            let complaint = Complaint::protocol("a direct TLS connection without ALPN")
+                .hint("Offer the protocol name `postgresql`, or begin with SSLRequest.");
+            return Err(refuse(&mut stream, complaint).await);
         }
         return over_tls(Box::new(stream)).await;
     }
     for _ in 0..=MAX_ENCRYPTION_REQUESTS {
-        match read_packet(&mut socket).await? {
+        match understood(&mut socket).await? {
             InitialPacket::Cancel(key) => return Ok(Begun::Cancel(key)),
             InitialPacket::Gss => {
                 nothing_glued(&socket)?;
@@ -97,7 +99,7 @@ fn nothing_glued(socket: &TcpStream) -> Result<(), StartupError> {
 }
 
 async fn over_tls(mut stream: Stream) -> Result<Begun, StartupError> {
-    match read_packet(&mut stream).await? {
+    match understood(&mut stream).await? {
         InitialPacket::Cancel(key) => Ok(Begun::Cancel(key)),
         InitialPacket::Gss | InitialPacket::Tls => Err(StartupError::TooManyRequests),
         InitialPacket::Session { minor, parameters } => {
@@ -115,6 +117,22 @@ async fn over_tls(mut stream: Stream) -> Result<Begun, StartupError> {
                 Err(complaint) => Err(refuse(&mut stream, complaint).await),
             }
         }
+    }
+}
+
+/// The next packet; who speaks another protocol is told which one is spoken here.
+async fn understood(
+    stream: &mut (impl AsyncReadExt + AsyncWriteExt + Unpin),
+) -> Result<InitialPacket, StartupError> {
+    match read_packet(stream).await {
+        Err(StartupError::Version(version)) => {
+            let (major, minor) = (version >> 16, version & 0xffff);
+            let message =
+                format!("unsupported frontend protocol {major}.{minor}: the gateway speaks 3.0");
+            let complaint = Complaint::new(SqlState::FEATURE_NOT_SUPPORTED, message);
+            Err(refuse(stream, complaint).await)
+        }
+        other => other,
     }
 }
 

@@ -91,11 +91,15 @@ impl Session {
             (_, FrontendKind::Password) => {
                 Err(End::agent(FrameError::UnknownType { kind: head.kind }))
             }
-            (Flow::Ready, FrontendKind::FunctionCall) => Err(End::Violation(Complaint::new(
-                SqlState::FEATURE_NOT_SUPPORTED,
-                "FunctionCall is not supported by the gateway",
-            ))),
-            (Flow::Ready, FrontendKind::Query) => {
+            (Flow::Ready, kind @ (FrontendKind::FunctionCall | FrontendKind::Query)) => {
+                // An error of the pipeline before it is that pipeline's: everything up to the Sync is passed over.
+                if let Err(stop) = self.resolve_pending().await {
+                    self.skip(head).await?;
+                    return self.after_extended(Err(stop)).await;
+                }
+                if kind == FrontendKind::FunctionCall {
+                    return self.refuse_function_call(head).await;
+                }
                 let body = self.body(head).await?;
                 self.simple(body).await
             }
@@ -105,6 +109,18 @@ impl Session {
                 self.after_extended(done).await
             }
         }
+    }
+
+    /// A FunctionCall names a function by its number and has no text: there is nothing that a policy could read or a reviewer
+    /// be shown. It ends as a Query does, with `ReadyForQuery`.
+    async fn refuse_function_call(&mut self, head: Head) -> Result<(), End> {
+        self.skip(head).await?;
+        let complaint = Complaint::new(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            "FunctionCall is not supported by the gateway",
+        );
+        let refused = Stop::Refuse(complaint.hint("Call the function in a statement."));
+        self.end_simple(Err(refused)).await
     }
 
     /// Drops a statement or a Bind that is too long, says so, and goes on.

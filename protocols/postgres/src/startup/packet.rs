@@ -37,8 +37,6 @@ pub(crate) enum StartupError {
     Io(#[source] io::Error),
     #[error("the TLS handshake failed")]
     Tls(#[source] io::Error),
-    #[error("direct TLS without the protocol name `postgresql`")]
-    NoAlpn,
     #[error("bytes behind a request for encryption")]
     Glued,
     #[error("too many requests for encryption")]

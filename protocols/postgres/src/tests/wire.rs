@@ -39,7 +39,8 @@ async fn nothing_passes_before_tls() {
         &[0, 0, 0, 4],
         &[0xff; 16],
         &[0, 0, 0, 9, 4, 210, 22, 47, 0],
-        &[0, 0, 0, 8, 0, 2, 0, 0],
+        // A PROXY header, where none is to be heard.
+        b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x07\x0a\0\0\x01\x9c\x40\x15\x38",
     ] {
         assert_eq!(answer(&place, garbage).await, b"", "{garbage:?}");
     }
@@ -114,7 +115,6 @@ async fn what_is_no_protocol_ends_the_session_and_dials_nothing() {
         ("sync with a body", frame::message(b'S', |out| out.extend_from_slice(b"x")).to_vec()),
         ("stray password", password("again").to_vec()),
         ("unknown type", vec![b'?', 0, 0, 0, 4]),
-        ("FunctionCall", frame::message(b'F', |out| out.extend_from_slice(&[0; 10])).to_vec()),
         ("short Bind", frame::message(b'B', |out| out.extend_from_slice(&[0, 0, 0])).to_vec()),
         (
             "Bind that promises too much",
@@ -218,7 +218,7 @@ async fn tls_at_once_is_taken_by_its_protocol_name_only() {
     let place = Place::without_target().await;
     let startup = frame::startup(&[("user", "app"), ("database", "orders")]);
     for (names, answered) in
-        [(vec![b"postgresql".to_vec()], "R"), (vec![], ""), (vec![b"h2".to_vec()], "")]
+        [(vec![b"postgresql".to_vec()], "R"), (vec![], "E"), (vec![b"h2".to_vec()], "")]
     {
         let mut config = ClientConfig::clone(&place.client_tls);
         config.alpn_protocols = names;
@@ -276,18 +276,74 @@ async fn what_is_too_long_is_refused_by_its_size_and_what_is_not_is_held_whole()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn newer_protocol_versions_are_negotiated_down() {
+async fn newer_protocol_versions_and_options_are_negotiated_down() {
     let place = Place::without_target().await;
-    let mut stream = tls(&place).await;
-    let mut packet =
-        frame::startup(&[("user", "app"), ("database", "orders"), ("_pq_.thing", "1")]).to_vec();
-    packet[7] = 2;
-    stream.write_all(&packet).await.unwrap();
-    let mut agent = Agent { stream, key: (0, 0) };
-    let negotiated = agent.next().await;
-    assert_eq!(
-        (negotiated.kind, &negotiated.body[..]),
-        ('v', &b"\0\x03\0\0\0\0\0\x01_pq_.thing\0"[..])
-    );
-    assert_eq!(agent.next().await.kind, 'R');
+    let with = |minor: u16, options: &[(&str, &str)]| {
+        let all = [&[("user", "app"), ("database", "orders")], options].concat();
+        let mut packet = frame::startup(&all).to_vec();
+        packet[6..8].copy_from_slice(&minor.to_be_bytes());
+        packet
+    };
+    let none: &[(&str, &str)] = &[];
+    let two: &[(&str, &str)] = &[("_pq_.thing", "1"), ("_pq_.other", "")];
+    // 3.1 was never spoken, 3.2 is that of PostgreSQL 18, and 3.9999 is sent to find servers that do not negotiate.
+    for minor in [1, 2, 9999, u16::MAX] {
+        let negotiated = negotiated(&place, &with(minor, none)).await;
+        assert_eq!(negotiated.as_deref(), Some(&b"\0\x03\0\0\0\0\0\0"[..]), "3.{minor}");
+    }
+    let named = b"\0\x03\0\0\0\0\0\x02_pq_.thing\0_pq_.other\0";
+    for minor in [0, 2] {
+        let negotiated = negotiated(&place, &with(minor, two)).await;
+        assert_eq!(negotiated.as_deref(), Some(&named[..]), "3.{minor}");
+    }
+    assert_eq!(negotiated(&place, &with(0, none)).await, None);
+}
+
+/// The body of the `NegotiateProtocolVersion` that answers a start-up packet, when there is one; the password is asked for
+/// behind it, and the session opens.
+async fn negotiated(place: &Place, packet: &[u8]) -> Option<Bytes> {
+    let mut agent = Agent { stream: tls(place).await, key: (0, 0) };
+    agent.send(packet).await;
+    let mut first = agent.next().await;
+    let negotiated = (first.kind == 'v').then(|| first.body.clone());
+    if negotiated.is_some() {
+        first = agent.next().await;
+    }
+    assert_eq!((first.kind, &first.body[..]), ('R', &[0, 0, 0, 3][..]));
+    agent.send(&password(TOKEN)).await;
+    assert_eq!(kinds(&agent.until_ready().await), "RKZ");
+    negotiated
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_speaks_another_protocol_is_told_so() {
+    let place = Place::without_target().await;
+    for version in [2_u32 << 16, 4 << 16, 1234 << 16] {
+        let packet = [&8_u32.to_be_bytes()[..], &version.to_be_bytes()].concat();
+        let said = answer(&place, &packet).await;
+        let said = String::from_utf8_lossy(&said).into_owned();
+        assert!(said.contains("0A000") && said.contains("speaks 3.0"), "{version:#x}: {said}");
+        // The same over TLS.
+        let mut agent = Agent { stream: tls(&place).await, key: (0, 0) };
+        agent.send(&packet).await;
+        assert_eq!(error(&agent.rest().await), "0A000", "{version:#x}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_function_call_is_refused_and_the_session_goes_on() {
+    let place = Place::without_target().await;
+    let mut agent = Agent::connect(&place).await;
+    let call = frame::message(b'F', |out| out.extend_from_slice(&[0; 10]));
+    agent.send(&call).await;
+    let answer = agent.until_ready().await;
+    assert_eq!((kinds(&answer).as_str(), error(&answer).as_str()), ("EZ", "0A000"));
+    // Behind an error of a pipeline it is passed over, like a Query and everything up to the Sync.
+    for passed_over in [call, frame::query(b"")] {
+        let bad = frame::describe_statement("nothing");
+        agent.send(&[bad, passed_over, frame::sync()].concat()).await;
+        let answer = agent.until_ready().await;
+        assert_eq!((kinds(&answer).as_str(), error(&answer).as_str()), ("EZ", "26000"));
+        assert_eq!(kinds(&agent.query("").await), "IZ");
+    }
 }
