@@ -3,14 +3,16 @@
 
 use arc_swap::ArcSwap;
 use countersign_api::resource::{
-    AddressError, PostgresAddress, PostgresTarget as Definition, TargetSpec, TlsMode,
+    AddressError, BindingMode, CertificateReferences, PostgresAddress,
+    PostgresTarget as Definition, TargetSpec, TlsMode,
 };
 use countersign_core::{
     id::Revision,
     target::{TargetName, TargetNameError},
 };
 use countersign_postgres::{
-    PostgresTarget, SecretError, SecretReference, TargetAddress, TargetRole, TargetTls, Targets,
+    ChannelBinding, ClientCertificate, PostgresTarget, SecretError, SecretReference, TargetAddress,
+    TargetRole, TargetTls, Targets,
 };
 use countersign_raft_store::{
     handle::{ReadError, StateView},
@@ -36,7 +38,7 @@ enum Unusable {
     Body(#[from] serde_json::Error),
     #[error("its address is none")]
     Address(#[from] AddressError),
-    #[error("a password is no reference")]
+    #[error("a password or certificate is no reference")]
     Secret(#[from] SecretError),
     #[error("verify-full over TCP needs tls.ca_file")]
     NoAuthority,
@@ -81,9 +83,11 @@ fn target(resource: &ResourceRecord) -> Result<PostgresTarget, Unusable> {
         .into_iter()
         .map(|(name, role)| {
             let password = role.password.as_deref().map(SecretReference::parse).transpose()?;
+            let certificate = role.certificate.as_ref().map(certificate).transpose()?;
             let role = TargetRole {
                 user: role.user,
                 password,
+                certificate,
                 reader: role.reader,
                 is_default: role.default,
             };
@@ -92,6 +96,13 @@ fn target(resource: &ResourceRecord) -> Result<PostgresTarget, Unusable> {
         .collect::<Result<_, SecretError>>()?;
     let name = TargetName::parse(&resource.name)?;
     Ok(PostgresTarget { name, address, tls, databases, search_path, roles, allow_functions })
+}
+
+fn certificate(references: &CertificateReferences) -> Result<ClientCertificate, SecretError> {
+    Ok(ClientCertificate {
+        chain: SecretReference::parse(&references.cert)?,
+        key: SecretReference::parse(&references.key)?,
+    })
 }
 
 fn address(definition: &Definition) -> Result<TargetAddress, AddressError> {
@@ -107,6 +118,10 @@ fn tls(definition: &Definition) -> Result<TargetTls, Unusable> {
         TlsMode::VerifyFull => Ok(TargetTls::VerifyFull {
             ca_file: definition.tls.ca_file.clone().ok_or(Unusable::NoAuthority)?,
             server_name: definition.tls.server_name.clone(),
+            channel_binding: match definition.tls.channel_binding {
+                BindingMode::Prefer => ChannelBinding::Preferred,
+                BindingMode::Require => ChannelBinding::Required,
+            },
         }),
     }
 }

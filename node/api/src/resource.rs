@@ -22,7 +22,8 @@ pub use identity_provider::{
 pub use policy::PolicySpec;
 pub use secret_reference::{SecretReference, SecretReferenceError};
 pub use target::{
-    AddressError, PostgresAddress, PostgresRole, PostgresTarget, TargetSpec, TargetTls, TlsMode,
+    AddressError, BindingMode, CertificateReferences, PostgresAddress, PostgresRole,
+    PostgresTarget, TargetSpec, TargetTls, TlsMode,
 };
 
 use crate::time::Timestamp;

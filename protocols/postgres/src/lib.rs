@@ -30,7 +30,8 @@ mod weigh;
 pub use classify::{Grammar, GrammarCommand, GrammarLimits, WORKER_ARGUMENT, run_grammar_worker};
 pub use serve::{Incoming, ServeConfig, serve};
 pub use target::{
-    PostgresTarget, SecretError, SecretReference, TargetAddress, TargetRole, TargetTls, Targets,
+    ChannelBinding, ClientCertificate, PostgresTarget, SecretError, SecretReference, TargetAddress,
+    TargetRole, TargetTls, Targets,
 };
 
 #[cfg(test)]

@@ -60,9 +60,20 @@ pub enum TargetTls {
         ca_file: PathBuf,
         /// The name in the certificate, when it is not the host's.
         server_name: Option<String>,
+        /// Whether logins must be bound to the connection.
+        channel_binding: ChannelBinding,
     },
     /// None: a Unix socket, or loopback where the administrator says so.
     Disabled,
+}
+
+/// Whether the proof of a password must be bound to the TLS connection that it is given over (SCRAM-SHA-256-PLUS).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ChannelBinding {
+    /// Where the target offers it.
+    Preferred,
+    /// Always: a target that does not offer it is not used.
+    Required,
 }
 
 /// A role of a target: whom the gateway is at the target.
@@ -72,10 +83,21 @@ pub struct TargetRole {
     pub user: String,
     /// Its password; without one the target must not ask for any.
     pub password: Option<SecretReference>,
+    /// The certificate that the gateway shows, which the target must then ask for.
+    pub certificate: Option<ClientCertificate>,
     /// A role that may only read, taken for reads that policy allows.
     pub reader: Option<String>,
     /// Whether agents that give their own name use this role.
     pub is_default: bool,
+}
+
+/// A certificate of the gateway's own.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ClientCertificate {
+    /// The certificate, and those between it and the authority, PEM.
+    pub chain: SecretReference,
+    /// Its private key, PEM.
+    pub key: SecretReference,
 }
 
 /// Where a secret is to be found.

@@ -2,6 +2,7 @@
 //! session. What the gateway itself asks of the target (its fence, its look-ups) goes through [`Upstream::own`].
 
 mod asides;
+mod channel;
 mod connect;
 mod login;
 mod own;
@@ -59,9 +60,13 @@ pub(crate) enum DialError {
     Authority(#[source] io::Error),
     #[error("the authority's certificate cannot be used")]
     Certificate(#[source] rustls::Error),
+    #[error("the gateway's own certificate or key cannot be read")]
+    OwnPem(#[source] rustls_pki_types::pem::Error),
+    #[error("the gateway's own certificate and key cannot be used")]
+    OwnCertificate(#[source] rustls::Error),
     #[error("the target's TLS name is no name")]
     ServerName,
-    #[error("the target's password cannot be had")]
+    #[error("the gateway's password or certificate for the target cannot be had")]
     Secret(#[from] SecretError),
     #[error("the target asked for {0}, which the gateway does not do")]
     Downgrade(&'static str),
@@ -84,7 +89,8 @@ impl TargetCancel {
         packet.put_u32(self.process);
         packet.put_u32(self.secret);
         let sent = async {
-            let mut stream = connect::connect(&self.target).await?;
+            // Without a certificate: it is the key that counts.
+            let mut stream = connect::connect(&self.target, None).await?.stream;
             stream.write_all(&packet).await.map_err(DialError::Io)?;
             stream.flush().await.map_err(DialError::Io)?;
             // The target closes the connection once it has done what was asked.

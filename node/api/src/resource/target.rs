@@ -50,13 +50,27 @@ pub struct TargetTls {
     /// Whether TLS is used.
     #[serde(default)]
     pub mode: TlsMode,
-    /// The certificates to trust (PEM), on every node; the system's when it is not given.
+    /// The certificates to trust (PEM), on every node. `verify-full` needs them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub ca_file: Option<PathBuf>,
     /// The name in the target's certificate; the host of its address when it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_name: Option<String>,
+    /// Whether the proof of a password must be bound to the connection.
+    #[serde(default)]
+    pub channel_binding: BindingMode,
+}
+
+/// Channel binding of logins at a target (SCRAM-SHA-256-PLUS).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum BindingMode {
+    /// Where the target offers it.
+    #[default]
+    Prefer,
+    /// A target that does not offer it is not used.
+    Require,
 }
 
 /// Whether TLS is used towards a target.
@@ -79,12 +93,25 @@ pub struct PostgresRole {
     /// A reference to its password: `file:/path` or `env:NAME`. None for targets that ask for none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,
+    /// The certificate that the gateway logs in with, beside the password or instead of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<CertificateReferences>,
     /// A role that may only read, taken on for reads that policy allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reader: Option<String>,
     /// Whether an agent that names itself gets this role.
     #[serde(default)]
     pub default: bool,
+}
+
+/// References to a certificate of the gateway's own and to its key (PEM): `file:/path` or `env:NAME`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CertificateReferences {
+    /// The certificate, and those between it and its authority.
+    pub cert: String,
+    /// Its private key.
+    pub key: String,
 }
 
 /// A target's address.
@@ -206,6 +233,16 @@ impl PostgresTarget {
                     "PostgreSQL speaks no TLS on unix sockets: say `mode: disable`",
                 ));
             }
+            TlsMode::VerifyFull if self.tls.ca_file.is_none() => found.push(Invalid::at(
+                "/postgres/tls/ca_file",
+                "verify-full needs the certificates to trust",
+            )),
+            TlsMode::Disable if self.tls.channel_binding == BindingMode::Require => {
+                found.push(Invalid::at(
+                    "/postgres/tls/channel_binding",
+                    "without TLS there is nothing to bind to",
+                ));
+            }
             TlsMode::VerifyFull | TlsMode::Disable => {}
         }
         if self.tls.ca_file.as_ref().is_some_and(|file| !file.is_absolute()) {
@@ -229,9 +266,29 @@ impl PostgresTarget {
                     found.push(Invalid::at(format!("{at}{part}"), message));
                 }
             }
-            if let Some(Err(error)) = role.password.as_deref().map(str::parse::<SecretReference>) {
-                found.push(Invalid::at(format!("{at}/password"), error.to_string()));
+            self.check_proofs(role, &at, found);
+        }
+    }
+
+    fn check_proofs(&self, role: &PostgresRole, at: &str, found: &mut Vec<Invalid>) {
+        let certificate = role.certificate.as_ref();
+        let references = [
+            ("password", role.password.as_deref()),
+            ("certificate/cert", certificate.map(|references| references.cert.as_str())),
+            ("certificate/key", certificate.map(|references| references.key.as_str())),
+        ];
+        for (name, reference) in references {
+            if let Some(Err(error)) = reference.map(str::parse::<SecretReference>) {
+                found.push(Invalid::at(format!("{at}/{name}"), error.to_string()));
             }
+        }
+        if certificate.is_some() && self.tls.mode == TlsMode::Disable {
+            let message = "a certificate is shown over TLS only";
+            found.push(Invalid::at(format!("{at}/certificate"), message));
+        }
+        if role.password.is_none() && self.tls.channel_binding == BindingMode::Require {
+            let message = "channel binding is the password's: without one there is none";
+            found.push(Invalid::at(format!("{at}/password"), message));
         }
     }
 }

@@ -67,12 +67,42 @@ fn a_fault_in_a_target_is_told_with_its_place() {
             "/spec/postgres/roles/app/password: this version",
         ),
         ("/postgres/roles", json!({}), "/spec/postgres/roles: define at least one"),
+        ("/postgres/tls", json!({}), "/spec/postgres/tls/ca_file: verify-full needs"),
+        (
+            "/postgres/tls/channel_binding",
+            json!("require"),
+            "/spec/postgres/tls/channel_binding: without TLS",
+        ),
+        (
+            "/postgres/roles/app/certificate",
+            json!({"cert": "file:/run/c", "key": "file:/run/k"}),
+            "/spec/postgres/roles/app/certificate: a certificate is shown over TLS only",
+        ),
+        (
+            "/postgres/roles/app/certificate",
+            json!({"cert": "file:/run/c", "key": "-----BEGIN PRIVATE KEY-----"}),
+            "/spec/postgres/roles/app/certificate/key: a secret is a reference",
+        ),
     ];
     for (place, value, expected) in cases {
         let found = check("Target", target_with(place, value)).unwrap_err();
         assert!(found.iter().any(|fault| fault.starts_with(expected)), "{expected}: {found:?}");
         assert!(!found.concat().contains("hunter2"), "a misplaced secret is not repeated");
     }
+}
+
+#[test]
+fn a_target_over_tls_may_ask_for_channel_binding_and_be_shown_a_certificate() {
+    let mut spec = target_with(
+        "/postgres/tls",
+        json!({"ca_file": "/etc/ca.pem", "channel_binding": "require"}),
+    );
+    spec["postgres"]["roles"]["app"]["certificate"] =
+        json!({"cert": "file:/run/c", "key": "env:KEY"});
+    check("Target", spec.clone()).unwrap();
+    spec["postgres"]["roles"]["app"]["password"] = Value::Null;
+    let found = check("Target", spec).unwrap_err();
+    assert!(found[0].contains("channel binding is the password's"), "{found:?}");
 }
 
 #[test]

@@ -2,13 +2,16 @@
 
 use super::gate::TestGate;
 use crate::{
-    PostgresTarget, TargetAddress, TargetRole, TargetTls, Targets,
+    ChannelBinding, PostgresTarget, TargetAddress, TargetRole, TargetTls, Targets,
     catalogue::Catalogues,
     serve::{Incoming, Listening, ServeConfig},
     session::{Surroundings, TextReader},
 };
 use countersign_core::{id::Revision, target::TargetName};
-use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedKey, DistinguishedName, DnType, IsCa, Issuer,
+    KeyPair, generate_simple_self_signed,
+};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use std::{
@@ -27,6 +30,7 @@ const BIN: &str = "/usr/lib/postgresql/15/bin";
 const SETUP: &str = "
 CREATE ROLE app LOGIN; CREATE ROLE reader; GRANT reader TO app;
 CREATE ROLE scram LOGIN PASSWORD 'sesame'; GRANT app TO scram;
+CREATE ROLE certified LOGIN; GRANT app TO certified;
 CREATE DATABASE orders OWNER app;
 \\c orders
 SET ROLE app;
@@ -41,7 +45,8 @@ CREATE FUNCTION public.upper(t varchar) RETURNS text LANGUAGE sql AS 'DELETE FRO
 ";
 
 /// In the folder of the data.
-const SSL_FILES: &str = "-c ssl_cert_file=../target.pem -c ssl_key_file=../target.key";
+const SSL_FILES: &str =
+    "-c ssl_cert_file=../target.pem -c ssl_key_file=../target.key -c ssl_ca_file=../authority.pem";
 
 /// What is at the address of the target.
 #[derive(PartialEq)]
@@ -57,6 +62,8 @@ pub(crate) struct Place {
     pub(crate) address: SocketAddr,
     pub(crate) client_tls: Arc<ClientConfig>,
     pub(crate) folder: TempDir,
+    /// The name in the certificate of a target over TLS.
+    pub(crate) host: String,
     postgres: Option<PathBuf>,
 }
 
@@ -115,6 +122,7 @@ impl Place {
         let role = |user: &str, password: Option<&Path>, is_default| TargetRole {
             user: user.to_owned(),
             password: password.map(|path| crate::SecretReference::File(path.to_owned())),
+            certificate: None,
             reader: None,
             is_default,
         };
@@ -131,9 +139,10 @@ impl Place {
             allow_functions: Vec::new(),
         };
         if listens == Listens::PostgresTls {
-            target.address = TargetAddress::Tcp { host, port: 5432 };
+            target.address = TargetAddress::Tcp { host: host.clone(), port: 5432 };
             let ca_file = authority.clone();
-            target.tls = TargetTls::VerifyFull { ca_file, server_name: None };
+            let channel_binding = ChannelBinding::Preferred;
+            target.tls = TargetTls::VerifyFull { ca_file, server_name: None, channel_binding };
         }
         change(&mut target, authority);
         let (server_tls, client_tls) = certificates(folder.path());
@@ -150,7 +159,7 @@ impl Place {
         let listening =
             Listening::new(server_tls, Arc::new(OneTarget(Arc::new(target))), surroundings);
         tokio::spawn(crate::serve::accept(Bare(listener), listening, shutdown));
-        Self { gate, address, client_tls, folder, postgres: data }
+        Self { gate, address, client_tls, folder, host, postgres: data }
     }
 
     /// Asks the target itself, past the gateway.
@@ -220,17 +229,34 @@ fn as_postgres(program: &str) -> Command {
     }
 }
 
-/// A certificate for a target at this host, its own authority; returns its file.
+/// Certificates of an authority of the test's: for a target at this host, and the gateway's own with the name `certified`;
+/// returns the authority's file.
 fn target_certificate(folder: &Path, host: &str) -> PathBuf {
-    let CertifiedKey { cert, signing_key } =
-        generate_simple_self_signed(vec![host.to_owned()]).unwrap();
-    let (file, key) = (folder.join("target.pem"), folder.join("target.key"));
-    std::fs::write(&file, cert.pem()).unwrap();
-    std::fs::write(&key, signing_key.serialize_pem()).unwrap();
-    run(Command::new("chmod").arg("600").arg(&key));
+    let authority_key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.distinguished_name.push(DnType::CommonName, "authority");
+    let authority = params.self_signed(&authority_key).unwrap();
+    let issuer = Issuer::new(params, authority_key);
+    let file = folder.join("authority.pem");
+    std::fs::write(&file, authority.pem()).unwrap();
+    let issue = |name: &str, common_name: &str, alternative: Vec<String>| {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(alternative).unwrap();
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, common_name);
+        let certificate = params.signed_by(&key, &issuer).unwrap();
+        let key_file = folder.join(format!("{name}.key"));
+        std::fs::write(folder.join(format!("{name}.pem")), certificate.pem()).unwrap();
+        std::fs::write(&key_file, key.serialize_pem()).unwrap();
+        run(Command::new("chmod").arg("600").arg(&key_file));
+        key_file
+    };
+    let key = issue("target", host, vec![host.to_owned()]);
     if rustix::process::geteuid().is_root() {
         run(Command::new("chown").arg("postgres").arg(&key));
     }
+    issue("own", "certified", Vec::new());
     file
 }
 
@@ -250,8 +276,9 @@ fn start(folder: &Path, listen: &str) -> PathBuf {
             "-D",
         ])
         .arg(&data));
-    let hba =
-        "local all scram scram-sha-256\nlocal all all trust\nhostssl all all 127.0.0.0/8 trust\n";
+    let hba = "local all scram scram-sha-256\nlocal all all trust\n\
+        hostssl all scram 127.0.0.0/8 scram-sha-256\nhostssl all certified 127.0.0.0/8 cert\n\
+        hostssl all all 127.0.0.0/8 trust\n";
     std::fs::write(data.join("pg_hba.conf"), hba).unwrap();
     let options =
         format!("-k {} {listen} -F -c shared_buffers=16MB -c max_connections=40", folder.display());

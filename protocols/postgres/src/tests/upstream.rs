@@ -6,17 +6,20 @@ use super::{
     place::{Listens, Place},
 };
 use crate::{
-    PostgresTarget, TargetAddress, TargetTls,
+    ChannelBinding, ClientCertificate, PostgresTarget, SecretReference, TargetAddress, TargetTls,
     frame::{self, FrameReader},
 };
 use bytes::BufMut;
 use countersign_core::record::Outcome;
-use std::{net::SocketAddr, path::PathBuf};
+use rustls::ServerConfig;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::mpsc,
 };
+use tokio_rustls::TlsAcceptor;
 
 /// A target of the test's own: it answers the start-up packet with these bytes and hands over everything it hears after.
 async fn target(first: &'static [u8]) -> (SocketAddr, mpsc::Receiver<Vec<u8>>) {
@@ -65,7 +68,11 @@ async fn a_target_that_asks_for_less_than_scram_gets_no_password_and_no_session(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_target_that_refuses_tls_hears_nothing_more() {
     let (address, mut heard) = target(b"N").await;
-    let tls = TargetTls::VerifyFull { ca_file: PathBuf::new(), server_name: None };
+    let tls = TargetTls::VerifyFull {
+        ca_file: PathBuf::new(),
+        server_name: None,
+        channel_binding: ChannelBinding::Preferred,
+    };
     let place = Place::with_tls(Listens::Nothing, |target, authority| {
         at(address, tls)(target);
         trust(target, authority);
@@ -111,6 +118,122 @@ async fn a_targets_certificate_is_checked_in_full() {
     })
     .await;
     refused(&place).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_login_is_bound_to_the_channel_where_it_can_be_and_must_be_where_it_is_required() {
+    let require = |target: &mut PostgresTarget, _| {
+        if let TargetTls::VerifyFull { channel_binding, .. } = &mut target.tls {
+            *channel_binding = ChannelBinding::Required;
+        }
+    };
+    let place = Place::with_tls(Listens::PostgresTls, require).await;
+    // PostgreSQL checks the binding; a login without a password has none.
+    assert_eq!(reads(&place, "scram").await, "");
+    assert_eq!(reads(&place, "app").await, "58000");
+    // A target whose offer has lost the mechanism (or that never had it) gets no proof where it is required.
+    for (channel_binding, expected) in
+        [(ChannelBinding::Required, None), (ChannelBinding::Preferred, Some(&b"y,,n=,r="[..]))]
+    {
+        let place = Place::with_tls(Listens::Nothing, |_, _| {}).await;
+        let (address, mut heard) = offering(&place, b"SCRAM-SHA-256\0\0").await;
+        let place = Place::with_tls(Listens::Nothing, |target, _| {
+            let ca_file = place.folder.path().join("authority.pem");
+            let server_name = Some(place.host.clone());
+            at(address, TargetTls::VerifyFull { ca_file, server_name, channel_binding })(target);
+        })
+        .await;
+        assert_eq!(reads(&place, "scram").await, "58000");
+        let said = heard.recv().await.unwrap();
+        // PasswordMessage: type, length, mechanism, length, and then what counts.
+        let first = said.get(1 + 4 + b"SCRAM-SHA-256\0".len() + 4..);
+        assert_eq!(first.and_then(|first| first.get(..8)), expected, "{said:?}");
+    }
+}
+
+/// A target over TLS, with the certificate of this place, that offers these mechanisms and hands over what it hears.
+async fn offering(
+    place: &Place,
+    mechanisms: &'static [u8],
+) -> (SocketAddr, mpsc::Receiver<Vec<u8>>) {
+    let file = |name: &str| place.folder.path().join(name);
+    let certificate = CertificateDer::from_pem_file(file("target.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_file(file("target.key")).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sender, heard) = mpsc::channel(1);
+    tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        socket.read_exact(&mut [0; 8]).await.unwrap();
+        socket.write_all(b"S").await.unwrap();
+        let mut stream = TlsAcceptor::from(Arc::new(tls)).accept(socket).await.unwrap();
+        let length = stream.read_u32().await.unwrap();
+        stream.read_exact(&mut vec![0; length as usize - 4]).await.unwrap();
+        let offer = frame::message(b'R', |out| {
+            out.put_u32(10);
+            out.put_slice(mechanisms);
+        });
+        stream.write_all(&offer).await.unwrap();
+        let mut said = vec![0; 64];
+        let length = stream.read(&mut said).await.unwrap_or(0);
+        said.truncate(length);
+        sender.send(said).await.unwrap();
+    });
+    (address, heard)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_gateway_shows_its_certificate_where_the_target_asks_for_it_and_only_there() {
+    let certified = |target: &mut PostgresTarget, authority: PathBuf| {
+        let file = |name: &str| SecretReference::File(authority.with_file_name(name));
+        let certificate = ClientCertificate { chain: file("own.pem"), key: file("own.key") };
+        let role = target.roles.get_mut("app").unwrap();
+        role.user = "certified".to_owned();
+        role.certificate = Some(certificate);
+    };
+    // PostgreSQL asks, and takes the name in it for the user's.
+    let place = Place::with_tls(Listens::PostgresTls, certified).await;
+    assert_eq!(reads(&place, "app").await, "");
+    // A name of somebody else, and no certificate at all, are not let in.
+    let other = |target: &mut PostgresTarget, authority: PathBuf| {
+        certified(target, authority);
+        let role = target.roles.get_mut("scram").unwrap();
+        role.user = "certified".to_owned();
+        role.password = None;
+    };
+    let place = Place::with_tls(Listens::PostgresTls, other).await;
+    assert_eq!(reads(&place, "scram").await, "58000");
+    // A target that asks for none lets anybody in; neither it nor one without TLS is used.
+    let place = Place::with_tls(Listens::Nothing, |_, _| {}).await;
+    let (address, _heard) = offering(&place, b"\0").await;
+    let asks_nobody = Place::with_tls(Listens::Nothing, |target, authority| {
+        certified(target, authority);
+        let ca_file = place.folder.path().join("authority.pem");
+        let server_name = Some(place.host.clone());
+        let channel_binding = ChannelBinding::Preferred;
+        at(address, TargetTls::VerifyFull { ca_file, server_name, channel_binding })(target);
+    })
+    .await;
+    assert_eq!(reads(&asks_nobody, "app").await, "58000");
+    let without_tls = Place::with_tls(Listens::Postgres, |target, authority| {
+        certified(target, authority);
+        target.roles.get_mut("app").unwrap().user = "app".to_owned();
+    })
+    .await;
+    assert_eq!(reads(&without_tls, "app").await, "58000");
+}
+
+/// Reads as this role; the error, if there is one.
+async fn reads(place: &Place, role: &str) -> String {
+    let mut agent = Agent::connect_as(place, &[("user", role), ("database", "orders")]).await;
+    error(&agent.query("SELECT id FROM accounts WHERE id = 1").await)
 }
 
 async fn refused(place: &Place) {

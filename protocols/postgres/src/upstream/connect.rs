@@ -1,12 +1,16 @@
 //! Opens the byte stream to a target: TCP with TLS that is checked in full, or a Unix socket. A target that is to speak
 //! TLS and does not is not spoken to.
 
-use super::{DIAL_DEADLINE, DialError, Login, Upstream, login};
+use super::{
+    DIAL_DEADLINE, DialError, Login, Upstream,
+    channel::{Channel, Presenting, end_point},
+    login,
+};
 use crate::{
     frame::Stream,
-    target::{PostgresTarget, TargetAddress, TargetTls},
+    target::{ClientCertificate, PostgresTarget, TargetAddress, TargetTls},
 };
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, RootCertStore, crypto::CryptoProvider};
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
 use socket2::{SockRef, TcpKeepalive};
 use std::{io, path::Path, sync::Arc, time::Duration};
@@ -15,7 +19,7 @@ use tokio::{
     net::{TcpStream, UnixStream},
     time::timeout,
 };
-use tokio_rustls::TlsConnector;
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
 /// Idle time before, and between, TCP keep-alive probes.
 const KEEPALIVE: Duration = Duration::from_secs(15);
@@ -32,52 +36,99 @@ pub(crate) async fn dial(
     login: &Login<'_>,
 ) -> Result<Upstream, DialError> {
     let dialled = async {
-        let stream = connect(target).await?;
-        login::log_in(stream, target, login).await
+        let role = target.roles.get(login.role).ok_or(DialError::Role)?;
+        let connected = connect(target, role.certificate.as_ref()).await?;
+        login::log_in(connected, (target, role), login).await
     };
     timeout(DIAL_DEADLINE, dialled).await.unwrap_or(Err(DialError::Late))
 }
 
-pub(super) async fn connect(target: &PostgresTarget) -> Result<Stream, DialError> {
-    match &target.address {
+/// An open byte stream to a target.
+pub(super) struct Connected {
+    pub(super) stream: Stream,
+    pub(super) channel: Channel,
+}
+
+impl Connected {
+    fn clear(stream: Stream) -> Self {
+        Self { stream, channel: Channel::Clear }
+    }
+}
+
+/// Connects, and shows this certificate of the gateway's where there is one.
+pub(super) async fn connect(
+    target: &PostgresTarget,
+    certificate: Option<&ClientCertificate>,
+) -> Result<Connected, DialError> {
+    let (socket, host) = match &target.address {
         TargetAddress::Unix { directory, port } => {
             let path = directory.join(format!(".s.PGSQL.{port}"));
-            Ok(Box::new(UnixStream::connect(path).await.map_err(DialError::Io)?))
+            let stream = UnixStream::connect(path).await.map_err(DialError::Io)?;
+            return without_tls(Box::new(stream), certificate);
         }
-        TargetAddress::Tcp { host, port } => {
-            let socket = TcpStream::connect((host.as_str(), *port)).await.map_err(DialError::Io)?;
-            socket.set_nodelay(true).map_err(DialError::Io)?;
-            let keepalive = TcpKeepalive::new()
-                .with_time(KEEPALIVE)
-                .with_interval(KEEPALIVE)
-                .with_retries(KEEPALIVE_PROBES);
-            SockRef::from(&socket).set_tcp_keepalive(&keepalive).map_err(DialError::Io)?;
-            match &target.tls {
-                TargetTls::Disabled => Ok(Box::new(socket)),
-                TargetTls::VerifyFull { ca_file, server_name } => {
-                    let name = server_name.as_ref().unwrap_or(host);
-                    over_tls(socket, name, ca_file).await
-                }
-            }
+        TargetAddress::Tcp { host, port } => (tcp(host, *port).await?, host),
+    };
+    match &target.tls {
+        TargetTls::Disabled => without_tls(Box::new(socket), certificate),
+        TargetTls::VerifyFull { ca_file, server_name, channel_binding } => {
+            let name = server_name.as_ref().unwrap_or(host).clone();
+            let name = ServerName::try_from(name).map_err(|_| DialError::ServerName)?;
+            let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+            let own = match certificate {
+                Some(certificate) => Some(Presenting::read(certificate, &provider).await?),
+                None => None,
+            };
+            let config = client_config(ca_file, provider, own.clone()).await?;
+            let stream = over_tls(socket, name, config).await?;
+            own.map_or(Ok(()), |own| own.was_asked())?;
+            let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
+            let end_point = certificates.first().and_then(end_point);
+            let channel = Channel::Tls { end_point, required: *channel_binding };
+            Ok(Connected { stream: Box::new(stream), channel })
         }
     }
 }
 
-async fn over_tls(mut socket: TcpStream, name: &str, ca_file: &Path) -> Result<Stream, DialError> {
-    let name = ServerName::try_from(name.to_owned()).map_err(|_| DialError::ServerName)?;
-    let config = client_config(ca_file).await?;
+fn without_tls(
+    stream: Stream,
+    certificate: Option<&ClientCertificate>,
+) -> Result<Connected, DialError> {
+    match certificate {
+        None => Ok(Connected::clear(stream)),
+        Some(_) => Err(DialError::Downgrade("no certificate")),
+    }
+}
+
+async fn tcp(host: &str, port: u16) -> Result<TcpStream, DialError> {
+    let socket = TcpStream::connect((host, port)).await.map_err(DialError::Io)?;
+    socket.set_nodelay(true).map_err(DialError::Io)?;
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE)
+        .with_interval(KEEPALIVE)
+        .with_retries(KEEPALIVE_PROBES);
+    SockRef::from(&socket).set_tcp_keepalive(&keepalive).map_err(DialError::Io)?;
+    Ok(socket)
+}
+
+async fn over_tls(
+    mut socket: TcpStream,
+    name: ServerName<'static>,
+    config: ClientConfig,
+) -> Result<TlsStream<TcpStream>, DialError> {
     socket.write_all(&SSL_REQUEST).await.map_err(DialError::Io)?;
     let mut answer = [0];
     socket.read_exact(&mut answer).await.map_err(DialError::Io)?;
     if answer != *b"S" {
         return Err(DialError::NoTls);
     }
-    let stream =
-        TlsConnector::from(Arc::new(config)).connect(name, socket).await.map_err(DialError::Io)?;
-    Ok(Box::new(stream))
+    TlsConnector::from(Arc::new(config)).connect(name, socket).await.map_err(DialError::Io)
 }
 
-async fn client_config(ca_file: &Path) -> Result<ClientConfig, DialError> {
+async fn client_config(
+    ca_file: &Path,
+    provider: Arc<CryptoProvider>,
+    own: Option<Arc<Presenting>>,
+) -> Result<ClientConfig, DialError> {
     let pem = tokio::fs::read(ca_file).await.map_err(DialError::Authority)?;
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&pem) {
@@ -86,11 +137,30 @@ async fn client_config(ca_file: &Path) -> Result<ClientConfig, DialError> {
         })?;
         roots.add(certificate).map_err(DialError::Certificate)?;
     }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(DialError::Certificate)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(config)
+        .with_root_certificates(roots);
+    Ok(match own {
+        None => config.with_no_client_auth(),
+        Some(own) => config.with_client_cert_resolver(own),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn a_target_that_is_gone_is_noticed_by_probes() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let socket = tcp("127.0.0.1", port).await.unwrap();
+        let socket = SockRef::from(&socket);
+        assert!(socket.keepalive().unwrap() && socket.tcp_nodelay().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE);
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), KEEPALIVE);
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), KEEPALIVE_PROBES);
+    }
 }

@@ -1,14 +1,15 @@
-//! Logs in at a target: SCRAM-SHA-256 (RFC 7677) or nothing at all where the definition has no password. A target that
-//! asks for the password in clear or as MD5, or that lets the gateway in without asking for it, is not used.
+//! Logs in at a target: SCRAM-SHA-256 (RFC 7677), bound to the TLS channel where the target offers that, or nothing at all
+//! where the definition has no password. A target that asks for the password in clear or as MD5, or that lets the gateway
+//! in without asking for it, is not used.
 
-use super::{Asides, DialError, TargetCancel, Upstream};
+use super::{Asides, DialError, TargetCancel, Upstream, channel::Channel, connect::Connected};
 use crate::{
     frame::{self, BackendKind, Body, FrameError, FrameReader, Stream, TargetWriter},
-    target::PostgresTarget,
+    target::{PostgresTarget, TargetRole},
 };
 use bytes::{BufMut, Bytes};
 use countersign_core::secret::Secret;
-use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
+use postgres_protocol::authentication::sasl::ScramSha256;
 use std::sync::Arc;
 use tokio::io::{ReadHalf, WriteHalf};
 
@@ -35,20 +36,21 @@ enum Proof {
 struct Talk {
     reader: FrameReader<ReadHalf<Stream>>,
     writer: TargetWriter<WriteHalf<Stream>>,
+    channel: Channel,
 }
 
 pub(super) async fn log_in(
-    stream: Stream,
-    target: &Arc<PostgresTarget>,
+    Connected { stream, channel }: Connected,
+    (target, role): (&Arc<PostgresTarget>, &TargetRole),
     login: &Login<'_>,
 ) -> Result<Upstream, DialError> {
-    let role = target.roles.get(login.role).ok_or(DialError::Role)?;
     let password = match &role.password {
         Some(reference) => Some(reference.resolve().await?),
         None => None,
     };
     let (reader, writer) = tokio::io::split(stream);
-    let mut talk = Talk { reader: FrameReader::new(reader), writer: TargetWriter::new(writer) };
+    let mut talk =
+        Talk { reader: FrameReader::new(reader), writer: TargetWriter::new(writer), channel };
     let search_path = search_path(&target.search_path);
     let mut parameters = vec![
         ("user", role.user.as_str()),
@@ -98,7 +100,11 @@ impl Talk {
             }
             let mut body = Body::new("Authentication", body);
             proof = match (body.int()?, proof, password) {
-                (0, Proof::Given, Some(_)) | (0, Proof::NotAsked, None) => return Ok(body.end()?),
+                (0, Proof::Given, Some(_)) => return Ok(body.end()?),
+                (0, Proof::NotAsked, None) => {
+                    self.channel.without_password()?;
+                    return Ok(body.end()?);
+                }
                 (0, _, _) => return Err(DialError::Downgrade("no password")),
                 (10, Proof::NotAsked, Some(password)) => {
                     self.begin_scram(&mut body, password).await?
@@ -131,12 +137,10 @@ impl Talk {
                 return Err(DialError::Downgrade("too many mechanisms"));
             }
         }
-        if !offered.iter().any(|mechanism| mechanism == SCRAM_SHA_256) {
-            return Err(DialError::Downgrade("a mechanism other than SCRAM-SHA-256"));
-        }
-        let scram = ScramSha256::new(password.expose(), ChannelBinding::unsupported());
+        let (mechanism, binding) = self.channel.mechanism(&offered)?;
+        let scram = ScramSha256::new(password.expose(), binding);
         let first = frame::message(b'p', |out| {
-            out.put_slice(SCRAM_SHA_256.as_bytes());
+            out.put_slice(mechanism.as_bytes());
             out.put_u8(0);
             out.put_u32(u32::try_from(scram.message().len()).unwrap_or(u32::MAX));
             out.put_slice(scram.message());
