@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::clocks::Clocks;
@@ -35,6 +35,11 @@ const BATCH_COMMANDS: usize = 256;
 const BATCH_BYTES: usize = 1 << 20;
 /// Batches of one origin under way at a time. While they are, the next one gathers.
 const IN_FLIGHT: usize = 4;
+/// Commands that are worth an entry of their own while another one is under way.
+const WORTH_AN_ENTRY: usize = 64;
+/// How long fewer of them wait for more, while another entry is under way. An entry costs the cluster as much as tens of
+/// commands in it do, and nobody waits who is alone.
+const GATHER: Duration = Duration::from_millis(2);
 
 /// A command that is committed and applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -218,7 +223,10 @@ async fn gather(parts: ProposerParts, mut proposals: mpsc::Receiver<Proposal>, o
         while let Ok(place) = places.clone().acquire_owned().await {
             while under_way.try_join_next().is_some() {}
             let Some(first) = proposals.recv().await else { return };
-            let batch = fill(first, &mut proposals);
+            let mut batch = Filling::new(first);
+            batch.take_waiting(&mut proposals);
+            batch.take_coming(&mut proposals, &mut under_way).await;
+            let batch = batch.commands;
             let parts = parts.clone();
             under_way.spawn(async move {
                 match origin {
@@ -233,16 +241,54 @@ async fn gather(parts: ProposerParts, mut proposals: mpsc::Receiver<Proposal>, o
     under_way.shutdown().await;
 }
 
-/// What waits already, up to the limits of one entry.
-fn fill(first: Proposal, proposals: &mut mpsc::Receiver<Proposal>) -> Vec<Proposal> {
-    let mut bytes = first.command.len();
-    let mut batch = vec![first];
-    while batch.len() < BATCH_COMMANDS && bytes < BATCH_BYTES {
-        let Ok(next) = proposals.try_recv() else { break };
-        bytes += next.command.len();
-        batch.push(next);
+/// A batch that is being gathered.
+struct Filling {
+    commands: Vec<Proposal>,
+    bytes: usize,
+}
+
+impl Filling {
+    fn new(first: Proposal) -> Self {
+        Self { bytes: first.command.len(), commands: vec![first] }
     }
-    batch
+
+    fn add(&mut self, next: Proposal) {
+        self.bytes += next.command.len();
+        self.commands.push(next);
+    }
+
+    fn has_room(&self) -> bool {
+        self.commands.len() < BATCH_COMMANDS && self.bytes < BATCH_BYTES
+    }
+
+    /// Takes what waits already, up to the limits of one entry.
+    fn take_waiting(&mut self, proposals: &mut mpsc::Receiver<Proposal>) {
+        while self.has_room()
+            && let Ok(next) = proposals.try_recv()
+        {
+            self.add(next);
+        }
+    }
+
+    /// Takes what comes, for a short while, as long as other batches are under way.
+    async fn take_coming(
+        &mut self,
+        proposals: &mut mpsc::Receiver<Proposal>,
+        under_way: &mut JoinSet<()>,
+    ) {
+        let end = Instant::now() + GATHER;
+        while self.has_room() && self.commands.len() < WORTH_AN_ENTRY && !under_way.is_empty() {
+            tokio::select! {
+                biased;
+                next = proposals.recv() => match next {
+                    Some(next) => self.add(next),
+                    None => return,
+                },
+                _done = under_way.join_next() => {}
+                () = sleep_until(end) => return,
+            }
+        }
+    }
 }
 
 #[cfg(test)]
