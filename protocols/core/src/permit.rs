@@ -13,7 +13,10 @@ use crate::{
 /// When the intent must be committed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum AuditLevel {
-    /// Before the first byte of the answer reaches the agent. Ordered first: it demands less.
+    /// Before the first byte of the answer reaches the agent it is noted on the node's own disk; it is committed soon after.
+    /// Ordered first: it demands the least.
+    Batched,
+    /// Before the first byte of the answer reaches the agent.
     BeforeReply,
     /// Before the first byte of the operation reaches the target.
     BeforeForward,
@@ -23,6 +26,7 @@ impl AuditLevel {
     /// The name used in policies and audit events.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Batched => "batched",
             Self::BeforeReply => "before_reply",
             Self::BeforeForward => "before_forward",
         }
@@ -84,6 +88,19 @@ impl Receipt {
     }
 }
 
+/// The intent is noted on the disk of its node, which goes on until the log has committed it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NoteReceipt {
+    operation: OperationId,
+}
+
+impl NoteReceipt {
+    /// The receipt of an intent that is on the node's disk. Only `raft-store` may call this (see `clippy.toml`).
+    pub fn after_sync(operation: OperationId) -> Self {
+        Self { operation }
+    }
+}
+
 /// A receipt, and what was cleared, do not belong together.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PermitError {
@@ -96,6 +113,9 @@ pub enum PermitError {
     /// The audit level wants the commit first.
     #[error("the audit level wants the intent committed before the operation is forwarded")]
     CommitFirst,
+    /// The audit level wants the commit, and there is only a note.
+    #[error("the audit level wants the intent committed before the operation is answered")]
+    NoteIsNotEnough,
 }
 
 /// Admits one forward of one fingerprint. It is consumed by forwarding and cannot be copied.
@@ -119,18 +139,19 @@ impl Leased {
     }
 }
 
-/// The answer may go to the agent: the intent is committed.
+/// The answer may go to the agent: the intent is committed, or noted where the audit level lets it.
 #[derive(Debug)]
 #[must_use = "without the release nothing of the answer may be written"]
 pub struct Release {
     operation: OperationId,
 }
 
-/// The answer waits for the receipt of an intent that is on its way (audit level `before_reply`).
+/// The answer waits for the receipt of an intent that is on its way (audit levels `before_reply` and `batched`).
 #[derive(Debug)]
 #[must_use = "the answer waits for this"]
 pub struct AwaitedRelease {
     operation: OperationId,
+    audit: AuditLevel,
 }
 
 impl Permit {
@@ -143,14 +164,14 @@ impl Permit {
         Ok((Self { fingerprint, operation, revision }, Release { operation }))
     }
 
-    /// The permit of a cleared operation whose intent is submitted but not yet committed: only at audit level
-    /// `before_reply`, and the answer waits.
+    /// The permit of a cleared operation whose intent is submitted but not yet committed: only at the audit levels
+    /// `before_reply` and `batched`, and the answer waits.
     pub fn ahead(cleared: Cleared) -> Result<(Self, AwaitedRelease), PermitError> {
         let Basis { operation, fingerprint, revision, audit, .. } = cleared.basis;
         match audit {
             AuditLevel::BeforeForward => Err(PermitError::CommitFirst),
-            AuditLevel::BeforeReply => {
-                Ok((Self { fingerprint, operation, revision }, AwaitedRelease { operation }))
+            AuditLevel::Batched | AuditLevel::BeforeReply => {
+                Ok((Self { fingerprint, operation, revision }, AwaitedRelease { operation, audit }))
             }
         }
     }
@@ -185,6 +206,19 @@ impl AwaitedRelease {
             return Err(PermitError::OtherOperation);
         }
         Ok(Release { operation: self.operation })
+    }
+
+    /// The release, now that the intent is noted on the node's disk: only at audit level `batched`.
+    pub fn receive_note(self, receipt: NoteReceipt) -> Result<Release, PermitError> {
+        if receipt.operation != self.operation {
+            return Err(PermitError::OtherOperation);
+        }
+        match self.audit {
+            AuditLevel::Batched => Ok(Release { operation: self.operation }),
+            AuditLevel::BeforeReply | AuditLevel::BeforeForward => {
+                Err(PermitError::NoteIsNotEnough)
+            }
+        }
     }
 }
 

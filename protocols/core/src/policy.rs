@@ -9,6 +9,7 @@ mod annotations;
 mod compile;
 mod entities;
 mod evaluate;
+mod findings;
 mod schema;
 
 pub use compile::{Policies, PolicyDocument, PolicyProblem};

@@ -123,3 +123,18 @@ fn an_approval_clears_the_operation_that_claimed_it_and_is_audited_before_the_fo
     assert_eq!(cleared.basis().hold, Some(HoldId::from_bytes([3; 16])));
     assert!(matches!(Permit::ahead(cleared), Err(PermitError::CommitFirst)));
 }
+
+fn awaited(level: AuditLevel) -> AwaitedRelease {
+    Permit::ahead(cleared(&operation(1, "select 1"), level)).unwrap().1
+}
+
+#[test]
+fn a_note_releases_an_answer_only_at_the_level_that_lets_it() {
+    let note = |id: u8| NoteReceipt::after_sync(OperationId::from_bytes([id; 16]));
+    assert!(awaited(AuditLevel::Batched).receive_note(note(1)).is_ok());
+    assert!(awaited(AuditLevel::Batched).receive(receipt(1)).is_ok());
+    let only_noted = awaited(AuditLevel::BeforeReply).receive_note(note(1));
+    assert_eq!(only_noted.unwrap_err(), PermitError::NoteIsNotEnough);
+    let of_another = awaited(AuditLevel::Batched).receive_note(note(2));
+    assert_eq!(of_another.unwrap_err(), PermitError::OtherOperation);
+}

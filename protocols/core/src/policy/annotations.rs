@@ -85,7 +85,7 @@ impl Found {
             );
         }
         let Self { hold, quorum, expires_ms, wait_ms, audit, reason } = self;
-        if hold.is_some() && audit == Some(AuditLevel::BeforeReply) {
+        if hold.is_some() && audit.is_some_and(|level| level < AuditLevel::BeforeForward) {
             return Err("a held operation is always audited before_forward".to_owned());
         }
         let hold = hold.map(|group| HoldTerms {
@@ -119,7 +119,10 @@ fn audit(value: &str) -> Result<AuditLevel, String> {
     match value {
         "before_forward" => Ok(AuditLevel::BeforeForward),
         "before_reply" => Ok(AuditLevel::BeforeReply),
-        other => Err(format!("@audit(\"{other}\") is neither before_forward nor before_reply")),
+        "batched" => Ok(AuditLevel::Batched),
+        other => {
+            Err(format!("@audit(\"{other}\") is none of before_forward, before_reply, batched"))
+        }
     }
 }
 

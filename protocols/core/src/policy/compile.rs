@@ -3,7 +3,8 @@
 
 use super::{
     annotations::{self, RuleTerms},
-    evaluate::default_audit,
+    evaluate::weakest_audit,
+    findings::Findings,
     schema::schema_text,
 };
 use crate::{operation::Action, permit::AuditLevel};
@@ -50,6 +51,7 @@ pub struct Policies {
     pub(super) set: PolicySet,
     pub(super) rules: BTreeMap<PolicyId, Rule>,
     pub(super) actions: Entities,
+    pub(super) findings: Findings,
 }
 
 /// What judging needs to know about one rule.
@@ -67,7 +69,8 @@ impl Policies {
     pub fn compile(documents: &[PolicyDocument]) -> Result<Self, Vec<PolicyProblem>> {
         let schema = schema().map_err(|problem| vec![problem])?;
         let actions = schema.action_entities().map_err(|error| vec![of_schema(&error)])?;
-        let mut compiled = Self { set: PolicySet::new(), rules: BTreeMap::new(), actions };
+        let (set, rules) = (PolicySet::new(), BTreeMap::new());
+        let mut compiled = Self { set, rules, actions, findings: Findings::default() };
         let mut problems = Vec::new();
         for document in documents {
             if let Err(found) = compiled.add(document, &schema) {
@@ -141,13 +144,13 @@ impl Policies {
 /// Refuses an audit level that demands less than one of the rule's actions needs: what can act is recorded before it does,
 /// whatever a rule says.
 fn not_weaker(level: AuditLevel, policy: &Policy) -> Result<(), String> {
-    match actions_of(policy).into_iter().find(|action| level < default_audit(*action)) {
+    match actions_of(policy).into_iter().find(|action| level < weakest_audit(*action)) {
         None => Ok(()),
         Some(action) => Err(format!(
             "@audit(\"{}\") is not enough for {}, which needs {}",
             level.name(),
             action.name(),
-            default_audit(action).name()
+            weakest_audit(action).name()
         )),
     }
 }

@@ -1,12 +1,10 @@
 //! What Cedar is asked about: the agent with its groups, the resource with what it lies in, the context.
 
-use crate::{
-    operation::{Demand, Resource},
-    session::Session,
-};
+use super::findings::Matter;
+use crate::operation::Resource;
 use cedar_policy::{Context, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression};
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     str::FromStr,
 };
 
@@ -22,16 +20,16 @@ pub(super) fn uid(kind: &str, id: &str) -> Result<EntityUid, EntityError> {
 }
 
 /// The agent and its groups.
-pub(super) fn principal(session: &Session) -> Result<(EntityUid, Vec<Entity>), EntityError> {
-    let agent = session.agent();
-    let id = uid("Agent", &agent.identity.to_string())?;
+pub(super) fn principal(matter: &Matter) -> Result<(EntityUid, Vec<Entity>), EntityError> {
+    let Matter { agent, name, groups, .. } = matter;
+    let id = uid("Agent", &agent.to_string())?;
     let groups =
-        agent.groups.iter().map(|group| uid("Group", group)).collect::<Result<HashSet<_>, _>>()?;
+        groups.iter().map(|group| uid("Group", group)).collect::<Result<HashSet<_>, _>>()?;
     let text = |value: &str| RestrictedExpression::new_string(value.to_owned());
     let attributes = HashMap::from([
-        ("issuer".to_owned(), text(&agent.identity.issuer)),
-        ("subject".to_owned(), text(&agent.identity.subject)),
-        ("name".to_owned(), text(&agent.name)),
+        ("issuer".to_owned(), text(&agent.issuer)),
+        ("subject".to_owned(), text(&agent.subject)),
+        ("name".to_owned(), text(name)),
     ]);
     let mut entities: Vec<_> =
         groups.iter().map(|group| Entity::new_no_attrs(group.clone(), HashSet::new())).collect();
@@ -42,10 +40,10 @@ pub(super) fn principal(session: &Session) -> Result<(EntityUid, Vec<Entity>), E
 /// The resource of a demand and what it lies in, innermost first. A `/` or `.` inside a name cannot imitate another
 /// entity: names are quoted as PostgreSQL's `quote_ident` would where they hold anything but plain characters.
 pub(super) fn resource(
-    session: &Session,
+    matter: &Matter,
     resource: &Resource,
 ) -> Result<Vec<EntityUid>, EntityError> {
-    let target = session.target().name.as_str();
+    let target = matter.target.as_str();
     let whole = uid("Target", target)?;
     match resource {
         Resource::Target => Ok(vec![whole]),
@@ -68,11 +66,8 @@ pub(super) fn nested(line: &[EntityUid]) -> Vec<Entity> {
 }
 
 /// The context of the whole operation.
-pub(super) fn context(
-    session: &Session,
-    demands: &BTreeSet<Demand>,
-) -> Result<Context, EntityError> {
-    let tables = demands.iter().filter_map(|demand| match &demand.resource {
+pub(super) fn context(matter: &Matter) -> Result<Context, EntityError> {
+    let tables = matter.demands.iter().filter_map(|demand| match &demand.resource {
         Resource::Target => None,
         Resource::Relation { schema, name } => {
             Some(RestrictedExpression::new_string(format!("{}.{}", quoted(schema), quoted(name))))
@@ -80,7 +75,7 @@ pub(super) fn context(
     });
     Context::from_pairs([
         ("tables".to_owned(), RestrictedExpression::new_set(tables)),
-        ("role".to_owned(), RestrictedExpression::new_string(session.role().to_owned())),
+        ("role".to_owned(), RestrictedExpression::new_string(matter.role.clone())),
     ])
     .map_err(|_| EntityError)
 }

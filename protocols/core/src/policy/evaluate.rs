@@ -4,6 +4,7 @@ use super::{
     annotations,
     compile::{Policies, Rule},
     entities,
+    findings::{Finding, Matter},
 };
 use crate::{
     hold::HoldTerms,
@@ -50,12 +51,28 @@ pub fn evaluate(
     operation: &Operation,
     revision: Revision,
 ) -> Verdict {
-    let demands = demands(operation);
-    let mut allowed = (BTreeSet::new(), least_audit(operation.effect()));
+    let matter = Matter::of(session, demands(operation), operation.effect());
+    match policies.findings.get_or_find(matter, |matter| find(policies, matter)) {
+        Finding::Hold(terms) => Verdict::Hold(terms),
+        Finding::Deny(reason) => Verdict::Deny(reason),
+        Finding::Allow { rules, audit } => Verdict::Allow(Cleared::new(Basis {
+            operation: operation.id(),
+            fingerprint: *operation.fingerprint(),
+            audit,
+            revision,
+            rules,
+            hold: None,
+        })),
+    }
+}
+
+/// What the policies say of a matter: the strictest answer of all its demands.
+fn find(policies: &Policies, matter: &Matter) -> Finding {
+    let mut allowed = (BTreeSet::new(), least_audit(matter.effect));
     let mut held: Option<HoldTerms> = None;
-    for demand in &demands {
-        match answer(policies, session, demand, &demands) {
-            Answer::Deny(reason) => return Verdict::Deny(reason),
+    for demand in &matter.demands {
+        match answer(policies, matter, demand) {
+            Answer::Deny(reason) => return Finding::Deny(reason),
             Answer::Hold(terms) => {
                 held = Some(match held {
                     Some(others) => annotations::union(others, terms),
@@ -69,15 +86,8 @@ pub fn evaluate(
         }
     }
     match held {
-        Some(terms) => Verdict::Hold(terms),
-        None => Verdict::Allow(Cleared::new(Basis {
-            operation: operation.id(),
-            fingerprint: *operation.fingerprint(),
-            audit: allowed.1,
-            revision,
-            rules: allowed.0.into_iter().collect(),
-            hold: None,
-        })),
+        Some(terms) => Finding::Hold(terms),
+        None => Finding::Allow { rules: allowed.0.into_iter().collect(), audit: allowed.1 },
     }
 }
 
@@ -91,13 +101,8 @@ fn demands(operation: &Operation) -> BTreeSet<Demand> {
     }
 }
 
-fn answer(
-    policies: &Policies,
-    session: &Session,
-    demand: &Demand,
-    all: &BTreeSet<Demand>,
-) -> Answer {
-    match ask(policies, session, demand, all) {
+fn answer(policies: &Policies, matter: &Matter, demand: &Demand) -> Answer {
+    match ask(policies, matter, demand) {
         Ok(response) => read(policies, demand, &response),
         Err(entities::EntityError) => Answer::Deny(DenyReason {
             rules: Vec::new(),
@@ -108,16 +113,15 @@ fn answer(
 
 fn ask(
     policies: &Policies,
-    session: &Session,
+    matter: &Matter,
     demand: &Demand,
-    all: &BTreeSet<Demand>,
 ) -> Result<Response, entities::EntityError> {
-    let (principal, mut known) = entities::principal(session)?;
-    let line = entities::resource(session, &demand.resource)?;
+    let (principal, mut known) = entities::principal(matter)?;
+    let line = entities::resource(matter, &demand.resource)?;
     known.extend(entities::nested(&line));
     let resource = line.into_iter().next().ok_or(entities::EntityError)?;
     let action = entities::uid("Action", demand.action.name())?;
-    let context = entities::context(session, all)?;
+    let context = entities::context(matter)?;
     let request = Request::new(principal, action, resource, context, None)
         .map_err(|_| entities::EntityError)?;
     let known: Entities =
@@ -165,11 +169,10 @@ fn permitted(demand: &Demand, deciding: &[&Rule]) -> Answer {
             "the operation is not fully understood, and no rule names that action".to_owned(),
         );
     }
-    // A rule can ask for more than the action needs, never for less, whatever the rules beside it say.
-    let audit = deciding
-        .iter()
-        .filter_map(|rule| rule.terms.audit)
-        .fold(default_audit(demand.action), AuditLevel::max);
+    // A rule can ask for more than the action needs, never for less than the weakest that it can have; and for less than
+    // it has by default only where every rule beside it does.
+    let of_rule = |rule: &&Rule| rule.terms.audit.unwrap_or(default_audit(demand.action));
+    let audit = deciding.iter().map(of_rule).fold(weakest_audit(demand.action), AuditLevel::max);
     Answer::Allow { rules: deciding.iter().map(|rule| rule.name.clone()).collect(), audit }
 }
 
@@ -177,13 +180,37 @@ fn permitted(demand: &Demand, deciding: &[&Rule]) -> Answer {
 /// that hears a refusal must be able to rely on it.
 const fn least_audit(effect: Effect) -> AuditLevel {
     match effect {
-        Effect::Passing => AuditLevel::BeforeReply,
+        Effect::Passing => AuditLevel::Batched,
         Effect::Lasting => AuditLevel::BeforeForward,
     }
 }
 
+/// The level that a rule may ask for at the least: what only reads may be noted on one disk for a moment.
+pub(super) const fn weakest_audit(action: Action) -> AuditLevel {
+    match action {
+        Action::PostgresRead | Action::PostgresShow | Action::PostgresDescribe => {
+            AuditLevel::Batched
+        }
+        Action::PostgresTransaction
+        | Action::PostgresExplain
+        | Action::PostgresWrite
+        | Action::PostgresDdl
+        | Action::PostgresFunction
+        | Action::PostgresLock
+        | Action::PostgresCopyOut
+        | Action::PostgresCopyIn
+        | Action::PostgresProgram
+        | Action::PostgresSession
+        | Action::PostgresCursor
+        | Action::PostgresPrepare
+        | Action::PostgresNotify
+        | Action::PostgresAdmin
+        | Action::PostgresOpaque => default_audit(action),
+    }
+}
+
 /// Reads may be audited while they run; whatever can act is audited before.
-pub(super) const fn default_audit(action: Action) -> AuditLevel {
+const fn default_audit(action: Action) -> AuditLevel {
     match action {
         Action::PostgresRead
         | Action::PostgresShow

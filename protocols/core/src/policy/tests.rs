@@ -4,6 +4,7 @@
 
 mod compiling;
 mod judging;
+mod keeping;
 mod matrix;
 
 use super::{Policies, PolicyDocument, PolicyProblem, Verdict, evaluate};

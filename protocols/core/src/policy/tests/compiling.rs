@@ -34,8 +34,9 @@ fn annotations_that_cannot_be_read_are_refused() {
         ("@hold(\"dba\") @expires(\"8d\")", "up to 7 days"),
         ("@hold(\"dba\") @wait(\"0s\")", "is not a time span"),
         ("@hold(\"dba\") @reason(\"maybe\")", "neither required nor optional"),
-        ("@audit(\"never\")", "neither before_forward nor before_reply"),
+        ("@audit(\"never\")", "none of before_forward, before_reply, batched"),
         ("@hold(\"dba\") @audit(\"before_reply\")", "always audited before_forward"),
+        ("@hold(\"dba\") @audit(\"batched\")", "always audited before_forward"),
         ("@quorum(\"2\")", "mean something only beside @hold"),
     ] {
         let problem = one(&format!("{annotations} permit(principal, action, resource);"));
@@ -67,6 +68,12 @@ fn no_rule_weakens_the_audit_of_what_can_act() {
     ] {
         compile(&format!("@audit(\"before_reply\") permit(principal, {scope}, resource);"));
     }
+    for scope in ["action", r#"action == Action::"postgres:explain""#] {
+        let problem = one(&format!("@audit(\"batched\") permit(principal, {scope}, resource);"));
+        assert!(problem.message.starts_with("@audit(\"batched\") is not enough for"), "{problem}");
+    }
+    let reads = r#"action in [Action::"postgres:read", Action::"postgres:show"]"#;
+    compile(&format!("@audit(\"batched\") permit(principal, {reads}, resource);"));
 }
 
 #[test]

@@ -150,6 +150,36 @@ fn what_may_last_is_recorded_before_it_is_forwarded_whatever_a_rule_says() {
 }
 
 #[test]
+fn a_read_is_batched_only_where_every_rule_that_allows_it_says_so() {
+    let text = r#"
+        @id("a") @audit("batched") permit(principal, action == Action::"postgres:read", resource);
+        @id("b") permit(principal, action == Action::"postgres:read", resource == Relation::"orders/public.plain");
+        @id("c") @audit("before_reply") permit(principal, action == Action::"postgres:read", resource == Relation::"orders/public.asked");
+        @id("d") @audit("batched") permit(principal, action == Action::"postgres:show", resource);
+        @id("e") permit(principal, action == Action::"postgres:explain", resource);
+    "#;
+    let read = |name| on(Action::PostgresRead, relation("public", name));
+    let (show, explain) =
+        (on(Action::PostgresShow, Resource::Target), on(Action::PostgresExplain, Resource::Target));
+    for (demands, level) in [
+        (vec![read("other")], AuditLevel::Batched),
+        (vec![read("other"), show.clone()], AuditLevel::Batched),
+        (vec![read("plain")], AuditLevel::BeforeReply),
+        (vec![read("asked")], AuditLevel::BeforeReply),
+        (vec![read("other"), read("plain")], AuditLevel::BeforeReply),
+        (vec![show, explain], AuditLevel::BeforeReply),
+    ] {
+        let session = session("bot", &[], "orders");
+        let verdict = judge(&compile(text), &session, &demands);
+        let Verdict::Allow(cleared) = verdict else { panic!("{verdict:?}") };
+        assert_eq!(cleared.basis().audit, level, "{demands:?}");
+        let lasting = judge_effect(&compile(text), &session, &demands, Effect::Lasting);
+        let Verdict::Allow(cleared) = lasting else { panic!("{lasting:?}") };
+        assert_eq!(cleared.basis().audit, AuditLevel::BeforeForward);
+    }
+}
+
+#[test]
 fn a_name_cannot_imitate_another_relation() {
     let text = r#"@id("t") permit(principal, action, resource == Relation::"orders/public.t");"#;
     assert!(

@@ -1,0 +1,95 @@
+//! A finding that is kept is never taken for another matter's.
+
+use super::*;
+
+/// Every way in which two matters differ decides something here.
+const TEXT: &str = r#"
+    @id("group") permit(principal in Group::"ci", action == Action::"postgres:read", resource in Target::"orders");
+    @id("name") permit(principal, action == Action::"postgres:read", resource) when { principal.name == "named" };
+    @id("role") @hold("dba") permit(principal, action == Action::"postgres:read", resource) when { context.role == "owner" };
+    @id("bot") forbid(principal == Agent::"https://issuer#banned", action, resource)
+      unless { context.tables.contains("public.secret") };
+    @id("beside") forbid(principal, action, resource) when { context.tables.contains("public.secret") };
+    @id("writes") permit(principal, action == Action::"postgres:write", resource);
+    @id("show") @audit("before_forward") permit(principal, action == Action::"postgres:show", resource);
+"#;
+
+fn sessions() -> Vec<Session> {
+    let with = |subject: &str, name: &str, groups: &[&str], (target, role): (&str, &str)| {
+        let plain = session(subject, groups, target);
+        Session::opened(Opening {
+            id: plain.id(),
+            agent: Agent { name: name.to_owned(), ..plain.agent().clone() },
+            target: plain.target().clone(),
+            role: role.to_owned(),
+            opened_at: plain.opened_at(),
+        })
+    };
+    vec![
+        with("bot", "bot", &["ci"], ("orders", "app")),
+        with("bot", "bot", &[], ("orders", "app")),
+        with("bot", "named", &[], ("orders", "app")),
+        with("bot", "bot", &["ci"], ("stock", "app")),
+        with("bot", "bot", &["ci"], ("orders", "owner")),
+        with("banned", "bot", &["ci"], ("orders", "app")),
+    ]
+}
+
+fn demands() -> Vec<Vec<Demand>> {
+    let read = |name| on(Action::PostgresRead, relation("public", name));
+    vec![
+        vec![],
+        vec![read("accounts")],
+        vec![read("secret")],
+        vec![read("accounts"), read("secret")],
+        vec![on(Action::PostgresWrite, relation("public", "accounts"))],
+        vec![on(Action::PostgresShow, Resource::Target)],
+        vec![read("accounts"), on(Action::PostgresShow, Resource::Target)],
+    ]
+}
+
+#[test]
+fn what_was_found_before_changes_no_verdict() {
+    let policies = compile(TEXT);
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..2 {
+        for session in sessions() {
+            for demands in demands() {
+                for effect in [Effect::Passing, Effect::Lasting] {
+                    let kept = judge_effect(&policies, &session, &demands, effect);
+                    let fresh = judge_effect(&compile(TEXT), &session, &demands, effect);
+                    assert_eq!(shown(&kept), shown(&fresh), "{session:?} {demands:?} {effect:?}");
+                    seen.insert(shown(&kept));
+                }
+            }
+        }
+    }
+    // The corpus reaches every sort of verdict, or it would show nothing.
+    for part in [
+        "allow before_reply",
+        "allow before_forward",
+        "hold for",
+        "deny :",
+        "deny bot",
+        "deny beside",
+    ] {
+        assert!(seen.iter().any(|verdict| verdict.starts_with(part)), "{part}: {seen:#?}");
+    }
+    assert_eq!(policies.findings.kept(), sessions().len() * demands().len() * 2);
+}
+
+#[test]
+fn findings_are_bounded_in_number_and_size() {
+    let policies = compile(TEXT);
+    let session = session("bot", &["ci"], "orders");
+    let read = |n: usize| on(Action::PostgresRead, relation("public", &format!("t{n}")));
+    for n in 0..5_000 {
+        let found = shown(&judge(&policies, &session, &[read(n)]));
+        assert_eq!(found, "allow before_reply by group");
+    }
+    let kept = policies.findings.kept();
+    assert!(kept <= 4_096, "{kept}");
+    let many: Vec<Demand> = (0..100).map(read).collect();
+    assert_eq!(shown(&judge(&policies, &session, &many)), "allow before_reply by group");
+    assert_eq!(policies.findings.kept(), kept);
+}
