@@ -25,6 +25,7 @@ mod relations;
 mod routine;
 mod sources;
 mod statement;
+mod template;
 mod text;
 mod type_oids;
 mod types;

@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use super::{
-    Classified, MAX_TEXT_BYTES, WORKER_ARGUMENT,
+    Classified, MAX_TEXT_BYTES, WORKER_ARGUMENT, template,
     wire::{self, Answer, MAX_ANSWER_BYTES, MAX_REQUEST_BYTES, Request},
 };
 
@@ -83,12 +83,16 @@ pub struct Grammar {
     slots: Semaphore,
     idle: Mutex<Vec<Worker>>,
     cache: Cache<Arc<str>, Arc<Remembered>, ByBytes>,
+    /// The same by template.
+    templates: Cache<Arc<str>, Arc<Remembered>, ByBytes>,
     next_number: AtomicU64,
 }
 
 #[derive(Debug)]
 struct Remembered {
     classified: Arc<Classified>,
+    /// The length of its text.
+    text_bytes: usize,
     bytes: u64,
 }
 
@@ -136,6 +140,7 @@ impl Grammar {
             slots: Semaphore::new(limits.workers),
             idle: Mutex::new(Vec::new()),
             cache: Cache::with_weighter(entries, limits.cache_bytes, ByBytes),
+            templates: Cache::with_weighter(entries, limits.cache_bytes, ByBytes),
             next_number: AtomicU64::new(0),
         }
     }
@@ -148,16 +153,29 @@ impl Grammar {
         if let Some(known) = self.cache.get(text) {
             return Arc::clone(&known.classified);
         }
+        let template = template::template(text);
+        if let Some(known) = template.as_deref().and_then(|template| self.templates.get(template))
+            && let Some(classified) =
+                template::of_same_template(&known.classified, (known.text_bytes, text.len()))
+        {
+            return Arc::new(classified);
+        }
         match self.ask(text).await {
             Ok((classified, answer_bytes)) => {
                 let classified = Arc::new(classified);
                 let bytes =
                     answer_bytes.saturating_mul(MEMORY_PER_ENCODED_BYTE).saturating_add(text.len());
-                let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-                self.cache.insert(
-                    text.into(),
-                    Arc::new(Remembered { classified: Arc::clone(&classified), bytes }),
-                );
+                let remembered = Arc::new(Remembered {
+                    classified: Arc::clone(&classified),
+                    text_bytes: text.len(),
+                    bytes: u64::try_from(bytes).unwrap_or(u64::MAX),
+                });
+                if let Some(template) = template
+                    && template::serves_for_all(&classified, text)
+                {
+                    self.templates.insert(template.into(), Arc::clone(&remembered));
+                }
+                self.cache.insert(text.into(), remembered);
                 classified
             }
             Err(failure) => {
