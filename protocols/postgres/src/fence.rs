@@ -10,6 +10,9 @@
 //! a read too, because the functions it calls are only declared, or overlooked, to be harmless. That holds for everything
 //! that the reading of a text rests on: the search path, the role, how literals and bytes are read.
 
+use std::time::Duration;
+use tokio::time::Instant;
+
 /// What the target's session is set to, as far as it has confirmed that and nothing ran since.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Posture {
@@ -19,6 +22,47 @@ pub(crate) enum Posture {
     Writing,
     /// Something ran that may have changed any of it.
     Unknown,
+}
+
+/// How long a posture is believed that was made outside of transactions, while nothing runs but reads of which text and
+/// catalogue say that PostgreSQL's own code is all they run ([`Runs::ServersCode`](crate::understood::Runs)). Behind
+/// everything else it is made anew. The bound is for what a catalogue's answer cannot say: that it has changed since.
+pub(crate) const BELIEVED: Duration = Duration::from_secs(1);
+
+/// A posture that was made outside of transactions: no rollback takes it back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Made {
+    at: Instant,
+    since: Since,
+}
+
+/// What ran since a posture was made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Since {
+    Nothing,
+    /// Reads that left it as it was, if all is as the catalogue said.
+    Reads,
+}
+
+impl Made {
+    pub(crate) fn now() -> Self {
+        Self { at: Instant::now(), since: Since::Nothing }
+    }
+
+    /// A read is run under it.
+    pub(crate) fn read(&mut self) {
+        self.since = Since::Reads;
+    }
+
+    /// Whether it was made so lately that another read may be left to it.
+    pub(crate) fn is_recent(&self) -> bool {
+        self.at.elapsed() < BELIEVED
+    }
+
+    /// Whether an operation may begin under it.
+    pub(crate) fn stands(&self) -> bool {
+        self.since == Since::Nothing || self.is_recent()
+    }
 }
 
 /// What has to be undone behind an operation.
@@ -52,6 +96,36 @@ pub(crate) fn take_posture(
     ]
 }
 
+/// The same as one statement, for where nothing is open: it takes a snapshot, and begins and ends a transaction. A value of
+/// NULL is a reset. The settings are made in this order.
+pub(crate) fn take_posture_alone(
+    posture: Posture,
+    search_path: &str,
+    reader: Option<&str>,
+) -> String {
+    let (read_only, role) = match (posture, reader) {
+        (Posture::Reading, Some(reader)) => ("on", literal(reader)),
+        (Posture::Reading, None) => ("on", "NULL".to_owned()),
+        (Posture::Writing | Posture::Unknown, _) => ("off", "NULL".to_owned()),
+    };
+    let search_path = literal(search_path);
+    let settings = [
+        ("default_transaction_read_only", format!("'{read_only}'").as_str()),
+        ("standard_conforming_strings", "'on'"),
+        ("client_encoding", "'UTF8'"),
+        ("search_path", &search_path),
+        ("session_authorization", "NULL"),
+        ("role", &role),
+    ]
+    .map(|(name, value)| format!("pg_catalog.set_config('{name}', {value}, false)"));
+    format!("SELECT {}", settings.join(", "))
+}
+
+/// A string constant, whatever `standard_conforming_strings` is.
+fn literal(text: &str) -> String {
+    format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
 /// The role that the login had.
 fn login_role() -> String {
     "RESET ROLE".to_owned()
@@ -81,4 +155,41 @@ pub(crate) fn close_pipeline(search_path: &str, reader: Option<&str>) -> Vec<Str
 
 fn quoted(role: &str) -> String {
     format!("\"{}\"", role.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_posture_is_one_statement_whatever_the_names_in_it() {
+        let made = take_posture_alone(Posture::Reading, r#""a'b\", pg_temp"#, Some(r"it's\"));
+        let setting =
+            |name: &str, value: &str| format!("pg_catalog.set_config('{name}', {value}, false)");
+        let all = [
+            setting("default_transaction_read_only", "'on'"),
+            setting("standard_conforming_strings", "'on'"),
+            setting("client_encoding", "'UTF8'"),
+            setting("search_path", r#"E'"a''b\\", pg_temp'"#),
+            setting("session_authorization", "NULL"),
+            setting("role", r"E'it''s\\'"),
+        ];
+        assert_eq!(made, format!("SELECT {}", all.join(", ")));
+        let writing = take_posture_alone(Posture::Writing, "public", Some("reader"));
+        assert!(writing.contains("'default_transaction_read_only', 'off'"), "{writing}");
+        assert!(writing.ends_with("set_config('role', NULL, false)"), "{writing}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_posture_under_which_something_ran_is_believed_for_a_while_only() {
+        let mut made = Made::now();
+        tokio::time::advance(BELIEVED * 10).await;
+        assert!(made.stands() && !made.is_recent(), "nothing ran");
+        let mut lately = Made::now();
+        lately.read();
+        made.read();
+        assert!(lately.stands() && lately.is_recent() && !made.stands());
+        tokio::time::advance(BELIEVED).await;
+        assert!(!lately.stands());
+    }
 }

@@ -23,6 +23,7 @@ pub(crate) enum Wire<'a> {
         result_formats: &'a [u16],
         describe: Describe,
         rows: i32,
+        ending: Ending,
     },
     /// As a Parse and Describe of the statement: nothing is executed.
     Prepare { statement: ParseAt<'a>, ending: Ending },
@@ -42,13 +43,22 @@ pub(crate) enum Describe {
     NotAsked,
 }
 
-/// How a preparation ends.
+/// How the messages of the extended protocol end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Ending {
-    /// It stands alone: with Sync.
+    /// Nothing follows in their transaction: with Sync.
     Sync,
-    /// It stands inside a transaction or pipeline: with Flush.
+    /// They stand inside a transaction or pipeline that goes on: with Flush.
     Flush,
+}
+
+impl Ending {
+    fn message(self) -> Bytes {
+        match self {
+            Self::Sync => frame::sync(),
+            Self::Flush => frame::flush(),
+        }
+    }
 }
 
 /// Bytes that were admitted: the only ones of an agent's operation that the way to the target takes. Only this file makes
@@ -97,7 +107,7 @@ fn encode(forwardable: &Forwardable<'_>, wire: &Wire<'_>) -> Bytes {
     };
     match wire {
         Wire::Query => out.extend_from_slice(&frame::query(operation.text())),
-        Wire::Execute { statement, portal, result_formats, describe, rows } => {
+        Wire::Execute { statement, portal, result_formats, describe, rows, ending } => {
             parse(&mut out, statement);
             let parameters = &operation.classification().parameters;
             out.extend_from_slice(&frame::bind(Bind {
@@ -110,15 +120,12 @@ fn encode(forwardable: &Forwardable<'_>, wire: &Wire<'_>) -> Bytes {
                 out.extend_from_slice(&frame::describe_portal(portal));
             }
             out.extend_from_slice(&frame::execute(portal, *rows));
-            out.extend_from_slice(&frame::flush());
+            out.extend_from_slice(&ending.message());
         }
         Wire::Prepare { statement, ending } => {
             parse(&mut out, statement);
             out.extend_from_slice(&frame::describe_statement(statement.name()));
-            out.extend_from_slice(&match ending {
-                Ending::Sync => frame::sync(),
-                Ending::Flush => frame::flush(),
-            });
+            out.extend_from_slice(&ending.message());
         }
     }
     out.freeze()

@@ -30,7 +30,7 @@ use crate::{
     catalogue::{Catalogues, Place},
     credential::{Admitted, Reader, Writer},
     error::{Complaint, ends_session},
-    fence::Posture,
+    fence::{Made, Posture},
     frame::{FrameError, StatementOrPortal},
     line::Line,
     mask::Masker,
@@ -89,6 +89,11 @@ struct Session {
     work: Work,
     flow: Flow,
     posture: Posture,
+    /// When the posture was made, if a rollback does not take it back.
+    made: Option<Made>,
+    /// Whether the posture is being made behind the operation that was sent.
+    remaking: Remaking,
+    sync: SyncSent,
     knowledge: Knowledge,
     names: Names,
     /// A Describe that is answered together with the Execute behind it, if one follows.
@@ -106,6 +111,20 @@ struct Session {
 enum Link {
     NotDialled,
     Up(Box<Upstream>),
+}
+
+/// Whether the target was sent a statement that makes the posture anew, whose answer is still to come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Remaking {
+    No,
+    Sent,
+}
+
+/// Whether the target was sent the Sync of a pipeline ahead of the agent's own, which then only waits for the answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum SyncSent {
+    No,
+    Ahead,
 }
 
 /// Why a message was not carried out.
@@ -210,6 +229,9 @@ pub(crate) async fn run(
         work: Work::None,
         flow: Flow::Ready,
         posture: Posture::Unknown,
+        made: None,
+        remaking: Remaking::No,
+        sync: SyncSent::No,
         knowledge: Knowledge::Shared,
         names: Names::default(),
         pending: None,

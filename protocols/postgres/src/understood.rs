@@ -4,7 +4,8 @@
 use crate::{
     asked::Asked,
     classify::{
-        Classified, Fence, StatementKind, TransactionStep, is_built_in_type, is_pinned_setting,
+        Classified, Fence, Statement, StatementKind, TransactionStep, is_built_in_type,
+        is_pinned_setting,
     },
     state::Work,
     target::PostgresTarget,
@@ -17,6 +18,7 @@ pub(crate) struct Understood {
     pub(crate) asked: Asked,
     pub(crate) fence: Fence,
     pub(crate) parsing: Parsing,
+    pub(crate) runs: Runs,
     pub(crate) copy: Copy,
     /// Whether it begins a transaction block.
     pub(crate) border: Border,
@@ -33,6 +35,15 @@ pub(crate) enum Parsing {
     Quiet,
     /// Perhaps a user's too: the check of a domain that a literal is read as.
     RunsCode,
+}
+
+/// Whose code runs when the target plans and executes the text, as far as text and catalogue say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Runs {
+    /// PostgreSQL's own, and of that nothing which could set the session differently.
+    ServersCode,
+    /// Perhaps something else.
+    Anything,
 }
 
 /// Which COPY the target may begin for it.
@@ -61,6 +72,10 @@ pub(crate) enum Settings {
     /// Those that the gateway makes itself are among them: it makes them again in front of the next operation.
     PutBack,
 }
+
+/// Functions that a text may call and still be known to leave the session as it is. Few are enough: behind every other one
+/// the session is only made anew.
+const STILL: &[&str] = &["avg", "count", "max", "min", "now", "sum"];
 
 /// The most notes a reviewer is given.
 const MAX_NOTES: usize = 32;
@@ -120,6 +135,11 @@ impl Understood {
             asked,
             fence,
             parsing: Parsing::Quiet,
+            runs: if fence == Fence::ReadOnly && statements.iter().all(is_still) {
+                Runs::ServersCode
+            } else {
+                Runs::Anything
+            },
             copy,
             border,
             settings,
@@ -160,6 +180,7 @@ impl Understood {
     pub(crate) fn demand(&mut self, action: Action, note: impl Into<String>) {
         let note = note.into();
         self.asked.of_target(action);
+        self.runs = Runs::Anything;
         if action != Action::PostgresRead {
             self.fence = Fence::Writes;
         }
@@ -168,6 +189,16 @@ impl Understood {
             self.notes.push(note);
         }
     }
+}
+
+/// Whether nothing that a statement names could set the session differently. What it reaches beyond that, the catalogue says.
+fn is_still(statement: &Statement) -> bool {
+    let kind = matches!(statement.kind, StatementKind::Select | StatementKind::Show);
+    let calls = statement.functions.iter().all(|function| {
+        function.schema.as_deref().is_none_or(|schema| schema == "pg_catalog")
+            && STILL.contains(&function.name.as_str())
+    });
+    kind && calls && statement.types.is_empty()
 }
 
 /// One line over all statements; where it becomes too long, with the count of those it leaves out.

@@ -5,7 +5,7 @@ use crate::{
     catalogue::{Fact, Guard, Question, Relation, RelationKind},
     classify::{Action as Found, Classified, Name},
     target::PostgresTarget,
-    understood::{Parsing, Understood},
+    understood::{Parsing, Runs, Understood},
 };
 use countersign_core::operation::Action;
 use std::collections::BTreeSet;
@@ -94,6 +94,7 @@ fn weigh_relation(
         return None;
     }
     let Fact::Relation(relation) = fact else {
+        understood.runs = Runs::Anything;
         // In a text, the target says itself that there is no such relation; it was asked just now.
         if origin != Origin::Text {
             let note = format!("a view reads {name}, which was not found");
@@ -140,8 +141,11 @@ fn weigh_below(
 
 fn weigh_kind(understood: &mut Understood, name: &str, relation: Relation) -> Option<Definition> {
     let Relation { schema, kind, guard, below: _ } = relation;
+    if (&kind, guard) != (&RelationKind::Plain, Guard::None) {
+        understood.runs = Runs::Anything;
+    }
     match guard {
-        Guard::None => {}
+        Guard::None | Guard::Planning => {}
         Guard::RowSecurity => understood.demand(
             Action::PostgresOpaque,
             format!("the row security of {schema}.{name} does more than compare its columns"),

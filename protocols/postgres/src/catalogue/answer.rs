@@ -48,6 +48,8 @@ pub(crate) enum Guard {
     RowSecurity,
     /// Values of a type that brings code of a user's.
     Code,
+    /// An index, a constraint or the like that calls what a user made: planning a read may run that.
+    Planning,
 }
 
 impl Fact {
@@ -116,6 +118,7 @@ fn relation<'a>(rows: &[OwnRow], path: impl IntoIterator<Item = &'a str>, name: 
         guard: match text(row, 5) {
             "" => Guard::None,
             "code" => Guard::Code,
+            "planning" => Guard::Planning,
             _ => Guard::RowSecurity,
         },
         below: descendants.iter().map(|row| Name::in_schema(text(row, 4), text(row, 5))).collect(),

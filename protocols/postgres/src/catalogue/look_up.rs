@@ -133,7 +133,8 @@ const ASKED: &str = "SELECT c.oid, CASE WHEN n.oid OPERATOR(pg_catalog.=) pg_cat
        THEN 'pg_temp' ELSE n.nspname::pg_catalog.text END, c.relname::pg_catalog.text, c.relnamespace \
      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace";
 
-/// What they are: kind, definition, and what stands between a read and their rows. A row security policy depends on its
+/// What they are: kind, definition, and what stands between a read and their rows: row security, types, and what the planner
+/// evaluates of indexes, constraints, generated columns and statistics; it folds functions that are only called immutable. A row security policy depends on its
 /// own table; on a function, an operator or another relation it depends only where it uses one that somebody made.
 const RELATIONS: &str = "SELECT 'r', q.schema, q.name, c.relkind::pg_catalog.text, \
        CASE WHEN c.relkind OPERATOR(pg_catalog.=) 'v' THEN pg_catalog.pg_get_viewdef(c.oid) END, \
@@ -145,7 +146,27 @@ const RELATIONS: &str = "SELECT 'r', q.schema, q.name, c.relkind::pg_catalog.tex
                  'pg_catalog.pg_operator'::pg_catalog.regclass]::pg_catalog.oid[]) \
                OR d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass \
                  AND d.refobjid OPERATOR(pg_catalog.<>) c.oid)) THEN 'row security' \
-         WHEN EXISTS (SELECT 1 FROM code WHERE code.type OPERATOR(pg_catalog.=) c.reltype) THEN 'code' END \
+         WHEN EXISTS (SELECT 1 FROM code WHERE code.type OPERATOR(pg_catalog.=) c.reltype) THEN 'code' \
+         WHEN EXISTS (SELECT 1 FROM pg_catalog.pg_inherits i WHERE i.inhparent OPERATOR(pg_catalog.=) c.oid) \
+           OR EXISTS (SELECT 1 FROM ( \
+               SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, c.oid \
+               UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, x.indexrelid \
+                 FROM pg_catalog.pg_index x WHERE x.indrelid OPERATOR(pg_catalog.=) c.oid \
+               UNION ALL SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, y.oid \
+                 FROM pg_catalog.pg_constraint y WHERE y.conrelid OPERATOR(pg_catalog.=) c.oid \
+               UNION ALL SELECT 'pg_catalog.pg_attrdef'::pg_catalog.regclass, g.oid \
+                 FROM pg_catalog.pg_attrdef g WHERE g.adrelid OPERATOR(pg_catalog.=) c.oid \
+               UNION ALL SELECT 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass, s.oid \
+                 FROM pg_catalog.pg_statistic_ext s WHERE s.stxrelid OPERATOR(pg_catalog.=) c.oid) part(class, object) \
+             JOIN pg_catalog.pg_depend d ON d.classid OPERATOR(pg_catalog.=) part.class \
+               AND d.objid OPERATOR(pg_catalog.=) part.object \
+             WHERE d.refobjid OPERATOR(pg_catalog.>=) '16384'::pg_catalog.oid \
+               AND (d.refclassid OPERATOR(pg_catalog.=) ANY (ARRAY['pg_catalog.pg_proc'::pg_catalog.regclass, \
+                   'pg_catalog.pg_operator'::pg_catalog.regclass, 'pg_catalog.pg_opclass'::pg_catalog.regclass, \
+                   'pg_catalog.pg_opfamily'::pg_catalog.regclass]::pg_catalog.oid[]) \
+                 OR d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_type'::pg_catalog.regclass \
+                   AND part.object OPERATOR(pg_catalog.<>) c.oid)) \
+         THEN 'planning' END \
      FROM asked q JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) q.oid";
 
 /// What is read with them: tables that inherit from them, and partitions that are foreign or in another schema.

@@ -1,17 +1,20 @@
 //! Puts the fence up and takes it down around one operation, as the transaction stands.
 
-use super::{End, Session, Stop};
+use super::{End, Remaking, Session, Stop};
 use crate::{
     classify::Fence,
-    fence::{self, Around, Posture},
+    fence::{self, Around, Made, Posture},
     state::{Block, Mode},
-    understood::{Border, Understood},
+    understood::{Border, Parsing, Runs, Understood},
     upstream::{self, OwnError, Standing},
 };
 
 impl Session {
     /// The fence in front of an operation, confirmed by the target.
     pub(super) async fn enter_fence(&mut self, fence: Fence) -> Result<Around, Stop> {
+        if self.made.is_some_and(|made| !made.stands()) {
+            self.doubt_posture();
+        }
         match (self.block, fence) {
             (Block::Idle, Fence::ReadOnly) => {
                 self.take_posture(Posture::Reading).await?;
@@ -52,28 +55,49 @@ impl Session {
         }
     }
 
-    /// An operation is going to be forwarded: what it leaves the session set to is not known. BEGIN alone calls nothing.
+    /// An operation is going to be forwarded: what it leaves the session set to is not known. BEGIN alone calls nothing, and
+    /// neither does a read of which that is known, under a posture that was made a moment ago.
     pub(super) fn forget_posture(&mut self, understood: &Understood) {
-        if (understood.fence, understood.border) != (Fence::TransactionControl, Border::Begins) {
-            self.posture = Posture::Unknown;
+        if (understood.fence, understood.border) == (Fence::TransactionControl, Border::Begins) {
+            return;
         }
+        match &mut self.made {
+            Some(made)
+                if self.posture == Posture::Reading
+                    && (understood.fence, understood.runs, understood.parsing)
+                        == (Fence::ReadOnly, Runs::ServersCode, Parsing::Quiet)
+                    && made.is_recent() =>
+            {
+                made.read();
+            }
+            Some(_) | None => self.doubt_posture(),
+        }
+    }
+
+    /// The session may be set to anything by now.
+    pub(super) fn doubt_posture(&mut self) {
+        self.posture = Posture::Unknown;
+        self.made = None;
     }
 
     /// What goes to the target in one flight behind a read that stands alone, so that the next read need not wait for it.
     pub(super) fn queue_posture(&mut self) -> Result<(), End> {
-        let again = fence::take_posture(Posture::Reading, &self.pinned_path(), self.reader_role());
-        self.upstream()?.queue_own(&again, Standing::Alone);
+        let again = self.posture_alone(Posture::Reading);
+        self.upstream()?.queue_own(&[again], Standing::Alone);
+        self.remaking = Remaking::Sent;
         Ok(())
     }
 
-    /// Takes the target's word for what [`Self::queue_posture`] has put behind a read.
+    /// Takes the target's word for what [`Self::queue_posture`] has put behind a read, if it has.
     pub(super) async fn confirm_posture(&mut self) -> Result<(), End> {
-        let statements =
-            fence::take_posture(Posture::Reading, &self.pinned_path(), self.reader_role()).len();
-        let answered = self.upstream()?.answer_of_own(statements, Standing::Alone).await;
+        match std::mem::replace(&mut self.remaking, Remaking::No) {
+            Remaking::No => return Ok(()),
+            Remaking::Sent => {}
+        }
+        let answered = self.upstream()?.answer_of_own(1, Standing::Alone).await;
         self.hand_over_asides()?;
         match answered {
-            Ok(_) => self.posture = Posture::Reading,
+            Ok(_) => self.posture_is(Posture::Reading),
             // A cancel of the read may have come too late for it: the posture is taken in front of the next operation.
             Err(OwnError::Refused { code, status }) => {
                 tracing::debug!(%code, "the posture is not confirmed");
@@ -101,15 +125,30 @@ impl Session {
         if self.posture == wanted {
             return Ok(());
         }
-        let take = fence::take_posture(wanted, &self.pinned_path(), self.reader_role());
+        let take = match self.block {
+            Block::Idle => vec![self.posture_alone(wanted)],
+            Block::Implicit(_) | Block::Explicit | Block::Failed => {
+                fence::take_posture(wanted, &self.pinned_path(), self.reader_role())
+            }
+        };
         self.make(wanted, &take).await
     }
 
     async fn make(&mut self, posture: Posture, statements: &[String]) -> Result<(), Stop> {
-        self.posture = Posture::Unknown;
+        self.doubt_posture();
         self.own(statements).await?;
-        self.posture = posture;
+        self.posture_is(posture);
         Ok(())
+    }
+
+    fn posture_alone(&self, posture: Posture) -> String {
+        fence::take_posture_alone(posture, &self.pinned_path(), self.reader_role())
+    }
+
+    /// The target has confirmed it.
+    fn posture_is(&mut self, posture: Posture) {
+        self.posture = posture;
+        self.made = (self.block == Block::Idle).then(Made::now);
     }
 
     fn pinned_path(&self) -> String {

@@ -1,7 +1,7 @@
 //! One operation, from what it means to its outcome: looked up, judged, held, admitted, fenced, forwarded, settled.
 
 use super::{
-    End, Session, Stop,
+    End, Session, Stop, SyncSent,
     accounts::{Rest, Suspended},
     describe::Described,
     relay::{Ended, Until},
@@ -9,7 +9,7 @@ use super::{
 use crate::{
     classify::{Classified, Fence},
     error::{Complaint, Severity, SqlState},
-    fence::Around,
+    fence::{Around, Posture},
     forward::{self, Describe, Ending, ParseAt, Wire},
     mask::Masker,
     record::Account,
@@ -195,7 +195,7 @@ impl Session {
     ) -> Result<(Ended, Rest), Stop> {
         let portal_name = self.names.portal_name();
         let revision = permit.revision();
-        let alone = self.block == Block::Idle;
+        let ending = self.ending(understood, form)?;
         let statement = form.statement().map(|prepared| {
             if self.names.is_confirmed(prepared) {
                 ParseAt::Parsed(&prepared.name)
@@ -210,11 +210,9 @@ impl Session {
                 result_formats: &portal.result_formats,
                 describe: *describe,
                 rows: *rows,
+                ending,
             },
-            (Form::Prepare { .. }, Some(statement)) => Wire::Prepare {
-                statement,
-                ending: if alone { Ending::Sync } else { Ending::Flush },
-            },
+            (Form::Prepare { .. }, Some(statement)) => Wire::Prepare { statement, ending },
             (Form::Query, _) | (Form::Portal { .. } | Form::Prepare { .. }, None) => Wire::Query,
         };
         let bytes = forward::open(permit, operation, self.around.gate.as_ref(), &wire)?;
@@ -223,8 +221,12 @@ impl Session {
         }
         self.enter_pipeline(understood, form);
         self.put(bytes)?;
-        if around == Around::Posture {
+        if around == Around::Posture && self.posture == Posture::Unknown {
             self.queue_posture()?;
+        }
+        if ending == Ending::Sync && matches!(form, Form::Portal { .. }) {
+            self.sync = SyncSent::Ahead;
+            self.behind_sync()?;
         }
         self.send().await?;
         let release = match reply {
@@ -236,6 +238,21 @@ impl Session {
         let copy = if matches!(form, Form::Prepare { .. }) { Copy::None } else { understood.copy };
         let ended = self.relay(form, copy, &release).await?;
         Ok((ended, Rest { at_target: portal_name, revision, release }))
+    }
+
+    /// How the messages of an operation end at the target. A preparation that stands alone has a Sync of its own. Where a read
+    /// is the whole of a pipeline, the agent's Sync is there already, and goes to the target in the same flight.
+    fn ending(&self, understood: &Understood, form: &Form) -> Result<Ending, End> {
+        let next = self.reader.buffered_head().map_err(End::agent)?;
+        let sync = match form {
+            Form::Query => false,
+            Form::Prepare { .. } => true,
+            Form::Portal { .. } => {
+                (understood.fence, understood.copy) == (Fence::ReadOnly, Copy::None)
+                    && next.is_some_and(|head| (head.kind, head.body) == (b'S', 0))
+            }
+        };
+        Ok(if sync && self.block == Block::Idle { Ending::Sync } else { Ending::Flush })
     }
 
     /// What does not run behind the read-only fence may have changed the catalogue.

@@ -2,7 +2,7 @@
 //! messages that the gateway has already answered (`ParseComplete`, `BindComplete`) is taken out.
 
 use super::{
-    End, Session, Stop,
+    End, Session, Stop, SyncSent,
     describe::{Described, with_formats},
     operate::Form,
 };
@@ -269,6 +269,10 @@ impl Session {
             Form::Prepare { .. } if self.block == Block::Idle => {
                 // Its Sync is there already.
                 self.until_ready().await?;
+                Ok(Step::Done)
+            }
+            Form::Portal { .. } if self.sync == SyncSent::Ahead => {
+                self.failed_before_sync().await?;
                 Ok(Step::Done)
             }
             Form::Portal { .. } | Form::Prepare { .. } => {

@@ -1,6 +1,6 @@
 //! The session's side towards the target: dialling it, sending to it, and what it says on its own account.
 
-use super::{End, Link, Session, Stop};
+use super::{End, Link, Session, Stop, SyncSent};
 use crate::{
     fence::Posture,
     forward::Outgoing,
@@ -63,6 +63,7 @@ impl Session {
         self.link = Link::Up(Box::new(upstream));
         self.posture =
             if self.reader_role().is_some() { Posture::Unknown } else { Posture::Reading };
+        self.made = None;
         Ok(())
     }
 
@@ -169,7 +170,7 @@ impl Session {
         }
         if OURS.contains(&name) {
             // Whatever it is now, it is not what the gateway has made it.
-            self.posture = Posture::Unknown;
+            self.doubt_posture();
         } else {
             self.report(name, value);
         }
@@ -193,15 +194,32 @@ impl Session {
 
     /// Ends the transaction of a pipeline; what goes wrong at its commit is said to the agent.
     pub(super) async fn end_pipeline(&mut self) -> Result<(), End> {
-        let only_read = self.block == Block::Implicit(Mode::ReadOnly);
         self.accounts.committing();
-        self.upstream()?.writer.queue(&crate::frame::sync());
-        if only_read {
-            self.queue_posture()?;
+        if self.sync == SyncSent::No {
+            self.upstream()?.writer.queue(&crate::frame::sync());
+            self.behind_sync()?;
         }
+        self.sync = SyncSent::No;
         let synced = timeout(COMMIT_DEADLINE, self.sync_pipeline());
         synced.await.unwrap_or(Err(End::TargetLost(FrameError::Late)))?;
-        if only_read { self.confirm_posture().await } else { Ok(()) }
+        self.confirm_posture().await
+    }
+
+    /// Behind the Sync of a pipeline that has only read, and may have changed the posture, that is made anew.
+    pub(super) fn behind_sync(&mut self) -> Result<(), End> {
+        if self.block == Block::Implicit(Mode::ReadOnly) && self.posture == Posture::Unknown {
+            self.queue_posture()?;
+        }
+        Ok(())
+    }
+
+    /// A pipeline whose Sync was sent ahead has failed.
+    pub(super) async fn failed_before_sync(&mut self) -> Result<(), End> {
+        self.sync = SyncSent::No;
+        let status = self.upstream()?.until_ready().await.map_err(End::TargetLost)?;
+        self.rolled_back(status);
+        self.hand_over_asides()?;
+        self.confirm_posture().await
     }
 
     #[expect(
