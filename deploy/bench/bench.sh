@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# What the gateway costs, in one run: point reads direct and through a node, intents committed a second beside etcd's puts,
-# and the throughput of a large result. README.md beside it has the numbers and what limits them.
+# What the gateway costs, in one run: point reads and large results direct, through HAProxy, PgBouncer and a node, taken in
+# turns; intents committed a second beside etcd's puts; memory of idle sessions. README.md beside it has the numbers.
 #
-#   bash deploy/bench/bench.sh [--secs 5] [--rounds 3] [--clients "1 16 64"] [--in-flight "1 64 256"] [--stream-mb 1024]
-#                              [--only reads|intents|stream]
+#   bash deploy/bench/bench.sh [--secs 5] [--rounds 3] [--protocols "simple extended prepared"] [--clients "1 16 64"]
+#                              [--in-flight "1 64 256"] [--stream-mb 1024] [--only reads|intents|stream|idle]
 #
-# It starts a private PostgreSQL and a cluster of three nodes on loopback and stops them. etcd (Debian: etcd-server,
-# etcd-client) and h2load (nghttp2-client) are used when they are installed. Data go to CS_BENCH_DIR (default /var/tmp),
-# which must be a real disk: the log of the cluster is synced to it.
+# It starts a private PostgreSQL, the proxies and a cluster of three nodes on loopback and stops them. Used when installed:
+# haproxy, pgbouncer, etcd (Debian: etcd-server, etcd-client) and h2load (nghttp2-client). Data go to CS_BENCH_DIR (default
+# /var/tmp), which must be a real disk: the log of the cluster is synced to it.
 set -euo pipefail
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
 cd "$ROOT"
@@ -16,11 +16,12 @@ source deploy/build-env.sh
 # shellcheck source=../private-postgres.sh
 source deploy/private-postgres.sh
 
-SCALE=10 SECS=5 ROUNDS=3 CLIENTS="1 16 64" IN_FLIGHT="1 64 256" STREAM_MB=1024 ONLY=all
+SCALE=10 SECS=5 ROUNDS=3 PROTOCOLS="simple extended prepared" CLIENTS="1 16 64" IN_FLIGHT="1 64 256" STREAM_MB=1024 ONLY=all
 while [ $# -gt 0 ]; do
   case "$1" in
     --secs) SECS="$2"; shift 2 ;;
     --rounds) ROUNDS="$2"; shift 2 ;;
+    --protocols) PROTOCOLS="$2"; shift 2 ;;
     --clients) CLIENTS="$2"; shift 2 ;;
     --in-flight) IN_FLIGHT="$2"; shift 2 ;;
     --stream-mb) STREAM_MB="$2"; shift 2 ;;
@@ -32,12 +33,12 @@ done
 PLACE="$(mktemp -d "${CS_BENCH_DIR:-/var/tmp}/countersign-bench.XXXXXX")"
 chmod 755 "$PLACE"
 CTL="$CS_BIN/countersignctl"
-ETCD_PIDS=()
+STARTED=() ETCD_PIDS=()
 
 stop_all() {
   local status=$? pid
   trap - EXIT INT TERM
-  for pid in "${ETCD_PIDS[@]}"; do kill "$pid" 2>/dev/null || true; done
+  for pid in "${STARTED[@]}"; do kill "$pid" 2>/dev/null || true; done
   if [ -x "$CTL" ]; then "$CTL" dev --dir "$PLACE/dev" down >/dev/null 2>&1 || true; fi
   cs_postgres_stop "$PLACE/pg"
   rm -rf "$PLACE"
@@ -68,6 +69,67 @@ GRANT SELECT ON ALL TABLES IN SCHEMA public TO orders_app;
 SQL
 }
 
+# HAProxy passes the client's TLS through, because PostgreSQL begins it inside its own protocol; PgBouncer ends it, as a
+# node does, and speaks plain to the server.
+proxies() {
+  local port
+  if command -v haproxy >/dev/null; then
+    port="$(cs_free_port)"
+    printf 'global\n  maxconn 2000\ndefaults\n  mode tcp\n  timeout connect 5s\n  timeout client 5m\n  timeout server 5m\nlisten pg\n  bind 127.0.0.1:%s\n  server s 127.0.0.1:%s\n' \
+      "$port" "$CS_POSTGRES_PORT" >"$PLACE/haproxy.cfg"
+    haproxy -db -f "$PLACE/haproxy.cfg" >"$PLACE/haproxy.log" 2>&1 &
+    STARTED+=($!)
+    export CS_BENCH_HAPROXY="$port $!"
+  fi
+  if command -v pgbouncer >/dev/null; then
+    port="$(cs_free_port)"
+    mkdir -p "$PLACE/bouncer"
+    printf '"orders_app" "%s"\n' "$CS_POSTGRES_PASSWORD" >"$PLACE/bouncer/users.txt"
+    cat >"$PLACE/bouncer/pgbouncer.ini" <<C
+[databases]
+orders = host=127.0.0.1 port=$CS_POSTGRES_PORT dbname=orders user=orders_app password=$CS_POSTGRES_PASSWORD
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = $port
+unix_socket_dir =
+auth_type = trust
+auth_file = $PLACE/bouncer/users.txt
+pool_mode = session
+max_client_conn = 400
+default_pool_size = 200
+client_tls_sslmode = require
+client_tls_key_file = $PLACE/tls/key.pem
+client_tls_cert_file = $PLACE/tls/cert.pem
+server_tls_sslmode = disable
+ignore_startup_parameters = extra_float_digits
+log_connections = 0
+log_disconnections = 0
+log_stats = 0
+C
+    chmod -R go-rwx "$PLACE/bouncer"
+    if [ "$(id -u)" = 0 ]; then chown -R postgres: "$PLACE/bouncer"; fi
+    # It refuses to run as root; started without a shell in between, so that the number is its own.
+    if [ "$(id -u)" = 0 ]; then
+      setpriv --reuid=postgres --regid=postgres --clear-groups pgbouncer "$PLACE/bouncer/pgbouncer.ini" >"$PLACE/bouncer.log" 2>&1 &
+    else
+      pgbouncer "$PLACE/bouncer/pgbouncer.ini" >"$PLACE/bouncer.log" 2>&1 &
+    fi
+    STARTED+=($!)
+    export CS_BENCH_PGBOUNCER="$port $!"
+  fi
+}
+
+# The same database as a second target, whose reads are only noted before they are answered.
+second_target() {
+  as_admin get Target orders -o yaml | sed 's/^name: orders$/name: batched/; /^revision:/d' >"$PLACE/batched.yaml"
+  as_admin apply -f "$PLACE/batched.yaml" -f deploy/bench/policy.yaml >"$PLACE/apply.log" 2>&1 \
+    || { cat "$PLACE/apply.log" >&2; cs_fail "the bench's policy is refused"; }
+}
+
+as_admin() {
+  COUNTERSIGN_TOKEN="$CS_ADMIN_TOKEN" COUNTERSIGN_SERVER="$CS_API_1" COUNTERSIGN_CA_FILE="$CS_CA" "$CTL" --no-color "$@"
+}
+
 # Three etcd with their data on the same disk, all defaults.
 etcds() {
   local number peers='' ports=() number_port
@@ -84,6 +146,7 @@ etcds() {
       --advertise-client-urls "http://127.0.0.1:$client" --listen-peer-urls "http://127.0.0.1:$peer" \
       --initial-advertise-peer-urls "http://127.0.0.1:$peer" --initial-cluster "$peers" --logger zap \
       >"$PLACE/etcd-$number.log" 2>&1 &
+    STARTED+=($!)
     ETCD_PIDS+=($!)
     CS_BENCH_ETCD+="${CS_BENCH_ETCD:+,}127.0.0.1:$client"
   done
@@ -102,9 +165,11 @@ COUNTERSIGN_DEV_POSTGRES="$CS_POSTGRES_URL" "$CTL" dev --dir "$PLACE/dev" up --n
 (umask 077 && "$CTL" dev --dir "$PLACE/dev" env | sed 's/^CS_/export CS_/' >"$PLACE/env")
 # shellcheck disable=SC1091 # written just now
 source "$PLACE/env"
+second_target
+if wanted reads || wanted stream; then proxies; fi
 if wanted intents; then etcds; fi
 
-export CS_BENCH_SECS="$SECS" CS_BENCH_ROUNDS="$ROUNDS" CS_BENCH_CLIENTS="$CLIENTS" CS_BENCH_IN_FLIGHT="$IN_FLIGHT" \
+export CS_BENCH_SECS="$SECS" CS_BENCH_ROUNDS="$ROUNDS" CS_BENCH_PROTOCOLS="$PROTOCOLS" CS_BENCH_CLIENTS="$CLIENTS" CS_BENCH_IN_FLIGHT="$IN_FLIGHT" \
   CS_BENCH_STREAM_MB="$STREAM_MB" CS_BENCH_ONLY="$ONLY" CS_BENCH_PLACE="$PLACE" CS_BENCH_SCALE="$SCALE" \
   CS_POSTGRES_PORT CS_POSTGRES_PASSWORD
 python3 deploy/bench/measure.py

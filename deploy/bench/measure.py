@@ -65,17 +65,40 @@ def direct():
     }
 
 
-def gateway(node):
+def proxy(setting):
+    """A proxy in front of the same database, and its process; None when it is not installed."""
+    if setting not in ENV:
+        return None
+    port, pid = ENV[setting].split()
+    return {**direct(), "PGPORT": port}, [int(pid)]
+
+
+def gateway(node, target=None):
     host, port = ENV[f"CS_PG_{node}"].rsplit(":", 1)
     return {
         "PGHOST": host,
         "PGPORT": port,
         "PGUSER": "app",
         "PGPASSWORD": ENV["CS_AGENT_TOKEN"],
-        "PGDATABASE": ENV["CS_TARGET_PG"],
+        "PGDATABASE": target or ENV["CS_TARGET_PG"],
         "PGSSLMODE": "verify-full",
         "PGSSLROOTCERT": ENV["CS_CA"],
     }
+
+
+def ways():
+    """What is compared: name, how to connect, whose processor time it costs."""
+    first = leader()
+    second = first % len(NODES) + 1
+    found = {
+        "direct": (direct(), []),
+        "HAProxy (TCP)": proxy("CS_BENCH_HAPROXY"),
+        "PgBouncer (session)": proxy("CS_BENCH_PGBOUNCER"),
+        "Countersign, batched": (gateway(first, "batched"), [NODES[first - 1]]),
+        "Countersign, before_reply": (gateway(first), [NODES[first - 1]]),
+        "Countersign, before_reply, a follower": (gateway(second), [NODES[second - 1]]),
+    }
+    return {name: way for name, way in found.items() if way}
 
 
 def script(name, text):
@@ -137,29 +160,35 @@ def machine():
 def reads():
     rows = int(ENV["CS_BENCH_SCALE"]) * 100_000
     select = script("select.sql", f"\\set aid random(1, {rows})\nSELECT abalance FROM pgbench_accounts WHERE aid = :aid;\n")
-    first = leader()
-    second = first % len(NODES) + 1
-    print(f"\n## Point reads (pgbench -S's statement), allowed by policy, `before_reply`; leader is node {first}\n")
-    print("| protocol | clients | direct tps | through the leader | ratio | through a follower | ratio | node CPU a transaction | cluster CPU a transaction |")
+    compared = ways()
+    print("\n## Point reads (pgbench -S's statement), allowed by policy\n")
+    print("| protocol | clients | way | tps | of direct | of PgBouncer | own CPU a transaction | of PgBouncer's | cluster CPU a transaction |")
     print("|---|---|---|---|---|---|---|---|---|")
-    for protocol in ["simple", "prepared"]:
+    for protocol in ENV["CS_BENCH_PROTOCOLS"].split():
         for clients in ENV["CS_BENCH_CLIENTS"].split():
             arguments = ["-M", protocol, "-c", clients, "-j", "1" if clients == "1" else "2", "-T", str(SECS), "-f", select]
-            found = {"direct": [], "leader": [], "follower": [], "node": [], "cluster": []}
+            found = {name: {"tps": [], "own": [], "cluster": []} for name in compared}
             for _ in range(ROUNDS):
-                found["direct"].append(pgbench(direct(), arguments)[1])
-                node, cluster = cpu_seconds([NODES[first - 1]]), cpu_seconds(NODES)
-                done, tps = pgbench(gateway(first), arguments)
-                found["leader"].append(tps)
-                found["node"].append((cpu_seconds([NODES[first - 1]]) - node) / done * 1e6)
-                found["cluster"].append((cpu_seconds(NODES) - cluster) / done * 1e6)
-                found["follower"].append(pgbench(gateway(second), arguments)[1])
-            m = {name: statistics.median(values) for name, values in found.items()}
-            print(
-                f"| {protocol} | {clients} | {m['direct']:.0f} | {m['leader']:.0f} | {m['leader'] / m['direct']:.2f} "
-                f"| {m['follower']:.0f} | {m['follower'] / m['direct']:.2f} | {m['node']:.0f} us | {m['cluster']:.0f} us |",
-                flush=True,
-            )
+                for name, (way, pids) in compared.items():
+                    own, cluster = cpu_seconds(pids), cpu_seconds(NODES)
+                    done, tps = pgbench(way, arguments)
+                    found[name]["tps"].append(tps)
+                    found[name]["own"].append((cpu_seconds(pids) - own) / done * 1e6)
+                    found[name]["cluster"].append((cpu_seconds(NODES) - cluster) / done * 1e6)
+            told = {name: {what: statistics.median(all) for what, all in of.items()} for name, of in found.items()}
+            bouncer = told.get("PgBouncer (session)")
+            for name, of in told.items():
+                ours = name.startswith("Countersign")
+                print(
+                    f"| {protocol} | {clients} | {name} | {of['tps']:.0f} | {of['tps'] / told['direct']['tps']:.2f} "
+                    f"| {ratio(of['tps'], bouncer and bouncer['tps'])} | {of['own']:.0f} us "
+                    f"| {ratio(of['own'], bouncer and bouncer['own'])} | {format(of['cluster'], '.0f') + ' us' if ours else '-'} |",
+                    flush=True,
+                )
+
+
+def ratio(value, base):
+    return f"{value / base:.2f}" if base else "-"
 
 
 def intents():
@@ -229,29 +258,57 @@ def etcd_puts(in_flight):
 def stream():
     megabytes = int(ENV["CS_BENCH_STREAM_MB"])
     select = script("stream.sql", "SELECT body FROM big;\n")
-    first = leader()
-    arguments = ["-M", "simple", "-c", "1", "-t", "1", "-f", select]
+    compared = {name: way for name, way in ways().items() if "before_reply" not in name}
+    kinds = {
+        "SELECT": ["pgbench", "-n", "-M", "simple", "-c", "1", "-t", "1", "-f", select],
+        "COPY out": ["psql", "-X", "-q", "-c", "COPY public.big TO STDOUT"],
+    }
     print(f"\n## One result of {megabytes} MB (rows of 1 KB), one client\n")
-    print("The client keeps the whole result in its memory, on either way; it is the slowest of the three.\n")
-    print("| way | MB/s | node CPU a GB | most memory of the node |")
-    print("|---|---|---|---|")
-    speeds = {"direct": [], "gateway": []}
-    costs = []
-    for _ in range(ROUNDS):
-        for name, way in [("direct", direct()), ("gateway", gateway(first))]:
-            cpu, began = cpu_seconds([NODES[first - 1]]), time.monotonic()
-            pgbench(way, arguments)
-            speeds[name].append(megabytes / (time.monotonic() - began))
-            if name == "gateway":
-                costs.append((cpu_seconds([NODES[first - 1]]) - cpu) / megabytes * 1024)
-    status = pathlib.Path(f"/proc/{NODES[first - 1]}/status").read_text()
-    peak = int(re.search(r"VmHWM:\s*(\d+)", status)[1]) >> 10
-    print(f"| direct | {statistics.median(speeds['direct']):.0f} | - | - |")
-    print(f"| gateway | {statistics.median(speeds['gateway']):.0f} | {statistics.median(costs):.2f} s | {peak} MiB |", flush=True)
+    print("pgbench keeps the whole result in its memory, on any way; psql passes a COPY on.\n")
+    print("| kind | way | MB/s | of HAProxy | own CPU a GB |")
+    print("|---|---|---|---|---|")
+    for kind, command in kinds.items():
+        speeds, costs = {name: [] for name in compared}, {name: [] for name in compared}
+        for _ in range(ROUNDS):
+            for name, (way, pids) in compared.items():
+                cpu, began = cpu_seconds(pids), time.monotonic()
+                subprocess.run(command, env={**ENV, **way}, stdout=subprocess.DEVNULL, check=True, timeout=600)
+                speeds[name].append(megabytes / (time.monotonic() - began))
+                costs[name].append((cpu_seconds(pids) - cpu) / megabytes * 1024)
+        base = speeds.get("HAProxy (TCP)")
+        for name in compared:
+            speed = statistics.median(speeds[name])
+            own = f"{statistics.median(costs[name]):.2f} s" if compared[name][1] else "-"
+            print(f"| {kind} | {name} | {speed:.0f} | {ratio(speed, base and statistics.median(base))} | {own} |", flush=True)
+    peaks = [memory_of(pid, "VmHWM") for pid in NODES]
+    print(f"\nMost memory of a node so far: {max(peaks) >> 10} MiB.")
+
+
+def memory_of(pid, what):
+    """In KiB."""
+    return int(re.search(what + r":\s*(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1])
+
+
+def idle():
+    """Sessions that have run one read and wait: what the node's memory grows by."""
+    sessions, first = 200, leader()
+    sleep = script("idle.sql", "SELECT 1;\n\\sleep 4 s\n")
+    arguments = ["-M", "prepared", "-j", "1", "-t", "1", "-f", sleep]
+    # What the first sessions make the node allocate once is not theirs.
+    pgbench(gateway(first), ["-c", "20", *arguments])
+    before = memory_of(NODES[first - 1], "VmRSS")
+    running = start_pgbench(gateway(first), ["-c", str(sessions), *arguments])
+    most = 0
+    while running.poll() is None:
+        most = max(most, memory_of(NODES[first - 1], "VmRSS"))
+        time.sleep(0.1)
+    result(running)
+    print("\n## Memory of an idle session\n")
+    print(f"{(most - before) / sessions:.0f} KiB a session ({sessions} sessions; {before >> 10} MiB before them).", flush=True)
 
 
 if __name__ == "__main__":
     machine()
-    for name, measure in [("reads", reads), ("intents", intents), ("stream", stream)]:
+    for name, measure in [("reads", reads), ("stream", stream), ("intents", intents), ("idle", idle)]:
         if ENV["CS_BENCH_ONLY"] in ("all", name):
             measure()
