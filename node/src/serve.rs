@@ -154,6 +154,12 @@ async fn serve_agents(
         (Arrivals, Arc<rustls::ServerConfig>),
     ),
 ) -> Result<(), ServeError> {
+    // Before the announcement, which settles what earlier starts had in flight.
+    tokio::select! {
+        () = member.store.notes_taken() => {}
+        () = member.stopped() => {}
+        () = app.shutdown.draining() => return Ok(()),
+    }
     let api_url = app.config.api_url();
     let announced = incarnation::announce(&member.store, member.id, &api_url, &app.shutdown).await;
     let incarnation = match announced {

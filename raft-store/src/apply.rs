@@ -10,6 +10,7 @@ mod cluster;
 mod forget;
 mod hold;
 mod intent;
+mod notes;
 mod request;
 mod resource;
 mod revocation;
@@ -107,6 +108,7 @@ fn dispatch(step: &mut Step<'_>, command: Command) -> Done {
         Command::Revoke(command) => revocation::revoke(step, command),
         Command::Tick => tick::tick(step),
         Command::Administered(command) => cluster::administered(step, command),
+        Command::TakeNotes(command) => notes::take(step, *command),
     }
 }
 

@@ -37,7 +37,8 @@ pub(crate) fn needed_by(command: &Command) -> u32 {
         | Command::UseJoinToken(_)
         | Command::RemoveNode(_)
         | Command::Tick
-        | Command::Administered(_) => FIRST,
+        | Command::Administered(_)
+        | Command::TakeNotes(_) => FIRST,
     }
 }
 

@@ -63,6 +63,8 @@ pub enum Command {
     Tick,
     /// An administrator does something that changes nothing in the state, and is recorded all the same.
     Administered(Administered),
+    /// The log takes what a node has noted on its own disk.
+    TakeNotes(Box<TakeNotes>),
 }
 
 /// Sixteen random bytes that tell one call of [`Store::claim`](crate::handle::Store::claim) or
@@ -253,6 +255,21 @@ pub struct Intent {
     pub text: AuditText,
     /// The names of its actions, in order.
     pub actions: Vec<String>,
+}
+
+/// What a node has noted on its own disk before it was answered (audit level `batched`), and what became of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TakeNotes {
+    /// The node.
+    pub node: NodeId,
+    /// Drawn at each start of it: a sequence counts within its book.
+    pub book: [u8; 16],
+    /// The sequence of the first intent here; the others follow. What was taken before is not taken again.
+    pub first: u64,
+    /// Intents. None is refused, whatever has changed since they were noted: their answers are out.
+    pub intents: Vec<Intent>,
+    /// What became of intents that are here or were taken before.
+    pub outcomes: Vec<Settlement>,
 }
 
 /// An operation was refused.

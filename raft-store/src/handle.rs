@@ -6,6 +6,7 @@ mod error;
 mod log;
 mod view;
 
+pub use crate::notes::{NotSynced, Noting};
 pub use error::{LogError, ProposeError, ReadError};
 pub use log::{BoxFuture, Effects, Log, Look, Status};
 pub use view::{
@@ -25,6 +26,7 @@ use crate::{
     engine::Engine,
     format,
     limits::Limit,
+    notes::Notes,
     records::HoldRecord,
     reply::{Answer, Reply, SessionOpened, StateRefusal},
 };
@@ -35,13 +37,18 @@ use countersign_core::{
     permit::Receipt,
     reviewer::folded,
 };
-use std::{sync::Arc, time::Duration};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 use tokio::net::TcpListener;
+
+/// The folder of the notes, in that of the node.
+const NOTES: &str = "notes";
 
 /// A handle on the replicated state. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
     log: Arc<dyn Log>,
+    /// Where there are none, every intent waits for the log.
+    notes: Option<Notes>,
 }
 
 /// An answer, and the log entry that gave it. A view at or after that index shows what it did.
@@ -79,13 +86,29 @@ impl Store {
         config: EngineConfig,
         listener: TcpListener,
     ) -> Result<(Self, Arc<Engine>), StartError> {
+        let (folder, node) = (config.folder.join(NOTES), NodeId(config.node));
         let engine = Arc::new(Engine::start(config, Arc::new(StateMachine), listener).await?);
-        Ok((Self::over(Arc::<Engine>::clone(&engine)), engine))
+        let store = Self::over(Arc::<Engine>::clone(&engine));
+        match store.with_notes(folder, node).await {
+            Ok(store) => Ok((store, engine)),
+            Err(error) => {
+                engine.shutdown().await;
+                Err(error.into())
+            }
+        }
     }
 
-    /// A store over this log.
+    /// A store over this log, without notes.
     pub fn over(log: Arc<dyn Log>) -> Self {
-        Self { log }
+        Self { log, notes: None }
+    }
+
+    /// The same store with the notes in `folder`. What is there already is carried into the log before anything is noted.
+    pub async fn with_notes(self, folder: PathBuf, node: NodeId) -> io::Result<Self> {
+        let log = Arc::downgrade(&self.log);
+        let opened = tokio::task::spawn_blocking(move || Notes::open(&folder, node, log));
+        let notes = opened.await.map_err(io::Error::other)??;
+        Ok(Self { log: self.log, notes: Some(notes) })
     }
 
     /// Proposes a command and waits for its answer. The typed methods below are for callers; this is for what has none.
@@ -139,6 +162,11 @@ impl Store {
     /// For how long it has been lapsed; none while it is valid.
     pub fn lease_lapsed(&self) -> Option<Duration> {
         self.log.lease_lapsed()
+    }
+
+    /// Whether the lease was confirmed so lately that a read may be answered before the log has its intent.
+    pub fn has_fresh_lease(&self) -> bool {
+        self.log.lease_is_fresh()
     }
 
     /// What happens from now on, in log order. A receiver that falls behind is told so and must read the state anew.
@@ -278,6 +306,33 @@ impl Store {
         #[expect(clippy::disallowed_methods, reason = "the intent is committed")]
         let receipt = Receipt::after_commit(operation, answer.value);
         Ok(receipt)
+    }
+
+    /// Notes the intent of a read on this node's own disk (audit level `batched`); the log takes it soon after. `None`, and
+    /// nothing is noted, where that is not to be had now: then the intent waits for the log.
+    pub fn note(&self, intent: Intent) -> Option<Noting> {
+        match self.notes.as_ref()?.note(intent) {
+            Ok(noting) => Some(noting),
+            Err(error) => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "not noted");
+                None
+            }
+        }
+    }
+
+    /// Takes what became of an operation whose intent was noted; gives back that of any other.
+    pub fn settle_noted(&self, settlement: Settlement) -> Option<Settlement> {
+        match &self.notes {
+            Some(notes) => notes.settle(settlement),
+            None => Some(settlement),
+        }
+    }
+
+    /// Waits until the log has taken what is noted so far, by earlier starts of this node too.
+    pub async fn notes_taken(&self) {
+        if let Some(notes) = &self.notes {
+            notes.taken().await;
+        }
     }
 
     /// Records what became of an intent.

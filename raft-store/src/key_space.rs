@@ -60,6 +60,8 @@ pub(crate) enum Table {
     Forget = 21,
     /// Budgets of holds by the digest of the agent's identity.
     HoldBudget = 22,
+    /// The last note taken, by node.
+    NotesTaken = 23,
 }
 
 /// The single values.
@@ -143,6 +145,10 @@ pub(crate) fn single(single: Single) -> Vec<u8> {
 
 pub(crate) fn node(id: NodeId) -> Vec<u8> {
     Key::of(Table::Node).number(id.0).0
+}
+
+pub(crate) fn notes_taken(of: NodeId) -> Vec<u8> {
+    Key::of(Table::NotesTaken).number(of.0).0
 }
 
 pub(crate) fn session(id: SessionId) -> Vec<u8> {

@@ -97,6 +97,12 @@ impl Lease {
         }
     }
 
+    /// Whether a quorum has answered a question that was sent not much longer ago than questions are sent.
+    pub fn is_fresh(&self) -> bool {
+        let LeaseTimings { ask_every, valid_for, stall: _ } = self.timings;
+        self.check().is_ok_and(|LeaseLeft(left)| left + 2 * ask_every >= valid_for)
+    }
+
     /// For how long the lease has been lapsed, in boot time; none while it is valid. A node that differs, stops or never
     /// had a lease has been without one for ever ([`Duration::MAX`]).
     pub fn lapsed_for(&self) -> Option<Duration> {

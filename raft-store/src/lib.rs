@@ -19,6 +19,7 @@ mod lease;
 mod log_store;
 pub mod machine;
 mod network;
+mod notes;
 mod proposer;
 mod raft_types;
 mod read_index;

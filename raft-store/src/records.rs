@@ -403,6 +403,15 @@ pub struct OperationRecord {
     pub state: OperationState,
 }
 
+/// How far the log has taken what a node has noted on its own disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NotesTaken {
+    /// The book that was last taken from.
+    pub book: [u8; 16],
+    /// The sequence of the last note that was taken from it.
+    pub last: u64,
+}
+
 /// Where an operation stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OperationState {

@@ -9,10 +9,11 @@ use super::{
 use countersign_core::{
     gate::{Admission, BoxFuture, Reply},
     operation::Operation,
-    permit::{AuditLevel, AwaitedRelease, Cleared, Permit, PermitError, Receipt, Release},
+    permit::{AuditLevel, AwaitedRelease, Basis, Cleared, Permit, PermitError, Receipt, Release},
     refusal::Refusal,
     session::Session,
 };
+use countersign_raft_store::handle::NotSynced;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -30,6 +31,7 @@ pub(super) async fn admit(
     match cleared.basis().audit {
         AuditLevel::BeforeForward => first_the_intent(inner, session, operation, cleared).await,
         AuditLevel::BeforeReply => meanwhile_the_intent(inner, session, operation, cleared),
+        AuditLevel::Batched => noted_the_intent(inner, session, operation, cleared),
     }
 }
 
@@ -91,10 +93,10 @@ fn meanwhile_the_intent(
 ) -> Result<Admission, Refusal> {
     let full = |_| Refusal::Overloaded { limit: "intents_ahead" };
     let place = Arc::clone(&inner.ahead).try_acquire_owned().map_err(full)?;
-    let command = audit::intent(session, operation, cleared.basis().clone());
-    #[expect(clippy::disallowed_methods, reason = "this is the gate")]
-    let granted = Permit::ahead(cleared);
-    let (permit, awaited) = granted.map_err(|error| mismatch(&error))?;
+    // Also where it could only have been noted: what the log is told is what is done.
+    let basis = Basis { audit: AuditLevel::BeforeReply, ..cleared.basis().clone() };
+    let command = audit::intent(session, operation, basis);
+    let (permit, awaited) = ahead(cleared)?;
     let (sender, receiver) = oneshot::channel();
     let (inner, session) = (Arc::clone(inner), session.id());
     // A task of its own, so that the intent goes on whatever becomes of the session.
@@ -113,6 +115,34 @@ fn meanwhile_the_intent(
         drop(place);
     });
     Ok(Admission { permit, reply: Reply::Awaited(release_with(awaited, receiver)) })
+}
+
+/// Audit level `batched`: the permit at once, the answer once the intent is on this node's disk. Where the lease is not
+/// fresh, or the log is behind with what is noted, it waits for the log like any other read.
+fn noted_the_intent(
+    inner: &Arc<Inner>,
+    session: &Session,
+    operation: &Operation,
+    cleared: Cleared,
+) -> Result<Admission, Refusal> {
+    let command = audit::intent(session, operation, cleared.basis().clone());
+    let noting = if inner.store.has_fresh_lease() { inner.store.note(command) } else { None };
+    let Some(noting) = noting else {
+        return meanwhile_the_intent(inner, session, operation, cleared);
+    };
+    let (permit, awaited) = ahead(cleared)?;
+    let release = async move {
+        let receipt = noting.synced().await.map_err(|NotSynced| Refusal::ShuttingDown)?;
+        awaited.receive_note(receipt).map_err(|error| mismatch(&error))
+    };
+    Ok(Admission { permit, reply: Reply::Awaited(Box::pin(release)) })
+}
+
+/// The permit of what may be forwarded before its intent is recorded.
+fn ahead(cleared: Cleared) -> Result<(Permit, AwaitedRelease), Refusal> {
+    #[expect(clippy::disallowed_methods, reason = "this is the gate")]
+    let granted = Permit::ahead(cleared);
+    granted.map_err(|error| mismatch(&error))
 }
 
 fn release_with(

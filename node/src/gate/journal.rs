@@ -43,6 +43,7 @@ const CLOSE_WAITS: Duration = Duration::from_secs(5);
 /// The journal of a node. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Journal {
+    store: Store,
     queue: mpsc::Sender<Entry>,
     open: Arc<Open>,
 }
@@ -66,8 +67,8 @@ impl Journal {
     /// A journal whose writer runs until `stop`.
     pub(super) fn start(store: Store, stop: CancellationToken) -> Self {
         let (queue, entries) = mpsc::channel(QUEUE);
-        tokio::spawn(run(store, entries, stop));
-        Self { queue, open: Arc::default() }
+        tokio::spawn(run(store.clone(), entries, stop));
+        Self { store, queue, open: Arc::default() }
     }
 
     /// Records what became of an operation. It is on its way when this returns; what is returned waits while the queue is
@@ -116,7 +117,8 @@ impl Journal {
 
     /// Waits, for a bounded time, until everything is recorded.
     pub(super) async fn flush(&self) {
-        if timeout(FLUSH_WITHIN, self.open.none_of(None)).await.is_err() {
+        let all = async { tokio::join!(self.open.none_of(None), self.store.notes_taken()) };
+        if timeout(FLUSH_WITHIN, all).await.is_err() {
             tracing::warn!(
                 "not everything was recorded before the node stopped; its next start settles the rest"
             );
@@ -194,7 +196,9 @@ async fn run(store: Store, mut entries: mpsc::Receiver<Entry>, stop: Cancellatio
 async fn record(store: &Store, entry: &Entry) {
     if let Write::Close(close) = &entry.write {
         // In order where it can be had; when the log is slow, the session is closed all the same.
-        drop(timeout(CLOSE_WAITS, entry.open.none_of(Some(close.id))).await);
+        let before =
+            async { tokio::join!(entry.open.none_of(Some(close.id)), store.notes_taken()) };
+        drop(timeout(CLOSE_WAITS, before).await);
     }
     entry.write.until_recorded(store).await;
 }

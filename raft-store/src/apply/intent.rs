@@ -50,23 +50,30 @@ pub(super) fn record(step: &mut Step<'_>, command: Intent, attempt: Attempt) -> 
             enter(step, &session, planned(facts.with("verdict", "allow")))?;
             Ok(Answer::Intended { index: step.index })
         }
-        (Err(Stop::Refused(why)), AuditLevel::BeforeReply) => {
+        // At this level it waits for the log where it could not be noted.
+        (Err(Stop::Refused(why)), AuditLevel::Batched | AuditLevel::BeforeReply) => {
             withheld(step, &session, planned(facts), &why)?;
             step.keep();
             Err(Stop::Refused(why))
         }
-        (Err(stop), AuditLevel::BeforeForward | AuditLevel::BeforeReply) => Err(stop),
+        (Err(stop), AuditLevel::Batched | AuditLevel::BeforeForward | AuditLevel::BeforeReply) => {
+            Err(stop)
+        }
     }
 }
 
-fn may_begin(step: &Step<'_>, session: &SessionRecord, command: &Intent) -> Result<(), Stop> {
+pub(super) fn may_begin(
+    step: &Step<'_>,
+    session: &SessionRecord,
+    command: &Intent,
+) -> Result<(), Stop> {
     session::is_live(step, session)?;
     session::not_expired(&session.agent, step.now)?;
     step.in_force(command.basis.revision)
 }
 
 /// Nothing here refuses an intent for the length of a text: its operation may be on its way to the target already.
-fn facts(command: &Intent) -> Facts {
+pub(super) fn facts(command: &Intent) -> Facts {
     Facts::default()
         .with("fingerprint", command.basis.fingerprint)
         .with("policy.revision", command.basis.revision)
@@ -123,7 +130,7 @@ pub(super) fn enter(
     begin(step, session, planned, OperationState::Intended).map(drop)
 }
 
-fn begin(
+pub(super) fn begin(
     step: &mut Step<'_>,
     session: &SessionRecord,
     planned: Planned,
@@ -189,7 +196,7 @@ fn conclude(
     step.put(key_space::operation(known.id), &OperationRecord { state, ..known })
 }
 
-fn lost(step: &mut Step<'_>, known: OperationRecord) -> Result<(), Stop> {
+pub(super) fn lost(step: &mut Step<'_>, known: OperationRecord) -> Result<(), Stop> {
     let facts = Facts::default().with("reason", "the node was lost or started again");
     conclude(step, known, Outcome::OutcomeUnknown, facts)
 }

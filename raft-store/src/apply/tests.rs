@@ -6,4 +6,5 @@ mod bounds;
 mod harness;
 mod holds;
 mod nodes;
+mod notes;
 mod resources;

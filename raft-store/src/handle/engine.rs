@@ -50,6 +50,10 @@ impl Log for Engine {
         self.lease().lapsed_for()
     }
 
+    fn lease_is_fresh(&self) -> bool {
+        self.lease().is_fresh()
+    }
+
     fn effects(&self) -> Effects {
         Self::effects(self).into()
     }

@@ -81,6 +81,9 @@ pub trait Log: Send + Sync + fmt::Debug {
     /// valid. A lease that will not come back has been lapsed for ever ([`Duration::MAX`]).
     fn lease_lapsed(&self) -> Option<Duration>;
 
+    /// Whether a quorum has confirmed the lease so lately that a read may be answered before the log has its intent.
+    fn lease_is_fresh(&self) -> bool;
+
     /// What happens from now on.
     fn effects(&self) -> Effects;
 

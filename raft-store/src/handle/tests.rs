@@ -36,6 +36,10 @@ impl Log for Shown {
         None
     }
 
+    fn lease_is_fresh(&self) -> bool {
+        true
+    }
+
     fn effects(&self) -> Effects {
         Effects::of_channel(tokio::sync::broadcast::channel(1).1)
     }

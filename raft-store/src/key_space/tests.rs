@@ -31,6 +31,7 @@ fn keys() -> Vec<(&'static str, Vec<u8>)> {
         ("audit", audit(9)),
         ("request", request(RequestId([6; 16]))),
         ("hold-budget", hold_budget(&digest(&who))),
+        ("notes-taken", notes_taken(node_id)),
         ("expiry-hold", expiry(at, Expiring::Hold(hold_id))),
         ("expiry-join-token", expiry(at, Expiring::JoinToken([8; 32]))),
         ("expiry-request", expiry(at, Expiring::Request(RequestId([6; 16])))),
@@ -101,7 +102,8 @@ fn every_table_has_a_frozen_key() {
         | Table::Request
         | Table::OpenSessionByNumber
         | Table::Forget
-        | Table::HoldBudget => 22,
+        | Table::HoldBudget
+        | Table::NotesTaken => 23,
     };
     assert!(begin.into_iter().eq(1..=last(Table::Single)));
 }

@@ -11,6 +11,7 @@ const MINTS: &[(&str, &[&str])] = &[
     ("Operation::classified", &["protocols/postgres/src/"]),
     ("Approved::after_claim", &["raft-store/src/"]),
     ("Receipt::after_commit", &["raft-store/src/"]),
+    ("NoteReceipt::after_sync", &["raft-store/src/"]),
     ("Leased::checked", &["node/src/"]),
     ("Permit::grant", &["node/src/gate/"]),
     ("Permit::ahead", &["node/src/gate/"]),

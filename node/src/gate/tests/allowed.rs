@@ -274,3 +274,71 @@ async fn an_outcome_is_not_lost_with_its_session_while_the_journal_is_full() {
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
+
+/// Reads are answered once they are noted.
+const NOTED: &str = r#"
+@id("reads") @audit("batched") permit(principal in Group::"ci", action == Action::"postgres:read", resource in Target::"orders");
+"#;
+
+#[tokio::test]
+async fn a_noted_read_is_answered_without_the_log_and_recorded_soon_after() {
+    let world = World::new().await;
+    world.policy(NOTED).await;
+    let session = world.open().await.session;
+    let operation = select(&session);
+    let cleared = world.clear(&session, &operation).await;
+    world.log.weather(Weather::NoQuorum);
+    let admission = world.gate.admit(&session, &operation, cleared).await.unwrap();
+    assert_eq!(released(admission.reply).await.unwrap().operation(), operation.id());
+    assert!(world.events(EventKind::Intent).is_empty());
+    let settlement = Settlement {
+        operation: operation.id(),
+        outcome: Outcome::Completed,
+        rows: 1,
+        bytes: 1,
+        word: "SELECT 1".to_owned(),
+    };
+    world.gate.settle(&session, settlement).await;
+    world.gate.close(session.id(), CloseReason::Agent).await;
+    world.log.weather(Weather::Fair);
+    world.event(EventKind::SessionClosed).await;
+    let intent = world.event(EventKind::Intent).await;
+    assert_eq!(intent.fields["audit"], "batched");
+    assert!(!intent.fields.contains_key("reason"), "its session was closed behind it: {intent:?}");
+    assert_eq!(world.event(EventKind::Outcome).await.fields["outcome"], "completed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_that_cannot_be_noted_waits_for_the_log() {
+    let world = World::new().await;
+    world.policy(NOTED).await;
+    let session = world.open().await.session;
+    // The lease is valid, but it was confirmed too long ago.
+    world.log.lease(Lease::Old);
+    let operation = select(&session);
+    let cleared = world.clear(&session, &operation).await;
+    world.log.weather(Weather::NoQuorum);
+    let admission = world.gate.admit(&session, &operation, cleared).await.unwrap();
+    assert_eq!(released(admission.reply).await.unwrap_err(), Refusal::NoQuorum);
+    world.log.weather(Weather::Fair);
+    let intent = world.event(EventKind::Intent).await;
+    assert_eq!(intent.fields["audit"], "before_reply");
+}
+
+#[tokio::test]
+async fn what_was_noted_under_an_old_policy_is_recorded_with_that() {
+    let world = World::new().await;
+    world.policy(NOTED).await;
+    let session = world.open().await.session;
+    let operation = select(&session);
+    let cleared = world.clear(&session, &operation).await;
+    world.policy_unnoticed("").await;
+    let admission = world.gate.admit(&session, &operation, cleared).await.unwrap();
+    assert!(released(admission.reply).await.is_ok());
+    let intent = world.event(EventKind::Intent).await;
+    assert!(intent.fields["reason"].starts_with("noted before this"), "{intent:?}");
+    // Behind that, this node knows the policy.
+    world.policy("").await;
+    let refused = world.judge(&session, &select(&session)).await.unwrap_err();
+    assert!(matches!(refused, Refusal::Denied { .. }), "{refused}");
+}

@@ -10,7 +10,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -37,6 +37,7 @@ pub(crate) struct LocalLog {
     effects: broadcast::Sender<(u64, Vec<Effect>)>,
     weather: watch::Sender<Weather>,
     lapsed_at: Mutex<Option<Instant>>,
+    fresh: AtomicBool,
     clock_ms: AtomicU64,
 }
 
@@ -55,6 +56,7 @@ impl LocalLog {
             effects: broadcast::Sender::new(room),
             weather: watch::Sender::new(Weather::Fair),
             lapsed_at: Mutex::new(None),
+            fresh: AtomicBool::new(true),
             clock_ms: AtomicU64::new(clock_ms),
         })
     }
@@ -64,8 +66,9 @@ impl LocalLog {
     }
 
     pub(crate) fn lease(&self, held: Lease) {
+        self.fresh.store(held == Lease::Valid, Ordering::SeqCst);
         *self.lapsed_at.lock().unwrap() = match held {
-            Lease::Valid => None,
+            Lease::Valid | Lease::Old => None,
             Lease::Lapsed => Some(Instant::now()),
             Lease::LapsedLongAgo => Instant::now().checked_sub(LONG_AGO),
         };
@@ -100,6 +103,8 @@ impl LocalLog {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lease {
     Valid,
+    /// It is, but it was confirmed some time ago.
+    Old,
     /// Since this moment.
     Lapsed,
     /// As after the machine slept.
@@ -141,6 +146,10 @@ impl Log for LocalLog {
 
     fn lease_lapsed(&self) -> Option<Duration> {
         self.lapsed_at.lock().unwrap().map(|since| since.elapsed())
+    }
+
+    fn lease_is_fresh(&self) -> bool {
+        self.fresh.load(Ordering::SeqCst)
     }
 
     fn effects(&self) -> Effects {

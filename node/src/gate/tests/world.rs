@@ -43,6 +43,7 @@ pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) gate: NodeGate,
     pub(crate) shutdown: Shutdown,
+    _folder: tempfile::TempDir,
 }
 
 #[derive(Debug)]
@@ -65,7 +66,9 @@ impl World {
 
     pub(crate) async fn with_room(room: usize) -> Self {
         let log = LocalLog::new(NOW_MS, room);
+        let folder = tempfile::tempdir().unwrap();
         let store = Store::over(Arc::<LocalLog>::clone(&log));
+        let store = store.with_notes(folder.path().join("notes"), NodeId(1)).await.unwrap();
         store.initialise(initialise()).await.unwrap();
         let boot = [7; 16];
         let up = NodeUp {
@@ -90,7 +93,7 @@ impl World {
         })
         .unwrap();
         gate.begin(incarnation);
-        let world = Self { log, store, gate, shutdown };
+        let world = Self { log, store, gate, shutdown, _folder: folder };
         world.apply(ResourceKind::Target, "orders", TARGET).await;
         world.policy(POLICY).await;
         world

@@ -6,7 +6,7 @@ use crate::{
         AccessRefused, Administered, ApplyResources, Attempt, Cancel, ClaimHold, CloseSession,
         Command, CreateJoinToken, Decide, EndSession, Expected, Initialise, Intent, NodeUp,
         OpenHold, OpenSession, ParkHold, Refused, RemoveNode, ResourceBody, ResourceChange,
-        Revocable, Revoke, UseJoinToken, WithdrawHold, Withdrawer,
+        Revocable, Revoke, TakeNotes, UseJoinToken, WithdrawHold, Withdrawer,
     },
     records::{AuditText, Author, HeldOperation, JoinFacts, RequestId, ResourceKind},
 };
@@ -22,8 +22,8 @@ use countersign_core::{
 };
 use std::net::SocketAddr;
 
-stored!(Command = "a command");
-list!(ResourceChange);
+stored!(Command = "a command", Intent = "an intent");
+list!(Intent, ResourceChange, Settlement);
 
 impl Form for Attempt {
     type Dto = [u8; 16];
@@ -60,6 +60,7 @@ form_enum!(CommandV1 for Command {
     RemoveNode(command: RemoveNode),
     Tick,
     Administered(command: Administered),
+    TakeNotes(command: Box<TakeNotes>),
 });
 form_struct!(InitialiseV1 for Initialise {
     cluster_id: [u8; 16],
@@ -125,6 +126,13 @@ form_struct!(IntentV1 for Intent {
     summary: String,
     text: AuditText,
     actions: Vec<String>,
+});
+form_struct!(TakeNotesV1 for TakeNotes {
+    node: NodeId,
+    book: [u8; 16],
+    first: u64,
+    intents: Vec<Intent>,
+    outcomes: Vec<Settlement>,
 });
 form_struct!(RefusedV1 for Refused {
     operation: OperationId,

@@ -172,7 +172,7 @@ form_struct!(SettlementV1 for Settlement {
     bytes: u64,
     word: String,
 });
-form_enum!(AuditLevelV1 for AuditLevel { BeforeReply, BeforeForward });
+form_enum!(AuditLevelV1 for AuditLevel { BeforeReply, BeforeForward, Batched });
 form_struct!(BasisV1 for Basis {
     operation: OperationId,
     fingerprint: Fingerprint,

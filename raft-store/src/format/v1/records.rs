@@ -3,9 +3,9 @@
 use super::{Bad, Form, FormatError, Stored, form_enum, form_struct, list, read, stored, write};
 use crate::records::{
     AppliedRequest, Attachment, AuditText, Author, ClusterRecord, HeldOperation, HoldBudget,
-    HoldPhase, HoldRecord, JoinFacts, JoinTokenRecord, NodeRecord, NodeState, OperationRecord,
-    OperationState, RequestId, RequestRecord, ResourceKind, ResourceRecord, RevocationRecord,
-    SessionRecord, SessionState, Start,
+    HoldPhase, HoldRecord, JoinFacts, JoinTokenRecord, NodeRecord, NodeState, NotesTaken,
+    OperationRecord, OperationState, RequestId, RequestRecord, ResourceKind, ResourceRecord,
+    RevocationRecord, SessionRecord, SessionState, Start,
 };
 use countersign_core::{
     agent::{Agent, Identity},
@@ -34,6 +34,7 @@ stored!(
     JoinTokenRecord = "a join token",
     RequestRecord = "a request",
     HoldBudget = "a budget of holds",
+    NotesTaken = "the notes taken from a node",
     AuditEvent = "an audit event",
     ChainHead = "the chain head",
 );
@@ -155,6 +156,7 @@ form_struct!(ResourceRecordV1 for ResourceRecord {
     author: Author,
     at: LogTime,
 });
+form_struct!(NotesTakenV1 for NotesTaken { book: [u8; 16], last: u64 });
 form_struct!(OperationRecordV1 for OperationRecord {
     id: OperationId,
     session: SessionId,

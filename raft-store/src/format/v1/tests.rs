@@ -78,6 +78,8 @@ fn every_stored_form_is_as_it_was_written_first() {
     found.check(&[("join-token", samples::join_token())]);
     found.check(&samples::requests());
     found.check(&[("hold-budget", samples::hold_budget())]);
+    found.check(&[("notes-taken", samples::notes_taken())]);
+    found.check(&[("noted-intent", samples::noted_intent())]);
     found.check(&samples::events());
     found.check(&[("chain-head", samples::chain_head())]);
     found.check(&samples::holds_in_every_state());

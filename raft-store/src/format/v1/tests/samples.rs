@@ -25,7 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 mod commands;
 
-pub(super) use commands::commands;
+pub(super) use commands::{commands, noted_intent};
 
 fn t(text: &str) -> String {
     text.to_owned()
@@ -296,6 +296,10 @@ pub(super) fn requests() -> Vec<(&'static str, RequestRecord)> {
         ("request-closed-unopened", RequestRecord::ClosedUnopened),
         ("request-administered", RequestRecord::Administered),
     ]
+}
+
+pub(super) fn notes_taken() -> NotesTaken {
+    NotesTaken { book: [5; 16], last: 7 }
 }
 
 pub(super) fn hold_budget() -> HoldBudget {

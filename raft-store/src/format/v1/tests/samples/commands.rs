@@ -120,24 +120,33 @@ fn of_holds() -> Vec<(&'static str, Command)> {
     ]
 }
 
-fn of_operations() -> Vec<(&'static str, Command)> {
-    let text = || AuditText { text: t("select"), length: 6 };
-    let intent = Intent {
+fn intent(audit: AuditLevel) -> Intent {
+    Intent {
         session: ses(),
         basis: Basis {
             operation: op(),
             fingerprint: fingerprint(),
-            audit: AuditLevel::BeforeForward,
+            audit,
             revision: Revision(6),
             rules: vec![t("reads")],
             hold: None,
         },
         summary: t("SELECT"),
-        text: text(),
+        text: AuditText { text: t("select"), length: 6 },
         actions: vec![t("postgres:read")],
-    };
+    }
+}
+
+pub(in crate::format::v1::tests) fn noted_intent() -> Intent {
+    intent(AuditLevel::Batched)
+}
+
+fn of_operations() -> Vec<(&'static str, Command)> {
+    let text = || AuditText { text: t("select"), length: 6 };
+    let intent = intent(AuditLevel::BeforeForward);
     let mut ahead = intent.clone();
     ahead.basis.audit = AuditLevel::BeforeReply;
+    let batched = noted_intent();
     let settlement = Settlement {
         operation: op(),
         outcome: Outcome::Failed,
@@ -164,7 +173,16 @@ fn of_operations() -> Vec<(&'static str, Command)> {
         what: t("open"),
         reason: t("expired"),
     };
+    let taken = TakeNotes {
+        node: NodeId(2),
+        book: [5; 16],
+        first: 7,
+        intents: vec![noted_intent()],
+        outcomes: vec![settlement.clone()],
+    };
     vec![
+        ("command-intent-batched", Command::Intent(Box::new(batched), Attempt([1; 16]))),
+        ("command-take-notes", Command::TakeNotes(Box::new(taken))),
         ("command-intent-ahead", Command::Intent(Box::new(ahead), Attempt([1; 16]))),
         ("command-intent", Command::Intent(Box::new(intent), Attempt([1; 16]))),
         ("command-outcome", Command::Outcome(settlement)),

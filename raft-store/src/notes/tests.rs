@@ -1,0 +1,243 @@
+//! Notes on a disk, before a log that can be slow, and starts that find what others have left.
+
+use super::*;
+use crate::{
+    command::{Command, TakeNotes},
+    format,
+    handle::{BoxFuture, Effects, LogError, Look, Status},
+    machine::StoreError,
+    records::AuditText,
+    reply::Answer,
+};
+use countersign_core::{
+    fingerprint::Fingerprint,
+    id::{Revision, SessionId},
+    permit::{AuditLevel, Basis},
+    record::Outcome,
+};
+use std::{fs, path::PathBuf};
+use tokio::time::timeout;
+
+/// A log that keeps what it has taken. Closed, it takes nothing and answers nothing.
+#[derive(Debug)]
+struct Taking {
+    open: watch::Sender<bool>,
+    taken: Mutex<Vec<TakeNotes>>,
+}
+
+impl Taking {
+    fn open() -> Arc<Self> {
+        Arc::new(Self { open: watch::Sender::new(true), taken: Mutex::default() })
+    }
+
+    fn closed() -> Arc<Self> {
+        Arc::new(Self { open: watch::Sender::new(false), taken: Mutex::default() })
+    }
+
+    fn operations(&self) -> Vec<u8> {
+        let taken = self.taken.lock().unwrap();
+        let intents = taken.iter().flat_map(|notes| &notes.intents);
+        intents.map(|intent| intent.basis.operation.as_bytes()[0]).collect()
+    }
+}
+
+impl Log for Taking {
+    fn propose(&self, command: Vec<u8>) -> BoxFuture<'_, Result<(u64, Vec<u8>), LogError>> {
+        Box::pin(async move {
+            self.open.subscribe().wait_for(|open| *open).await.unwrap();
+            let command = format::decode_command(&command).unwrap();
+            let Command::TakeNotes(notes) = command else { panic!("{command:?}") };
+            self.taken.lock().unwrap().push(*notes);
+            Ok((1, format::encode_reply(&Ok(Answer::Done)).unwrap()))
+        })
+    }
+
+    fn read_index(&self) -> BoxFuture<'_, Result<u64, LogError>> {
+        panic!("nothing is read")
+    }
+
+    fn applied(&self, _index: u64) -> BoxFuture<'_, Result<(), LogError>> {
+        panic!("nothing is read")
+    }
+
+    fn look(&self, _look: Look<'_>) -> Result<(), StoreError> {
+        panic!("nothing is read")
+    }
+
+    fn lease_lapsed(&self) -> Option<Duration> {
+        None
+    }
+
+    fn lease_is_fresh(&self) -> bool {
+        true
+    }
+
+    fn effects(&self) -> Effects {
+        panic!("nothing is read")
+    }
+
+    fn status(&self) -> Status {
+        panic!("nothing is read")
+    }
+}
+
+fn intent(operation: u8) -> Intent {
+    Intent {
+        session: SessionId::from_bytes([1; 16]),
+        basis: Basis {
+            operation: OperationId::from_bytes([operation; 16]),
+            fingerprint: Fingerprint::from_bytes([2; 32]),
+            audit: AuditLevel::Batched,
+            revision: Revision(3),
+            rules: vec!["reads".to_owned()],
+            hold: None,
+        },
+        summary: "SELECT".to_owned(),
+        text: AuditText::of(b"select 1"),
+        actions: vec!["postgres:read".to_owned()],
+    }
+}
+
+fn outcome(operation: u8) -> Settlement {
+    let operation = OperationId::from_bytes([operation; 16]);
+    Settlement { operation, outcome: Outcome::Completed, rows: 1, bytes: 2, word: String::new() }
+}
+
+fn open(folder: &Path, log: &Arc<Taking>) -> Notes {
+    let log: Arc<dyn Log> = Arc::<Taking>::clone(log);
+    Notes::open(folder, NodeId(2), Arc::downgrade(&log)).unwrap()
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<_> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+/// Starts on a folder with a log that takes nothing, notes these operations and is killed.
+async fn killed_with(folder: &Path, operations: std::ops::Range<u8>) {
+    let log = Taking::closed();
+    let notes = open(folder, &log);
+    tokio::task::yield_now().await;
+    notes.shared.taken.send_replace(Some(0));
+    for operation in operations {
+        notes.note(intent(operation)).unwrap().synced().await.unwrap();
+    }
+    assert!(log.operations().is_empty());
+}
+
+#[tokio::test]
+async fn a_note_is_answered_without_the_log_and_carried_into_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Taking::closed();
+    let notes = open(folder.path(), &log);
+    notes.shared.taken.subscribe().wait_for(Option::is_some).await.unwrap();
+    for operation in 1..=3 {
+        let receipt = notes.note(intent(operation)).unwrap().synced().await;
+        assert!(receipt.is_ok());
+    }
+    assert_eq!(notes.settle(outcome(2)), None);
+    assert_eq!(notes.settle(outcome(9)), Some(outcome(9)), "it is not one of these");
+    timeout(Duration::from_millis(50), notes.taken()).await.unwrap_err();
+    log.open.send_replace(true);
+    notes.taken().await;
+    assert_eq!(log.operations(), [1, 2, 3]);
+    assert_eq!(notes.settle(outcome(1)), None);
+    while log.taken.lock().unwrap().iter().map(|one| one.outcomes.len()).sum::<usize>() < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(notes.settle(outcome(1)), Some(outcome(1)), "it has been settled");
+    let taken = log.taken.lock().unwrap();
+    let sequences: Vec<u64> =
+        taken.iter().flat_map(|one| (one.first..).zip(&one.intents).map(|(n, _)| n)).collect();
+    assert_eq!(sequences, [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn what_a_killed_start_has_noted_is_in_the_log_before_the_next_one_notes_anything() {
+    let folder = tempfile::tempdir().unwrap();
+    killed_with(folder.path(), 1..4).await;
+    killed_with(folder.path(), 4..6).await;
+    let log = Taking::closed();
+    let notes = open(folder.path(), &log);
+    tokio::task::yield_now().await;
+    assert!(matches!(notes.note(intent(9)), Err(NotNoted::Behind)));
+    timeout(Duration::from_millis(50), notes.taken()).await.unwrap_err();
+    log.open.send_replace(true);
+    notes.taken().await;
+    assert_eq!(log.operations(), [1, 2, 3, 4, 5]);
+    assert_eq!(files(folder.path()).len(), 1, "only the file of this start is left");
+    notes.note(intent(6)).unwrap().synced().await.unwrap();
+    notes.taken().await;
+    drop(notes);
+    // The next start carries its last file again: the state knows book and sequence.
+    let (before, log) = (log.taken.lock().unwrap().last().unwrap().clone(), Taking::open());
+    open(folder.path(), &log).taken().await;
+    assert_eq!(*log.taken.lock().unwrap(), [before]);
+}
+
+#[tokio::test]
+async fn of_a_file_that_was_cut_off_or_damaged_everything_in_front_is_carried() {
+    let folder = tempfile::tempdir().unwrap();
+    killed_with(folder.path(), 1..4).await;
+    let [file] = &files(folder.path())[..] else { panic!("one file") };
+    let whole = fs::read(file).unwrap();
+    let record = (whole.len() - segment::HEAD_BYTES) / 3;
+    for length in (segment::HEAD_BYTES..whole.len()).step_by(7) {
+        fs::write(file, &whole[..length]).unwrap();
+        let left = segment::left_behind(folder.path()).unwrap();
+        assert_eq!(left[0].intents.len(), (length - segment::HEAD_BYTES) / record, "{length}");
+    }
+    for place in segment::HEAD_BYTES..whole.len() {
+        let mut damaged = whole.clone();
+        damaged[place] ^= 0x10;
+        fs::write(file, &damaged).unwrap();
+        let left = segment::left_behind(folder.path()).unwrap();
+        assert_eq!(left[0].intents.len(), (place - segment::HEAD_BYTES) / record, "{place}");
+    }
+    // A head was on the disk before its file had a name: without one, nothing here is what it was.
+    for place in 0..segment::HEAD_BYTES {
+        let mut damaged = whole.clone();
+        damaged[place] ^= 0x10;
+        fs::write(file, &damaged).unwrap();
+        assert!(segment::left_behind(folder.path()).is_err(), "{place}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_log_is_behind_nothing_more_is_noted() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Taking::closed();
+    let notes = open(folder.path(), &log);
+    notes.shared.taken.subscribe().wait_for(Option::is_some).await.unwrap();
+    drop(notes.note(intent(1)).unwrap());
+    drop(notes.note(intent(2)).unwrap());
+    tokio::time::advance(LONGEST_WAIT * 2).await;
+    assert!(matches!(notes.note(intent(3)), Err(NotNoted::Behind)), "the oldest waits too long");
+    log.open.send_replace(true);
+    notes.taken().await;
+    log.open.send_replace(false);
+    let mut noted = 0;
+    while noted <= MOST_NOTES && notes.note(intent(4)).is_ok() {
+        noted += 1;
+    }
+    assert!(noted <= MOST_NOTES, "{noted}");
+}
+
+#[tokio::test]
+async fn a_file_is_removed_once_the_log_has_all_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Taking::open();
+    let notes = open(folder.path(), &log);
+    notes.shared.taken.subscribe().wait_for(Option::is_some).await.unwrap();
+    let mut large = intent(1);
+    large.text.text = "x".repeat(64 * 1024);
+    for _ in 0..100 {
+        notes.note(large.clone()).unwrap().synced().await.unwrap();
+        notes.taken().await;
+    }
+    let bytes: u64 = files(folder.path()).iter().map(|file| file.metadata().unwrap().len()).sum();
+    assert!(bytes < 3 << 20, "{bytes}");
+    assert_eq!(log.operations().len(), 100);
+}

@@ -1,0 +1,129 @@
+//! The thread that writes notes: whatever came while it waited for the disk is covered by its next sync. After a failed
+//! write or sync the process ends, like the log's.
+
+use super::segment::{self, HEAD_BYTES};
+use crate::{durable_file, halt::halt};
+use std::{
+    collections::VecDeque,
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+use tokio::sync::{mpsc, oneshot};
+
+/// Notes that one sync acknowledges, at most.
+const GROUP: usize = 512;
+/// Bytes of a file, after which the next one begins.
+const FILE_BYTES: usize = 1 << 20;
+
+/// What the thread is asked for.
+#[derive(Debug)]
+pub(super) enum Request {
+    /// To write a note.
+    Write { note: Vec<u8>, done: oneshot::Sender<()> },
+    /// To remove the files of which the log has every note, up to this sequence.
+    Taken { last: u64 },
+}
+
+/// The thread's own.
+pub(super) struct Writer {
+    folder: PathBuf,
+    book: [u8; 16],
+    number: u64,
+    file: File,
+    bytes: usize,
+    /// The sequence of the next note.
+    next: u64,
+    /// The files of this start, by the sequence they begin with.
+    files: VecDeque<(u64, PathBuf)>,
+}
+
+impl Writer {
+    /// Begins a file of this start, and the thread, which ends when nobody can ask it any more.
+    pub(super) fn start(
+        folder: &Path,
+        book: [u8; 16],
+        mut requests: mpsc::Receiver<Request>,
+    ) -> io::Result<()> {
+        let number = segment::next_number(folder)?;
+        let (path, file) = begin(folder, &book, (number, 1))?;
+        let mut writer = Self {
+            folder: folder.to_owned(),
+            book,
+            number,
+            file,
+            bytes: HEAD_BYTES,
+            next: 1,
+            files: VecDeque::from([(1, path)]),
+        };
+        std::thread::Builder::new().name("notes".to_owned()).spawn(move || {
+            while let Some(first) = requests.blocking_recv() {
+                let mut group = vec![first];
+                while group.len() < GROUP
+                    && let Ok(next) = requests.try_recv()
+                {
+                    group.push(next);
+                }
+                if let Err(error) = writer.take(group) {
+                    halt("writing notes", &error);
+                }
+            }
+        })?;
+        Ok(())
+    }
+
+    fn take(&mut self, group: Vec<Request>) -> io::Result<()> {
+        let (mut out, mut waiting, mut taken) = (Vec::new(), Vec::new(), 0);
+        for request in group {
+            match request {
+                Request::Write { note, done } => {
+                    segment::put(&mut out, &note);
+                    waiting.push(done);
+                }
+                Request::Taken { last } => taken = last,
+            }
+        }
+        if !out.is_empty() {
+            self.file.write_all(&out)?;
+            self.file.sync_data()?;
+            self.bytes += out.len();
+            self.next += waiting.len() as u64;
+            for done in waiting {
+                // Nobody waits any more when the session is gone.
+                done.send(()).ok();
+            }
+        }
+        if self.bytes > FILE_BYTES {
+            let (path, file) = begin(&self.folder, &self.book, (self.number, self.next))?;
+            self.files.push_back((self.next, path));
+            (self.file, self.bytes) = (file, HEAD_BYTES);
+        }
+        self.remove(taken)
+    }
+
+    /// Removes the files whose notes are all in the log. The last file stays.
+    fn remove(&mut self, taken: u64) -> io::Result<()> {
+        while let [(_, _), (next, _), ..] = self.files.make_contiguous()
+            && *next <= taken.saturating_add(1)
+            && let Some((_, path)) = self.files.pop_front()
+        {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A new file, which is there after a crash too.
+fn begin(
+    folder: &Path,
+    book: &[u8; 16],
+    (number, first): (u64, u64),
+) -> io::Result<(PathBuf, File)> {
+    let path = segment::path(folder, number, first);
+    durable_file::write(&path, &segment::head(book, first))?;
+    let file = OpenOptions::new().append(true).open(&path)?;
+    Ok((path, file))
+}
