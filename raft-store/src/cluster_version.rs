@@ -47,10 +47,11 @@ const fn of_action(action: Action) -> u32 {
         Action::PostgresRead
         | Action::PostgresWrite
         | Action::PostgresDdl
+        | Action::PostgresPrivilege
+        | Action::PostgresRole
         | Action::PostgresFunction
         | Action::PostgresLock
-        | Action::PostgresCopyOut
-        | Action::PostgresCopyIn
+        | Action::PostgresCopy
         | Action::PostgresProgram
         | Action::PostgresSession
         | Action::PostgresShow
@@ -60,6 +61,8 @@ const fn of_action(action: Action) -> u32 {
         | Action::PostgresDescribe
         | Action::PostgresExplain
         | Action::PostgresNotify
+        | Action::PostgresMaintain
+        | Action::PostgresReplication
         | Action::PostgresAdmin
         | Action::PostgresOpaque => FIRST,
     }

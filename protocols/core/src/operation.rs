@@ -44,6 +44,17 @@ pub struct Demand {
     pub resource: Resource,
 }
 
+/// A column that an operation names.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct NamedColumn {
+    /// The schema of its relation, resolved.
+    pub schema: String,
+    /// The relation.
+    pub relation: String,
+    /// The column; `None` is every column of a relation whose columns are not known.
+    pub column: Option<String>,
+}
+
 macro_rules! actions {
     ($($(#[$doc:meta])* $variant:ident = $name:literal),+ $(,)?) => {
         /// Every action that a policy can name.
@@ -67,16 +78,18 @@ actions! {
     PostgresRead = "postgres:read",
     /// Changes rows of a relation.
     PostgresWrite = "postgres:write",
-    /// Changes definitions or privileges.
+    /// Changes definitions.
     PostgresDdl = "postgres:ddl",
+    /// Changes who may do what: grants, owners, row security, security labels.
+    PostgresPrivilege = "postgres:privilege",
+    /// Changes roles, or takes another role on.
+    PostgresRole = "postgres:role",
     /// Calls a function that is not known to be harmless.
     PostgresFunction = "postgres:function",
     /// Takes locks.
     PostgresLock = "postgres:lock",
-    /// Copies rows out by COPY.
-    PostgresCopyOut = "postgres:copy_out",
-    /// Copies rows in by COPY.
-    PostgresCopyIn = "postgres:copy_in",
+    /// Moves rows by COPY; which way, the read or write beside it says.
+    PostgresCopy = "postgres:copy",
     /// Runs a program or touches files of the server.
     PostgresProgram = "postgres:program",
     /// Changes session settings.
@@ -95,7 +108,11 @@ actions! {
     PostgresExplain = "postgres:explain",
     /// Uses the notification channels.
     PostgresNotify = "postgres:notify",
-    /// Changes the server itself.
+    /// Vacuums, analyses, clusters, reindexes, makes checkpoints.
+    PostgresMaintain = "postgres:maintain",
+    /// Changes publications, subscriptions, replication slots and origins.
+    PostgresReplication = "postgres:replication",
+    /// Changes the server or the database as a whole, or what other sessions do.
     PostgresAdmin = "postgres:admin",
     /// Not fully understood: never allowed by a rule that does not name this action.
     PostgresOpaque = "postgres:opaque",
@@ -132,6 +149,8 @@ pub struct Classification {
     pub summary: String,
     /// Every action and resource. Empty is read as opaque by the policy.
     pub demands: BTreeSet<Demand>,
+    /// The columns that it names, whatever it does to them. A name that can belong to several relations counts for each.
+    pub columns: BTreeSet<NamedColumn>,
     /// Whether it can leave anything behind. It says when the intent must be committed at the latest; no rule is asked.
     pub effect: Effect,
     /// Facts shown to the reviewer and in the audit (transaction state, application name), as name and value.

@@ -5,10 +5,10 @@
 //! changes nothing about `secret.accounts`.
 
 use crate::{
-    classify::{Action as Found, Classified, Name, Statement},
+    classify::{Action as Found, Classified, Name, NamedColumn, Statement},
     target::PostgresTarget,
 };
-use countersign_core::operation::{Action, Demand, Resource};
+use countersign_core::operation::{Action, Demand, NamedColumn as Column, Resource};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a text asks for.
@@ -18,6 +18,10 @@ pub(crate) struct Asked {
     certain: BTreeSet<Demand>,
     /// Of relations that the text names without a schema, by that name.
     bare: BTreeMap<String, Bare>,
+    /// The columns that the text names.
+    columns: BTreeSet<NamedColumn>,
+    /// The columns that relations have, once the catalogue has said it.
+    known_columns: BTreeMap<(String, String), BTreeSet<String>>,
     /// Where names without a schema are looked up, after `pg_catalog`.
     search_path: Vec<String>,
 }
@@ -26,8 +30,8 @@ pub(crate) struct Asked {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 struct Bare {
     actions: BTreeSet<Action>,
-    /// Its schema, once the catalogue has said it.
-    schema: Option<String>,
+    /// Its schema, once the catalogue has said it; several where the catalogue has changed meanwhile.
+    schemas: BTreeSet<String>,
 }
 
 impl Asked {
@@ -36,9 +40,12 @@ impl Asked {
         let mut asked = Self {
             certain: BTreeSet::new(),
             bare: BTreeMap::new(),
+            columns: BTreeSet::new(),
+            known_columns: BTreeMap::new(),
             search_path: target.search_path.clone(),
         };
         for statement in &classified.statements {
+            asked.columns.extend(statement.columns.iter().cloned());
             for found in &statement.demands {
                 let action = found.action.policy_action();
                 match &found.object {
@@ -87,7 +94,60 @@ impl Asked {
     /// The catalogue has said which schema a name without one means.
     pub(crate) fn resolve(&mut self, name: &str, schema: &str) {
         if let Some(bare) = self.bare.get_mut(name) {
-            bare.schema = Some(schema.to_owned());
+            bare.schemas.insert(schema.to_owned());
+        }
+    }
+
+    /// The catalogue has said which columns a relation has.
+    pub(crate) fn know_columns(&mut self, schema: &str, name: &str, columns: &BTreeSet<String>) {
+        if !columns.is_empty() {
+            let known = self.known_columns.entry((schema.to_owned(), name.to_owned()));
+            known.or_default().extend(columns.iter().cloned());
+        }
+    }
+
+    /// Rows of another relation come with those of `name`: columns that are named of one are named of the other.
+    pub(crate) fn comes_with(&mut self, name: &Name, below: &Name) {
+        let named: Vec<NamedColumn> = self
+            .columns
+            .iter()
+            .filter(|column| column.relation == *name)
+            .map(|column| NamedColumn { relation: below.clone(), column: column.column.clone() })
+            .collect();
+        self.columns.extend(named);
+    }
+
+    /// The columns that the text names, as far as it is known which relations have them.
+    pub(crate) fn columns(&self) -> BTreeSet<Column> {
+        let mut all = BTreeSet::new();
+        for NamedColumn { relation, column } in &self.columns {
+            for schema in self.schemas_meant(relation) {
+                let of = |column: Option<&String>| Column {
+                    schema: schema.to_owned(),
+                    relation: relation.name.clone(),
+                    column: column.cloned(),
+                };
+                let known = self.known_columns.get(&(schema.to_owned(), relation.name.clone()));
+                match (column, known) {
+                    (None, Some(known)) => all.extend(known.iter().map(|column| of(Some(column)))),
+                    // It belongs to another relation of the statement, or the server will say that there is none.
+                    (Some(column), Some(known)) if !known.contains(column) => {}
+                    (column, _) => drop(all.insert(of(column.as_ref()))),
+                }
+            }
+        }
+        all
+    }
+
+    fn schemas_meant<'a>(&'a self, relation: &'a Name) -> Vec<&'a str> {
+        match &relation.schema {
+            Some(schema) => vec![schema.as_str()],
+            None => match self.bare.get(&relation.name).map(|bare| &bare.schemas) {
+                Some(schemas) if !schemas.is_empty() => {
+                    schemas.iter().map(String::as_str).collect()
+                }
+                Some(_) | None => self.schemas_of(&relation.name),
+            },
         }
     }
 
@@ -95,9 +155,10 @@ impl Asked {
     pub(crate) fn demands(&self) -> BTreeSet<Demand> {
         let mut all = self.certain.clone();
         for (name, bare) in &self.bare {
-            let schemas = match &bare.schema {
-                Some(schema) => vec![schema.as_str()],
-                None => self.schemas_of(name),
+            let schemas = if bare.schemas.is_empty() {
+                self.schemas_of(name)
+            } else {
+                bare.schemas.iter().map(String::as_str).collect()
             };
             for schema in schemas {
                 let resource = relation(schema, name);

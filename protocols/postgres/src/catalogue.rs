@@ -9,8 +9,10 @@ mod answer;
 mod look_up;
 mod question;
 
-pub(crate) use answer::{Fact, Guard, Relation, RelationKind, read};
-pub(crate) use look_up::{look_up, qualified_names_only};
+pub(crate) use answer::{
+    Answers, Fact, Guard, Relation, RelationKind, is_of_the_past, read, together,
+};
+pub(crate) use look_up::{look_up, qualified_names_in_block, qualified_names_only};
 pub(crate) use question::{Question, questions, questions_inside};
 
 use quick_cache::sync::Cache;

@@ -10,11 +10,13 @@
 //! `client_encoding` and the server's encoding are UTF8, and `search_path` is pinned and ends with `pg_temp`.
 
 mod administer;
+mod columns;
 mod copy;
 mod define;
 mod demands;
 mod expression;
 mod functions;
+mod govern;
 mod grammar;
 mod json;
 mod modify;
@@ -35,15 +37,16 @@ mod wire;
 mod worker;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::{collections::BTreeSet, fmt, ops::Range};
 
 use serde::{Deserialize, Serialize};
 
+pub use columns::NamedColumn;
 pub use demands::policy_demands;
 pub use functions::built_in_functions;
-pub use grammar::{Grammar, GrammarCommand, GrammarLimits};
+pub use grammar::{Busy, Grammar, GrammarCommand, GrammarLimits};
 pub use name::Name;
 pub use operators::built_in_operators;
 pub use statement::classify;
@@ -84,6 +87,8 @@ pub struct Statement {
     /// `qualifier.name` references. PostgreSQL runs `name(qualifier)` where the qualifier has no such column, so the
     /// catalogue must confirm them before they count as columns.
     pub attributes: BTreeSet<Name>,
+    /// Columns that it names, of each relation that they can belong to.
+    pub columns: BTreeSet<NamedColumn>,
     /// The highest `$n`, or 0.
     pub parameters: u16,
     /// The server-side fence it can run behind.
@@ -116,17 +121,19 @@ pub enum Action {
     Write,
     /// Creates, changes or drops an object.
     Ddl,
+    /// Changes who may do what: grants, owners, row security, security labels.
+    Privilege,
+    /// Changes roles, or takes another one on.
+    Role,
     /// Calls a function, operator or cast that is not on the list of harmless built-in ones.
     Function,
     /// Takes row or table locks, or advisory locks.
     Lock,
-    /// COPY towards the agent or a file.
-    CopyOut,
-    /// COPY from the agent or a file.
-    CopyIn,
+    /// COPY, whichever way.
+    Copy,
     /// Runs a program or touches files on the target's host.
     Program,
-    /// Changes session settings, roles or session objects.
+    /// Changes session settings or session objects.
     Session,
     /// Shows a harmless setting.
     Show,
@@ -140,9 +147,11 @@ pub enum Action {
     Explain,
     /// LISTEN, UNLISTEN, NOTIFY.
     Notify,
-    /// Publications, subscriptions, slots.
+    /// Vacuums, analyses, clusters, reindexes, makes checkpoints.
+    Maintain,
+    /// Publications, subscriptions, slots, origins.
     Replication,
-    /// Roles, privileges, extensions, maintenance, server settings.
+    /// Databases, table spaces, extensions, connections elsewhere, server settings, other sessions.
     Admin,
     /// Cannot be understood, so nothing about it is known.
     Opaque,
@@ -155,10 +164,11 @@ impl Action {
             Self::Read => "postgres:read",
             Self::Write => "postgres:write",
             Self::Ddl => "postgres:ddl",
+            Self::Privilege => "postgres:privilege",
+            Self::Role => "postgres:role",
             Self::Function => "postgres:function",
             Self::Lock => "postgres:lock",
-            Self::CopyOut => "postgres:copy_out",
-            Self::CopyIn => "postgres:copy_in",
+            Self::Copy => "postgres:copy",
             Self::Program => "postgres:program",
             Self::Session => "postgres:session",
             Self::Show => "postgres:show",
@@ -167,6 +177,7 @@ impl Action {
             Self::Prepare => "postgres:prepare",
             Self::Explain => "postgres:explain",
             Self::Notify => "postgres:notify",
+            Self::Maintain => "postgres:maintain",
             Self::Replication => "postgres:replication",
             Self::Admin => "postgres:admin",
             Self::Opaque => "postgres:opaque",
@@ -288,6 +299,7 @@ impl Statement {
             types: BTreeSet::new(),
             operators: BTreeSet::new(),
             attributes: BTreeSet::new(),
+            columns: BTreeSet::new(),
             parameters: 0,
             fence: Fence::Writes,
             summary: "statement that cannot be understood".to_owned(),

@@ -175,8 +175,7 @@ fn undoing(operation: &Operation) -> Undoing {
         Action::PostgresRead
         | Action::PostgresWrite
         | Action::PostgresLock
-        | Action::PostgresCopyOut
-        | Action::PostgresCopyIn
+        | Action::PostgresCopy
         | Action::PostgresSession
         | Action::PostgresShow
         | Action::PostgresCursor
@@ -184,10 +183,14 @@ fn undoing(operation: &Operation) -> Undoing {
         | Action::PostgresExplain
         | Action::PostgresNotify => true,
         Action::PostgresDdl
+        | Action::PostgresPrivilege
+        | Action::PostgresRole
         | Action::PostgresFunction
         | Action::PostgresProgram
         | Action::PostgresTransaction
         | Action::PostgresPrepare
+        | Action::PostgresMaintain
+        | Action::PostgresReplication
         | Action::PostgresAdmin
         | Action::PostgresOpaque => false,
     };

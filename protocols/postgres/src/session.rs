@@ -24,7 +24,7 @@ mod value;
 
 pub(crate) use text_reader::TextReader;
 
-use consult::Knowledge;
+use consult::{Knowledge, Temporary};
 
 use crate::{
     catalogue::{Catalogues, Place},
@@ -95,6 +95,9 @@ struct Session {
     remaking: Remaking,
     sync: SyncSent,
     knowledge: Knowledge,
+    temporary: Temporary,
+    /// Another connection to the target, which asks its catalogue what a block must not be asked for.
+    scout: Option<Box<Upstream>>,
     names: Names,
     /// A Describe that is answered together with the Execute behind it, if one follows.
     pending: Option<StatementOrPortal>,
@@ -233,7 +236,9 @@ pub(crate) async fn run(
         remaking: Remaking::No,
         sync: SyncSent::No,
         knowledge: Knowledge::Shared,
-        names: Names::default(),
+        temporary: Temporary::None,
+        scout: None,
+        names: Names::new(rand::random()),
         pending: None,
         changes: Vec::new(),
         told: Vec::new(),

@@ -4,6 +4,7 @@ mod accounts;
 mod agent;
 mod catalogue;
 mod copy;
+mod effects;
 mod fake;
 mod fence;
 mod gate;
@@ -16,3 +17,11 @@ mod queries;
 mod upstream;
 mod waiting;
 mod wire;
+
+use proptest::test_runner::Config;
+
+/// How many cases a property is tried on: so many, or as many as `PROPTEST_CASES` says.
+pub(crate) fn thorough(cases: u32) -> Config {
+    let usual = Config { failure_persistence: None, ..Config::default() };
+    if std::env::var_os("PROPTEST_CASES").is_some() { usual } else { Config { cases, ..usual } }
+}

@@ -107,6 +107,8 @@ fn weigh_relation(
             if name.schema.is_none() {
                 understood.asked.resolve(&name.name, &relation.schema);
             }
+            let Relation { schema, columns, .. } = &relation;
+            understood.asked.know_columns(schema, &name.name, columns);
             understood.asked.actions(&name)
         }
         Origin::ViewOf(of) => {
@@ -133,6 +135,7 @@ fn weigh_below(
         return understood.demand(Action::PostgresOpaque, note);
     }
     for below in below {
+        understood.asked.comes_with(name, below);
         for &action in actions {
             understood.asked.of_relation(action, below);
         }
@@ -140,7 +143,7 @@ fn weigh_below(
 }
 
 fn weigh_kind(understood: &mut Understood, name: &str, relation: Relation) -> Option<Definition> {
-    let Relation { schema, kind, guard, below: _ } = relation;
+    let Relation { schema, kind, guard, columns: _, below: _ } = relation;
     if (&kind, guard) != (&RelationKind::Plain, Guard::None) {
         understood.runs = Runs::Anything;
     }

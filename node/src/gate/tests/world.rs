@@ -281,6 +281,7 @@ pub(crate) fn operation(session: &Session, action: Action, text: &str) -> Arc<Op
         settings: Vec::new(),
         summary: action.name().to_owned(),
         demands: BTreeSet::from([Demand { action, resource }]),
+        columns: BTreeSet::new(),
         effect: if action == Action::PostgresRead { Effect::Passing } else { Effect::Lasting },
         context: Vec::new(),
     };

@@ -40,6 +40,7 @@ fn operation(id: u8, text: &str) -> Operation {
         settings: Vec::new(),
         summary: String::new(),
         demands: BTreeSet::new(),
+        columns: BTreeSet::new(),
         effect: Effect::Passing,
         context: Vec::new(),
     };

@@ -1,7 +1,7 @@
 //! What Cedar is asked about: the agent with its groups, the resource with what it lies in, the context.
 
 use super::findings::Matter;
-use crate::operation::Resource;
+use crate::operation::{NamedColumn, Resource};
 use cedar_policy::{Context, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression};
 use std::{
     collections::{HashMap, HashSet},
@@ -73,7 +73,14 @@ pub(super) fn context(matter: &Matter) -> Result<Context, EntityError> {
             Some(RestrictedExpression::new_string(format!("{}.{}", quoted(schema), quoted(name))))
         }
     });
+    let columns = matter.columns.iter().map(|named| {
+        let NamedColumn { schema, relation, column } = named;
+        let column = column.as_deref().map_or_else(|| "*".to_owned(), quoted);
+        let whole = format!("{}.{}.{column}", quoted(schema), quoted(relation));
+        RestrictedExpression::new_string(whole)
+    });
     Context::from_pairs([
+        ("columns".to_owned(), RestrictedExpression::new_set(columns)),
         ("tables".to_owned(), RestrictedExpression::new_set(tables)),
         ("role".to_owned(), RestrictedExpression::new_string(matter.role.clone())),
     ])

@@ -51,7 +51,7 @@ pub fn evaluate(
     operation: &Operation,
     revision: Revision,
 ) -> Verdict {
-    let matter = Matter::of(session, demands(operation), operation.effect());
+    let matter = Matter::of(session, operation, demands(operation));
     match policies.findings.get_or_find(matter, |matter| find(policies, matter)) {
         Finding::Hold(terms) => Verdict::Hold(terms),
         Finding::Deny(reason) => Verdict::Deny(reason),
@@ -195,15 +195,18 @@ pub(super) const fn weakest_audit(action: Action) -> AuditLevel {
         | Action::PostgresExplain
         | Action::PostgresWrite
         | Action::PostgresDdl
+        | Action::PostgresPrivilege
+        | Action::PostgresRole
         | Action::PostgresFunction
         | Action::PostgresLock
-        | Action::PostgresCopyOut
-        | Action::PostgresCopyIn
+        | Action::PostgresCopy
         | Action::PostgresProgram
         | Action::PostgresSession
         | Action::PostgresCursor
         | Action::PostgresPrepare
         | Action::PostgresNotify
+        | Action::PostgresMaintain
+        | Action::PostgresReplication
         | Action::PostgresAdmin
         | Action::PostgresOpaque => default_audit(action),
     }
@@ -219,15 +222,18 @@ const fn default_audit(action: Action) -> AuditLevel {
         | Action::PostgresExplain => AuditLevel::BeforeReply,
         Action::PostgresWrite
         | Action::PostgresDdl
+        | Action::PostgresPrivilege
+        | Action::PostgresRole
         | Action::PostgresFunction
         | Action::PostgresLock
-        | Action::PostgresCopyOut
-        | Action::PostgresCopyIn
+        | Action::PostgresCopy
         | Action::PostgresProgram
         | Action::PostgresSession
         | Action::PostgresCursor
         | Action::PostgresPrepare
         | Action::PostgresNotify
+        | Action::PostgresMaintain
+        | Action::PostgresReplication
         | Action::PostgresAdmin
         | Action::PostgresOpaque => AuditLevel::BeforeForward,
     }

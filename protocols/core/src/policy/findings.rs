@@ -7,7 +7,7 @@ use super::DenyReason;
 use crate::{
     agent::Identity,
     hold::HoldTerms,
-    operation::{Demand, Effect},
+    operation::{Demand, Effect, NamedColumn, Operation},
     permit::AuditLevel,
     session::Session,
     target::TargetName,
@@ -21,6 +21,8 @@ use std::{
 const MOST: usize = 4096;
 /// Demands of a matter whose finding is kept: most operations have one or two.
 const MOST_DEMANDS: usize = 16;
+/// Columns of a matter whose finding is kept.
+const MOST_COLUMNS: usize = 64;
 
 /// All that a rule can ask about. What is not in it (the text, the values, the time) cannot change a finding.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -31,11 +33,12 @@ pub(super) struct Matter {
     pub(super) target: TargetName,
     pub(super) role: String,
     pub(super) demands: BTreeSet<Demand>,
+    pub(super) columns: BTreeSet<NamedColumn>,
     pub(super) effect: Effect,
 }
 
 impl Matter {
-    pub(super) fn of(session: &Session, demands: BTreeSet<Demand>, effect: Effect) -> Self {
+    pub(super) fn of(session: &Session, operation: &Operation, demands: BTreeSet<Demand>) -> Self {
         let agent = session.agent();
         Self {
             agent: agent.identity.clone(),
@@ -44,7 +47,8 @@ impl Matter {
             target: session.target().name.clone(),
             role: session.role().to_owned(),
             demands,
-            effect,
+            columns: operation.classification().columns.clone(),
+            effect: operation.effect(),
         }
     }
 }
@@ -68,7 +72,7 @@ impl Findings {
         matter: Matter,
         find: impl FnOnce(&Matter) -> Finding,
     ) -> Finding {
-        if matter.demands.len() > MOST_DEMANDS {
+        if matter.demands.len() > MOST_DEMANDS || matter.columns.len() > MOST_COLUMNS {
             return find(&matter);
         }
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&matter).cloned();

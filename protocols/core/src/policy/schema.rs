@@ -22,6 +22,9 @@ entity Relation in [Schema];
 type Operation = {
   // Every relation of the whole operation, as "SCHEMA.RELATION".
   tables: Set<String>,
+  // Every column that the operation names, as "SCHEMA.RELATION.COLUMN"; what * stands for, one by one. A column whose
+  // relation the text leaves open counts for each relation that has it; "SCHEMA.RELATION.*" where the columns are not known.
+  columns: Set<String>,
   // The target's role that the agent uses.
   role: String,
 };

@@ -12,7 +12,7 @@ use crate::{
     agent::{Agent, Identity},
     id::{OperationId, Revision, SessionId},
     log_time::LogTime,
-    operation::{Action, Classification, Demand, Effect, Operation, Resource},
+    operation::{Action, Classification, Demand, Effect, NamedColumn, Operation, Resource},
     session::{Opening, Session},
     target::{Protocol, Target, TargetName},
 };
@@ -51,6 +51,15 @@ fn session(subject: &str, groups: &[&str], target: &str) -> Session {
 }
 
 fn operation(session: &Session, demands: &[Demand], effect: Effect) -> Operation {
+    operation_with(session, demands, effect, Vec::new())
+}
+
+fn operation_with(
+    session: &Session,
+    demands: &[Demand],
+    effect: Effect,
+    columns: Vec<NamedColumn>,
+) -> Operation {
     let classification = Classification {
         id: OperationId::from_bytes([1; 16]),
         text: Arc::from(&b"a statement"[..]),
@@ -58,6 +67,7 @@ fn operation(session: &Session, demands: &[Demand], effect: Effect) -> Operation
         settings: Vec::new(),
         summary: String::new(),
         demands: demands.iter().cloned().collect(),
+        columns: columns.into_iter().collect(),
         effect,
         context: Vec::new(),
     };

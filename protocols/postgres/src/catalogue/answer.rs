@@ -23,6 +23,8 @@ pub(crate) struct Relation {
     pub(crate) schema: String,
     pub(crate) kind: RelationKind,
     pub(crate) guard: Guard,
+    /// Its columns; empty where they are not known.
+    pub(crate) columns: BTreeSet<String>,
     /// Relations whose rows come with its own.
     pub(crate) below: BTreeSet<Name>,
 }
@@ -77,6 +79,31 @@ pub(crate) fn read(
     questions.iter().map(|question| (question.clone(), answered(question))).collect()
 }
 
+/// Whether the rows were had in a transaction that goes on seeing the catalogue as it was, while the server reads texts by
+/// what it is now.
+pub(crate) fn is_of_the_past(rows: &[OwnRow]) -> bool {
+    !rows.iter().any(|row| text(row, 0) == "i" && text(row, 1) == "read committed")
+}
+
+/// The answers of several look-ups, each that differs: what one of them has not seen, another has.
+pub(crate) fn together(all: &[Answers]) -> Vec<(Question, Fact)> {
+    let questions: BTreeSet<&Question> = all.iter().flat_map(BTreeMap::keys).collect();
+    let mut answers = Vec::new();
+    for question in questions {
+        let mut facts: Vec<&Fact> = Vec::new();
+        for fact in all.iter().filter_map(|answers| answers.get(question)) {
+            if !facts.contains(&fact) {
+                facts.push(fact);
+            }
+        }
+        if facts.len() > 1 {
+            facts.retain(|fact| **fact != Fact::Absent);
+        }
+        answers.extend(facts.into_iter().map(|fact| (question.clone(), fact.clone())));
+    }
+    answers
+}
+
 fn answer(rows: &[OwnRow], question: &Question, search_path: &[String]) -> Fact {
     let present = |tag: &str, name: &str| {
         if rows.iter().any(|row| text(row, 0) == tag && text(row, 2) == name) {
@@ -121,8 +148,23 @@ fn relation<'a>(rows: &[OwnRow], path: impl IntoIterator<Item = &'a str>, name: 
             "planning" => Guard::Planning,
             _ => Guard::RowSecurity,
         },
+        columns: rows.iter().find(|row| of(row, "a", schema)).map(columns).unwrap_or_default(),
         below: descendants.iter().map(|row| Name::in_schema(text(row, 4), text(row, 5))).collect(),
     })
+}
+
+/// Names, each behind its length in bytes and a colon.
+fn columns(row: &OwnRow) -> BTreeSet<String> {
+    let mut rest = text(row, 3);
+    let mut names = BTreeSet::new();
+    while let Some((length, after)) = rest.split_once(':') {
+        let cut = length.parse().ok().and_then(|length: usize| after.split_at_checked(length));
+        // Not understood: none is known.
+        let Some((name, more)) = cut else { return BTreeSet::new() };
+        names.insert(name.to_owned());
+        rest = more;
+    }
+    names
 }
 
 fn kind(row: &OwnRow) -> RelationKind {

@@ -12,6 +12,15 @@ pub(crate) fn qualified_names_only() -> String {
     "SELECT pg_catalog.set_config('search_path', '', true)".to_owned()
 }
 
+/// The same inside a block, where it takes no snapshot. Outside, the server would warn of it.
+pub(crate) fn qualified_names_in_block() -> String {
+    "SET LOCAL search_path TO ''".to_owned()
+}
+
+/// What a look-up says of its own transaction, beside the answers.
+const ISOLATION: &str =
+    "SELECT 'i', pg_catalog.current_setting('transaction_isolation'), NULL, NULL, NULL, NULL";
+
 /// The names that a set of questions is about.
 #[derive(Default)]
 struct Names<'a> {
@@ -58,7 +67,7 @@ pub(crate) fn look_up(questions: &BTreeSet<Question>, search_path: &[String]) ->
          asked(oid, schema, name, namespace) AS ({ASKED} \
            WHERE c.relname OPERATOR(pg_catalog.=) ANY ({relations}) \
              AND (n.nspname OPERATOR(pg_catalog.=) ANY ({schemas}) OR n.oid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema())) \
-         {RELATIONS} UNION ALL {DESCENDANTS} \
+         {RELATIONS} UNION ALL {COLUMNS} UNION ALL {DESCENDANTS} \
          UNION ALL SELECT 'f', n.nspname::pg_catalog.text, p.proname::pg_catalog.text, NULL, NULL, NULL \
            FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace \
            WHERE p.proname OPERATOR(pg_catalog.=) ANY ({functions}) AND n.nspname OPERATOR(pg_catalog.=) ANY ({own}) \
@@ -73,7 +82,7 @@ pub(crate) fn look_up(questions: &BTreeSet<Question>, search_path: &[String]) ->
            FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace \
            WHERE p.proname OPERATOR(pg_catalog.=) ANY ({rows}) AND n.nspname OPERATOR(pg_catalog.=) ANY ({own}) \
              AND p.oid {BY_A_USER} AND p.pronargs OPERATOR(pg_catalog.>=) 1 \
-         UNION ALL {DATABASE}"
+         UNION ALL {ISOLATION} UNION ALL {DATABASE}"
     )
 }
 
@@ -168,6 +177,12 @@ const RELATIONS: &str = "SELECT 'r', q.schema, q.name, c.relkind::pg_catalog.tex
                    AND part.object OPERATOR(pg_catalog.<>) c.oid)) \
          THEN 'planning' END \
      FROM asked q JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) q.oid";
+
+/// The columns they have, each as its length in bytes, a colon and its name.
+const COLUMNS: &str = "SELECT 'a', q.schema, q.name, pg_catalog.string_agg(pg_catalog.concat( \
+       pg_catalog.octet_length(b.attname::pg_catalog.text), ':', b.attname), ''), NULL, NULL \
+     FROM asked q JOIN pg_catalog.pg_attribute b ON b.attrelid OPERATOR(pg_catalog.=) q.oid \
+     WHERE b.attnum OPERATOR(pg_catalog.>) 0::pg_catalog.int2 AND NOT b.attisdropped GROUP BY 2, 3";
 
 /// What is read with them: tables that inherit from them, and partitions that are foreign or in another schema.
 const DESCENDANTS: &str = "SELECT 'd', q.schema, q.name, f.relkind::pg_catalog.text, fn.nspname::pg_catalog.text, f.relname::pg_catalog.text \

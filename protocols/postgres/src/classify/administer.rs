@@ -1,5 +1,5 @@
-//! Objects that carry code, privileges, maintenance and everything else that reaches beyond rows and tables. These
-//! statements are not taken apart: they demand their action as a whole, and `opaque` where code comes with them.
+//! Objects that carry code or connections. These statements are not taken apart: they demand their action as a whole, and
+//! `opaque` for what comes with them. Privileges, roles, upkeep and the server itself are in `govern.rs`.
 
 use pg_query::NodeEnum;
 
@@ -11,7 +11,11 @@ impl Walk {
         if self.carries_code(node) {
             return StatementKind::Define;
         }
-        if self.replicates(node) || self.governs(node) {
+        if self.empowers(node)
+            || self.maintains(node)
+            || self.replicates(node)
+            || self.governs(node)
+        {
             return StatementKind::Administer;
         }
         self.opaque(format!("{} is not understood as a statement", super::walk::label(node)));
@@ -32,8 +36,6 @@ impl Walk {
             }
             NodeEnum::CreateFunctionStmt(_)
             | NodeEnum::AlterFunctionStmt(_)
-            | NodeEnum::CreateEventTrigStmt(_)
-            | NodeEnum::AlterEventTrigStmt(_)
             | NodeEnum::DefineStmt(_)
             | NodeEnum::CreateDomainStmt(_)
             | NodeEnum::AlterDomainStmt(_)
@@ -54,7 +56,9 @@ impl Walk {
             | NodeEnum::AlterTsconfigurationStmt(_)
             | NodeEnum::AlterCollationStmt(_)
             | NodeEnum::AlterObjectDependsStmt(_) => self.demand(Action::Ddl),
-            NodeEnum::CreateExtensionStmt(_)
+            NodeEnum::CreateEventTrigStmt(_)
+            | NodeEnum::AlterEventTrigStmt(_)
+            | NodeEnum::CreateExtensionStmt(_)
             | NodeEnum::AlterExtensionStmt(_)
             | NodeEnum::AlterExtensionContentsStmt(_)
             | NodeEnum::CreateFdwStmt(_)
@@ -75,66 +79,6 @@ impl Walk {
             _ => return false,
         }
         self.opaque("it brings code or connections that the text does not show");
-        true
-    }
-
-    /// Publications and subscriptions.
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "a foreign enum of 271 nodes: the caller tries the next list"
-    )]
-    fn replicates(&mut self, node: &NodeEnum) -> bool {
-        match node {
-            NodeEnum::CreatePublicationStmt(_)
-            | NodeEnum::AlterPublicationStmt(_)
-            | NodeEnum::CreateSubscriptionStmt(_)
-            | NodeEnum::AlterSubscriptionStmt(_)
-            | NodeEnum::DropSubscriptionStmt(_) => {
-                self.demand(Action::Replication);
-                self.demand(Action::Admin);
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// Roles, privileges, databases, table spaces, server settings, maintenance.
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "a foreign enum of 271 nodes: the caller declares the rest opaque"
-    )]
-    fn governs(&mut self, node: &NodeEnum) -> bool {
-        match node {
-            NodeEnum::CreatePolicyStmt(policy) => self.defined(policy.table.as_ref()),
-            NodeEnum::AlterPolicyStmt(policy) => self.defined(policy.table.as_ref()),
-            NodeEnum::ClusterStmt(cluster) => self.defined(cluster.relation.as_ref()),
-            NodeEnum::ReindexStmt(reindex) => self.defined(reindex.relation.as_ref()),
-            NodeEnum::AlterOwnerStmt(alter) => self.defined(alter.relation.as_ref()),
-            NodeEnum::GrantStmt(_)
-            | NodeEnum::GrantRoleStmt(_)
-            | NodeEnum::AlterDefaultPrivilegesStmt(_)
-            | NodeEnum::CreateRoleStmt(_)
-            | NodeEnum::AlterRoleStmt(_)
-            | NodeEnum::AlterRoleSetStmt(_)
-            | NodeEnum::DropRoleStmt(_)
-            | NodeEnum::DropOwnedStmt(_)
-            | NodeEnum::ReassignOwnedStmt(_)
-            | NodeEnum::SecLabelStmt(_)
-            | NodeEnum::AlterSystemStmt(_)
-            | NodeEnum::CreatedbStmt(_)
-            | NodeEnum::AlterDatabaseStmt(_)
-            | NodeEnum::AlterDatabaseRefreshCollStmt(_)
-            | NodeEnum::AlterDatabaseSetStmt(_)
-            | NodeEnum::DropdbStmt(_)
-            | NodeEnum::CreateTableSpaceStmt(_)
-            | NodeEnum::DropTableSpaceStmt(_)
-            | NodeEnum::AlterTableSpaceOptionsStmt(_)
-            | NodeEnum::AlterTableMoveAllStmt(_)
-            | NodeEnum::VacuumStmt(_)
-            | NodeEnum::CheckPointStmt(_) => {}
-            _ => return false,
-        }
-        self.demand(Action::Admin);
         true
     }
 }

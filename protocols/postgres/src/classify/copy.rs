@@ -37,19 +37,21 @@ impl Walk {
             options,
             where_clause,
         } = copy;
-        let direction = if *is_from { Action::CopyIn } else { Action::CopyOut };
         match (relation, query) {
             (Some(relation), None) => {
-                self.relation(direction, relation);
+                self.relation(Action::Copy, relation);
                 self.relation(if *is_from { Action::Write } else { Action::Read }, relation);
             }
             (None, Some(query)) => {
-                self.demand(direction);
+                self.demand(Action::Copy);
                 self.query(query);
             }
             (Some(_), Some(_)) | (None, None) => self.opaque("COPY is not understood"),
         }
         self.plain_names(attlist);
+        if relation.is_some() {
+            self.writes_columns_or_all(attlist);
+        }
         self.copy_options(options);
         self.optional(where_clause.as_deref());
         if *is_program || !filename.is_empty() {

@@ -36,6 +36,7 @@ impl Walk {
             NodeEnum::AlterSeqStmt(alter) => self.defined(alter.sequence.as_ref()),
             NodeEnum::RefreshMatViewStmt(refresh) => {
                 self.defined(refresh.relation.as_ref());
+                self.demand(Action::Maintain);
                 self.opaque("it runs the stored query of the view");
             }
             NodeEnum::RenameStmt(rename) => {
@@ -48,8 +49,10 @@ impl Walk {
                     self.named_relation(Action::Ddl, moved);
                 }
             }
-            NodeEnum::CreateEnumStmt(_) | NodeEnum::AlterEnumStmt(_) | NodeEnum::CommentStmt(_) => {
+            NodeEnum::CreateEnumStmt(_) | NodeEnum::AlterEnumStmt(_) => self.demand(Action::Ddl),
+            NodeEnum::CommentStmt(comment) => {
                 self.demand(Action::Ddl);
+                self.about_object(Action::Ddl, comment.objtype, comment.object.as_deref());
             }
             NodeEnum::CompositeTypeStmt(create) => {
                 self.demand(Action::Ddl);
@@ -70,11 +73,11 @@ impl Walk {
 
     fn renamed(&mut self, object: i32, relation: Option<&RangeVar>) {
         self.defined(relation);
-        if relation.is_none() {
-            self.demand(Action::Admin);
-        }
-        if ObjectType::try_from(object).is_err() {
-            self.opaque("a kind of object is not understood");
+        match ObjectType::try_from(object) {
+            Ok(ObjectType::ObjectRole) => self.demand(Action::Role),
+            Ok(_) if relation.is_some() => {}
+            Ok(_) => self.demand(Action::Admin),
+            Err(_) => self.opaque("a kind of object is not understood"),
         }
     }
 
@@ -156,7 +159,7 @@ impl Walk {
         let CreateSchemaStmt { schemaname: _, authrole, schema_elts, if_not_exists: _ } = create;
         self.demand(Action::Ddl);
         if authrole.is_some() {
-            self.demand(Action::Admin);
+            self.demand(Action::Privilege);
         }
         for element in schema_elts {
             // Unqualified names in it belong to the new schema.
@@ -167,8 +170,9 @@ impl Walk {
 
     fn drop_objects(&mut self, statement: &DropStmt) {
         let DropStmt { objects, remove_type, behavior, missing_ok: _, concurrent: _ } = statement;
+        let what = ObjectType::try_from(*remove_type);
         let relations = matches!(
-            ObjectType::try_from(*remove_type),
+            what,
             Ok(ObjectType::ObjectTable
                 | ObjectType::ObjectView
                 | ObjectType::ObjectMatview
@@ -177,17 +181,13 @@ impl Walk {
                 | ObjectType::ObjectForeignTable)
         );
         for object in objects {
-            let name = match &object.node {
-                Some(NodeEnum::List(list)) if relations => Name::from_nodes(&list.items),
-                Some(_) | None => None,
-            };
-            match name {
-                Some(name) => self.named_relation(Action::Ddl, name),
-                None if relations => {
-                    self.opaque("the name of a dropped relation is not understood");
-                }
-                None => self.demand(Action::Ddl),
+            if !relations {
+                self.demand(Action::Ddl);
             }
+            self.about_object(Action::Ddl, *remove_type, Some(object));
+        }
+        if let Some(action) = beyond_definitions(what.ok()) {
+            self.demand(action);
         }
         if *behavior == DropBehavior::DropCascade as i32 {
             self.notes.insert("CASCADE drops objects that the text does not name".to_owned());
@@ -210,7 +210,7 @@ impl Walk {
     fn alter_command(&mut self, command: &AlterTableCmd) {
         let AlterTableCmd {
             subtype,
-            name: _,
+            name,
             num: _,
             newowner,
             def,
@@ -218,6 +218,10 @@ impl Walk {
             missing_ok: _,
             recurse: _,
         } = command;
+        if !name.is_empty() {
+            // A column's, a constraint's or a trigger's.
+            self.writes_column(None, Some(name));
+        }
         match AlterTableType::try_from(*subtype) {
             Ok(
                 AlterTableType::AtAddColumn
@@ -241,7 +245,14 @@ impl Walk {
                 | AlterTableType::AtDetachPartition
                 | AlterTableType::AtDetachPartitionFinalize,
             ) if newowner.is_none() => {}
-            // Owners, triggers, rules, row security, inheritance, access methods and what later releases add.
+            Ok(
+                AlterTableType::AtChangeOwner
+                | AlterTableType::AtEnableRowSecurity
+                | AlterTableType::AtDisableRowSecurity
+                | AlterTableType::AtForceRowSecurity
+                | AlterTableType::AtNoForceRowSecurity,
+            ) => self.demand(Action::Privilege),
+            // Triggers, rules, inheritance, access methods and what later releases add.
             _ => self.demand(Action::Admin),
         }
         if *behavior == DropBehavior::DropCascade as i32 {
@@ -382,6 +393,24 @@ impl Walk {
                 self.demand(Action::Admin);
             }
         }
+    }
+}
+
+/// What dropping an object of this kind is beside a change of definitions.
+const fn beyond_definitions(kind: Option<ObjectType>) -> Option<Action> {
+    match kind {
+        Some(ObjectType::ObjectPolicy) => Some(Action::Privilege),
+        Some(ObjectType::ObjectPublication) => Some(Action::Replication),
+        Some(
+            ObjectType::ObjectExtension
+            | ObjectType::ObjectFdw
+            | ObjectType::ObjectForeignServer
+            | ObjectType::ObjectEventTrigger
+            | ObjectType::ObjectLanguage
+            | ObjectType::ObjectAccessMethod,
+        ) => Some(Action::Admin),
+        Some(_) => None,
+        None => Some(Action::Opaque),
     }
 }
 

@@ -8,16 +8,17 @@ use countersign_core::operation::{Action as PolicyAction, Demand as PolicyDemand
 use super::{Action, Classified, Demand};
 
 impl Action {
-    /// The action as policies name it. Replication has no name of its own there: it changes the server.
+    /// The action as policies name it.
     pub const fn policy_action(self) -> PolicyAction {
         match self {
             Self::Read => PolicyAction::PostgresRead,
             Self::Write => PolicyAction::PostgresWrite,
             Self::Ddl => PolicyAction::PostgresDdl,
+            Self::Privilege => PolicyAction::PostgresPrivilege,
+            Self::Role => PolicyAction::PostgresRole,
             Self::Function => PolicyAction::PostgresFunction,
             Self::Lock => PolicyAction::PostgresLock,
-            Self::CopyOut => PolicyAction::PostgresCopyOut,
-            Self::CopyIn => PolicyAction::PostgresCopyIn,
+            Self::Copy => PolicyAction::PostgresCopy,
             Self::Program => PolicyAction::PostgresProgram,
             Self::Session => PolicyAction::PostgresSession,
             Self::Show => PolicyAction::PostgresShow,
@@ -26,7 +27,9 @@ impl Action {
             Self::Prepare => PolicyAction::PostgresPrepare,
             Self::Explain => PolicyAction::PostgresExplain,
             Self::Notify => PolicyAction::PostgresNotify,
-            Self::Replication | Self::Admin => PolicyAction::PostgresAdmin,
+            Self::Maintain => PolicyAction::PostgresMaintain,
+            Self::Replication => PolicyAction::PostgresReplication,
+            Self::Admin => PolicyAction::PostgresAdmin,
             Self::Opaque => PolicyAction::PostgresOpaque,
         }
     }

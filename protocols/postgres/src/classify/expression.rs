@@ -208,17 +208,20 @@ impl Walk {
         match Name::from_nodes(names) {
             Some(name) if types::is_built_in(&name) => {
                 if let (Values::Any, Some(relation)) = (values, types::looked_up_in(&name)) {
-                    self.notes.insert(
-                        "a conversion of many values can list the names of the catalogue"
-                            .to_owned(),
-                    );
-                    self.named_relation(Action::Read, Name::in_schema("pg_catalog", relation));
+                    self.lists_names(relation);
                 }
                 self.types.insert(name);
             }
             Some(name) => self.other_code(&name),
             None => self.opaque("the name of a type is not understood"),
         }
+    }
+
+    /// A conversion of as many values as there are rows says the names of this relation of the catalogue.
+    pub(super) fn lists_names(&mut self, relation: &str) {
+        self.notes
+            .insert("a conversion of many values can list the names of the catalogue".to_owned());
+        self.named_relation(Action::Read, Name::in_schema("pg_catalog", relation));
     }
 
     pub(super) fn collate(&mut self, clause: &CollateClause) {
@@ -262,7 +265,7 @@ enum Values {
 }
 
 /// Whether an expression is a constant or a parameter, converted or not.
-fn is_one_value(node: &Node) -> bool {
+pub(super) fn is_one_value(node: &Node) -> bool {
     match &node.node {
         Some(NodeEnum::AConst(_) | NodeEnum::ParamRef(_)) => true,
         Some(NodeEnum::TypeCast(cast)) => cast.arg.as_deref().is_some_and(is_one_value),

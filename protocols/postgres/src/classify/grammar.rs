@@ -1,7 +1,9 @@
-//! The client of the grammar: a bounded set of worker processes, a bounded queue in front of them, a deadline per text and
-//! a cache of meanings. Whatever goes wrong makes the text opaque; nothing here ever guesses.
+//! The client of the grammar: a bounded set of worker processes, a bounded queue in front of them in which each agent has a
+//! share, a deadline per text and a cache of meanings. A text on which the grammar fails is opaque; one that the grammar has
+//! no time for is refused, to be sent again. Nothing here ever guesses.
 
 use std::{
+    convert::Infallible,
     ffi::OsString,
     fmt, io,
     path::PathBuf,
@@ -13,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use countersign_core::agent::Identity;
 use quick_cache::{Weighter, sync::Cache};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -31,6 +34,9 @@ const TYPICAL_ENTRY_BYTES: u64 = 4 * 1024;
 
 /// How many bytes of memory one byte of an encoded meaning takes, with the tables and strings around it.
 const MEMORY_PER_ENCODED_BYTE: usize = 4;
+
+/// Agents whose shares are remembered. One that is forgotten while its texts wait gets another share.
+const MAX_SHARES: usize = 10_000;
 
 /// The program that becomes the worker, and its arguments.
 #[derive(Clone, Debug)]
@@ -53,8 +59,12 @@ impl GrammarCommand {
 pub struct GrammarLimits {
     /// Worker processes at most; they are started when needed.
     pub workers: usize,
-    /// Texts in work or waiting at most; further ones are opaque at once.
+    /// Texts in work or waiting at most; further ones are refused at once.
     pub waiting: usize,
+    /// Workers that texts of one agent may keep busy at a time.
+    pub workers_of_one: usize,
+    /// Texts of one agent in work or waiting at most.
+    pub waiting_of_one: usize,
     /// From asking to answer, waiting and the start of a worker included.
     pub deadline: Duration,
     /// Memory for remembered texts and their meanings, in bytes.
@@ -67,6 +77,8 @@ impl Default for GrammarLimits {
         Self {
             workers: 2,
             waiting: 1024,
+            workers_of_one: 1,
+            waiting_of_one: 256,
             deadline: Duration::from_secs(5),
             cache_bytes: 32 * 1024 * 1024,
         }
@@ -81,11 +93,20 @@ pub struct Grammar {
     queue: Semaphore,
     /// One permit per worker in use.
     slots: Semaphore,
+    /// What each agent may take of both.
+    shares: Cache<Identity, Arc<Share>>,
     idle: Mutex<Vec<Worker>>,
     cache: Cache<Arc<str>, Arc<Remembered>, ByBytes>,
     /// The same by template.
     templates: Cache<Arc<str>, Arc<Remembered>, ByBytes>,
     next_number: AtomicU64,
+}
+
+/// One agent's share: whoever fills it waits for itself alone.
+#[derive(Debug)]
+struct Share {
+    queue: Semaphore,
+    slots: Semaphore,
 }
 
 #[derive(Debug)]
@@ -115,7 +136,12 @@ struct Worker {
     _process: Child,
 }
 
-/// Why a text could not be classified; the reviewer reads it as a note.
+/// The grammar has no time for a text now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the grammar has no time for the statement")]
+pub struct Busy;
+
+/// Why a text could not be classified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 enum Failure {
     #[error("too many statements wait for the grammar")]
@@ -124,6 +150,7 @@ enum Failure {
     Late,
     #[error("the grammar's process could not be started")]
     Start,
+    /// The reviewer reads it as a note.
     #[error("the grammar's process failed on the statement")]
     Broken,
 }
@@ -138,6 +165,7 @@ impl Grammar {
             limits,
             queue: Semaphore::new(limits.waiting),
             slots: Semaphore::new(limits.workers),
+            shares: Cache::new(MAX_SHARES),
             idle: Mutex::new(Vec::new()),
             cache: Cache::with_weighter(entries, limits.cache_bytes, ByBytes),
             templates: Cache::with_weighter(entries, limits.cache_bytes, ByBytes),
@@ -145,22 +173,22 @@ impl Grammar {
         }
     }
 
-    /// What a text means; one opaque statement if that cannot be found out within the limits.
-    pub async fn classify(&self, text: &str) -> Arc<Classified> {
+    /// What a text of this agent means; one opaque statement if the grammar fails on it.
+    pub async fn classify(&self, text: &str, agent: &Identity) -> Result<Arc<Classified>, Busy> {
         if text.len() > MAX_TEXT_BYTES {
-            return Arc::new(Classified::opaque(text, "the text is longer than the limit"));
+            return Ok(Arc::new(Classified::opaque(text, "the text is longer than the limit")));
         }
         if let Some(known) = self.cache.get(text) {
-            return Arc::clone(&known.classified);
+            return Ok(Arc::clone(&known.classified));
         }
         let template = template::template(text);
         if let Some(known) = template.as_deref().and_then(|template| self.templates.get(template))
             && let Some(classified) =
                 template::of_same_template(&known.classified, (known.text_bytes, text.len()))
         {
-            return Arc::new(classified);
+            return Ok(Arc::new(classified));
         }
-        match self.ask(text).await {
+        match self.ask(text, agent).await {
             Ok((classified, answer_bytes)) => {
                 let classified = Arc::new(classified);
                 let bytes =
@@ -176,21 +204,38 @@ impl Grammar {
                     self.templates.insert(template.into(), Arc::clone(&remembered));
                 }
                 self.cache.insert(text.into(), remembered);
-                classified
+                Ok(classified)
             }
-            Err(failure) => {
+            Err(failure @ Failure::Broken) => {
                 tracing::warn!(%failure, "a statement is opaque because the grammar failed");
-                Arc::new(Classified::opaque(text, failure.to_string()))
+                Ok(Arc::new(Classified::opaque(text, failure.to_string())))
+            }
+            Err(failure @ (Failure::Full | Failure::Late | Failure::Start)) => {
+                tracing::warn!(%failure, "a statement is refused because it was not read");
+                Err(Busy)
             }
         }
     }
 
-    async fn ask(&self, text: &str) -> Result<(Classified, usize), Failure> {
+    fn share(&self, agent: &Identity) -> Arc<Share> {
+        let GrammarLimits { workers_of_one, waiting_of_one, .. } = self.limits;
+        let share = || {
+            let queue = Semaphore::new(waiting_of_one);
+            Ok::<_, Infallible>(Arc::new(Share { queue, slots: Semaphore::new(workers_of_one) }))
+        };
+        self.shares.get_or_insert_with(agent, share).unwrap_or_else(|never| match never {})
+    }
+
+    async fn ask(&self, text: &str, agent: &Identity) -> Result<(Classified, usize), Failure> {
+        let share = self.share(agent);
+        let _place_of_one = share.queue.try_acquire().map_err(|_| Failure::Full)?;
         let _place = self.queue.try_acquire().map_err(|_| Failure::Full)?;
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
         let request = wire::frame(&Request { number, text: text.to_owned() }, MAX_REQUEST_BYTES)
             .ok_or(Failure::Broken)?;
         let exchange = async {
+            // First the agent's own turn: what waits for that keeps no worker from others.
+            let _turn = share.slots.acquire().await.map_err(|_| Failure::Full)?;
             let _slot = self.slots.acquire().await.map_err(|_| Failure::Full)?;
             let mut worker = self.worker()?;
             // On failure, and when the deadline drops this future, the worker goes with it.

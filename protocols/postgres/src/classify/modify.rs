@@ -24,6 +24,9 @@ impl Walk {
         let scope = self.ctes.len();
         self.with(with_clause.as_ref());
         let target = self.changed(relation.as_ref());
+        if cols.is_empty() {
+            self.writes_column(target.as_ref().map(called), None);
+        }
         self.assignments(cols);
         if let Some(query) = select_stmt {
             self.query(query);
@@ -108,6 +111,9 @@ impl Walk {
                     values,
                 } = &**when;
                 self.optional(condition.as_deref());
+                if target_list.is_empty() && !values.is_empty() {
+                    self.writes_column(target.as_ref().map(called), None);
+                }
                 self.assignments(target_list);
                 self.expressions(values);
             } else {
@@ -140,6 +146,8 @@ impl Walk {
     fn returning(&mut self, clause: Option<&ReturningClause>, target: Option<&RangeVar>) {
         let Some(ReturningClause { options, exprs }) = clause else { return };
         self.also_reads(target);
+        self.called_in_returning("old", target);
+        self.called_in_returning("new", target);
         for option in options {
             if let Some(NodeEnum::ReturningOption(ReturningOption {
                 option: _,
@@ -148,11 +156,18 @@ impl Walk {
             })) = &option.node
             {
                 self.identifier(value);
+                self.called_in_returning(value, target);
             } else {
                 self.unknown("RETURNING", option);
             }
         }
         self.targets(exprs);
+    }
+
+    /// A name that RETURNING has for rows of the relation that is changed.
+    fn called_in_returning(&mut self, name: &str, target: Option<&RangeVar>) {
+        let known = target.and_then(|target| self.called.get(called(target)).cloned());
+        self.also_called(name, &known.into_iter().flatten().collect::<Vec<_>>());
     }
 
     /// Target columns with their values: `SET` items and the column lists of INSERT.
@@ -163,6 +178,7 @@ impl Walk {
                 continue;
             };
             self.identifier(&target.name);
+            self.writes_column(None, Some(&target.name));
             self.assigned_place(&target.indirection);
             match target.val.as_ref() {
                 None => {}
@@ -206,6 +222,9 @@ impl Walk {
                 nulls_ordering: _,
             } = &**element;
             self.identifier(name);
+            if expr.is_none() {
+                self.writes_column(None, Some(name));
+            }
             self.optional(expr.as_deref());
             if !collation.is_empty() {
                 self.collation(collation);
@@ -219,4 +238,9 @@ impl Walk {
             self.definition_items(opclassopts);
         }
     }
+}
+
+/// What a relation is called in the rest of its statement.
+fn called(relation: &RangeVar) -> &str {
+    relation.alias.as_ref().map_or(&relation.relname, |alias| &alias.aliasname)
 }

@@ -1,6 +1,8 @@
 //! The relations of `pg_catalog`. PostgreSQL looks there first whatever the `search_path` is, so their unqualified names are
 //! never a user's table.
 
+use super::Action;
+
 /// The relations of `pg_catalog`; all of PostgreSQL's begin with `pg_`.
 const CATALOGUE: &[&str] = &[
     "pg_aggregate",
@@ -143,6 +145,15 @@ const CATALOGUE: &[&str] = &[
     "pg_user_mappings",
     "pg_views",
 ];
+
+/// What it is, beside a write, to change rows of a relation of `pg_catalog` by hand.
+pub(super) fn governed_by(name: &str) -> Action {
+    match name {
+        "pg_settings" => Action::Session,
+        "pg_authid" | "pg_auth_members" | "pg_db_role_setting" => Action::Role,
+        _ => Action::Admin,
+    }
+}
 
 /// Whether an unqualified relation name is known to resolve to `pg_catalog`.
 pub(super) fn is_catalogue(name: &str) -> bool {

@@ -7,6 +7,7 @@ use pg_query::{
 
 use super::{
     Name,
+    expression::is_one_value,
     name::{self, strings},
     utility,
     walk::Walk,
@@ -36,7 +37,13 @@ impl Walk {
             Some(name) if reads_harmless_setting(&name, args) => {
                 self.functions.insert(name);
             }
-            Some(name) => self.call(name),
+            Some(name) => {
+                if name.built_in() == Some("format_type") && !args.first().is_some_and(is_one_value)
+                {
+                    self.lists_names("pg_type");
+                }
+                self.call(name);
+            }
             None => self.opaque("the name of a function is not understood"),
         }
         self.expressions(args);
@@ -90,6 +97,7 @@ impl Walk {
                 // `s.t.*` at most: with another part in front it names a database.
                 return if before.len() <= 2 {
                     self.plain_names(before);
+                    self.writes_column(before.last().and_then(name::string), None);
                 } else {
                     self.opaque("a whole-row reference is not understood");
                 };
@@ -97,10 +105,14 @@ impl Walk {
             _ => strings(fields),
         };
         match names.as_deref() {
-            Some([column]) => self.identifier(column),
+            Some([column]) => {
+                self.identifier(column);
+                self.writes_column(None, Some(column));
+            }
             Some([qualifier, column] | [_, qualifier, column]) => {
                 self.identifier(qualifier);
                 self.identifier(column);
+                self.writes_column(Some(qualifier), Some(column));
                 if ROW_FUNCTIONS.contains(column) {
                     self.notes
                         .insert("a column reference can be a call with the whole row".to_owned());

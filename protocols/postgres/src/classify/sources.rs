@@ -77,7 +77,12 @@ impl Walk {
         if *is_natural || !using_clause.is_empty() {
             self.implied_equality();
         }
+        if *is_natural || alias.is_some() || join_using_alias.is_some() {
+            // The columns in common, or all of them under other names.
+            self.writes_column(None, None);
+        }
         self.plain_names(using_clause);
+        self.writes_columns(using_clause);
         self.optional(quals.as_deref());
         self.optional_alias(join_using_alias.as_ref());
         self.optional_alias(alias.as_ref());

@@ -75,6 +75,7 @@ fn one(text: &str, raw: &RawStmt) -> Statement {
             Action::Opaque
         });
     }
+    let columns = walk.settled_columns();
     let options = FingerprintOptions::RANGEVAR_PG17_COMPAT | FingerprintOptions::FULL_RELNAME;
     Statement {
         fence: fence(&kind, &walk.demands),
@@ -86,6 +87,7 @@ fn one(text: &str, raw: &RawStmt) -> Statement {
         functions: walk.functions,
         types: walk.types,
         operators: walk.operators,
+        columns,
         attributes: walk.attributes,
         parameters: walk.parameters,
         notes: walk.notes,

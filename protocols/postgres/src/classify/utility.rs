@@ -69,6 +69,9 @@ const PINNED_SETTINGS: &[&str] = &[
     "allow_in_place_tablespaces",
 ];
 
+/// Settings that make the session another role.
+const ROLE_SETTINGS: &[&str] = &["role", "session_authorization"];
+
 /// Options of EXPLAIN that only shape its output.
 const PLAIN_EXPLAIN_OPTIONS: &[&str] = &[
     "verbose",
@@ -109,6 +112,9 @@ impl Walk {
         self.demand(Action::Session);
         if name == "TRANSACTION" && !args.iter().all(narrows) {
             self.opaque("it lifts the read-only fence");
+        }
+        if ROLE_SETTINGS.iter().any(|role| name.eq_ignore_ascii_case(role)) {
+            self.demand(Action::Role);
         }
         if name.is_empty() || is_pinned_setting(name) {
             self.opaque("it changes a setting on which the reading of later statements rests");

@@ -9,7 +9,9 @@ use std::{
 
 use pg_query::{Node, NodeEnum, protobuf::RangeVar};
 
-use super::{Action, Demand, Name, functions, name::is_unsure, operators, relations};
+use super::{
+    Action, Demand, Name, columns::Written, functions, name::is_unsure, operators, relations,
+};
 
 /// The state of the walk over one statement.
 #[derive(Debug, Default)]
@@ -26,6 +28,9 @@ pub(super) struct Walk {
     pub(super) ctes: Vec<String>,
     /// Aliases of functions in FROM whose rows are plain values, with the columns that are known to exist.
     pub(super) value_aliases: BTreeMap<String, BTreeSet<String>>,
+    /// Columns as the text writes them, and what each relation is called in it.
+    pub(super) written_columns: BTreeSet<Written>,
+    pub(super) called: BTreeMap<String, BTreeSet<Name>>,
     /// How many locking clauses enclose the place of the walk.
     pub(super) locking: u32,
 }
@@ -76,25 +81,25 @@ impl Walk {
         } else {
             Name::in_schema(schemaname.clone(), relname.clone())
         };
-        self.named_relation(action, name);
+        let means = meant(name);
+        self.calls_relation(relation, &means);
+        for name in means {
+            self.touch(action, name);
+        }
     }
 
     /// As [`Self::relation`], for a decoded name.
     pub(super) fn named_relation(&mut self, action: Action, name: Name) {
-        let bare = name.schema.is_none();
-        let catalogue = Name::in_schema("pg_catalog", name.name.clone());
-        if bare && relations::is_catalogue(&name.name) {
-            self.touch(action, catalogue);
-        } else {
-            if bare && relations::may_be_catalogue(&name.name) {
-                self.touch(action, catalogue);
-            }
+        for name in meant(name) {
             self.touch(action, name);
         }
     }
 
     fn touch(&mut self, action: Action, name: Name) {
         self.demand_on(action, &name);
+        if action == Action::Write && name.schema.as_deref() == Some("pg_catalog") {
+            self.demand(relations::governed_by(&name.name));
+        }
         if self.locking > 0 && action == Action::Read {
             self.demand_on(Action::Lock, &name);
         }
@@ -180,6 +185,15 @@ impl Walk {
             self.call(name);
         }
     }
+}
+
+/// What a name of a relation can mean. PostgreSQL looks in `pg_catalog` first.
+fn meant(name: Name) -> Vec<Name> {
+    if name.schema.is_some() || !relations::may_be_catalogue(&name.name) {
+        return vec![name];
+    }
+    let catalogue = Name::in_schema("pg_catalog", name.name.clone());
+    if relations::is_catalogue(&name.name) { vec![catalogue] } else { vec![catalogue, name] }
 }
 
 /// The name of a node's type, without its contents.

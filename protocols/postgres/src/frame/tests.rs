@@ -1,5 +1,7 @@
 //! Tests of the framing: limits before anything is kept, and messages that arrive in pieces of any size.
 
+mod any_bytes;
+
 use super::{Body, CHUNK, FrameError, FrameReader, FrontendKind, Head, message, read_execute};
 use bytes::{BufMut, Bytes};
 use std::io::Cursor;

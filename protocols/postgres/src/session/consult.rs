@@ -1,9 +1,14 @@
-//! Asks the target's catalogue what a text can mean, in the transaction that is open: what is changed there and not yet
-//! committed counts. What several sessions may believe is kept for all; what one transaction has changed is not.
+//! Asks the target's catalogue what a text can mean. What several sessions may believe is kept for all; what one
+//! transaction has changed is not.
+//!
+//! A block may be one that goes on seeing the catalogue as it was at its first query, while the server reads every text by
+//! what the catalogue is now; and asking in it would be that first query. So a block that has changed nothing is not asked
+//! in: the answers come over another connection. One that has is asked in, because what it has not committed counts, and
+//! where it sees the past the other connection is asked as well.
 
 use super::{Session, Stop};
 use crate::{
-    catalogue::{self, Fact, Question},
+    catalogue::{self, Answers, Fact, Question},
     classify::Classified,
     state::Block,
     understood::Understood,
@@ -11,7 +16,7 @@ use crate::{
     weigh::{Definition, Origin, weigh, weigh_view},
 };
 use countersign_core::{operation::Action, refusal::Refusal};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Views in views that are followed.
 const MAX_VIEW_DEPTH: usize = 8;
@@ -25,6 +30,13 @@ pub(super) enum Knowledge {
     Shared,
     /// Its transaction may have changed the catalogue: it asks for itself.
     Own,
+}
+
+/// Whether the session may have made relations that no other sees.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Temporary {
+    None,
+    Perhaps,
 }
 
 impl Session {
@@ -48,7 +60,8 @@ impl Session {
         }
         let mut known = BTreeSet::new();
         while let Some((view, depth)) = open.pop() {
-            let inside = self.around.reader.classify(&view.body).await;
+            let agent = &self.opened.agent().identity;
+            let inside = self.around.reader.classify(&view.body, agent).await?;
             weigh_view(understood, &target, &view, &inside);
             let raised = catalogue::questions_inside(&inside);
             let new: BTreeSet<Question> = raised.difference(&known).cloned().collect();
@@ -70,8 +83,8 @@ impl Session {
     async fn facts(
         &mut self,
         questions: BTreeSet<Question>,
-    ) -> Result<BTreeMap<Question, Fact>, Stop> {
-        let mut facts = BTreeMap::new();
+    ) -> Result<Vec<(Question, Fact)>, Stop> {
+        let mut facts = Vec::new();
         let mut missing = BTreeSet::new();
         for question in questions {
             let shared = match self.knowledge {
@@ -79,7 +92,7 @@ impl Session {
                 Knowledge::Own => None,
             };
             match shared {
-                Some(fact) => drop(facts.insert(question, fact)),
+                Some(fact) => facts.push((question, fact)),
                 None => drop(missing.insert(question)),
             }
         }
@@ -88,39 +101,103 @@ impl Session {
         }
         self.dial().await?;
         let generation = self.around.catalogues.generation(&self.place);
-        let rows = self.look_up(&missing).await?;
-        for (question, fact) in catalogue::read(&rows, &missing, &self.target.search_path) {
-            // What a transaction sees, others may not see.
-            if self.block == Block::Idle && fact.is_shared(&question) {
+        let (seen, for_all) = match self.block {
+            Block::Idle => {
+                let rows = self.look_up(&missing).await?;
+                (Vec::new(), Some(self.answers(&rows, &missing)))
+            }
+            Block::Implicit(_) | Block::Explicit | Block::Failed => {
+                self.look_up_in_transaction(&missing).await?
+            }
+        };
+        for (question, fact) in for_all.iter().flatten() {
+            if fact.is_shared(question) {
                 let catalogues = &self.around.catalogues;
                 catalogues.put(&self.place, question.clone(), fact.clone(), generation);
             }
-            facts.insert(question, fact);
         }
+        let all: Vec<Answers> = seen.into_iter().chain(for_all).collect();
+        facts.extend(catalogue::together(&all));
         Ok(facts)
+    }
+
+    fn answers(&self, rows: &[OwnRow], questions: &BTreeSet<Question>) -> Answers {
+        catalogue::read(rows, questions, &self.target.search_path)
+    }
+
+    /// What the session's own transaction sees, where that can be another thing than what everybody sees; and that.
+    async fn look_up_in_transaction(
+        &mut self,
+        questions: &BTreeSet<Question>,
+    ) -> Result<(Vec<Answers>, Option<Answers>), Stop> {
+        let in_block = self.block == Block::Explicit;
+        let own = self.knowledge == Knowledge::Own || self.temporary == Temporary::Perhaps;
+        let rows = if own || !in_block { Some(self.look_up(questions).await?) } else { None };
+        let seen = rows.iter().map(|rows| self.answers(rows, questions)).collect();
+        if in_block && rows.as_deref().is_none_or(catalogue::is_of_the_past) {
+            let rows = self.look_up_elsewhere(questions).await?;
+            return Ok((seen, Some(self.answers(&rows, questions))));
+        }
+        Ok((seen, None))
     }
 
     /// The rows of the look-up. Outside a transaction the path is restored by the end of its own; inside one it is put back.
     async fn look_up(&mut self, questions: &BTreeSet<Question>) -> Result<Vec<OwnRow>, Stop> {
         let text = catalogue::look_up(questions, &self.target.search_path);
         self.known_posture().await?;
-        let rows = self.own(&[catalogue::qualified_names_only(), text]).await?;
-        if self.block != Block::Idle {
-            let path = upstream::search_path(&self.target.search_path).replace('\'', "''");
-            let back = format!("SELECT pg_catalog.set_config('search_path', '{path}', true)");
-            self.own(&[back]).await?;
+        let path = upstream::search_path(&self.target.search_path);
+        match self.block {
+            Block::Explicit => {
+                let rows = self.own(&[catalogue::qualified_names_in_block(), text]).await?;
+                self.own(&[format!("SET LOCAL search_path TO {path}")]).await?;
+                Ok(rows)
+            }
+            Block::Implicit(_) | Block::Failed => {
+                let rows = self.own(&[catalogue::qualified_names_only(), text]).await?;
+                let path = path.replace('\'', "''");
+                let back = format!("SELECT pg_catalog.set_config('search_path', '{path}', true)");
+                self.own(&[back]).await?;
+                Ok(rows)
+            }
+            Block::Idle => self.own(&[catalogue::qualified_names_only(), text]).await,
         }
-        Ok(rows)
+    }
+
+    /// The same over another connection, which is kept until the block ends.
+    async fn look_up_elsewhere(
+        &mut self,
+        questions: &BTreeSet<Question>,
+    ) -> Result<Vec<OwnRow>, Stop> {
+        let text = catalogue::look_up(questions, &self.target.search_path);
+        let mut scout = match self.scout.take() {
+            Some(scout) => scout,
+            None => Box::new(self.dialled().await?),
+        };
+        let asked = [catalogue::qualified_names_only(), text];
+        match scout.own(&asked, Standing::Alone).await {
+            Ok(rows) => {
+                self.scout = Some(scout);
+                Ok(rows)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the catalogue could not be asked over another connection");
+                Err(Stop::Refuse((&Refusal::TargetUnavailable).into()))
+            }
+        }
     }
 
     /// An operation that may have changed the catalogue went to the target.
     pub(super) fn catalogue_touched(&mut self) {
         self.knowledge = Knowledge::Own;
+        self.temporary = Temporary::Perhaps;
         self.settle_knowledge();
     }
 
     /// Forgets what a transaction may have changed; once that is over, its session shares what the others know again.
     pub(super) fn settle_knowledge(&mut self) {
+        if self.block == Block::Idle {
+            self.scout = None;
+        }
         if self.knowledge == Knowledge::Own {
             self.around.catalogues.forget(&self.place);
             if self.block == Block::Idle {

@@ -74,9 +74,10 @@ pub(super) fn preparing(understood: &Understood) -> BTreeSet<Demand> {
             Action::PostgresFunction => understood.parsing == Parsing::RunsCode,
             Action::PostgresWrite
             | Action::PostgresDdl
+            | Action::PostgresPrivilege
+            | Action::PostgresRole
             | Action::PostgresLock
-            | Action::PostgresCopyOut
-            | Action::PostgresCopyIn
+            | Action::PostgresCopy
             | Action::PostgresProgram
             | Action::PostgresSession
             | Action::PostgresTransaction
@@ -85,6 +86,8 @@ pub(super) fn preparing(understood: &Understood) -> BTreeSet<Demand> {
             | Action::PostgresDescribe
             | Action::PostgresExplain
             | Action::PostgresNotify
+            | Action::PostgresMaintain
+            | Action::PostgresReplication
             | Action::PostgresAdmin => false,
         };
         let action = if kept { demand.action } else { Action::PostgresDescribe };

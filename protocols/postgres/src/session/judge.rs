@@ -1,12 +1,15 @@
 //! Makes the operation that the gate judges: everything that gives a text its meaning, with what it asks for.
 
 use super::{Session, describe, operate::Form, value::parameters};
-use crate::understood::Understood;
+use crate::{classify::Name, understood::Understood};
 use countersign_core::{
     id::OperationId,
-    operation::{Classification, Operation},
+    operation::{Classification, NamedColumn, Operation},
 };
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
+
+/// The longest line of columns, in bytes.
+const MAX_COLUMNS_LINE: usize = 1024;
 
 impl Session {
     /// The operation with everything that gives it its meaning.
@@ -29,6 +32,8 @@ impl Session {
             ("application_name".to_owned(), self.startup.application_name.clone()),
             ("protocol".to_owned(), kind.to_owned()),
         ];
+        let columns = understood.asked.columns();
+        context.extend(line_of(&columns).map(|line| ("columns".to_owned(), line)));
         context.extend(understood.notes.iter().map(|note| ("note".to_owned(), note.clone())));
         let classification = Classification {
             id: OperationId::from_bytes(rand::random()),
@@ -37,6 +42,7 @@ impl Session {
             settings: self.settings(kind),
             summary: understood.summary.clone(),
             demands,
+            columns,
             effect: self.effect(understood, form),
             context,
         };
@@ -67,4 +73,21 @@ impl Session {
         all.extend(self.changes.iter().map(|text| pair("set", text)));
         all
     }
+}
+
+/// The columns for whoever decides, as many as fit into a line.
+fn line_of(columns: &BTreeSet<NamedColumn>) -> Option<String> {
+    let mut line = String::new();
+    for (n, NamedColumn { schema, relation, column }) in columns.iter().enumerate() {
+        let relation = Name::in_schema(schema, relation);
+        let column =
+            column.as_ref().map_or_else(|| "*".to_owned(), |name| Name::bare(name).to_string());
+        let named = format!("{relation}.{column}");
+        if line.len() + named.len() > MAX_COLUMNS_LINE {
+            return Some(format!("{line} and {} more", columns.len() - n));
+        }
+        line.push_str(if n == 0 { "" } else { ", " });
+        line.push_str(&named);
+    }
+    (!line.is_empty()).then_some(line)
 }

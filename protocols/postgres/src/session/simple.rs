@@ -85,6 +85,7 @@ impl Session {
                 "the statement is not valid UTF8",
             )));
         };
-        Ok(self.around.reader.classify(text).await)
+        let agent = &self.opened.agent().identity;
+        Ok(self.around.reader.classify(text, agent).await?)
     }
 }

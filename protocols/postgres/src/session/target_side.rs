@@ -46,17 +46,7 @@ impl Session {
         if matches!(self.link, Link::Up(_)) {
             return Ok(());
         }
-        let login = Login {
-            role: &self.role,
-            database: &self.database,
-            application_name: &self.startup.application_name,
-            settings: &self.startup.settings,
-        };
-        let upstream = upstream::dial(&self.target, &login).await.map_err(|error| {
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(target.name = %self.target.name, error, "a target could not be used");
-            Refusal::TargetUnavailable
-        })?;
+        let upstream = self.dialled().await?;
         for (name, value) in upstream.reported.clone() {
             self.reported(&name, &value)?;
         }
@@ -65,6 +55,21 @@ impl Session {
             if self.reader_role().is_some() { Posture::Unknown } else { Posture::Reading };
         self.made = None;
         Ok(())
+    }
+
+    /// Another connection for the session.
+    pub(super) async fn dialled(&mut self) -> Result<Upstream, Refusal> {
+        let login = Login {
+            role: &self.role,
+            database: &self.database,
+            application_name: &self.startup.application_name,
+            settings: &self.startup.settings,
+        };
+        upstream::dial(&self.target, &login).await.map_err(|error| {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(target.name = %self.target.name, error, "a target could not be used");
+            Refusal::TargetUnavailable
+        })
     }
 
     /// The connection, which was dialled.

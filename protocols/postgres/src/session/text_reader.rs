@@ -1,6 +1,7 @@
 //! Where texts are read: in the grammar's own process. The tests of this crate read them in theirs.
 
 use crate::classify::{Classified, Grammar};
+use countersign_core::{agent::Identity, refusal::Refusal};
 use std::sync::Arc;
 
 /// Reads statement texts.
@@ -14,11 +15,19 @@ pub(crate) enum TextReader {
 }
 
 impl TextReader {
-    pub(crate) async fn classify(&self, text: &str) -> Arc<Classified> {
+    pub(crate) async fn classify(
+        &self,
+        text: &str,
+        agent: &Identity,
+    ) -> Result<Arc<Classified>, Refusal> {
         match self {
-            Self::Worker(grammar) => grammar.classify(text).await,
+            Self::Worker(grammar) => {
+                let busy =
+                    |_| Refusal::Overloaded { limit: "statements that wait for the grammar" };
+                grammar.classify(text, agent).await.map_err(busy)
+            }
             #[cfg(test)]
-            Self::Here => Arc::new(crate::classify::classify(text)),
+            Self::Here => Ok(Arc::new(crate::classify::classify(text))),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Statement and portal names. Towards the target all names are the gateway's own, each used once, so that names that are
-//! equal on 63 bytes, or that SQL could reach, do not matter. A portal keeps the statement it was bound to.
+//! Statement and portal names. Towards the target all names are the gateway's own, each used once and none to be guessed, so
+//! that names that are equal on 63 bytes, or that SQL could reach, do not matter. A portal keeps the statement it was bound to.
 
 use super::budget::{Budget, Charge, Exhausted};
 use crate::classify::Classified;
@@ -90,8 +90,11 @@ pub(crate) enum Stale {
 }
 
 /// The names of one session.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Names {
+    /// Part of every name at the target, drawn for this session: SQL that others wrote cannot name, and so cannot take
+    /// or use, what the gateway makes there.
+    mark: u64,
     statements: HashMap<String, Arc<Prepared>>,
     portals: HashMap<String, Portal>,
     /// Statements that the target has confirmed, by their names there.
@@ -102,9 +105,22 @@ pub(crate) struct Names {
 }
 
 impl Names {
+    /// The names of a new session; `mark` is a random number.
+    pub(crate) fn new(mark: u64) -> Self {
+        Self {
+            mark,
+            statements: HashMap::new(),
+            portals: HashMap::new(),
+            confirmed: HashSet::new(),
+            stale: Vec::new(),
+            budget: Budget::default(),
+            next: 0,
+        }
+    }
+
     fn fresh(&mut self, letter: char) -> String {
         self.next += 1;
-        format!("cs_{letter}{}", self.next)
+        format!("cs_{:016x}_{letter}{}", self.mark, self.next)
     }
 
     /// Takes a Parse.

@@ -19,7 +19,7 @@ fn value(bytes: usize) -> Bound {
 
 #[test]
 fn a_portal_keeps_the_statement_it_was_bound_to() {
-    let mut names = Names::default();
+    let mut names = Names::new(7);
     prepare(&mut names, "s", "SELECT 1").unwrap();
     bind(&mut names, "p", "s").unwrap();
     names.close_statement("s");
@@ -29,7 +29,7 @@ fn a_portal_keeps_the_statement_it_was_bound_to() {
 
 #[test]
 fn no_two_statements_have_one_name_at_the_target() {
-    let mut names = Names::default();
+    let mut names = Names::new(7);
     prepare(&mut names, "", "SELECT 1").unwrap();
     let first = names.statement("").unwrap().name.clone();
     prepare(&mut names, "", "SELECT 2").unwrap();
@@ -41,7 +41,7 @@ fn no_two_statements_have_one_name_at_the_target() {
 
 #[test]
 fn what_the_target_has_parsed_is_closed_there_once() {
-    let mut names = Names::default();
+    let mut names = Names::new(7);
     prepare(&mut names, "s", "SELECT 1").unwrap();
     let statement = Arc::clone(names.statement("s").unwrap());
     names.close_statement("s");
@@ -54,7 +54,7 @@ fn what_the_target_has_parsed_is_closed_there_once() {
 
 #[test]
 fn a_portal_at_the_target_is_closed_there_when_it_is_replaced_or_closed() {
-    let mut names = Names::default();
+    let mut names = Names::new(7);
     prepare(&mut names, "s", "SELECT 1").unwrap();
     for (portal, at_target) in [("", "cs_p1"), ("", "cs_p2"), ("p", "cs_p3")] {
         bind(&mut names, portal, "s").unwrap();
@@ -70,7 +70,7 @@ fn a_portal_at_the_target_is_closed_there_when_it_is_replaced_or_closed() {
 
 #[test]
 fn portals_end_with_their_transaction() {
-    let mut names = Names::default();
+    let mut names = Names::new(7);
     prepare(&mut names, "s", "SELECT 1").unwrap();
     bind(&mut names, "p", "s").unwrap();
     assert_eq!(bind(&mut names, "p", "s"), Err(NameError::DuplicatePortal));
@@ -80,7 +80,7 @@ fn portals_end_with_their_transaction() {
 
 #[test]
 fn a_name_whose_parse_the_target_refused_is_free_again() {
-    let mut names = Names::default();
+    let mut names = Names::new(7);
     prepare(&mut names, "s", "SELECT mistake").unwrap();
     prepare(&mut names, "t", "SELECT 1").unwrap();
     let refused = Arc::clone(names.statement("s").unwrap());
@@ -96,7 +96,7 @@ fn a_name_whose_parse_the_target_refused_is_free_again() {
 #[test]
 fn texts_and_values_of_a_session_have_a_limit_in_bytes() {
     const MEGABYTE: usize = 1024 * 1024;
-    let mut names = Names::default();
+    let mut names = Names::new(7);
     let text = format!("SELECT '{}'", "x".repeat(MEGABYTE - 64));
     let mut prepared = 0;
     while prepare(&mut names, &format!("s{prepared}"), &text).is_ok() {

@@ -2,12 +2,12 @@
 
 use super::{gate::TOKEN, place::Place};
 use crate::frame::{self, Stream};
-use bytes::{BufMut, Bytes};
+use bytes::{Buf as _, BufMut, Bytes};
 use rustls_pki_types::ServerName;
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpStream, UnixStream},
 };
 use tokio_rustls::TlsConnector;
 
@@ -63,6 +63,17 @@ impl Agent {
         agent
     }
 
+    /// A session of the superuser's at the server itself, past the gateway.
+    pub(crate) async fn direct(folder: &Path, database: &str, application: &str) -> Self {
+        let socket = UnixStream::connect(folder.join(".s.PGSQL.5432")).await.unwrap();
+        let mut agent = Self { stream: Box::new(socket), key: (0, 0) };
+        let parameters =
+            [("user", "postgres"), ("database", database), ("application_name", application)];
+        agent.send(&frame::startup(&parameters)).await;
+        agent.until_ready().await;
+        agent
+    }
+
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.unwrap();
         self.stream.flush().await.unwrap();
@@ -94,6 +105,21 @@ impl Agent {
 
     pub(crate) async fn until_ready(&mut self) -> Vec<Message> {
         self.until('Z').await
+    }
+
+    /// As [`Self::until_ready`]; a COPY that asks for rows is given none.
+    pub(crate) async fn answer_without_rows(&mut self, end_of_copy: &[u8]) -> Vec<Message> {
+        let mut all = Vec::new();
+        while let Some(message) = self.try_next().await {
+            let kind = message.kind;
+            all.push(message);
+            match kind {
+                'G' => self.send(end_of_copy).await,
+                'Z' => break,
+                _ => {}
+            }
+        }
+        all
     }
 
     /// Everything until the connection ends.
@@ -136,13 +162,32 @@ pub(crate) fn error(messages: &[Message]) -> String {
         .unwrap_or_default()
 }
 
+/// The rows of an answer, as texts; null is empty.
+pub(crate) fn rows(messages: &[Message]) -> Vec<Vec<String>> {
+    let value = |rest: &mut Bytes| {
+        let length = rest.get_i32();
+        let value = rest.split_to(usize::try_from(length).unwrap_or(0));
+        String::from_utf8_lossy(&value).into_owned()
+    };
+    let row = |message: &Message| {
+        let mut rest = message.body.clone();
+        (0..rest.get_u16()).map(|_| value(&mut rest)).collect()
+    };
+    messages.iter().filter(|message| message.kind == 'D').map(row).collect()
+}
+
 /// A pipeline that executes one text once.
 pub(crate) fn execute(text: &str) -> Vec<u8> {
-    let none: [(u16, Option<&[u8]>); 0] = [];
+    execute_with_nulls(text, 0)
+}
+
+/// The same, with so many parameters that are all null.
+pub(crate) fn execute_with_nulls(text: &str, parameters: u16) -> Vec<u8> {
+    let nulls: Vec<(u16, Option<&[u8]>)> = vec![(0, None); usize::from(parameters)];
     let bind = frame::Bind {
         portal: "",
         statement: "",
-        parameters: none.iter().copied(),
+        parameters: nulls.iter().copied(),
         result_formats: &[],
     };
     [

@@ -251,3 +251,86 @@ async fn a_parameter_of_a_type_that_is_not_postgresqls_own_is_asked_for() {
     let hold = held(&place, &mut agent, &one(row, b"(1,x)")).await;
     assert!(asks(&hold, Action::PostgresFunction));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_block_that_sees_the_past_is_judged_by_what_the_catalogue_is_now() {
+    let place = Place::with_postgres().await;
+    let mut other = Agent::connect(&place).await;
+    // Once as a block that only reads, once as one that has written and is asked in as well.
+    for (writes, name) in [(false, "lower"), (true, "initcap")] {
+        let mut agent = Agent::connect(&place).await;
+        let begun = agent.query("BEGIN ISOLATION LEVEL REPEATABLE READ").await;
+        assert_eq!(status(&begun), 'T');
+        assert_eq!(error(&agent.query("SELECT count(*) FROM accounts").await), "");
+        if writes {
+            let n = place.gate.hold_count();
+            agent.send(&frame::query(b"UPDATE accounts SET name = 'x' WHERE id = 1")).await;
+            place.gate.approve(n).await;
+            assert_eq!(error(&agent.until_ready().await), "");
+        }
+        let read = format!("SELECT {name}('X'::varchar)");
+        assert_eq!(error(&agent.query(&read).await), "");
+        let n = place.gate.hold_count();
+        let shadow =
+            format!("CREATE FUNCTION {name}(varchar) RETURNS text LANGUAGE sql AS 'SELECT $1'");
+        other.send(&frame::query(shadow.as_bytes())).await;
+        place.gate.approve(n).await;
+        assert_eq!(error(&other.until_ready().await), "");
+        let hold = held(&place, &mut agent, &frame::query(read.as_bytes())).await;
+        assert!(asks(&hold, Action::PostgresFunction), "{writes}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn to_be_asked_about_is_not_the_first_query_of_a_block() {
+    let place = Place::with_postgres().await;
+    let mut agent = Agent::connect(&place).await;
+    agent.query("BEGIN ISOLATION LEVEL REPEATABLE READ").await;
+    agent.send(&frame::query(b"LOCK TABLE accounts")).await;
+    place.gate.hold(0).await;
+    place.truth("INSERT INTO public.accounts VALUES (11, 'late')");
+    place.gate.approve(0).await;
+    assert_eq!(status(&agent.until_ready().await), 'T');
+    let answer = agent.query("SELECT count(*) FROM accounts").await;
+    assert_eq!(super::agent::rows(&answer), [["11"]], "the lock was there before the snapshot");
+    assert_eq!(status(&agent.query("ROLLBACK").await), 'I');
+
+    let mut agent = Agent::connect(&place).await;
+    agent.query("BEGIN").await;
+    for (n, text) in
+        [(1, "LOCK TABLE plain_view"), (2, "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")]
+    {
+        agent.send(&frame::query(text.as_bytes())).await;
+        place.gate.approve(n).await;
+        assert_eq!(error(&agent.until_ready().await), "", "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn columns_are_those_that_the_relations_have() {
+    let place = Place::with_postgres().await;
+    place.truth(SETUP);
+    let mut agent = Agent::connect(&place).await;
+    for (text, expected) in [
+        ("SELECT * FROM accounts", "public.accounts.id public.accounts.name"),
+        (
+            "SELECT code, name FROM accounts, secret.accounts s",
+            "public.accounts.name secret.accounts.code",
+        ),
+        ("SELECT a FROM accounts a", "public.accounts.id public.accounts.name"),
+        ("SELECT code FROM through", "public.through.code"),
+        ("SELECT id FROM parent", "public.parent.id secret.child.id"),
+        ("SELECT relname FROM pg_class", "pg_catalog.pg_class.relname"),
+        ("SELECT * FROM pg_class", "pg_catalog.pg_class.*"),
+        ("SELECT 1", ""),
+    ] {
+        assert_eq!(error(&agent.query(text).await), "", "{text}");
+        let admitted = place.gate.admitted.lock().unwrap();
+        let named = &admitted.last().unwrap().classification().columns;
+        let shown = named.iter().map(|named| {
+            let column = named.column.as_deref().unwrap_or("*");
+            format!("{}.{}.{column}", named.schema, named.relation)
+        });
+        assert_eq!(shown.collect::<Vec<_>>().join(" "), expected, "{text}");
+    }
+}

@@ -32,7 +32,7 @@ pub(crate) const TOKEN: &str = "a-good-token";
 
 const POLICY: &str = r#"
 @id("reads") permit(principal in Group::"ci", action in [Action::"postgres:read", Action::"postgres:show", Action::"postgres:transaction", Action::"postgres:describe"], resource in Target::"orders");
-@id("writes") @hold("dba") permit(principal in Group::"ci", action in [Action::"postgres:write", Action::"postgres:ddl", Action::"postgres:function", Action::"postgres:session", Action::"postgres:copy_in", Action::"postgres:copy_out", Action::"postgres:lock", Action::"postgres:opaque", Action::"postgres:notify", Action::"postgres:cursor", Action::"postgres:explain", Action::"postgres:prepare"], resource in Target::"orders");
+@id("writes") @hold("dba") permit(principal in Group::"ci", action in [Action::"postgres:write", Action::"postgres:ddl", Action::"postgres:function", Action::"postgres:session", Action::"postgres:copy", Action::"postgres:lock", Action::"postgres:opaque", Action::"postgres:notify", Action::"postgres:cursor", Action::"postgres:explain", Action::"postgres:prepare"], resource in Target::"orders");
 @id("no-admin") forbid(principal, action == Action::"postgres:admin", resource);
 "#;
 
@@ -59,6 +59,8 @@ pub(crate) struct TestGate {
     pub(crate) releases: AtomicBool,
     /// Whether judging panics.
     pub(crate) broken: AtomicBool,
+    /// Whether every hold is refused as soon as it is there.
+    refuses: bool,
     /// The policy revision in force.
     pub(crate) revision: AtomicU64,
     next_process: AtomicU32,
@@ -71,9 +73,19 @@ pub(crate) struct TestGate {
 
 impl TestGate {
     pub(crate) fn new() -> Self {
-        let documents = [PolicyDocument { name: "test".to_owned(), text: POLICY.to_owned() }];
+        Self::judging_by(POLICY)
+    }
+
+    /// A gate with this policy that refuses every hold at once.
+    pub(crate) fn where_nobody_approves(policy: &str) -> Self {
+        Self { refuses: true, ..Self::judging_by(policy) }
+    }
+
+    fn judging_by(policy: &str) -> Self {
+        let documents = [PolicyDocument { name: "test".to_owned(), text: policy.to_owned() }];
         Self {
             policies: Policies::compile(&documents).unwrap(),
+            refuses: false,
             lease: AtomicBool::new(true),
             releases: AtomicBool::new(true),
             broken: AtomicBool::new(false),
@@ -185,7 +197,12 @@ impl Gate for TestGate {
                     Err(Refusal::Denied { rules: reason.rules, message: reason.message })
                 }
                 Verdict::Hold(_) => {
-                    let (decide, decided) = watch::channel(Decision::Undecided);
+                    let decision = if self.refuses {
+                        Decision::Refuse(Refusal::Internal)
+                    } else {
+                        Decision::Undecided
+                    };
+                    let (decide, decided) = watch::channel(decision);
                     let handle = HoldHandle {
                         operation: Arc::clone(operation),
                         decide,

@@ -171,6 +171,43 @@ async fn names_of_sql_and_names_of_the_protocol_do_not_meet() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sql_cannot_take_the_names_that_the_gateway_gives() {
+    let place = Place::with_postgres().await;
+    let mut agent = Agent::connect(&place).await;
+    let guesses = (1..9).map(|n| format!("PREPARE cs_s{n} AS SELECT 'theirs'"));
+    let cursor = "DECLARE cs_p2 CURSOR WITH HOLD FOR SELECT 'theirs'".to_owned();
+    for (n, text) in guesses.chain([cursor]).enumerate() {
+        agent.send(&frame::query(text.as_bytes())).await;
+        place.gate.approve(n).await;
+        assert_eq!(error(&agent.until_ready().await), "", "{text}");
+    }
+    agent.send(&[execute("SELECT 'mine'"), frame::sync().to_vec()].concat()).await;
+    let answer = agent.until_ready().await;
+    assert_eq!(super::agent::rows(&answer), [["mine"]]);
+    // What the gateway has made there has a name that no two sessions share.
+    let names = "SELECT name FROM pg_prepared_statements WHERE NOT from_sql AND name <> ''";
+    let of = async |agent: &mut Agent| super::agent::rows(&agent.query(names).await).concat();
+    agent
+        .send(
+            &[frame::parse("s", b"SELECT 1", &[]), frame::describe_statement("s"), frame::sync()]
+                .concat(),
+        )
+        .await;
+    agent.until_ready().await;
+    let mut other = Agent::connect(&place).await;
+    other
+        .send(
+            &[frame::parse("s", b"SELECT 1", &[]), frame::describe_statement("s"), frame::sync()]
+                .concat(),
+        )
+        .await;
+    other.until_ready().await;
+    let (mine, theirs) = (of(&mut agent).await, of(&mut other).await);
+    assert!(!mine.is_empty() && !theirs.is_empty());
+    assert!(mine.iter().all(|name| !theirs.contains(name)), "{mine:?} {theirs:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flush_brings_the_answer_of_a_held_execute_and_a_sync_only_its_own() {
     let place = Place::with_postgres().await;
     let mut agent = Agent::connect(&place).await;

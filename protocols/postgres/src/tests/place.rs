@@ -100,8 +100,25 @@ impl Place {
         Self::with_tls(listens, |target, _| change(target)).await
     }
 
+    /// The same with another gate than the tests' usual one.
+    pub(crate) async fn behind(
+        gate: TestGate,
+        listens: Listens,
+        change: impl FnOnce(&mut PostgresTarget),
+    ) -> Self {
+        Self::made(gate, listens, |target, _| change(target)).await
+    }
+
     /// The change is also given the file of the authority that a target over TLS has its certificate from.
     pub(crate) async fn with_tls(
+        listens: Listens,
+        change: impl FnOnce(&mut PostgresTarget, PathBuf),
+    ) -> Self {
+        Self::made(TestGate::new(), listens, change).await
+    }
+
+    async fn made(
+        gate: TestGate,
         listens: Listens,
         change: impl FnOnce(&mut PostgresTarget, PathBuf),
     ) -> Self {
@@ -146,7 +163,7 @@ impl Place {
         }
         change(&mut target, authority);
         let (server_tls, client_tls) = certificates(folder.path());
-        let gate = Arc::new(TestGate::new());
+        let gate = Arc::new(gate);
         let shutdown = CancellationToken::new();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -280,8 +297,10 @@ fn start(folder: &Path, listen: &str) -> PathBuf {
         hostssl all scram 127.0.0.0/8 scram-sha-256\nhostssl all certified 127.0.0.0/8 cert\n\
         hostssl all all 127.0.0.0/8 trust\n";
     std::fs::write(data.join("pg_hba.conf"), hba).unwrap();
-    let options =
-        format!("-k {} {listen} -F -c shared_buffers=16MB -c max_connections=40", folder.display());
+    let options = format!(
+        "-k {} {listen} -F -c shared_buffers=16MB -c max_connections=40 -c autovacuum=off -c max_prepared_transactions=2",
+        folder.display()
+    );
     run(as_postgres("pg_ctl")
         .args(["-w", "-s", "-l"])
         .arg(folder.join("data/log"))

@@ -55,7 +55,7 @@ fn no_rule_weakens_the_audit_of_what_can_act() {
         r#"action == Action::"postgres:program""#,
         r#"action == Action::"postgres:admin""#,
         r#"action == Action::"postgres:opaque""#,
-        r#"action in [Action::"postgres:read", Action::"postgres:copy_in"]"#,
+        r#"action in [Action::"postgres:read", Action::"postgres:copy"]"#,
         r#"action in [Action::"postgres:read", Action::"postgres"]"#,
     ] {
         let problem =
@@ -106,10 +106,10 @@ fn a_policy_that_does_not_parse_is_refused_with_its_place() {
 
 #[test]
 fn a_rule_that_names_what_does_not_exist_is_refused_with_help() {
-    let found = problems("\npermit(principal, action == Action::\"postgres:raed\", resource);");
+    let found = problems("\npermit(principal, action == Action::\"postgres:wriite\", resource);");
     assert!(found.iter().any(|problem| problem.line == 2), "{found:#?}");
     assert!(
-        found.iter().any(|p| p.help.as_deref().is_some_and(|h| h.contains("postgres:read"))),
+        found.iter().any(|p| p.help.as_deref().is_some_and(|h| h.contains("postgres:write"))),
         "{found:#?}"
     );
     let found = problems("permit(principal, action, resource) when { context.tabels.isEmpty() };");

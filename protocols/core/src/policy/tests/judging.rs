@@ -212,3 +212,44 @@ fn a_deciding_rule_whose_terms_are_not_known_denies() {
         "deny : a rule that decides is not known"
     );
 }
+
+#[test]
+fn rules_can_ask_for_the_columns_that_an_operation_names() {
+    let policies = compile(
+        r#"
+        @id("some") permit(principal, action == Action::"postgres:read", resource)
+        when { ["public.accounts.id", "public.accounts.name"].containsAll(context.columns) };
+        @id("others") @hold("dba") permit(principal, action == Action::"postgres:read", resource)
+        unless { ["public.accounts.id", "public.accounts.name"].containsAll(context.columns) };
+        @id("never") forbid(principal, action, resource)
+        when { context.columns.contains("public.accounts.iban") };
+        "#,
+    );
+    let bot = session("ci-bot", &["ci"], "orders");
+    let named = |schema: &str, relation: &str, column: Option<&str>| NamedColumn {
+        schema: schema.to_owned(),
+        relation: relation.to_owned(),
+        column: column.map(str::to_owned),
+    };
+    let read = [on(Action::PostgresRead, relation("public", "accounts"))];
+    for (columns, expected) in [
+        (vec![], "allow"),
+        (vec![named("public", "accounts", Some("id"))], "allow"),
+        (vec![named("public", "accounts", Some("balance"))], "hold"),
+        // Another relation's, a name with a dot in it, and columns that are not known.
+        (vec![named("secret", "accounts", Some("id"))], "hold"),
+        (vec![named("public", "accounts.id", Some("id"))], "hold"),
+        (vec![named("public", "accounts", None)], "hold"),
+        (
+            vec![
+                named("public", "accounts", Some("id")),
+                named("public", "accounts", Some("iban")),
+            ],
+            "deny never",
+        ),
+    ] {
+        let operation = operation_with(&bot, &read, Effect::Passing, columns.clone());
+        let verdict = shown(&evaluate(&policies, &bot, &operation, Revision(7)));
+        assert!(verdict.starts_with(expected), "{columns:?}: {verdict}");
+    }
+}

@@ -42,10 +42,11 @@ fn actions_are_called_the_same_here_and_in_policies() {
         Action::Read,
         Action::Write,
         Action::Ddl,
+        Action::Privilege,
+        Action::Role,
         Action::Function,
         Action::Lock,
-        Action::CopyOut,
-        Action::CopyIn,
+        Action::Copy,
         Action::Program,
         Action::Session,
         Action::Show,
@@ -54,11 +55,12 @@ fn actions_are_called_the_same_here_and_in_policies() {
         Action::Prepare,
         Action::Explain,
         Action::Notify,
+        Action::Maintain,
+        Action::Replication,
         Action::Admin,
         Action::Opaque,
     ];
     for action in all {
         assert_eq!(action.id(), action.policy_action().name());
     }
-    assert_eq!(Action::Replication.policy_action().name(), "postgres:admin");
 }

@@ -167,3 +167,57 @@ fn a_name_with_a_dot_is_not_a_schema_and_a_name() {
     assert_eq!(Name::bare("a\"b").to_string(), "\"a\"\"b\"");
     assert_eq!(Name::bare("1a").to_string(), "\"1a\"");
 }
+
+#[test]
+fn columns_count_for_every_relation_that_they_can_belong_to() {
+    let columns = |text: &str| {
+        let named = only(text).columns;
+        let shown = named
+            .iter()
+            .map(|named| format!("{}.{}", named.relation, named.column.as_deref().unwrap_or("*")));
+        shown.collect::<Vec<_>>().join(" ")
+    };
+    for (text, expected) in [
+        ("SELECT 1", ""),
+        ("SELECT a, b FROM t WHERE c > 0 ORDER BY d", "t.a t.b t.c t.d"),
+        ("SELECT count(*) FROM t", ""),
+        ("SELECT * FROM t", "t.*"),
+        ("TABLE s.t", "s.t.*"),
+        ("SELECT x.a, y.b FROM t x JOIN s.u AS y ON x.id = y.id", "t.a t.id s.u.b s.u.id"),
+        ("SELECT x.* FROM t x, u", "t.*"),
+        ("SELECT a FROM t, u", "t.a u.a"),
+        ("SELECT t FROM t", "t.* t.t"),
+        ("SELECT row_to_json(x) FROM t x", "t.* t.x"),
+        ("SELECT public.t.a FROM public.t", "public.t.a"),
+        ("SELECT q.n FROM (SELECT iban AS n FROM t) q", "t.iban"),
+        ("WITH q AS (SELECT iban FROM t) SELECT q.iban FROM q", "t.iban"),
+        ("SELECT x.p FROM t AS x(p, q)", "t.* t.p"),
+        ("SELECT j.a FROM (t JOIN u ON true) AS j(a, b)", "t.* u.*"),
+        ("SELECT 1 FROM t NATURAL JOIN u", "t.* u.*"),
+        ("SELECT 1 FROM t JOIN u USING (id)", "t.id u.id"),
+        ("SELECT 1 FROM t WHERE EXISTS (SELECT FROM u WHERE u.a = t.b)", "t.b u.a"),
+        ("INSERT INTO t (a, b) VALUES (1, 2)", "t.a t.b"),
+        ("INSERT INTO t VALUES (1)", "t.*"),
+        (
+            "INSERT INTO t (a) VALUES (1) ON CONFLICT (id) DO UPDATE SET b = excluded.a",
+            "t.a t.b t.id",
+        ),
+        ("UPDATE t SET a = b + 1 WHERE c = 2 RETURNING old.d", "t.a t.b t.c t.d"),
+        ("DELETE FROM t x USING u WHERE u.a = x.b RETURNING *", "t.* t.b u.* u.a"),
+        (
+            "MERGE INTO t USING u ON t.id = u.id WHEN NOT MATCHED THEN INSERT VALUES (u.a)",
+            "t.* t.id u.a u.id",
+        ),
+        ("COPY t (a, b) TO STDOUT", "t.a t.b"),
+        ("COPY t FROM STDIN", "t.*"),
+        ("GRANT SELECT (a), UPDATE (b) ON t TO x", "t.a t.b"),
+        ("CREATE INDEX ON t (a, lower(b))", "t.a t.b"),
+        ("ALTER TABLE t DROP COLUMN a", "t.a"),
+        ("SELECT \"A b\" FROM \"T\"", "\"T\".A b"),
+    ] {
+        assert_eq!(columns(text), expected, "{text}");
+    }
+    // More than are told one by one.
+    let many = (0..3000).map(|n| format!("c{n}")).collect::<Vec<_>>().join(", ");
+    assert_eq!(columns(&format!("SELECT {many} FROM t")), "t.*");
+}
