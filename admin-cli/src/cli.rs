@@ -5,9 +5,9 @@ mod groups;
 
 pub(crate) use dev::{Algorithm, Cut, DevCommand, DevOptions, Person, UpOptions};
 pub(crate) use groups::{
-    ApplyOptions, AuditCommand, ClusterCommand, ContextCommand, Decide, DeleteOptions, DiffOptions,
-    EventFilter, ExportOptions, GetOptions, HoldsCommand, Named, PolicyCommand, RevokeCommand,
-    SessionsCommand, StateName, TokenCommand,
+    ApplyOptions, AuditCommand, ClusterCommand, ContextCommand, CredentialCommand, Decide,
+    DeleteOptions, DiffOptions, EventFilter, ExportOptions, GetOptions, HoldsCommand, Named,
+    PolicyCommand, RevokeCommand, SessionsCommand, StateName, TokenCommand,
 };
 
 use clap::{
@@ -177,7 +177,10 @@ pub(crate) enum Command {
     /// Policies, before they are applied
     #[command(subcommand)]
     Policy(PolicyCommand),
-    /// Cut off an identity or a session; returns when that holds on every node
+    /// Credentials of an agent, in exchange for its token (--token, --token-file)
+    #[command(subcommand)]
+    Credential(CredentialCommand),
+    /// Cut off an identity, a session or a credential; returns when that holds on every node
     #[command(subcommand)]
     Revoke(RevokeCommand),
     /// Print the completions of a shell

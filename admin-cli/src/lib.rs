@@ -8,6 +8,7 @@ mod cli;
 mod cluster;
 mod connection;
 mod context;
+mod credential;
 mod dev;
 mod documents;
 mod failure;
@@ -59,6 +60,7 @@ async fn dispatch(cli: Cli, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::Sessions(command) => sessions::run(command, global, terminal).await,
         Command::Audit(command) => audit::run(command, global, terminal).await,
         Command::Policy(command) => policy::run(command, terminal),
+        Command::Credential(command) => credential::run(command, global, terminal).await,
         Command::Revoke(command) => revoke::run(command, global, terminal).await,
         Command::Completion { shell } => shell::completion(shell, terminal),
         Command::Man { dir } => shell::man(&dir, terminal),

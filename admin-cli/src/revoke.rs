@@ -20,6 +20,7 @@ pub(crate) async fn run(
             RevocationRequest::Identity { issuer, subject }
         }
         RevokeCommand::Session { id } => RevocationRequest::Session { id },
+        RevokeCommand::Credential { id } => RevocationRequest::Credential { id },
     };
     let revoked = connection::client(global, terminal)?.revoke(&request).await?.body;
     let lease = Duration::from_millis(revoked.everywhere_after_ms);

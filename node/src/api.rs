@@ -10,6 +10,7 @@ mod audit;
 mod caller;
 mod cluster;
 mod convert;
+mod credentials;
 mod events;
 mod failure;
 mod holds;

@@ -4,10 +4,10 @@
 
 use crate::gate::NodeGate;
 use countersign_core::{
-    agent::Agent,
     gate::{
-        Admission, BoxFuture, CancelKey, CloseReason, Gate, Held, HoldNotice, HoldProgress, Judged,
-        OpenedSession, Proof, Reply, SessionWish, Settlement, Signal, Signals, Source,
+        Admission, BoxFuture, CancelKey, CloseReason, Gate, Held, HoldNotice, HoldProgress,
+        Identified, Judged, OpenedSession, Proof, Reply, SessionWish, Settlement, Signal, Signals,
+        Source,
     },
     hold::{Approved, Consumption},
     id::{HoldId, LogIndex, Revision, SessionId},
@@ -52,7 +52,7 @@ impl BrokenGate {
 }
 
 impl Gate for BrokenGate {
-    fn identify(&self, proof: Proof, source: Source) -> BoxFuture<'_, Result<Agent, Refusal>> {
+    fn identify(&self, proof: Proof, source: Source) -> BoxFuture<'_, Result<Identified, Refusal>> {
         self.sound.identify(proof, source)
     }
 

@@ -23,13 +23,15 @@ pub use certificates::Made;
 pub use directory::MemberFile;
 pub use error::ClusterError;
 pub use join_token::{JOIN_PREFIX, JoinTokenText};
-pub use key::ClusterKey;
+pub use key::{ClusterKey, Purpose};
 pub use membership::{
     EnginePlan, Figures, MemberStatus, Membership, MembershipError, StartEngine, Started,
 };
 
 pub(crate) use authority::Authority;
 pub(crate) use bootstrap::NotTaken;
+#[cfg(test)]
+pub(crate) use certificates::authority as make_peer_authority;
 
 use crate::app::App;
 use countersign_core::id::NodeId;

@@ -7,6 +7,7 @@
 mod admit;
 mod audit;
 mod cancel;
+mod certified;
 mod effects;
 mod held;
 mod hold_bells;
@@ -31,10 +32,9 @@ use crate::{
     targets::TargetTable,
 };
 use countersign_core::{
-    agent::Agent,
     gate::{
-        Admission, BoxFuture, CancelKey, CloseReason, Gate, Judged, OpenedSession, Proof,
-        SessionWish, Settlement, Source,
+        Admission, BoxFuture, CancelKey, CloseReason, Gate, Identified, Judged, OpenedSession,
+        Proof, SessionWish, Settlement, Source,
     },
     hold::HoldState,
     id::{HoldId, Incarnation, NodeId, Revision, SessionId},
@@ -200,7 +200,7 @@ impl Inner {
 }
 
 impl Gate for NodeGate {
-    fn identify(&self, proof: Proof, source: Source) -> BoxFuture<'_, Result<Agent, Refusal>> {
+    fn identify(&self, proof: Proof, source: Source) -> BoxFuture<'_, Result<Identified, Refusal>> {
         Box::pin(open::identify(&self.inner, proof, source).map(answered))
     }
 

@@ -39,6 +39,15 @@ pub struct Person {
     pub expires_at: LogTime,
 }
 
+/// An agent whose token was accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Automation {
+    /// The name of the `IdentityProvider` resource.
+    pub provider: String,
+    /// Who.
+    pub agent: Agent,
+}
+
 /// Why a token was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentifyError {
@@ -103,9 +112,29 @@ impl Identify {
     }
 
     /// Checks an agent's token.
-    pub async fn agent(&self, token: &Secret, source: IpAddr) -> Result<Agent, IdentifyError> {
-        let accepted = self.accept(token, Plane::Agents, source).await?;
-        Ok(accepted.mapped.into_agent(accepted.expires_at))
+    pub async fn agent(&self, token: &Secret, source: IpAddr) -> Result<Automation, IdentifyError> {
+        let Accepted { provider, mapped, expires_at } =
+            self.accept(token, Plane::Agents, source).await?;
+        let agent = mapped.into_agent(expires_at);
+        Ok(Automation { provider: provider.name.clone(), agent })
+    }
+
+    /// An agent that was identified before, as the definitions in force see it: none when its provider does not speak for
+    /// agents any more, and without the groups that do not count any more.
+    pub(crate) fn again(&self, known: Automation) -> Option<Agent> {
+        let Automation { provider, agent } = known;
+        let trusted = self.trusted.load();
+        let provider = trusted.iter().map(|trusted| &trusted.provider).find(|trusted| {
+            trusted.name == provider
+                && trusted.plane == Plane::Agents
+                && trusted.issuer == agent.identity.issuer
+        })?;
+        Some(Agent { groups: provider.asserts.of(agent.groups), ..agent })
+    }
+
+    /// Counts a proof of an agent's that was refused elsewhere.
+    pub(crate) fn refused_agent(&self, source: IpAddr) -> Throttle {
+        self.agents.count(source)
     }
 
     /// Checks a reviewer's token.

@@ -18,7 +18,7 @@ use crate::{
     metrics,
     shutdown::{Shutdown, Why, drain_on_signals},
     targets::TargetTable,
-    tls::{self, TlsError},
+    tls::{self, Clients, TlsError},
 };
 use countersign_postgres::{Grammar, GrammarCommand, GrammarLimits, ServeConfig, Targets};
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
@@ -93,8 +93,8 @@ pub enum ServeError {
 /// Runs a node until it is asked to end, or cannot go on.
 pub async fn run(config: Config) -> Result<(), ServeError> {
     let listeners = Listeners::bind(&config).await?;
-    let api_tls = tls::server_config(&config.tls, &[b"h2", b"http/1.1"])?;
-    let agents_tls = tls::server_config(&config.tls, &[])?;
+    let api_tls = tls::server_config(&config.tls, &[b"h2", b"http/1.1"], Clients::Unasked)?;
+    let agents_tls = tls::server_config(&config.tls, &[], Clients::Asked)?;
     let app = Arc::new(App::new(config, Clock::Wall));
     drain_on_signals(app.shutdown.clone())
         .map_err(|source| ServeError::System { what: "wait for signals", source })?;

@@ -2,7 +2,8 @@
 //! which `raft-store` handles.
 
 use crate::config::Tls;
-use rustls::{ServerConfig, crypto::CryptoProvider};
+use countersign_postgres::AnyCertificate;
+use rustls::{ConfigBuilder, ServerConfig, crypto::CryptoProvider, server::WantsServerCert};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use std::{
     path::{Path, PathBuf},
@@ -43,21 +44,41 @@ pub fn install_provider() {
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
 }
 
+/// Whether clients are asked for a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clients {
+    /// They are not.
+    Unasked,
+    /// They are, and may have none. Whose it is looks the gate at.
+    Asked,
+}
+
+fn begun(clients: Clients) -> Result<ConfigBuilder<ServerConfig, WantsServerCert>, TlsError> {
+    let provider = CryptoProvider::get_default().ok_or(TlsError::NoProvider)?;
+    let config = ServerConfig::builder_with_provider(Arc::clone(provider))
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::Unusable)?;
+    Ok(match clients {
+        Clients::Unasked => config.with_no_client_auth(),
+        Clients::Asked => {
+            config.with_client_cert_verifier(Arc::new(AnyCertificate::new(Arc::clone(provider))))
+        }
+    })
+}
+
 /// TLS of a listener that offers the protocols `alpn` (RFC 7301), in order of preference.
-pub fn server_config(settings: &Tls, alpn: &[&[u8]]) -> Result<Arc<ServerConfig>, TlsError> {
+pub fn server_config(
+    settings: &Tls,
+    alpn: &[&[u8]],
+    clients: Clients,
+) -> Result<Arc<ServerConfig>, TlsError> {
     let chain = certificates(&settings.cert_file)?;
     let key = PrivateKeyDer::from_pem_file(&settings.key_file).map_err(|source| TlsError::Pem {
         what: "a private key",
         path: settings.key_file.clone(),
         source,
     })?;
-    let provider = CryptoProvider::get_default().ok_or(TlsError::NoProvider)?;
-    let mut config = ServerConfig::builder_with_provider(Arc::clone(provider))
-        .with_safe_default_protocol_versions()
-        .map_err(TlsError::Unusable)?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(TlsError::Unusable)?;
+    let mut config = begun(clients)?.with_single_cert(chain, key).map_err(TlsError::Unusable)?;
     config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
     Ok(Arc::new(config))
 }

@@ -7,6 +7,7 @@
 
 mod chain;
 mod cluster;
+mod credential;
 mod forget;
 mod hold;
 mod intent;
@@ -109,6 +110,7 @@ fn dispatch(step: &mut Step<'_>, command: Command) -> Done {
         Command::Tick => tick::tick(step),
         Command::Administered(command) => cluster::administered(step, command),
         Command::TakeNotes(command) => notes::take(step, *command),
+        Command::IssueCredential(command) => credential::issue(step, *command),
     }
 }
 

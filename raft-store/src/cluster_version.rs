@@ -38,7 +38,8 @@ pub(crate) fn needed_by(command: &Command) -> u32 {
         | Command::RemoveNode(_)
         | Command::Tick
         | Command::Administered(_)
-        | Command::TakeNotes(_) => FIRST,
+        | Command::TakeNotes(_)
+        | Command::IssueCredential(_) => FIRST,
     }
 }
 

@@ -9,7 +9,7 @@ use countersign_core::{
     fingerprint::Fingerprint,
     gate::{CancelKey, Settlement},
     hold::{Choice, HoldTerms},
-    id::{HoldId, Incarnation, NodeId, OperationId, Revision, SessionId},
+    id::{CredentialId, HoldId, Incarnation, NodeId, OperationId, Revision, SessionId},
     permit::Basis,
     reviewer::Reviewer,
     target::{Protocol, TargetName},
@@ -65,6 +65,8 @@ pub enum Command {
     Administered(Administered),
     /// The log takes what a node has noted on its own disk.
     TakeNotes(Box<TakeNotes>),
+    /// An agent is issued a credential.
+    IssueCredential(Box<IssueCredential>),
 }
 
 /// Sixteen random bytes that tell one call of [`Store::claim`](crate::handle::Store::claim) or
@@ -84,6 +86,10 @@ pub struct Initialise {
     pub ca_cert_pem: String,
     /// The CA's key, sealed under the cluster key.
     pub sealed_ca_key: Vec<u8>,
+    /// The certificate of the CA of agents' credentials, in PEM.
+    pub credential_ca_cert_pem: String,
+    /// That CA's key, sealed under the cluster key.
+    pub sealed_credential_ca_key: Vec<u8>,
     /// SHA-256 of the token that counts as an administrator's until it expires.
     pub bootstrap_token_sha256: [u8; 32],
     /// How long it does, in milliseconds of log time.
@@ -115,6 +121,8 @@ pub struct OpenSession {
     pub id: SessionId,
     /// The agent.
     pub agent: Agent,
+    /// The credential that it was identified by, when it was one of the cluster's own.
+    pub credential: Option<CredentialId>,
     /// What it wants to reach.
     pub target: TargetName,
     /// Over which protocol.
@@ -393,6 +401,25 @@ pub enum Revocable {
     Identity(Identity),
     /// One session.
     Session(SessionId),
+    /// One credential, and the sessions that were opened with it.
+    Credential(CredentialId),
+}
+
+/// An identified agent is issued a credential.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct IssueCredential {
+    /// Drawn by the node; it goes into the certificate.
+    pub id: CredentialId,
+    /// The agent, as its provider's token says. The credential ends with the token at the latest.
+    pub agent: Agent,
+    /// The name of the provider, by whose definition the agent is looked at again each time.
+    pub provider: String,
+    /// SHA-256 of the public key (its `SubjectPublicKeyInfo`).
+    pub key_sha256: [u8; 32],
+    /// Where the request came from.
+    pub source: SocketAddr,
+    /// The node that issues it.
+    pub node: NodeId,
 }
 
 /// A one-time token for a joining node.

@@ -19,8 +19,8 @@ use crate::{
     cluster_version,
     command::{
         AccessRefused, Administered, ApplyResources, Attempt, Cancel, ClaimHold, CloseSession,
-        Command, CreateJoinToken, Decide, EndSession, Initialise, Intent, NodeUp, OpenHold,
-        OpenSession, ParkHold, Refused, RemoveNode, Revoke, UseJoinToken, WithdrawHold,
+        Command, CreateJoinToken, Decide, EndSession, Initialise, Intent, IssueCredential, NodeUp,
+        OpenHold, OpenSession, ParkHold, Refused, RemoveNode, Revoke, UseJoinToken, WithdrawHold,
     },
     effect::Happened,
     engine::Engine,
@@ -28,7 +28,7 @@ use crate::{
     limits::Limit,
     notes::Notes,
     records::HoldRecord,
-    reply::{Answer, Reply, SessionOpened, StateRefusal},
+    reply::{Answer, CredentialLife, Reply, SessionOpened, StateRefusal},
 };
 use countersign_core::{
     gate::Settlement,
@@ -369,9 +369,21 @@ impl Store {
         .await
     }
 
-    /// Revokes an identity or a session.
+    /// Revokes an identity, a session or a credential.
     pub async fn revoke(&self, command: Revoke) -> Result<Committed<()>, ProposeError> {
         self.done(Command::Revoke(command)).await
+    }
+
+    /// Issues a credential to an agent. The name of the agent's owner is kept as names are compared.
+    pub async fn issue_credential(
+        &self,
+        mut command: IssueCredential,
+    ) -> Result<Committed<CredentialLife>, ProposeError> {
+        command.agent.owner = command.agent.owner.as_deref().map(folded);
+        self.ask(Command::IssueCredential(Box::new(command)), |answer| {
+            if let Answer::CredentialIssued(life) = answer { Some(life) } else { None }
+        })
+        .await
     }
 
     /// Records a one-time join token.

@@ -7,7 +7,7 @@ use countersign_core::{
     agent::Identity,
     fingerprint::Fingerprint,
     gate::CancelKey,
-    id::{HoldId, Incarnation, NodeId, OperationId, SessionId},
+    id::{CredentialId, HoldId, Incarnation, NodeId, OperationId, SessionId},
     log_time::LogTime,
 };
 use sha2::{Digest, Sha256};
@@ -62,6 +62,8 @@ pub(crate) enum Table {
     HoldBudget = 22,
     /// The last note taken, by node.
     NotesTaken = 23,
+    /// Credentials by id.
+    Credential = 24,
 }
 
 /// The single values.
@@ -91,6 +93,8 @@ pub(crate) enum Expiring {
     JoinToken([u8; 32]),
     /// The answer to a request.
     Request(RequestId),
+    /// A credential.
+    Credential(CredentialId),
 }
 
 /// What can be forgotten once nobody asks for it any more. The audit keeps what was done.
@@ -219,6 +223,10 @@ pub(crate) fn join_token(sha256: &[u8; 32]) -> Vec<u8> {
     Key::of(Table::JoinToken).bytes(sha256).0
 }
 
+pub(crate) fn credential(id: CredentialId) -> Vec<u8> {
+    Key::of(Table::Credential).bytes(id.as_bytes()).0
+}
+
 pub(crate) fn audit(sequence: u64) -> Vec<u8> {
     Key::of(Table::Audit).number(sequence).0
 }
@@ -233,6 +241,7 @@ pub(crate) fn expiry(at: LogTime, what: Expiring) -> Vec<u8> {
         Expiring::Hold(id) => key.bytes(&[1]).bytes(id.as_bytes()),
         Expiring::JoinToken(sha256) => key.bytes(&[2]).bytes(&sha256),
         Expiring::Request(id) => key.bytes(&[3]).bytes(&id.0),
+        Expiring::Credential(id) => key.bytes(&[4]).bytes(id.as_bytes()),
     }
     .0
 }
@@ -246,6 +255,7 @@ pub(crate) fn read_expiry(key: &[u8]) -> Option<(LogTime, Expiring)> {
         1 => Expiring::Hold(HoldId::from_bytes(id.try_into().ok()?)),
         2 => Expiring::JoinToken(id.try_into().ok()?),
         3 => Expiring::Request(RequestId(id.try_into().ok()?)),
+        4 => Expiring::Credential(CredentialId::from_bytes(id.try_into().ok()?)),
         _unknown => return None,
     };
     Some((LogTime(u64::from_be_bytes(*at)), what))

@@ -6,7 +6,7 @@ use countersign_core::{
     agent::{Agent, Identity},
     gate::CancelKey,
     hold::{Hold, HoldState},
-    id::{HoldId, Incarnation, LogIndex, NodeId, OperationId, Revision, SessionId},
+    id::{CredentialId, HoldId, Incarnation, LogIndex, NodeId, OperationId, Revision, SessionId},
     log_time::LogTime,
     operation::{Demand, Operation, Parameter},
     record::Outcome,
@@ -212,6 +212,8 @@ pub struct SessionRecord {
     pub id: SessionId,
     /// The agent.
     pub agent: Agent,
+    /// The credential that it was opened with, when it was one of the cluster's own.
+    pub credential: Option<CredentialId>,
     /// The target.
     pub target: TargetName,
     /// The revision of the target's definition.
@@ -234,6 +236,32 @@ pub struct SessionRecord {
     pub opened_at: LogTime,
     /// Whether it is over.
     pub state: SessionState,
+}
+
+/// A credential that an agent was issued. It is gone from the state when its time is over.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CredentialRecord {
+    /// Its id.
+    pub id: CredentialId,
+    /// The agent, with the end of the credential.
+    pub agent: Agent,
+    /// The name of the provider whose token it was issued for.
+    pub provider: String,
+    /// SHA-256 of its public key.
+    pub key_sha256: [u8; 32],
+    /// Log time.
+    pub issued_at: LogTime,
+    /// Whether it was revoked.
+    pub state: CredentialState,
+}
+
+/// Whether a credential was revoked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CredentialState {
+    /// It was not.
+    Valid,
+    /// It was.
+    Revoked,
 }
 
 /// Whether a session is over.
@@ -316,6 +344,10 @@ pub struct ClusterRecord {
     pub ca_cert_pem: String,
     /// The CA's key, sealed under the cluster key.
     pub sealed_ca_key: Vec<u8>,
+    /// The certificate of the CA of agents' credentials, in PEM.
+    pub credential_ca_cert_pem: String,
+    /// That CA's key, sealed under the cluster key.
+    pub sealed_credential_ca_key: Vec<u8>,
     /// SHA-256 of the bootstrap token.
     pub bootstrap_token_sha256: [u8; 32],
     /// Log time until which the bootstrap token counts.

@@ -45,6 +45,17 @@ pub enum Answer {
     Applied(Revision),
     /// To `UseJoinToken`: the new node's id.
     NodeAdmitted(NodeId),
+    /// To `IssueCredential`: from when to when it counts.
+    CredentialIssued(CredentialLife),
+}
+
+/// When a credential counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CredentialLife {
+    /// Log time of its issue.
+    pub issued_at: LogTime,
+    /// Log time of its end.
+    pub expires_at: LogTime,
 }
 
 /// A session is in the replicated state.
@@ -80,6 +91,9 @@ pub enum StateRefusal {
     /// The agent's proof of identity is at its end.
     #[error("the proof of identity has expired")]
     IdentityExpired,
+    /// There is no such credential, it was issued to somebody else, or its time is over.
+    #[error("there is no such credential")]
+    NoSuchCredential,
     /// The session is closed, or there never was one.
     #[error("the session is closed")]
     SessionGone,

@@ -353,6 +353,22 @@ pub(crate) enum RevokeCommand {
         /// The session's id
         id: String,
     },
+    /// A credential of an agent's: its sessions are closed
+    Credential {
+        /// The credential's id
+        id: String,
+    },
+}
+
+/// `credential`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CredentialCommand {
+    /// A client certificate for PostgreSQL, with a new key: for an hour, and no longer than the token
+    Postgres {
+        /// Directory for client.crt and client.key, made when it is missing
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
 }
 
 impl Format {

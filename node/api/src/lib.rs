@@ -7,6 +7,7 @@ pub mod agent;
 pub mod audit;
 pub mod client;
 pub mod cluster;
+pub mod credential;
 pub mod hold;
 pub mod page;
 pub mod policy;

@@ -4,7 +4,7 @@ use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// `POST /v1/revocations`: exactly one of the two.
+/// `POST /v1/revocations`: exactly one of them.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub enum RevocationRequest {
@@ -18,6 +18,11 @@ pub enum RevocationRequest {
     /// A session, by id.
     Session {
         /// The session's id.
+        id: String,
+    },
+    /// A credential, by id, and the sessions that were opened with it.
+    Credential {
+        /// The credential's id.
         id: String,
     },
 }

@@ -1,5 +1,5 @@
-//! Who calls, and what the caller may do. Agents' tokens are never accepted here: providers for agents and for reviewers
-//! are kept apart where tokens are checked.
+//! Who calls, and what the caller may do. Agents' tokens make nobody a caller: providers for agents and for reviewers are
+//! kept apart where tokens are checked. What an agent's token is good for here is `credentials`, and nothing else.
 
 use super::{
     Api,
@@ -35,6 +35,8 @@ pub(crate) enum Access {
     Open,
     /// The handler checks a token of its own kind (init, join).
     OwnToken,
+    /// An agent; the handler checks its token.
+    Agent,
     /// An identified reviewer as this node knows, whether or not there is a quorum: for looking at the cluster only.
     Looking,
     /// An identified reviewer, or the bootstrap administrator.
@@ -118,7 +120,11 @@ impl Caller {
     pub(crate) fn has(&self, access: Access) -> bool {
         let one_of = |roles: &[Role]| roles.iter().any(|role| self.roles.contains(role));
         match access {
-            Access::Open | Access::OwnToken | Access::Looking | Access::Identified => true,
+            Access::Open
+            | Access::OwnToken
+            | Access::Agent
+            | Access::Looking
+            | Access::Identified => true,
             Access::Audit => one_of(&[Role::Reviewer, Role::Auditor, Role::Admin]),
             Access::Resources => one_of(&[Role::Auditor, Role::Admin]),
             Access::Admin => one_of(&[Role::Admin]),
@@ -142,7 +148,7 @@ pub(crate) async fn guard(
     next: Next,
 ) -> Response {
     match access {
-        Access::Open | Access::OwnToken => return next.run(request).await,
+        Access::Open | Access::OwnToken | Access::Agent => return next.run(request).await,
         Access::Looking
         | Access::Identified
         | Access::Audit
@@ -181,7 +187,12 @@ fn changes(api: &Api, caller: &Caller, request: &Request) -> Answer<()> {
             "a request that changes something has no query",
         ));
     }
-    api.pace.take(&caller.author().identity).map_err(|_soon| {
+    slowly(api, &caller.author().identity)
+}
+
+/// Takes a turn of this identity's.
+pub(super) fn slowly(api: &Api, who: &Identity) -> Answer<()> {
+    api.pace.take(who).map_err(|_soon| {
         Failure::new(ProblemKind::TooManyRequests, "you change too much at a time")
             .hint("try again in a moment")
     })
@@ -203,7 +214,9 @@ impl Asked {
 
 fn forbidden(access: Access) -> Failure {
     let needed = match access {
-        Access::Open | Access::OwnToken | Access::Looking | Access::Identified => "an identity",
+        Access::Open | Access::OwnToken | Access::Agent | Access::Looking | Access::Identified => {
+            "an identity"
+        }
         Access::Audit => "the role reviewer, auditor or admin",
         Access::Resources => "the role auditor or admin",
         Access::Admin => "the role admin",
@@ -228,7 +241,7 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Answer<Secret> {
     Ok(Secret::new(token))
 }
 
-fn no_token() -> Failure {
+pub(super) fn no_token() -> Failure {
     Failure::new(ProblemKind::NotIdentified, "the request has no bearer token that can be read")
         .hint("sign in with `countersignctl login`, or send `Authorization: Bearer TOKEN`")
 }
@@ -281,6 +294,7 @@ async fn known<T: Send + 'static>(
         Access::Looking if !node.store.has_lease() => reading::now(node, read).await,
         Access::Open
         | Access::OwnToken
+        | Access::Agent
         | Access::Looking
         | Access::Identified
         | Access::Audit
@@ -289,7 +303,7 @@ async fn known<T: Send + 'static>(
     }
 }
 
-fn unidentified(error: IdentifyError) -> Failure {
+pub(super) fn unidentified(error: IdentifyError) -> Failure {
     match error {
         IdentifyError::NotAccepted(_) => not_accepted(),
         IdentifyError::TooMany => Failure::new(

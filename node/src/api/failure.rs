@@ -102,6 +102,9 @@ impl From<StateRefusal> for Failure {
             StateRefusal::SessionGone => {
                 Self::new(ProblemKind::NotFound, "there is no such open session")
             }
+            StateRefusal::NoSuchCredential => {
+                Self::new(ProblemKind::NotFound, "there is no such credential, or its time is over")
+            }
             StateRefusal::Hold(error) => error.into(),
             StateRefusal::Revoked => Self::new(ProblemKind::Forbidden, "this identity was revoked"),
             StateRefusal::OverLimit { limit } => over_limit(limit),

@@ -1,6 +1,6 @@
 //! The description of the API (OpenAPI 3.1), made of the handlers and types themselves.
 
-use super::{audit, cluster, events, holds, policy, resources, revocations, sessions};
+use super::{audit, cluster, credentials, events, holds, policy, resources, revocations, sessions};
 use crate::health;
 use axum::{
     body::Bytes,
@@ -27,7 +27,7 @@ use utoipa::{
         resources::list, resources::list_kind, resources::show, resources::replace, resources::remove, resources::apply,
         policy::check, policy::schema,
         cluster::show, cluster::init, cluster::create_token, cluster::join, cluster::transfer_leader, cluster::drain, cluster::undrain,
-        revocations::revoke,
+        revocations::revoke, credentials::postgres,
     ),
     modifiers(&Bearer),
     security(("bearer" = []))
@@ -40,7 +40,7 @@ impl Modify for Bearer {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let bearer = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
-            .description(Some("A token of a reviewers' identity provider, or the bootstrap token of a new cluster."))
+            .description(Some("A token of a reviewers' identity provider, or the bootstrap token of a new cluster; for a credential, the agent's own token."))
             .build();
         document
             .components

@@ -1,9 +1,9 @@
-//! Bearers that are no person's token: the init token of a node, and join tokens. Each is checked before anything else of the
-//! request is read, by what this node knows itself: a stranger costs neither memory nor a quorum.
+//! Bearers that are no person's token: the init token of a node, join tokens, and agents' tokens. Each is checked before
+//! anything else of the request is read, by what this node knows itself: a stranger costs neither memory nor a quorum.
 
 use super::{
     Api,
-    caller::{Peer, bearer},
+    caller::{Peer, bearer, no_token, slowly, unidentified},
     failure::{Answer, Failure},
     reading,
     refusals::Refused,
@@ -11,11 +11,12 @@ use super::{
 use crate::{
     app::Node,
     cluster::{JoinTokenText, NotTaken},
+    identify::{Automation, IdentifyError},
 };
 use axum::{extract::FromRequestParts, http::request::Parts};
 use countersign_api::problem::ProblemKind;
 use countersign_core::secret::Secret;
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 use tokio::time::sleep;
 
 /// The largest body of a request that brings such a token: a certificate signing request and some addresses.
@@ -60,6 +61,37 @@ pub(crate) fn not_taken(why: NotTaken) -> Failure {
         .hint("read the file `init-token` there"),
         NotTaken::Failed => Failure::new(ProblemKind::Conflict, "the cluster could not be made")
             .hint("the node's log says why"),
+    }
+}
+
+/// An agent's token that was accepted.
+#[derive(Debug)]
+pub(crate) struct AgentToken {
+    pub(crate) automation: Automation,
+    pub(crate) source: SocketAddr,
+}
+
+impl FromRequestParts<Api> for AgentToken {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Answer<Self> {
+        let token = bearer(&parts.headers)?;
+        let node = api.node()?;
+        let Some(Peer(source)) = parts.extensions.get::<Peer>().copied() else {
+            return Err(no_token());
+        };
+        let automation = match node.identify.agent(&token, source.ip()).await {
+            Ok(automation) => automation,
+            Err(error) => {
+                if let IdentifyError::NotAccepted(why) = &error {
+                    api.record(refused(parts, &why.to_string()));
+                }
+                return Err(unidentified(error)
+                    .hint("this route takes the token of an agent, and of nobody else"));
+            }
+        };
+        slowly(api, &automation.agent.identity)?;
+        Ok(Self { automation, source })
     }
 }
 

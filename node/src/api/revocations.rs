@@ -1,4 +1,4 @@
-//! Revoking identities and sessions. Once the answer is out, the entry is in the log: every node that applies it is bound
+//! Revoking identities, sessions and credentials. Once the answer is out, the entry is in the log: every node that applies it is bound
 //! by it, and one that cannot hear of it stops admitting within one lease.
 
 use super::{
@@ -19,7 +19,7 @@ use countersign_raft_store::command::{Revocable, Revoke};
 /// How long a node may go on after the last word of a quorum, in milliseconds (the serving lease).
 const LEASE_MS: u64 = 5000;
 
-/// Revokes an identity or a session.
+/// Revokes an identity, a session or a credential.
 #[utoipa::path(post, path = "/v1/revocations", tag = "revocations", request_body = RevocationRequest, responses((status = 200, body = Revocation), (status = "default", body = Problem)))]
 pub(crate) async fn revoke(
     State(api): State<Api>,
@@ -39,6 +39,9 @@ pub(crate) async fn revoke(
         }
         RevocationRequest::Session { id } => {
             Revocable::Session(id.parse().map_err(|_| Failure::not_found("session", &id))?)
+        }
+        RevocationRequest::Credential { id } => {
+            Revocable::Credential(id.parse().map_err(|_| Failure::not_found("credential", &id))?)
         }
     };
     let command =

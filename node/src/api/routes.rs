@@ -3,7 +3,8 @@
 use super::{
     Api, answers, audit,
     caller::{Access, guard},
-    cluster, events, holds, input, open_api, own_token, policy, resources, revocations, sessions,
+    cluster, credentials, events, holds, input, open_api, own_token, policy, resources,
+    revocations, sessions,
 };
 use crate::health;
 use axum::{
@@ -53,6 +54,12 @@ fn operations() -> Vec<Route> {
         route(Method::GET, "/v1/sessions", Audit, get(sessions::list)),
         route(Method::GET, "/v1/sessions/{id}", Audit, get(sessions::show)),
         route(Method::POST, "/v1/sessions/{id}/end", Access::Admin, post(sessions::end)),
+        route(
+            Method::POST,
+            "/v1/credentials/postgres",
+            Access::Agent,
+            post(credentials::postgres).layer(small()),
+        ),
         route(Method::GET, "/v1/audit/events", Audit, get(audit::events)),
         route(Method::GET, "/v1/audit/head", Audit, get(audit::head)),
     ]

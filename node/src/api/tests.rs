@@ -3,6 +3,7 @@
 
 mod access;
 mod changes;
+mod credentials;
 mod holds;
 mod own_tokens;
 mod world;

@@ -1,6 +1,6 @@
 //! The peer authority in use: its key lies sealed in the replicated state and is opened for the moment of signing.
 
-use super::{ClusterError, ClusterKey, certificates};
+use super::{ClusterError, ClusterKey, Purpose, certificates};
 use countersign_core::id::NodeId;
 use countersign_raft_store::records::ClusterRecord;
 
@@ -18,7 +18,8 @@ impl<'a> Authority<'a> {
 
     /// Signs the certificate of a node that the state has admitted.
     pub(crate) fn sign(&self, request_pem: &str, node: NodeId) -> Result<String, ClusterError> {
-        let opened = self.key.open(&self.cluster.id, &self.cluster.sealed_ca_key)?;
+        let sealed = &self.cluster.sealed_ca_key;
+        let opened = self.key.open(Purpose::PeerAuthority, &self.cluster.id, sealed)?;
         let ca_key = opened.expose_text().ok_or(ClusterError::Sealing)?;
         let name = certificates::node_name(&self.cluster.name, node);
         certificates::sign(&self.cluster.ca_cert_pem, ca_key, request_pem, &name)

@@ -31,7 +31,7 @@ pub(super) fn node_name(cluster: &str, node: NodeId) -> String {
 }
 
 /// Makes an authority for a cluster. It signs nothing but certificates of nodes, and no further authorities.
-pub(super) fn authority(cluster: &str) -> Result<Made, ClusterError> {
+pub(crate) fn authority(cluster: &str) -> Result<Made, ClusterError> {
     let key = KeyPair::generate()?;
     let mut params = CertificateParams::new(Vec::new())?;
     params.distinguished_name.push(DnType::CommonName, format!("Countersign peers of {cluster}"));

@@ -3,10 +3,10 @@
 
 use super::{
     BOOTSTRAP_LIFE, BOOTSTRAP_PREFIX, ClusterError, ClusterKey, EnginePlan, InitOrder, Member,
-    MemberFile, StartEngine, Started, bootstrap, certificates,
+    MemberFile, Purpose, StartEngine, Started, bootstrap, certificates,
     directory::{Directory, FILE_VERSION, Keys},
 };
-use crate::{app::App, clock::now_ms};
+use crate::{app::App, clock::now_ms, credential};
 use countersign_api::{cluster::InitAnswer, time::Timestamp};
 use countersign_core::{id::NodeId, secret::Secret};
 use countersign_raft_store::{command::Initialise, records::JoinFacts};
@@ -81,7 +81,14 @@ async fn found(
         node: FIRST.0,
     };
     let plan = EnginePlan { storage: Some(storage), ..directory.engine_plan(app, &file).await? };
-    let sealed_ca_key = cluster_key.seal(&cluster_id, ca.key_pem.as_bytes())?;
+    let sealed_ca_key =
+        cluster_key.seal(Purpose::PeerAuthority, &cluster_id, ca.key_pem.as_bytes())?;
+    let credential_ca = credential::make_authority(&name)?;
+    let sealed_credential_ca_key = cluster_key.seal(
+        Purpose::CredentialAuthority,
+        &cluster_id,
+        credential_ca.key_pem.as_bytes(),
+    )?;
     let Started { store, membership } = engine.start(plan).await.map_err(ClusterError::Engine)?;
     let member = Member { id: FIRST, store, membership, cluster_key };
     let bootstrap_token = format!("{BOOTSTRAP_PREFIX}{}", hex::encode(rand::random::<[u8; 32]>()));
@@ -92,6 +99,8 @@ async fn found(
         cluster_name: name.clone(),
         ca_cert_pem: ca.certificate_pem.clone(),
         sealed_ca_key,
+        credential_ca_cert_pem: credential_ca.certificate_pem,
+        sealed_credential_ca_key,
         bootstrap_token_sha256: Sha256::digest(bootstrap_token.as_bytes()).into(),
         bootstrap_expires_after_ms: life_ms,
         first: JoinFacts { key_sha256, address, api_url: app.config.api_url(), storage },

@@ -1,5 +1,5 @@
-//! The cluster key: 32 bytes that every node has, which seal what the replicated state must not show (the key of the peer
-//! authority). AES-256-GCM (NIST SP 800-38D), a fresh random nonce for each sealing.
+//! The cluster key: 32 bytes that every node has, which seal what the replicated state must not show (the keys of the
+//! authorities). AES-256-GCM (NIST SP 800-38D), a fresh random nonce for each sealing.
 
 use super::ClusterError;
 use aws_lc_rs::{
@@ -10,8 +10,23 @@ use countersign_core::secret::Secret;
 
 /// Bytes of the key.
 const KEY_BYTES: usize = 32;
-/// What is sealed is bound to its purpose.
-const PURPOSE: &[u8] = b"countersign-peer-authority-key-v1";
+/// What a sealed secret is for. Sealed for one purpose, it opens for no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// The key of the authority of the peer plane.
+    PeerAuthority,
+    /// The key of the authority of agents' credentials.
+    CredentialAuthority,
+}
+
+impl Purpose {
+    const fn name(self) -> &'static [u8] {
+        match self {
+            Self::PeerAuthority => b"countersign-peer-authority-key-v1",
+            Self::CredentialAuthority => b"countersign-credential-authority-key-v1",
+        }
+    }
+}
 
 /// The cluster key.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -34,26 +49,36 @@ impl ClusterKey {
     }
 
     /// Seals a secret of this cluster: nonce, then ciphertext and tag.
-    pub fn seal(&self, cluster_id: &[u8; 16], secret: &[u8]) -> Result<Vec<u8>, ClusterError> {
+    pub fn seal(
+        &self,
+        purpose: Purpose,
+        cluster_id: &[u8; 16],
+        secret: &[u8],
+    ) -> Result<Vec<u8>, ClusterError> {
         let key = self.aead()?;
         let mut sealed = secret.to_vec();
         let nonce = key
-            .seal_in_place_append_tag(Aad::from(bound(cluster_id)), &mut sealed)
+            .seal_in_place_append_tag(Aad::from(bound(purpose, cluster_id)), &mut sealed)
             .map_err(|_| ClusterError::Sealing)?;
         let mut whole = nonce.as_ref().to_vec();
         whole.append(&mut sealed);
         Ok(whole)
     }
 
-    /// Opens what [`ClusterKey::seal`] sealed for the same cluster.
-    pub fn open(&self, cluster_id: &[u8; 16], sealed: &[u8]) -> Result<Secret, ClusterError> {
+    /// Opens what [`ClusterKey::seal`] sealed for the same purpose and cluster.
+    pub fn open(
+        &self,
+        purpose: Purpose,
+        cluster_id: &[u8; 16],
+        sealed: &[u8],
+    ) -> Result<Secret, ClusterError> {
         let (nonce, rest) = sealed.split_first_chunk::<NONCE_LEN>().ok_or(ClusterError::Sealing)?;
         let mut rest = rest.to_vec();
         let opened = self
             .aead()?
             .open_in_place(
                 Nonce::assume_unique_for_key(*nonce),
-                Aad::from(bound(cluster_id)),
+                Aad::from(bound(purpose, cluster_id)),
                 &mut rest,
             )
             .map_err(|_| ClusterError::Sealing)?;
@@ -76,6 +101,6 @@ impl ClusterKey {
     }
 }
 
-fn bound(cluster_id: &[u8; 16]) -> Vec<u8> {
-    [PURPOSE, cluster_id].concat()
+fn bound(purpose: Purpose, cluster_id: &[u8; 16]) -> Vec<u8> {
+    [purpose.name(), cluster_id].concat()
 }

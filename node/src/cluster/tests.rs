@@ -11,16 +11,18 @@ use countersign_raft_store::handle::BoxFuture;
 #[test]
 fn what_is_sealed_opens_only_for_the_same_cluster_and_key() {
     let key = ClusterKey::draw();
-    let sealed = key.seal(&[1; 16], b"secret").unwrap();
-    assert_eq!(key.open(&[1; 16], &sealed).unwrap(), Secret::new("secret"));
-    assert!(key.open(&[2; 16], &sealed).is_err(), "another cluster");
-    assert!(ClusterKey::draw().open(&[1; 16], &sealed).is_err(), "another key");
+    let (peer, credential) = (Purpose::PeerAuthority, Purpose::CredentialAuthority);
+    let sealed = key.seal(peer, &[1; 16], b"secret").unwrap();
+    assert_eq!(key.open(peer, &[1; 16], &sealed).unwrap(), Secret::new("secret"));
+    assert!(key.open(peer, &[2; 16], &sealed).is_err(), "another cluster");
+    assert!(key.open(credential, &[1; 16], &sealed).is_err(), "another purpose");
+    assert!(ClusterKey::draw().open(peer, &[1; 16], &sealed).is_err(), "another key");
     for place in 0..sealed.len() {
         let mut changed = sealed.clone();
         changed[place] ^= 1;
-        assert!(key.open(&[1; 16], &changed).is_err(), "byte {place} changed");
+        assert!(key.open(peer, &[1; 16], &changed).is_err(), "byte {place} changed");
     }
-    assert_ne!(key.seal(&[1; 16], b"secret").unwrap(), sealed, "a nonce is never used twice");
+    assert_ne!(key.seal(peer, &[1; 16], b"secret").unwrap(), sealed, "a nonce is never used twice");
 }
 
 #[test]

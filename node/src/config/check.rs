@@ -5,7 +5,7 @@ use crate::{
     arrivals::Told,
     cluster::{self, JoinTokenText},
     telemetry,
-    tls::{self, TlsError},
+    tls::{self, Clients, TlsError},
 };
 use std::{fmt, path::Path};
 
@@ -138,7 +138,7 @@ fn files(config: &Config) -> Vec<Problem> {
     let mut problems = Vec::new();
     // The certificate and the key are looked at together, as they are used.
     tls::install_provider();
-    if let Err(error) = tls::server_config(&config.tls, &[]) {
+    if let Err(error) = tls::server_config(&config.tls, &[], Clients::Unasked) {
         problems.push(unusable("tls.cert_file and tls.key_file", &error));
     }
     if let Some(path) = &config.tls.ca_file

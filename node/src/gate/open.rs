@@ -2,15 +2,20 @@
 
 use super::{
     Inner, cancel,
+    certified::{self, Uncertified},
     proposing::{NO_QUORUM_AFTER, within},
     signals::SessionSignals,
 };
-use crate::{identify::IdentifyError, metrics::counters};
+use crate::{
+    identify::{Automation, IdentifyError, Throttle},
+    metrics::counters,
+};
 use countersign_core::{
-    agent::{Agent, Identity},
-    gate::{CloseReason, OpenedSession, Proof, SessionWish, Source},
+    agent::Identity,
+    gate::{CloseReason, Identified, OpenedSession, Proof, SessionWish, Source},
     id::SessionId,
     refusal::Refusal,
+    secret::Secret,
     session::{Opening, Session},
     target::Target,
 };
@@ -27,13 +32,41 @@ pub(super) async fn identify(
     inner: &Inner,
     proof: Proof,
     source: Source,
-) -> Result<Agent, Refusal> {
+) -> Result<Identified, Refusal> {
     if inner.shutdown.takes_no_more() {
         return Err(Refusal::ShuttingDown);
     }
-    let Proof::Token(token) = proof;
-    let error = match inner.identify.agent(&token, source.address.ip()).await {
-        Ok(agent) => return Ok(agent),
+    match proof {
+        Proof::Token(token) => by_token(inner, &token, source).await,
+        Proof::Certificate(certificate) => by_certificate(inner, &certificate, source).await,
+    }
+}
+
+async fn by_certificate(
+    inner: &Inner,
+    certificate: &[u8],
+    source: Source,
+) -> Result<Identified, Refusal> {
+    let why = match certified::agent(inner, certificate).await {
+        Ok(identified) => return Ok(identified),
+        Err(Uncertified::Refused(refusal)) => return Err(refusal),
+        Err(why) => why,
+    };
+    match inner.identify.refused_agent(source.address.ip()) {
+        Throttle::Within => {
+            let error = &why as &dyn std::error::Error;
+            tracing::info!(source.address = %source.address, error, "a certificate was refused");
+            inner.not_let_in(&source, None, "identify", why.to_string());
+            Err(Refusal::NotIdentified)
+        }
+        // As with tokens: who floods the gateway must not flood the log.
+        Throttle::Over => Err(Refusal::Overloaded { limit: "failed_logins_per_minute" }),
+    }
+}
+
+async fn by_token(inner: &Inner, token: &Secret, source: Source) -> Result<Identified, Refusal> {
+    let error = match inner.identify.agent(token, source.address.ip()).await {
+        Ok(Automation { agent, .. }) => return Ok(Identified { agent, credential: None }),
         Err(error) => error,
     };
     match &error {
@@ -57,7 +90,7 @@ pub(super) async fn open(inner: &Arc<Inner>, wish: SessionWish) -> Result<Opened
     }
     drop(inner.await_lease().await?);
     let id = SessionId::from_bytes(rand::random());
-    let lives = wish.agent.expires_at.0.saturating_sub(inner.clock.now_ms());
+    let lives = wish.who.agent.expires_at.0.saturating_sub(inner.clock.now_ms());
     let signals = inner.sessions.enter(id, Duration::from_millis(lives))?;
     let unopened = Unopened { inner: Arc::clone(inner), session: Some(id) };
     let opened = propose(inner, &wish, (id, signals)).await?;
@@ -83,7 +116,8 @@ async fn propose(
     let cancel = cancel::draw_key(inner.node);
     let command = OpenSession {
         id,
-        agent: wish.agent.clone(),
+        agent: wish.who.agent.clone(),
+        credential: wish.who.credential,
         target: wish.target.clone(),
         protocol: wish.protocol,
         role: wish.role.clone(),
@@ -97,14 +131,14 @@ async fn propose(
     let Committed { value: SessionOpened { target_revision: revision, opened_at }, .. } = answer
         .map_err(|unproposed| {
             let refusal = unproposed.refusal();
-            let who = Some(wish.agent.identity.clone());
+            let who = Some(wish.who.agent.identity.clone());
             inner.not_let_in(&wish.source, who, "open a session", refusal.to_string());
             refusal
         })?;
     #[expect(clippy::disallowed_methods, reason = "the replicated state has accepted the session")]
     let session = Session::opened(Opening {
         id,
-        agent: wish.agent.clone(),
+        agent: wish.who.agent.clone(),
         target: Target { name: wish.target.clone(), revision, protocol: wish.protocol },
         role: wish.role.clone(),
         opened_at,

@@ -120,6 +120,7 @@ fn of_state(refused: &StateRefusal) -> Refusal {
     match refused {
         StateRefusal::NoSuchTarget => Refusal::NoSuchTarget,
         StateRefusal::Revoked => ended("revoked"),
+        StateRefusal::NoSuchCredential => ended("its credential is not valid any more"),
         StateRefusal::IdentityExpired => ended("the proof of identity has expired"),
         StateRefusal::SessionGone | StateRefusal::IntentStands => ended("it is closed"),
         StateRefusal::NotInitialised

@@ -38,7 +38,9 @@ fn identify(issuer: &Arc<Issuer>) -> Identify {
 #[tokio::test]
 async fn an_agent_is_what_its_claims_say() {
     let issuer = Issuer::new();
-    let agent = identify(&issuer).agent(&issuer.token(&claims()), SOURCE).await.unwrap();
+    let Automation { agent, provider } =
+        identify(&issuer).agent(&issuer.token(&claims()), SOURCE).await.unwrap();
+    assert_eq!(provider, "dev-agents");
     assert_eq!(agent.identity.issuer, ISSUER);
     assert_eq!(agent.identity.subject, "ci-bot");
     assert_eq!(agent.name, "CI bot");
@@ -65,7 +67,7 @@ async fn a_missing_group_claim_means_no_groups() {
     let issuer = Issuer::new();
     let mut claims = claims();
     claims.as_object_mut().unwrap().remove("groups");
-    let agent = identify(&issuer).agent(&issuer.token(&claims), SOURCE).await.unwrap();
+    let agent = identify(&issuer).agent(&issuer.token(&claims), SOURCE).await.unwrap().agent;
     assert!(agent.groups.is_empty());
 }
 

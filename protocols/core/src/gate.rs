@@ -6,7 +6,7 @@
 
 use crate::{
     agent::Agent,
-    id::{HoldId, OperationId, Revision, SessionId},
+    id::{CredentialId, HoldId, OperationId, Revision, SessionId},
     log_time::LogTime,
     operation::Operation,
     permit::{Cleared, Leased, Permit, Release},
@@ -29,7 +29,7 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// The one place where policy, holds and the record meet.
 pub trait Gate: Send + Sync + fmt::Debug {
     /// Checks a proof of identity.
-    fn identify(&self, proof: Proof, source: Source) -> BoxFuture<'_, Result<Agent, Refusal>>;
+    fn identify(&self, proof: Proof, source: Source) -> BoxFuture<'_, Result<Identified, Refusal>>;
 
     /// Opens a session; it is in the replicated state when this returns.
     fn open(&self, wish: SessionWish) -> BoxFuture<'_, Result<OpenedSession, Refusal>>;
@@ -90,6 +90,18 @@ pub trait Signals: Send + fmt::Debug {
 pub enum Proof {
     /// A token that an identity provider issued.
     Token(Secret),
+    /// A certificate (X.509, DER) whose key the peer was seen to have. Who issued it was not looked at.
+    Certificate(Vec<u8>),
+}
+
+/// Who was identified, and by what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identified {
+    /// The agent.
+    pub agent: Agent,
+    /// The credential of the cluster's own that it was identified by; without one, it was a token of a provider. What is
+    /// opened with a credential ends with it.
+    pub credential: Option<CredentialId>,
 }
 
 /// Where a connection comes from.
@@ -116,7 +128,7 @@ impl Source {
 #[derive(Debug, Clone)]
 pub struct SessionWish {
     /// The identified agent.
-    pub agent: Agent,
+    pub who: Identified,
     /// The target's name, as the agent wrote it.
     pub target: TargetName,
     /// The revision of the definition that the adapter goes by. No session is opened under another one.

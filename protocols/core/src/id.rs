@@ -72,6 +72,12 @@ random_id!(
     "ses"
 );
 
+random_id!(
+    /// A credential that the cluster issued to an agent: a certificate.
+    CredentialId,
+    "cred"
+);
+
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*

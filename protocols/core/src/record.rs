@@ -70,6 +70,8 @@ kinds! {
     Refused = "refused",
     /// A resource was applied or deleted.
     ResourceChanged = "resource_changed",
+    /// An agent was issued a credential.
+    CredentialIssued = "credential_issued",
     /// Something was revoked.
     Revoked = "revoked",
     /// The cluster was initialised, or its membership changed.

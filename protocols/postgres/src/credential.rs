@@ -1,8 +1,11 @@
-//! From a start-up packet to an open session: the token, the agent, the target and its role, the gate's consent.
+//! From a start-up packet to an open session: the proof of identity, the agent, the target and its role, the gate's consent.
 //! `AuthenticationCleartextPassword` is asked for only here, behind TLS. The target is not dialled.
+//!
+//! Who shows a certificate is identified by it and by nothing else: no password is asked for then, and a certificate that
+//! identifies nobody is not made good by a token.
 
 use crate::{
-    error::{Complaint, Severity},
+    error::{Complaint, Severity, SqlState},
     frame::{AgentWriter, FrameError, FrameReader, FrontendKind, Stream, message, read_text},
     mask::Masker,
     startup::StartupParameters,
@@ -15,6 +18,7 @@ use countersign_core::{
     secret::Secret,
     target::{Protocol, TargetName},
 };
+use rustls_pki_types::CertificateDer;
 use std::{sync::Arc, time::Duration};
 use tokio::{
     io::{ReadHalf, WriteHalf},
@@ -53,7 +57,7 @@ pub(crate) enum CredentialError {
 
 /// Asks for the token and opens the session.
 pub(crate) async fn admit(
-    stream: Stream,
+    (stream, certificate): (Stream, Option<CertificateDer<'static>>),
     startup: StartupParameters,
     source: Source,
     gate: &dyn Gate,
@@ -61,11 +65,17 @@ pub(crate) async fn admit(
 ) -> Result<Admitted, CredentialError> {
     let (reader, writer) = tokio::io::split(stream);
     let (mut reader, mut writer) = (FrameReader::new(reader), AgentWriter::new(writer));
-    let asked = timeout(PASSWORD_DEADLINE, password(&mut reader, &mut writer)).await;
-    let opened = match asked.map_err(|_| CredentialError::Late)? {
-        Ok(token) => {
+    let shows_certificate = certificate.is_some();
+    let proof = if let Some(certificate) = certificate {
+        Ok(Proof::Certificate(certificate.to_vec()))
+    } else {
+        let asked = timeout(PASSWORD_DEADLINE, password(&mut reader, &mut writer)).await;
+        asked.map_err(|_| CredentialError::Late)?.map(Proof::Token)
+    };
+    let opened = match proof {
+        Ok(proof) => {
             let opened =
-                timeout(IDENTIFY_DEADLINE, open(token, &startup, source, gate, targets)).await;
+                timeout(IDENTIFY_DEADLINE, open(proof, &startup, source, gate, targets)).await;
             opened.unwrap_or(Err(Refusal::Overloaded { limit: "identify_deadline" }))
         }
         Err(error @ (FrameError::Closed | FrameError::Io(_) | FrameError::Late)) => {
@@ -84,8 +94,12 @@ pub(crate) async fn admit(
             Ok(Admitted { reader, writer, opened, target, role, database, startup })
         }
         Err(refusal) => {
-            let complaint = Complaint::from(&refusal).encode(Severity::Fatal);
-            writer.say(Masker::own(complaint));
+            let complaint = if shows_certificate && refusal == Refusal::NotIdentified {
+                not_certified()
+            } else {
+                Complaint::from(&refusal)
+            };
+            writer.say(Masker::own(complaint.encode(Severity::Fatal)));
             // The agent that went away needs no answer.
             if let Ok(Ok(())) = timeout(PASSWORD_DEADLINE, writer.close()).await {
                 reader.drain().await;
@@ -93,6 +107,13 @@ pub(crate) async fn admit(
             Err(CredentialError::Refused(refusal))
         }
     }
+}
+
+/// The same for every certificate that identifies nobody.
+fn not_certified() -> Complaint {
+    Complaint::new(SqlState::INVALID_AUTHORIZATION, "the client certificate is not accepted").hint(
+        "Get a new one with `countersignctl credential postgres`, or show none to log in with a token.",
+    )
 }
 
 async fn password(reader: &mut Reader, writer: &mut Writer) -> Result<Secret, FrameError> {
@@ -115,22 +136,22 @@ struct Open {
 }
 
 async fn open(
-    token: Secret,
+    proof: Proof,
     startup: &StartupParameters,
     source: Source,
     gate: &dyn Gate,
     targets: &dyn Targets,
 ) -> Result<Open, Refusal> {
-    let agent = gate.identify(Proof::Token(token), source.clone()).await?;
+    let who = gate.identify(proof, source.clone()).await?;
     let name = TargetName::parse(&startup.target).map_err(|_| Refusal::NoSuchTarget)?;
     let (revision, target) = targets.postgres(&name).ok_or(Refusal::NoSuchTarget)?;
-    let (role, _) = target.role(&startup.user, &agent.name).ok_or(Refusal::NoSuchTarget)?;
+    let (role, _) = target.role(&startup.user, &who.agent.name).ok_or(Refusal::NoSuchTarget)?;
     let role = role.to_owned();
     let database =
         target.database(startup.database.as_deref()).ok_or(Refusal::NoSuchTarget)?.to_owned();
     let client = startup.application_name.clone();
     let wish = SessionWish {
-        agent,
+        who,
         target: name,
         revision,
         protocol: Protocol::Postgres,

@@ -29,6 +29,7 @@ mod weigh;
 
 pub use classify::{Grammar, GrammarCommand, GrammarLimits, WORKER_ARGUMENT, run_grammar_worker};
 pub use serve::{Incoming, ServeConfig, serve};
+pub use startup::AnyCertificate;
 pub use target::{
     ChannelBinding, ClientCertificate, PostgresTarget, SecretError, SecretReference, TargetAddress,
     TargetRole, TargetTls, Targets,

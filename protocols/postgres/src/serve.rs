@@ -132,8 +132,11 @@ impl Listening {
             Err(error) => return tracing::debug!(%error, "a connection was lost at once"),
         };
         let begun = timeout(STARTUP_DEADLINE, startup::begin(socket, Arc::clone(&self.tls)));
-        let (stream, parameters) = match begun.await.unwrap_or(Err(StartupError::Late)) {
-            Ok(Begun::Session { stream, parameters }) => (stream, parameters),
+        let (stream, certificate, parameters) = match begun.await.unwrap_or(Err(StartupError::Late))
+        {
+            Ok(Begun::Session { stream, certificate, parameters }) => {
+                (stream, certificate, parameters)
+            }
             Ok(Begun::Cancel(key)) => {
                 return self.surroundings.gate.cancel(key, Source { address }).await;
             }
@@ -147,7 +150,7 @@ impl Listening {
         let source = Source { address };
         let gate = self.surroundings.gate.as_ref();
         let admitted = match credential::admit(
-            stream,
+            (stream, certificate),
             parameters,
             source,
             gate,

@@ -1,8 +1,11 @@
 //! What happens on a connection before anyone is identified: the requests before TLS, the handshake, and the start-up
 //! packet. Nothing that was read before TLS is looked at after it, and no agent speaks without TLS.
 
+mod certificate;
 mod packet;
 mod parameters;
+
+pub use certificate::AnyCertificate;
 
 pub(crate) use packet::{InitialPacket, StartupError, read_packet};
 pub(crate) use parameters::{Dropped, StartupParameters};
@@ -13,12 +16,13 @@ use crate::{
 };
 use countersign_core::gate::CancelKey;
 use rustls::ServerConfig;
+use rustls_pki_types::CertificateDer;
 use std::sync::Arc;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 /// Requests for encryption that a connection may make before its start-up packet: GSS, then TLS.
 const MAX_ENCRYPTION_REQUESTS: usize = 2;
@@ -33,6 +37,8 @@ pub(crate) enum Begun {
     Session {
         /// The connection, behind the handshake.
         stream: Stream,
+        /// The certificate that the agent showed, and has the key of.
+        certificate: Option<CertificateDer<'static>>,
         /// What the agent asked for.
         parameters: StartupParameters,
     },
@@ -53,7 +59,7 @@ pub(crate) async fn begin(
                 .hint("Offer the protocol name `postgresql`, or begin with SSLRequest.");
             return Err(refuse(&mut stream, complaint).await);
         }
-        return over_tls(Box::new(stream)).await;
+        return over_tls(stream).await;
     }
     for _ in 0..=MAX_ENCRYPTION_REQUESTS {
         match understood(&mut socket).await? {
@@ -67,7 +73,7 @@ pub(crate) async fn begin(
                 socket.write_all(b"S").await.map_err(StartupError::Io)?;
                 let stream =
                     TlsAcceptor::from(tls).accept(socket).await.map_err(StartupError::Tls)?;
-                return over_tls(Box::new(stream)).await;
+                return over_tls(stream).await;
             }
             InitialPacket::Session { .. } => {
                 let complaint =
@@ -98,7 +104,10 @@ fn nothing_glued(socket: &TcpStream) -> Result<(), StartupError> {
     }
 }
 
-async fn over_tls(mut stream: Stream) -> Result<Begun, StartupError> {
+async fn over_tls(stream: TlsStream<TcpStream>) -> Result<Begun, StartupError> {
+    let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    let certificate = certificates.first().cloned().map(CertificateDer::into_owned);
+    let mut stream: Stream = Box::new(stream);
     match understood(&mut stream).await? {
         InitialPacket::Cancel(key) => Ok(Begun::Cancel(key)),
         InitialPacket::Gss | InitialPacket::Tls => Err(StartupError::TooManyRequests),
@@ -113,7 +122,7 @@ async fn over_tls(mut stream: Stream) -> Result<Begun, StartupError> {
                     .map_err(StartupError::Io)?;
             }
             match StartupParameters::read(parameters) {
-                Ok(parameters) => Ok(Begun::Session { stream, parameters }),
+                Ok(parameters) => Ok(Begun::Session { stream, certificate, parameters }),
                 Err(complaint) => Err(refuse(&mut stream, complaint).await),
             }
         }

@@ -3,6 +3,7 @@
 mod accounts;
 mod agent;
 mod catalogue;
+mod certificate;
 mod copy;
 mod effects;
 mod fake;

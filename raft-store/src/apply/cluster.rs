@@ -39,6 +39,8 @@ pub(super) fn initialise(step: &mut Step<'_>, command: Initialise) -> Done {
         name: command.cluster_name,
         ca_cert_pem: command.ca_cert_pem,
         sealed_ca_key: command.sealed_ca_key,
+        credential_ca_cert_pem: command.credential_ca_cert_pem,
+        sealed_credential_ca_key: command.sealed_credential_ca_key,
         bootstrap_token_sha256: command.bootstrap_token_sha256,
         bootstrap_expires_at: step.now.after_ms(life),
         version: cluster_version::FIRST,

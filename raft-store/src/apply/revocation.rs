@@ -2,7 +2,7 @@
 
 use super::{
     chain::{self, Facts},
-    hold, session,
+    credential, hold, session,
     step::{Done, Step, Stop, short},
 };
 use crate::{
@@ -30,6 +30,7 @@ pub(super) fn revoke(step: &mut Step<'_>, command: Revoke) -> Done {
             session::expel(step, session, &command.reason, Facts::default())?;
             Ok(Answer::Done)
         }
+        Revocable::Credential(id) => credential::revoke(step, id, &command),
         Revocable::Identity(identity) => {
             short([identity.issuer.as_str(), identity.subject.as_str()])?;
             if !step.has(&key_space::revocation(&identity))? {

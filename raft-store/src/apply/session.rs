@@ -3,7 +3,7 @@
 
 use super::{
     chain::{self, Facts},
-    forget, hold, request,
+    credential, forget, hold, request,
     step::{Done, Step, Stop, named, short},
 };
 use crate::{
@@ -38,6 +38,9 @@ pub(super) fn open(step: &mut Step<'_>, command: OpenSession) -> Done {
     is_current(step, command.node, command.incarnation)?;
     not_revoked(step, &command.agent.identity)?;
     not_expired(&command.agent, step.now)?;
+    if let Some(credential) = command.credential {
+        credential::is_valid(step, credential, &command.agent.identity)?;
+    }
     let target: ResourceRecord = step
         .get(&key_space::resource(ResourceKind::Target, command.target.as_str()))?
         .ok_or(StateRefusal::NoSuchTarget)?;
@@ -48,6 +51,7 @@ pub(super) fn open(step: &mut Step<'_>, command: OpenSession) -> Done {
         number: chain::next_sequence(step)?,
         id: command.id,
         agent: command.agent,
+        credential: command.credential,
         target: command.target,
         target_revision: target.revision,
         protocol: command.protocol,
@@ -71,12 +75,17 @@ pub(super) fn open(step: &mut Step<'_>, command: OpenSession) -> Done {
         .with("source.address", record.source)
         .with("client", &record.client)
         .with("target.role", &record.role);
+    let facts = match record.credential {
+        Some(credential) => facts.with("credential.id", credential),
+        None => facts,
+    };
     chain::append(step, EventKind::SessionOpened, facts)?;
     Ok(Answer::SessionOpened(opened(&record)))
 }
 
 fn reopened(known: &SessionRecord, command: &OpenSession) -> Done {
     let same = known.agent == command.agent
+        && known.credential == command.credential
         && known.node == command.node
         && known.incarnation == command.incarnation
         && known.cancel == command.cancel;

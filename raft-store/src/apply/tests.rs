@@ -3,6 +3,7 @@
 mod audit;
 mod batches;
 mod bounds;
+mod credentials;
 mod harness;
 mod holds;
 mod nodes;

@@ -27,6 +27,7 @@ pub(super) fn tick(step: &mut Step<'_>) -> Done {
             }
             Expiring::JoinToken(sha256) => step.delete(key_space::join_token(&sha256)),
             Expiring::Request(id) => step.delete(key_space::request(id)),
+            Expiring::Credential(id) => step.delete(key_space::credential(id)),
         }
     }
     forget::due(step)?;

@@ -63,6 +63,8 @@ fn store_of_version(version: u32) -> Store {
         name: "c".to_owned(),
         ca_cert_pem: String::new(),
         sealed_ca_key: Vec::new(),
+        credential_ca_cert_pem: String::new(),
+        sealed_credential_ca_key: Vec::new(),
         bootstrap_token_sha256: [2; 32],
         bootstrap_expires_at: LogTime(1),
         version,

@@ -11,16 +11,16 @@ use crate::{
     limits::{MAX_EVENTS_A_READ, MAX_ROWS_A_READ},
     machine::View,
     records::{
-        ClusterRecord, HeldOperation, HoldPhase, HoldRecord, JoinTokenRecord, NodeRecord,
-        OperationRecord, RequestId, RequestRecord, ResourceKind, ResourceRecord, RevocationRecord,
-        SessionRecord,
+        ClusterRecord, CredentialRecord, HeldOperation, HoldPhase, HoldRecord, JoinTokenRecord,
+        NodeRecord, OperationRecord, RequestId, RequestRecord, ResourceKind, ResourceRecord,
+        RevocationRecord, SessionRecord,
     },
     state::{self, NewestFirst},
 };
 use countersign_core::{
     agent::Identity,
     gate::CancelKey,
-    id::{HoldId, Incarnation, NodeId, OperationId, Revision, SessionId},
+    id::{CredentialId, HoldId, Incarnation, NodeId, OperationId, Revision, SessionId},
     log_time::LogTime,
     record::{AuditEvent, ChainHead, EventKind},
 };
@@ -201,6 +201,11 @@ impl StateView {
     /// A join token, used, open or expired but not yet removed.
     pub fn join_token(&self, sha256: &[u8; 32]) -> Result<Option<JoinTokenRecord>, ReadError> {
         self.get(&key_space::join_token(sha256))
+    }
+
+    /// A credential, revoked or expired but not yet removed too.
+    pub fn credential(&self, id: CredentialId) -> Result<Option<CredentialRecord>, ReadError> {
+        self.get(&key_space::credential(id))
     }
 
     /// A node.

@@ -28,12 +28,14 @@ fn keys() -> Vec<(&'static str, Vec<u8>)> {
         ("cancel-key", cancel_key(CancelKey { process: 1, secret: 2 })),
         ("revocation", revocation(&who)),
         ("join-token", join_token(&[8; 32])),
+        ("credential", credential(CredentialId::from_bytes([6; 16]))),
         ("audit", audit(9)),
         ("request", request(RequestId([6; 16]))),
         ("hold-budget", hold_budget(&digest(&who))),
         ("notes-taken", notes_taken(node_id)),
         ("expiry-hold", expiry(at, Expiring::Hold(hold_id))),
         ("expiry-join-token", expiry(at, Expiring::JoinToken([8; 32]))),
+        ("expiry-credential", expiry(at, Expiring::Credential(CredentialId::from_bytes([6; 16])))),
         ("expiry-request", expiry(at, Expiring::Request(RequestId([6; 16])))),
         ("forget-held-operation", forget(at, Forgotten::HeldOperation(hold_id))),
         ("forget-hold", forget(at, Forgotten::Hold(hold_id))),
@@ -103,7 +105,8 @@ fn every_table_has_a_frozen_key() {
         | Table::OpenSessionByNumber
         | Table::Forget
         | Table::HoldBudget
-        | Table::NotesTaken => 23,
+        | Table::NotesTaken
+        | Table::Credential => 24,
     };
     assert!(begin.into_iter().eq(1..=last(Table::Single)));
 }

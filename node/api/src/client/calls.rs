@@ -11,6 +11,7 @@ use crate::{
         Cluster, DrainAnswer, InitAnswer, InitRequest, JoinAnswer, JoinRequest, JoinToken,
         JoinTokenRequest, Readiness, TransferRequest,
     },
+    credential::{Credential, CredentialRequest},
     hold::{DecisionRequest, Hold, HoldQuery, WithdrawRequest},
     page::{Page, Paging},
     policy::{PolicyCheck, PolicyCheckRequest, PolicySchema},
@@ -51,6 +52,11 @@ impl Client {
     /// Withdraws a hold.
     pub async fn withdraw(&self, id: &str, request: &WithdrawRequest) -> Result<Hold> {
         self.post(&["v1", "holds", id, "withdraw"], request, Repeat::Safe).await
+    }
+
+    /// A certificate for an agent, in exchange for its token.
+    pub async fn postgres_credential(&self, request: &CredentialRequest) -> Result<Credential> {
+        self.post(&["v1", "credentials", "postgres"], request, Repeat::OnlyUnsent).await
     }
 
     /// One page of sessions.

@@ -5,7 +5,7 @@ use super::super::{caller::Peer, *};
 use crate::{
     app::Node,
     clock::Clock,
-    cluster::{ClusterKey, Figures, MemberStatus, Membership, MembershipError},
+    cluster::{Figures, MemberStatus, Membership, MembershipError},
     config::Config,
     gate::tests::world::{self as gate_world, World},
     identify::{
@@ -200,7 +200,7 @@ fn process(world: &World, issuer: &Arc<Issuer>, clock: Clock) -> Api {
         identify: Arc::new(identify),
         gate: world.gate.clone(),
         membership: Arc::new(Alone),
-        cluster_key: Arc::new(ClusterKey::draw()),
+        cluster_key: Arc::new(gate_world::cluster_key()),
     });
     Api::new(app)
 }

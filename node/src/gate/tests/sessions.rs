@@ -105,7 +105,7 @@ async fn a_revoked_agent_is_out() {
 async fn a_session_ends_with_its_token() {
     let world = World::new().await;
     let mut wish = world.wish();
-    wish.agent.expires_at = countersign_core::log_time::LogTime(NOW_MS + 20_000);
+    wish.who.agent.expires_at = countersign_core::log_time::LogTime(NOW_MS + 20_000);
     let mut opened = world.gate.open(wish).await.unwrap();
     let Signal::End(Refusal::SessionEnded { reason }) = signal(&mut opened.signals).await else {
         panic!("it must end");
@@ -139,7 +139,8 @@ async fn a_session_that_nobody_carries_is_closed() {
     let wish = world.wish();
     let orphan = OpenSession {
         id: SessionId::from_bytes([9; 16]),
-        agent: wish.agent,
+        agent: wish.who.agent,
+        credential: None,
         target: wish.target,
         protocol: wish.protocol,
         role: wish.role,

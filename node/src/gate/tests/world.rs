@@ -1,9 +1,13 @@
 //! A node with a target, a policy, an agent and two reviewers.
 
 use super::{super::*, log::LocalLog};
-use crate::identify::{Fetch, FetchError, Provider};
+use crate::{
+    cluster::{ClusterKey, Purpose},
+    credential,
+    identify::{Fetch, FetchError, Provider},
+};
 use countersign_core::{
-    agent::Identity,
+    agent::{Agent, Identity},
     gate::{Held, HoldProgress, Reply, Signals},
     hold::Choice,
     id::{HoldId, OperationId, Revision},
@@ -61,6 +65,7 @@ impl Fetch for NoFetch {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        crate::tls::install_provider();
         Self::with_room(1024).await
     }
 
@@ -138,7 +143,7 @@ impl World {
         let defined = self.gate.inner.targets.postgres(&orders());
         SessionWish {
             revision: defined.map_or(Revision(0), |(revision, _)| revision),
-            agent: agent(),
+            who: Identified { agent: agent(), credential: None },
             target: orders(),
             protocol: Protocol::Postgres,
             role: "app".to_owned(),
@@ -226,12 +231,23 @@ pub(crate) const TARGET: &str = r#"{"postgres": {
     "roles": {"app": {"user": "app", "default": true}}
 }}"#;
 
+/// The key that seals the authorities' keys.
+pub(crate) fn cluster_key() -> ClusterKey {
+    ClusterKey::of(&[5; 32]).unwrap()
+}
+
 fn initialise() -> Initialise {
+    let credentials = credential::make_authority("test").unwrap();
+    let key = credentials.key_pem.as_bytes();
     Initialise {
         cluster_id: [1; 16],
         cluster_name: "test".to_owned(),
         ca_cert_pem: String::new(),
         sealed_ca_key: Vec::new(),
+        sealed_credential_ca_key: cluster_key()
+            .seal(Purpose::CredentialAuthority, &[1; 16], key)
+            .unwrap(),
+        credential_ca_cert_pem: credentials.certificate_pem,
         bootstrap_token_sha256: Sha256::digest(BOOTSTRAP).into(),
         bootstrap_expires_after_ms: 60 * 60 * 1000,
         first: JoinFacts {
@@ -252,7 +268,7 @@ pub(crate) fn author() -> Author {
     Author { identity, name: "Ada".to_owned() }
 }
 
-fn agent() -> Agent {
+pub(crate) fn agent() -> Agent {
     Agent {
         identity: Identity { issuer: "https://i".to_owned(), subject: "ci-bot".to_owned() },
         name: "ci-bot".to_owned(),

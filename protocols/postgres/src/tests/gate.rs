@@ -8,11 +8,11 @@
 use countersign_core::{
     agent::{Agent, Identity},
     gate::{
-        Admission, BoxFuture, CancelKey, CloseReason, Gate, Held, HoldNotice, HoldProgress, Judged,
-        OpenedSession, Proof, Reply, SessionWish, Settlement, Signal, Signals,
+        Admission, BoxFuture, CancelKey, CloseReason, Gate, Held, HoldNotice, HoldProgress,
+        Identified, Judged, OpenedSession, Proof, Reply, SessionWish, Settlement, Signal, Signals,
     },
     hold::{Approved, Consumption},
-    id::{HoldId, LogIndex, Revision, SessionId},
+    id::{CredentialId, HoldId, LogIndex, Revision, SessionId},
     key_words::key_words,
     log_time::LogTime,
     operation::Operation,
@@ -63,6 +63,8 @@ pub(crate) struct TestGate {
     refuses: bool,
     /// The policy revision in force.
     pub(crate) revision: AtomicU64,
+    /// The certificate that identifies the agent, as its token does.
+    pub(crate) certificate: Mutex<Option<Vec<u8>>>,
     next_process: AtomicU32,
     signals: Mutex<Vec<(CancelKey, mpsc::Sender<Signal>)>>,
     pub(crate) holds: watch::Sender<Vec<HoldHandle>>,
@@ -90,6 +92,7 @@ impl TestGate {
             releases: AtomicBool::new(true),
             broken: AtomicBool::new(false),
             revision: AtomicU64::new(1),
+            certificate: Mutex::new(None),
             next_process: AtomicU32::new(1),
             signals: Mutex::new(Vec::new()),
             holds: watch::Sender::new(Vec::new()),
@@ -148,14 +151,19 @@ impl Gate for TestGate {
         &self,
         proof: Proof,
         _: countersign_core::gate::Source,
-    ) -> BoxFuture<'_, Result<Agent, Refusal>> {
-        let Proof::Token(token) = proof;
-        let good = token.expose_text() == Some(TOKEN);
+    ) -> BoxFuture<'_, Result<Identified, Refusal>> {
+        let (good, credential) = match proof {
+            Proof::Token(token) => (token.expose_text() == Some(TOKEN), None),
+            Proof::Certificate(certificate) => {
+                let known = self.certificate.lock().unwrap().as_ref() == Some(&certificate);
+                (known, Some(CredentialId::from_bytes([1; 16])))
+            }
+        };
         Box::pin(async move {
             if !good {
                 return Err(Refusal::NotIdentified);
             }
-            Ok(Agent {
+            let agent = Agent {
                 identity: Identity {
                     issuer: "https://issuer.test".to_owned(),
                     subject: "ci-bot".to_owned(),
@@ -164,14 +172,15 @@ impl Gate for TestGate {
                 owner: None,
                 groups: ["ci".to_owned()].into(),
                 expires_at: LogTime(u64::MAX),
-            })
+            };
+            Ok(Identified { agent, credential })
         })
     }
 
     fn open(&self, wish: SessionWish) -> BoxFuture<'_, Result<OpenedSession, Refusal>> {
         Box::pin(async move {
-            let SessionWish { agent, target, revision, protocol, role, source: _, client: _ } =
-                wish;
+            let SessionWish { who, target, revision, protocol, role, source: _, client: _ } = wish;
+            let agent = who.agent;
             let target = Target { name: target, revision, protocol };
             let id = SessionId::from_bytes(rand::random());
             let session =

@@ -2,7 +2,7 @@
 
 use super::gate::TestGate;
 use crate::{
-    ChannelBinding, PostgresTarget, TargetAddress, TargetRole, TargetTls, Targets,
+    AnyCertificate, ChannelBinding, PostgresTarget, TargetAddress, TargetRole, TargetTls, Targets,
     catalogue::Catalogues,
     serve::{Incoming, Listening, ServeConfig},
     session::{Surroundings, TextReader},
@@ -221,7 +221,7 @@ fn certificates(folder: &Path) -> (Arc<ServerConfig>, Arc<ClientConfig>) {
     let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .unwrap()
-        .with_no_client_auth()
+        .with_client_cert_verifier(Arc::new(AnyCertificate::new(Arc::clone(&provider))))
         .with_single_cert(vec![cert.der().clone()], key)
         .unwrap();
     let mut roots = RootCertStore::empty();

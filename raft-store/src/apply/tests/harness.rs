@@ -260,6 +260,8 @@ pub(super) fn beginning() -> Vec<Command> {
         cluster_name: "test".to_owned(),
         ca_cert_pem: "pem".to_owned(),
         sealed_ca_key: vec![1, 2, 3],
+        credential_ca_cert_pem: "pem".to_owned(),
+        sealed_credential_ca_key: vec![4, 5, 6],
         bootstrap_token_sha256: [2; 32],
         bootstrap_expires_after_ms: 3_600_000,
         first: facts(1),
@@ -292,6 +294,7 @@ pub(super) fn open_session(n: u8, agent: &str, node: NodeId, incarnation: Incarn
     Command::OpenSession(Box::new(OpenSession {
         id: ses(n),
         agent: robot(agent),
+        credential: None,
         target: TargetName::parse("orders").unwrap(),
         protocol: Protocol::Postgres,
         role: "app".to_owned(),

@@ -4,9 +4,10 @@ use super::{Bad, Form, FormatError, Stored, form_enum, form_struct, list, read, 
 use crate::{
     command::{
         AccessRefused, Administered, ApplyResources, Attempt, Cancel, ClaimHold, CloseSession,
-        Command, CreateJoinToken, Decide, EndSession, Expected, Initialise, Intent, NodeUp,
-        OpenHold, OpenSession, ParkHold, Refused, RemoveNode, ResourceBody, ResourceChange,
-        Revocable, Revoke, TakeNotes, UseJoinToken, WithdrawHold, Withdrawer,
+        Command, CreateJoinToken, Decide, EndSession, Expected, Initialise, Intent,
+        IssueCredential, NodeUp, OpenHold, OpenSession, ParkHold, Refused, RemoveNode,
+        ResourceBody, ResourceChange, Revocable, Revoke, TakeNotes, UseJoinToken, WithdrawHold,
+        Withdrawer,
     },
     records::{AuditText, Author, HeldOperation, JoinFacts, RequestId, ResourceKind},
 };
@@ -15,7 +16,7 @@ use countersign_core::{
     fingerprint::Fingerprint,
     gate::{CancelKey, Settlement},
     hold::{Choice, HoldTerms},
-    id::{HoldId, Incarnation, NodeId, OperationId, Revision, SessionId},
+    id::{CredentialId, HoldId, Incarnation, NodeId, OperationId, Revision, SessionId},
     permit::Basis,
     reviewer::Reviewer,
     target::{Protocol, TargetName},
@@ -61,12 +62,15 @@ form_enum!(CommandV1 for Command {
     Tick,
     Administered(command: Administered),
     TakeNotes(command: Box<TakeNotes>),
+    IssueCredential(command: Box<IssueCredential>),
 });
 form_struct!(InitialiseV1 for Initialise {
     cluster_id: [u8; 16],
     cluster_name: String,
     ca_cert_pem: String,
     sealed_ca_key: Vec<u8>,
+    credential_ca_cert_pem: String,
+    sealed_credential_ca_key: Vec<u8>,
     bootstrap_token_sha256: [u8; 32],
     bootstrap_expires_after_ms: u64,
     first: JoinFacts,
@@ -81,6 +85,7 @@ form_struct!(NodeUpV1 for NodeUp {
 form_struct!(OpenSessionV1 for OpenSession {
     id: SessionId,
     agent: Agent,
+    credential: Option<CredentialId>,
     target: TargetName,
     protocol: Protocol,
     role: String,
@@ -176,7 +181,19 @@ form_struct!(ResourceChangeV1 for ResourceChange {
 form_enum!(ResourceBodyV1 for ResourceBody { Put(body: String), Delete });
 form_enum!(ExpectedV1 for Expected { Anything, Absent, At(revision: Revision) });
 form_struct!(RevokeV1 for Revoke { what: Revocable, reason: String, author: Author });
-form_enum!(RevocableV1 for Revocable { Identity(identity: Identity), Session(session: SessionId) });
+form_enum!(RevocableV1 for Revocable {
+    Identity(identity: Identity),
+    Session(session: SessionId),
+    Credential(credential: CredentialId),
+});
+form_struct!(IssueCredentialV1 for IssueCredential {
+    id: CredentialId,
+    agent: Agent,
+    provider: String,
+    key_sha256: [u8; 32],
+    source: SocketAddr,
+    node: NodeId,
+});
 form_struct!(CreateJoinTokenV1 for CreateJoinToken {
     sha256: [u8; 32],
     expires_after_ms: u64,

@@ -10,7 +10,7 @@ use countersign_core::{
         Choice, Consumption, Decision, DecisionError, Hold, HoldError, HoldState, HoldTerms,
         ReasonRule, Requirement,
     },
-    id::{HoldId, Incarnation, LogIndex, NodeId, OperationId, Revision, SessionId},
+    id::{CredentialId, HoldId, Incarnation, LogIndex, NodeId, OperationId, Revision, SessionId},
     log_time::LogTime,
     operation::{Action, Demand, Parameter, Resource},
     permit::{AuditLevel, Basis},
@@ -72,7 +72,7 @@ macro_rules! named {
     )+ };
 }
 
-ids!(HoldId, OperationId, SessionId);
+ids!(HoldId, OperationId, SessionId, CredentialId);
 numbers!(NodeId, Incarnation, Revision, LogIndex, LogTime);
 named!(
     Action = |name| Action::ALL.iter().copied().find(|action| action.name() == name),

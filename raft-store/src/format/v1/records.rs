@@ -2,16 +2,16 @@
 
 use super::{Bad, Form, FormatError, Stored, form_enum, form_struct, list, read, stored, write};
 use crate::records::{
-    AppliedRequest, Attachment, AuditText, Author, ClusterRecord, HeldOperation, HoldBudget,
-    HoldPhase, HoldRecord, JoinFacts, JoinTokenRecord, NodeRecord, NodeState, NotesTaken,
-    OperationRecord, OperationState, RequestId, RequestRecord, ResourceKind, ResourceRecord,
-    RevocationRecord, SessionRecord, SessionState, Start,
+    AppliedRequest, Attachment, AuditText, Author, ClusterRecord, CredentialRecord,
+    CredentialState, HeldOperation, HoldBudget, HoldPhase, HoldRecord, JoinFacts, JoinTokenRecord,
+    NodeRecord, NodeState, NotesTaken, OperationRecord, OperationState, RequestId, RequestRecord,
+    ResourceKind, ResourceRecord, RevocationRecord, SessionRecord, SessionState, Start,
 };
 use countersign_core::{
     agent::{Agent, Identity},
     gate::CancelKey,
     hold::Hold,
-    id::{HoldId, Incarnation, LogIndex, NodeId, OperationId, Revision, SessionId},
+    id::{CredentialId, HoldId, Incarnation, LogIndex, NodeId, OperationId, Revision, SessionId},
     log_time::LogTime,
     operation::{Demand, Parameter},
     record::{AuditEvent, ChainHash, ChainHead, EventKind, Outcome},
@@ -32,6 +32,7 @@ stored!(
     OperationRecord = "an operation",
     RevocationRecord = "a revocation",
     JoinTokenRecord = "a join token",
+    CredentialRecord = "a credential",
     RequestRecord = "a request",
     HoldBudget = "a budget of holds",
     NotesTaken = "the notes taken from a node",
@@ -104,6 +105,7 @@ form_struct!(SessionRecordV1 for SessionRecord {
     number: u64,
     id: SessionId,
     agent: Agent,
+    credential: Option<CredentialId>,
     target: TargetName,
     target_revision: Revision,
     protocol: Protocol,
@@ -142,6 +144,8 @@ form_struct!(ClusterRecordV1 for ClusterRecord {
     name: String,
     ca_cert_pem: String,
     sealed_ca_key: Vec<u8>,
+    credential_ca_cert_pem: String,
+    sealed_credential_ca_key: Vec<u8>,
     bootstrap_token_sha256: [u8; 32],
     bootstrap_expires_at: LogTime,
     version: u32,
@@ -194,6 +198,15 @@ form_struct!(JoinTokenRecordV1 for JoinTokenRecord {
     author: Author,
     used_by: Option<NodeId>,
 });
+form_struct!(CredentialRecordV1 for CredentialRecord {
+    id: CredentialId,
+    agent: Agent,
+    provider: String,
+    key_sha256: [u8; 32],
+    issued_at: LogTime,
+    state: CredentialState,
+});
+form_enum!(CredentialStateV1 for CredentialState { Valid, Revoked });
 form_struct!(AuditEventV1 for AuditEvent {
     sequence: u64,
     at: LogTime,

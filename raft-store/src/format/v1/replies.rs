@@ -5,7 +5,7 @@ use crate::{
     effect::Effect,
     limits::Limit,
     records::{HoldPhase, HoldRecord, ResourceKind},
-    reply::{Answer, Reply, SessionOpened, StateRefusal},
+    reply::{Answer, CredentialLife, Reply, SessionOpened, StateRefusal},
 };
 use countersign_core::{
     agent::Identity,
@@ -29,7 +29,9 @@ form_enum!(AnswerV1 for Answer {
     Intended { index: LogIndex },
     Applied(revision: Revision),
     NodeAdmitted(node: NodeId),
+    CredentialIssued(life: CredentialLife),
 });
+form_struct!(CredentialLifeV1 for CredentialLife { issued_at: LogTime, expires_at: LogTime });
 form_struct!(SessionOpenedV1 for SessionOpened { target_revision: Revision, opened_at: LogTime });
 form_enum!(StateRefusalV1 for StateRefusal {
     NotInitialised,
@@ -55,6 +57,7 @@ form_enum!(StateRefusalV1 for StateRefusal {
     BadJoinToken,
     IntentStands,
     OldCluster { needed: u32 },
+    NoSuchCredential,
 });
 form_enum!(LimitV1 for Limit {
     HeldText,

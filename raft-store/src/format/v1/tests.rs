@@ -76,6 +76,7 @@ fn every_stored_form_is_as_it_was_written_first() {
     found.check(&samples::operations());
     found.check(&[("revocation", samples::revocation())]);
     found.check(&[("join-token", samples::join_token())]);
+    found.check(&samples::credentials());
     found.check(&samples::requests());
     found.check(&[("hold-budget", samples::hold_budget())]);
     found.check(&[("notes-taken", samples::notes_taken())]);
@@ -140,6 +141,7 @@ fn every_variant_of_every_enum_has_a_sample() {
         missing(values(samples::resources()).into_iter().map(|record| record.kind)),
         missing(values(samples::operations()).into_iter().map(|record| record.state)),
         missing(values(samples::requests())),
+        missing(values(samples::credentials()).into_iter().map(|record| record.state)),
     ]
     .concat();
     assert!(missing.is_empty(), "without a sample: {missing:?}");

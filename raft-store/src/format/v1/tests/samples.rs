@@ -4,7 +4,7 @@ use crate::{
     effect::Effect,
     limits::Limit,
     records::*,
-    reply::{Answer, Reply, SessionOpened, StateRefusal},
+    reply::{Answer, CredentialLife, Reply, SessionOpened, StateRefusal},
 };
 use countersign_core::{
     agent::{Agent, Identity},
@@ -109,6 +109,10 @@ fn ses() -> SessionId {
     SessionId::from_bytes([5; 16])
 }
 
+fn credential_id() -> CredentialId {
+    CredentialId::from_bytes([6; 16])
+}
+
 pub(super) fn held_operation() -> HeldOperation {
     HeldOperation {
         text: b"delete".to_vec(),
@@ -185,6 +189,7 @@ fn session(state: SessionState) -> SessionRecord {
         number: 2,
         id: ses(),
         agent: agent(),
+        credential: Some(credential_id()),
         target: target(),
         target_revision: Revision(5),
         protocol: Protocol::Postgres,
@@ -226,6 +231,8 @@ pub(super) fn cluster() -> ClusterRecord {
         name: t("c"),
         ca_cert_pem: t("pem"),
         sealed_ca_key: vec![1, 2],
+        credential_ca_cert_pem: t("pem 2"),
+        sealed_credential_ca_key: vec![3],
         bootstrap_token_sha256: [8; 32],
         bootstrap_expires_at: LogTime(5),
         version: 1,
@@ -287,6 +294,21 @@ pub(super) fn join_token() -> JoinTokenRecord {
     }
 }
 
+pub(super) fn credentials() -> Vec<(&'static str, CredentialRecord)> {
+    let of = |state| CredentialRecord {
+        id: credential_id(),
+        agent: agent(),
+        provider: t("ci"),
+        key_sha256: [4; 32],
+        issued_at: LogTime(2),
+        state,
+    };
+    vec![
+        ("credential-valid", of(CredentialState::Valid)),
+        ("credential-revoked", of(CredentialState::Revoked)),
+    ]
+}
+
 pub(super) fn requests() -> Vec<(&'static str, RequestRecord)> {
     let applied = AppliedRequest { revision: Revision(6), content: [3; 32], answer: t("{}") };
     vec![
@@ -342,6 +364,13 @@ pub(super) fn replies() -> Vec<(&'static str, Reply)> {
         ("reply-intended", Ok(Answer::Intended { index: LogIndex(8) })),
         ("reply-applied", Ok(Answer::Applied(Revision(6)))),
         ("reply-node-admitted", Ok(Answer::NodeAdmitted(NodeId(4)))),
+        (
+            "reply-credential-issued",
+            Ok(Answer::CredentialIssued(CredentialLife {
+                issued_at: LogTime(2),
+                expires_at: LogTime(9),
+            })),
+        ),
     ];
     all.extend(refusals().into_iter().map(|(name, refusal)| (name, Err(refusal))));
     all
@@ -365,6 +394,7 @@ fn refusals() -> Vec<(&'static str, StateRefusal)> {
         ("refusal-no-such-target", StateRefusal::NoSuchTarget),
         ("refusal-revoked", StateRefusal::Revoked),
         ("refusal-identity-expired", StateRefusal::IdentityExpired),
+        ("refusal-no-such-credential", StateRefusal::NoSuchCredential),
         ("refusal-session-gone", StateRefusal::SessionGone),
         ("refusal-stale-revision", StateRefusal::StaleRevision { in_force: Revision(6) }),
         ("refusal-no-such-hold", StateRefusal::NoSuchHold),

@@ -22,6 +22,8 @@ fn of_nodes() -> Vec<(&'static str, Command)> {
         cluster_name: t("c"),
         ca_cert_pem: t("pem"),
         sealed_ca_key: vec![1, 2],
+        credential_ca_cert_pem: t("pem 2"),
+        sealed_credential_ca_key: vec![3],
         bootstrap_token_sha256: [8; 32],
         bootstrap_expires_after_ms: 3_600_000,
         first: facts(),
@@ -54,6 +56,7 @@ fn of_sessions() -> Vec<(&'static str, Command)> {
     let open = OpenSession {
         id: ses(),
         agent: agent(),
+        credential: Some(credential_id()),
         target: target(),
         protocol: Protocol::Postgres,
         role: t("app"),
@@ -63,7 +66,16 @@ fn of_sessions() -> Vec<(&'static str, Command)> {
         incarnation: Incarnation(12),
         cancel: CancelKey { process: 1, secret: 2 },
     };
+    let issue = IssueCredential {
+        id: credential_id(),
+        agent: agent(),
+        provider: t("ci"),
+        key_sha256: [4; 32],
+        source: "127.0.0.1:5000".parse().unwrap(),
+        node: NodeId(1),
+    };
     vec![
+        ("command-issue-credential", Command::IssueCredential(Box::new(issue))),
         ("command-open-session", Command::OpenSession(Box::new(open))),
         (
             "command-close-session",
@@ -218,5 +230,6 @@ fn of_administrators() -> Vec<(&'static str, Command)> {
         ("command-administered", Command::Administered(act)),
         ("command-revoke-identity", revoke(Revocable::Identity(identity()))),
         ("command-revoke-session", revoke(Revocable::Session(ses()))),
+        ("command-revoke-credential", revoke(Revocable::Credential(credential_id()))),
     ]
 }

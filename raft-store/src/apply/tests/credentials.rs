@@ -1,0 +1,142 @@
+//! Credentials of agents: whose they are, how long they count, and what their revocation ends.
+
+use super::harness::*;
+use crate::{
+    command::*,
+    effect::Effect,
+    key_space::{self, Table},
+    limits::MAX_CREDENTIAL_LIFE_MS,
+    machine::View,
+    records::CredentialRecord,
+    reply::{Answer, CredentialLife, Reply, StateRefusal},
+};
+use countersign_core::{
+    agent::Agent,
+    id::{CredentialId, NodeId, SessionId},
+    log_time::LogTime,
+    record::EventKind,
+};
+
+fn id(n: u8) -> CredentialId {
+    CredentialId::from_bytes([n; 16])
+}
+
+fn issue(n: u8, agent: Agent) -> Command {
+    Command::IssueCredential(Box::new(IssueCredential {
+        id: id(n),
+        agent,
+        provider: "ci".to_owned(),
+        key_sha256: [n; 32],
+        source: "127.0.0.1:6000".parse().unwrap(),
+        node: NodeId(1),
+    }))
+}
+
+fn open_with(replica: &Replica, session: u8, agent: &str, credential: u8) -> Command {
+    let node = NodeId(1);
+    let command = open_session(session, agent, node, replica.incarnation(node));
+    let Command::OpenSession(mut open) = command else { panic!("a session") };
+    open.credential = Some(id(credential));
+    Command::OpenSession(open)
+}
+
+fn revoke_credential(n: u8) -> Command {
+    Command::Revoke(Revoke {
+        what: Revocable::Credential(id(n)),
+        reason: "leaked".to_owned(),
+        author: ada(),
+    })
+}
+
+fn ended(replica: &Replica) -> Vec<SessionId> {
+    let effects = replica.effects.iter();
+    effects
+        .filter_map(|effect| {
+            if let Effect::SessionEnded { session, .. } = effect { Some(*session) } else { None }
+        })
+        .collect()
+}
+
+#[test]
+fn a_credential_ends_with_the_token_and_after_an_hour_at_the_latest() {
+    let mut replica = Replica::ready();
+    let until = |ms: u64| Agent { expires_at: LogTime(ms), ..robot("ci-bot") };
+    for (n, token_ends, expected) in [
+        (1, START_MS + 5_000, START_MS + 5_000),
+        (2, START_MS + 10 * MAX_CREDENTIAL_LIFE_MS, START_MS + MAX_CREDENTIAL_LIFE_MS),
+    ] {
+        let life = CredentialLife { issued_at: LogTime(START_MS), expires_at: LogTime(expected) };
+        let reply: Reply = Ok(Answer::CredentialIssued(life));
+        assert_eq!(replica.run(issue(n, until(token_ends))), reply);
+        // A retry of the proposal is answered alike and recorded once; another key is not it.
+        assert_eq!(replica.run(issue(n, until(token_ends))), reply);
+    }
+    let Command::IssueCredential(mut other) = issue(1, robot("ci-bot")) else { panic!() };
+    other.key_sha256 = [9; 32];
+    let other = replica.run(Command::IssueCredential(other));
+    assert_eq!(refusal(other), StateRefusal::IdUsed);
+    assert_eq!(replica.count(EventKind::CredentialIssued), 2);
+    let over = replica.run(issue(3, until(START_MS)));
+    assert_eq!(refusal(over), StateRefusal::IdentityExpired);
+    // What is over leaves the state.
+    replica.now += MAX_CREDENTIAL_LIFE_MS + 1;
+    replica.run(Command::Tick).unwrap();
+    let table = key_space::table(Table::Credential);
+    assert!(replica.state.scan(&table, None, 10).unwrap().is_empty());
+    replica.check_chain();
+}
+
+#[test]
+fn a_session_is_opened_with_ones_own_credential_while_it_counts() {
+    let mut replica = Replica::ready();
+    replica.run(issue(1, robot("ci-bot"))).unwrap();
+    let open = open_with(&replica, 1, "ci-bot", 1);
+    replica.run(open).unwrap();
+    let opened = replica.events().into_iter().find(|e| e.kind == EventKind::SessionOpened).unwrap();
+    assert_eq!(opened.fields["credential.id"], id(1).to_string());
+    let refused = |replica: &mut Replica, agent: &str, credential: u8| {
+        let open = open_with(replica, 2, agent, credential);
+        refusal(replica.run(open))
+    };
+    assert_eq!(refused(&mut replica, "other-bot", 1), StateRefusal::NoSuchCredential);
+    assert_eq!(refused(&mut replica, "ci-bot", 7), StateRefusal::NoSuchCredential);
+    let short = Agent { expires_at: LogTime(START_MS + 1_000), ..robot("ci-bot") };
+    replica.run(issue(2, short)).unwrap();
+    replica.now += 1_000;
+    assert_eq!(refused(&mut replica, "ci-bot", 2), StateRefusal::IdentityExpired);
+}
+
+#[test]
+fn revoked_is_out_for_a_credential_and_what_was_opened_with_it_alone() {
+    let mut replica = Replica::ready();
+    replica.run(issue(1, robot("ci-bot"))).unwrap();
+    replica.run(issue(2, robot("ci-bot"))).unwrap();
+    for (session, credential) in [(1, 1), (2, 2)] {
+        let open = open_with(&replica, session, "ci-bot", credential);
+        replica.run(open).unwrap();
+    }
+    replica.opened(3, "ci-bot");
+    replica.run(revoke_credential(1)).unwrap();
+    replica.run(revoke_credential(1)).unwrap();
+    assert_eq!(ended(&replica), [ses(1)]);
+    assert_eq!(replica.count(EventKind::Revoked), 1);
+    let again = open_with(&replica, 4, "ci-bot", 1);
+    assert_eq!(refusal(replica.run(again)), StateRefusal::Revoked);
+    assert_eq!(refusal(replica.run(replica.intend(1, 1))), StateRefusal::SessionGone);
+    assert_eq!(refusal(replica.run(issue(1, robot("ci-bot")))), StateRefusal::IdUsed);
+    assert_eq!(refusal(replica.run(revoke_credential(9))), StateRefusal::NoSuchCredential);
+    let stored: CredentialRecord =
+        crate::state::get(&replica.state, &key_space::credential(id(2))).unwrap().unwrap();
+    assert_eq!(stored.agent.identity, who("ci-bot"));
+    replica.check_chain();
+}
+
+#[test]
+fn revoked_is_out_for_the_credentials_of_a_revoked_agent() {
+    let mut replica = Replica::ready();
+    replica.run(issue(1, robot("ci-bot"))).unwrap();
+    replica.run(revoke(who("ci-bot"))).unwrap();
+    let open = open_with(&replica, 1, "ci-bot", 1);
+    assert_eq!(refusal(replica.run(open)), StateRefusal::Revoked);
+    assert_eq!(refusal(replica.run(issue(2, robot("ci-bot")))), StateRefusal::Revoked);
+}
