@@ -121,7 +121,8 @@ C
 
 # The same database as a second target, whose reads are only noted before they are answered.
 second_target() {
-  as_admin get Target orders -o yaml | sed 's/^name: orders$/name: batched/; /^revision:/d' >"$PLACE/batched.yaml"
+  as_admin get Target orders -o yaml | awk '/^[a-z_]+:/ {ours = /^(kind|name|spec):/} ours' | sed 's/^name: orders$/name: batched/' \
+    >"$PLACE/batched.yaml"
   as_admin apply -f "$PLACE/batched.yaml" -f deploy/bench/policy.yaml >"$PLACE/apply.log" 2>&1 \
     || { cat "$PLACE/apply.log" >&2; cs_fail "the bench's policy is refused"; }
 }
