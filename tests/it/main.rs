@@ -26,6 +26,8 @@ mod main_job;
 #[cfg(test)]
 mod node_loss;
 #[cfg(test)]
+mod noted_reads;
+#[cfg(test)]
 mod policy_change;
 #[cfg(test)]
 mod postgres_wire;
