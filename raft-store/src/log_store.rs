@@ -22,6 +22,8 @@ use crate::raft_types::{Entry, LogId, TypeConfig, Vote};
 const VOTE: &str = "vote";
 const PURGED: &str = "purged";
 const COMMITTED: &str = "committed";
+/// Entries that are committed between two records of how far the log is.
+const COMMITTED_EVERY: u64 = 64;
 
 /// The log of one node.
 #[derive(Debug)]
@@ -29,6 +31,15 @@ pub(crate) struct LogStore {
     disk: Arc<Disk>,
     flusher: Flusher,
     purge_limit: Arc<PurgeLimit>,
+    committed: Committed,
+}
+
+/// How far the log is known to be committed. That is only kept so that a start need not learn it from the leader, so it is
+/// written down now and then.
+#[derive(Debug, Default)]
+struct Committed {
+    known: Option<LogId>,
+    written: Option<LogId>,
 }
 
 /// Up to where the log may be purged: the last entry that a synced snapshot on this node covers.
@@ -48,7 +59,7 @@ impl PurgeLimit {
 
 impl LogStore {
     pub(crate) fn new(disk: Arc<Disk>, flusher: Flusher, purge_limit: Arc<PurgeLimit>) -> Self {
-        Self { disk, flusher, purge_limit }
+        Self { disk, flusher, purge_limit, committed: Committed::default() }
     }
 
     fn put(&self, key: &str, value: &impl Encoded) -> io::Result<()> {
@@ -119,14 +130,23 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn save_committed(&mut self, committed: Option<LogId>) -> io::Result<()> {
-        // Not synced: it only saves work at start, and a lost one is learnt again from the leader.
-        match committed {
-            Some(id) => self.put(COMMITTED, &id),
-            None => Ok(()),
+        self.committed.known = committed;
+        let Some(id) = committed else { return Ok(()) };
+        let lately = |written: LogId| {
+            written <= id && id.index < written.index.saturating_add(COMMITTED_EVERY)
+        };
+        if self.committed.written.is_some_and(lately) {
+            return Ok(());
         }
+        self.committed.written = Some(id);
+        // Not synced: it only saves work at start, and a lost one is learnt again from the leader.
+        self.put(COMMITTED, &id)
     }
 
     async fn read_committed(&mut self) -> io::Result<Option<LogId>> {
+        if self.committed.known.is_some() {
+            return Ok(self.committed.known);
+        }
         Ok(self.disk.meta(COMMITTED)?.map(|bytes| LogId::decode(&bytes)).transpose()?)
     }
 
