@@ -18,7 +18,7 @@ use countersign_raft_store::{
     handle::{ReadError, StateView},
     records::{ResourceKind, ResourceRecord},
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// The targets of a revision of the resources.
 pub type Defined = BTreeMap<TargetName, (Revision, Arc<PostgresTarget>)>;
@@ -78,7 +78,9 @@ pub fn read(view: &StateView) -> Result<Defined, ReadError> {
 fn target(resource: &ResourceRecord) -> Result<PostgresTarget, Unusable> {
     let TargetSpec::Postgres(definition) = serde_json::from_str(&resource.body)?;
     let (address, tls) = (address(&definition)?, tls(&definition)?);
-    let Definition { databases, search_path, roles, allow_functions, .. } = definition;
+    let Definition { databases, search_path, roles, allow_functions, read_limit_seconds, .. } =
+        definition;
+    let read_limit = read_limit_seconds.map(|seconds| Duration::from_secs(seconds.into()));
     let roles = roles
         .into_iter()
         .map(|(name, role)| {
@@ -95,7 +97,16 @@ fn target(resource: &ResourceRecord) -> Result<PostgresTarget, Unusable> {
         })
         .collect::<Result<_, SecretError>>()?;
     let name = TargetName::parse(&resource.name)?;
-    Ok(PostgresTarget { name, address, tls, databases, search_path, roles, allow_functions })
+    Ok(PostgresTarget {
+        name,
+        address,
+        tls,
+        databases,
+        search_path,
+        roles,
+        read_limit,
+        allow_functions,
+    })
 }
 
 fn certificate(references: &CertificateReferences) -> Result<ClientCertificate, SecretError> {

@@ -24,6 +24,17 @@ pub(crate) enum Posture {
     Unknown,
 }
 
+/// What a posture is made with.
+#[derive(Clone, Debug)]
+pub(crate) struct Pinned<'a> {
+    /// The search path, as SET takes it.
+    pub(crate) search_path: String,
+    /// The role for reads, where the target has one.
+    pub(crate) reader: Option<&'a str>,
+    /// How long a read may run, where the target says that. It ends what policy let pass unseen, not what was approved.
+    pub(crate) read_limit: Option<Duration>,
+}
+
 /// How long a posture is believed that was made outside of transactions, while nothing runs but reads of which text and
 /// catalogue say that PostgreSQL's own code is all they run ([`Runs::ServersCode`](crate::understood::Runs)). Behind
 /// everything else it is made anew. The bound is for what a catalogue's answer cannot say: that it has changed since.
@@ -76,49 +87,53 @@ pub(crate) enum Around {
 
 /// The statements that bring the session to a posture, whatever ran in it before. They stand in a transaction as well as
 /// outside, and take no snapshot: what the agent may say only in front of the first query, it may still say behind them.
-pub(crate) fn take_posture(
-    posture: Posture,
-    search_path: &str,
-    reader: Option<&str>,
-) -> Vec<String> {
+pub(crate) fn take_posture(posture: Posture, pinned: &Pinned<'_>) -> Vec<String> {
+    let Pinned { search_path, reader, read_limit } = pinned;
     let (read_only, role) = match (posture, reader) {
         (Posture::Reading, Some(reader)) => ("on", format!("SET ROLE {}", quoted(reader))),
         (Posture::Reading, None) => ("on", login_role()),
         (Posture::Writing | Posture::Unknown, _) => ("off", login_role()),
     };
-    vec![
+    let mut all = vec![
         format!("SET default_transaction_read_only TO {read_only}"),
         "SET standard_conforming_strings TO on".to_owned(),
         "SET client_encoding TO 'UTF8'".to_owned(),
         format!("SET search_path TO {search_path}"),
         "RESET SESSION AUTHORIZATION".to_owned(),
         role,
-    ]
+    ];
+    all.extend(read_limit.map(|limit| match posture {
+        Posture::Reading => format!("SET statement_timeout TO {}", limit.as_millis()),
+        Posture::Writing | Posture::Unknown => "RESET statement_timeout".to_owned(),
+    }));
+    all
 }
 
 /// The same as one statement, for where nothing is open: it takes a snapshot, and begins and ends a transaction. A value of
 /// NULL is a reset. The settings are made in this order.
-pub(crate) fn take_posture_alone(
-    posture: Posture,
-    search_path: &str,
-    reader: Option<&str>,
-) -> String {
+pub(crate) fn take_posture_alone(posture: Posture, pinned: &Pinned<'_>) -> String {
+    let Pinned { search_path, reader, read_limit } = pinned;
     let (read_only, role) = match (posture, reader) {
         (Posture::Reading, Some(reader)) => ("on", literal(reader)),
         (Posture::Reading, None) => ("on", "NULL".to_owned()),
         (Posture::Writing | Posture::Unknown, _) => ("off", "NULL".to_owned()),
     };
-    let search_path = literal(search_path);
-    let settings = [
-        ("default_transaction_read_only", format!("'{read_only}'").as_str()),
-        ("standard_conforming_strings", "'on'"),
-        ("client_encoding", "'UTF8'"),
-        ("search_path", &search_path),
-        ("session_authorization", "NULL"),
-        ("role", &role),
-    ]
-    .map(|(name, value)| format!("pg_catalog.set_config('{name}', {value}, false)"));
-    format!("SELECT {}", settings.join(", "))
+    let mut settings = vec![
+        ("default_transaction_read_only", format!("'{read_only}'")),
+        ("standard_conforming_strings", "'on'".to_owned()),
+        ("client_encoding", "'UTF8'".to_owned()),
+        ("search_path", literal(search_path)),
+        ("session_authorization", "NULL".to_owned()),
+        ("role", role),
+    ];
+    settings.extend(read_limit.map(|limit| match posture {
+        Posture::Reading => ("statement_timeout", format!("'{}'", limit.as_millis())),
+        Posture::Writing | Posture::Unknown => ("statement_timeout", "NULL".to_owned()),
+    }));
+    let made = settings
+        .into_iter()
+        .map(|(name, value)| format!("pg_catalog.set_config('{name}', {value}, false)"));
+    format!("SELECT {}", made.collect::<Vec<_>>().join(", "))
 }
 
 /// A string constant, whatever `standard_conforming_strings` is.
@@ -132,23 +147,23 @@ fn login_role() -> String {
 }
 
 /// The statements that fence one read inside a block.
-pub(crate) fn enter_subtransaction(search_path: &str, reader: Option<&str>) -> Vec<String> {
+pub(crate) fn enter_subtransaction(pinned: &Pinned<'_>) -> Vec<String> {
     let mut all = vec!["SAVEPOINT cs_fence".to_owned()];
-    all.extend(take_posture(Posture::Reading, search_path, reader));
+    all.extend(take_posture(Posture::Reading, pinned));
     all.push("SET TRANSACTION READ ONLY".to_owned());
     all
 }
 
 /// The statements that end it.
-pub(crate) fn leave_subtransaction(search_path: &str) -> Vec<String> {
+pub(crate) fn leave_subtransaction(pinned: &Pinned<'_>) -> Vec<String> {
     let mut all = vec!["RELEASE SAVEPOINT cs_fence".to_owned()];
-    all.extend(take_posture(Posture::Writing, search_path, None));
+    all.extend(take_posture(Posture::Writing, pinned));
     all
 }
 
 /// The statements that make the rest of a pipeline's transaction read-only.
-pub(crate) fn close_pipeline(search_path: &str, reader: Option<&str>) -> Vec<String> {
-    let mut all = take_posture(Posture::Reading, search_path, reader);
+pub(crate) fn close_pipeline(pinned: &Pinned<'_>) -> Vec<String> {
+    let mut all = take_posture(Posture::Reading, pinned);
     all.push("SET transaction_read_only TO on".to_owned());
     all
 }
@@ -163,7 +178,12 @@ mod tests {
 
     #[test]
     fn a_posture_is_one_statement_whatever_the_names_in_it() {
-        let made = take_posture_alone(Posture::Reading, r#""a'b\", pg_temp"#, Some(r"it's\"));
+        let pinned = Pinned {
+            search_path: r#""a'b\", pg_temp"#.to_owned(),
+            reader: Some(r"it's\"),
+            read_limit: Some(Duration::from_secs(3)),
+        };
+        let made = take_posture_alone(Posture::Reading, &pinned);
         let setting =
             |name: &str, value: &str| format!("pg_catalog.set_config('{name}', {value}, false)");
         let all = [
@@ -173,11 +193,16 @@ mod tests {
             setting("search_path", r#"E'"a''b\\", pg_temp'"#),
             setting("session_authorization", "NULL"),
             setting("role", r"E'it''s\\'"),
+            setting("statement_timeout", "'3000'"),
         ];
         assert_eq!(made, format!("SELECT {}", all.join(", ")));
-        let writing = take_posture_alone(Posture::Writing, "public", Some("reader"));
+        let writing = take_posture_alone(Posture::Writing, &pinned);
         assert!(writing.contains("'default_transaction_read_only', 'off'"), "{writing}");
-        assert!(writing.ends_with("set_config('role', NULL, false)"), "{writing}");
+        let ends = "set_config('role', NULL, false), pg_catalog.set_config('statement_timeout', NULL, false)";
+        assert!(writing.ends_with(ends), "{writing}");
+        let without = Pinned { read_limit: None, ..pinned };
+        assert!(!take_posture_alone(Posture::Reading, &without).contains("timeout"));
+        assert!(!take_posture(Posture::Writing, &without).concat().contains("timeout"));
     }
 
     #[tokio::test(start_paused = true)]

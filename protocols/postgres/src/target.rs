@@ -1,7 +1,7 @@
 //! A PostgreSQL target as its administrator defined it. Secrets are references here, resolved when the target is dialled.
 
 use countersign_core::{id::Revision, secret::Secret, target::TargetName};
-use std::{collections::BTreeMap, fmt, io, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, fmt, io, path::PathBuf, sync::Arc, time::Duration};
 
 /// The longest secret in a file or variable, in bytes.
 const MAX_SECRET: u64 = 64 * 1024;
@@ -28,6 +28,8 @@ pub struct PostgresTarget {
     pub search_path: Vec<String>,
     /// The roles that agents may name.
     pub roles: BTreeMap<String, TargetRole>,
+    /// How long a read that policy allows may run there, if it is to be limited.
+    pub read_limit: Option<Duration>,
     /// Functions, as `name` or `schema.name`, that the administrator declares harmless.
     pub allow_functions: Vec<String>,
 }

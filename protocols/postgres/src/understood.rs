@@ -122,9 +122,12 @@ impl Understood {
         } else {
             Border::None
         };
-        let settings = if any(
-            |kind| matches!(kind, StatementKind::Set(name) if name.as_deref().is_some_and(is_pinned_setting)),
-        ) {
+        let limits = target.read_limit.is_some()
+            && any(|kind| *kind == StatementKind::Set(Some("statement_timeout".to_owned())));
+        let settings = if limits
+            || any(
+                |kind| matches!(kind, StatementKind::Set(name) if name.as_deref().is_some_and(is_pinned_setting)),
+            ) {
             Settings::PutBack
         } else if any(|kind| matches!(kind, StatementKind::Set(_))) {
             Settings::Changed

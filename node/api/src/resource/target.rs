@@ -7,6 +7,8 @@ use utoipa::ToSchema;
 
 /// The longest name of PostgreSQL (`NAMEDATALEN` - 1), in bytes.
 const MAX_POSTGRES_NAME: usize = 63;
+/// The longest limit of a read, in seconds: a day.
+const MAX_READ_LIMIT: u32 = 24 * 60 * 60;
 /// The port that an address without one means.
 const POSTGRES_PORT: u16 = 5432;
 
@@ -37,6 +39,10 @@ pub struct PostgresTarget {
     /// Functions that are harmless to call, beyond those that the gateway knows: `name` or `schema.name`.
     #[serde(default)]
     pub allow_functions: Vec<String>,
+    /// How long a read that policy allows may run, in seconds; without it, as long as the server lets it. What was approved
+    /// is not limited by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_limit_seconds: Option<u32>,
 }
 
 fn default_search_path() -> Vec<String> {
@@ -204,6 +210,10 @@ impl PostgresTarget {
             if let Some(message) = schema_fault(schema) {
                 found.push(Invalid::at(format!("/postgres/search_path/{place}"), message));
             }
+        }
+        if self.read_limit_seconds.is_some_and(|seconds| !(1..=MAX_READ_LIMIT).contains(&seconds)) {
+            let message = format!("a limit is from 1 to {MAX_READ_LIMIT} seconds");
+            found.push(Invalid::at("/postgres/read_limit_seconds", message));
         }
         for (place, function) in self.allow_functions.iter().enumerate() {
             if function.split('.').count() > 2 || function.split('.').any(str::is_empty) {

@@ -20,6 +20,7 @@ fn target(allow_functions: &[&str]) -> PostgresTarget {
         databases: vec!["orders".to_owned()],
         search_path: vec!["public".to_owned(), "app".to_owned()],
         roles: BTreeMap::new(),
+        read_limit: None,
         allow_functions: allow_functions.iter().map(|&name| name.to_owned()).collect(),
     }
 }

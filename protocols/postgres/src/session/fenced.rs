@@ -3,7 +3,7 @@
 use super::{End, Remaking, Session, Stop};
 use crate::{
     classify::Fence,
-    fence::{self, Around, Made, Posture},
+    fence::{self, Around, Made, Pinned, Posture},
     state::{Block, Mode},
     understood::{Border, Parsing, Runs, Understood},
     upstream::{self, OwnError, Standing},
@@ -21,7 +21,7 @@ impl Session {
                 return Ok(Around::Posture);
             }
             (Block::Implicit(Mode::Writable), Fence::ReadOnly) => {
-                let close = fence::close_pipeline(&self.pinned_path(), self.reader_role());
+                let close = fence::close_pipeline(&self.pinned());
                 self.make(Posture::Reading, &close).await?;
                 self.block = Block::Implicit(Mode::ReadOnly);
             }
@@ -29,7 +29,7 @@ impl Session {
                 self.take_posture(Posture::Reading).await?;
             }
             (Block::Explicit, Fence::ReadOnly) => {
-                let enter = fence::enter_subtransaction(&self.pinned_path(), self.reader_role());
+                let enter = fence::enter_subtransaction(&self.pinned());
                 self.make(Posture::Reading, &enter).await?;
                 return Ok(Around::Subtransaction);
             }
@@ -47,7 +47,7 @@ impl Session {
     pub(super) async fn leave_fence(&mut self, around: Around) -> Result<(), Stop> {
         match (around, self.block) {
             (Around::Subtransaction, Block::Explicit) => {
-                let leave = fence::leave_subtransaction(&self.pinned_path());
+                let leave = fence::leave_subtransaction(&self.pinned());
                 self.make(Posture::Writing, &leave).await
             }
             (Around::Posture, _) => Ok(self.confirm_posture().await?),
@@ -128,7 +128,7 @@ impl Session {
         let take = match self.block {
             Block::Idle => vec![self.posture_alone(wanted)],
             Block::Implicit(_) | Block::Explicit | Block::Failed => {
-                fence::take_posture(wanted, &self.pinned_path(), self.reader_role())
+                fence::take_posture(wanted, &self.pinned())
             }
         };
         self.make(wanted, &take).await
@@ -142,7 +142,7 @@ impl Session {
     }
 
     fn posture_alone(&self, posture: Posture) -> String {
-        fence::take_posture_alone(posture, &self.pinned_path(), self.reader_role())
+        fence::take_posture_alone(posture, &self.pinned())
     }
 
     /// The target has confirmed it.
@@ -151,7 +151,11 @@ impl Session {
         self.made = (self.block == Block::Idle).then(Made::now);
     }
 
-    fn pinned_path(&self) -> String {
-        upstream::search_path(&self.target.search_path)
+    fn pinned(&self) -> Pinned<'_> {
+        Pinned {
+            search_path: upstream::search_path(&self.target.search_path),
+            reader: self.reader_role(),
+            read_limit: self.target.read_limit,
+        }
     }
 }

@@ -51,8 +51,8 @@ impl Session {
             self.reported(&name, &value)?;
         }
         self.link = Link::Up(Box::new(upstream));
-        self.posture =
-            if self.reader_role().is_some() { Posture::Unknown } else { Posture::Reading };
+        let is_made = self.reader_role().is_none() && self.target.read_limit.is_none();
+        self.posture = if is_made { Posture::Reading } else { Posture::Unknown };
         self.made = None;
         Ok(())
     }

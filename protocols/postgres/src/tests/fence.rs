@@ -93,3 +93,32 @@ async fn an_allowed_read_runs_read_only_wherever_it_stands() {
     assert_eq!((kinds(&answer).as_str(), error(&answer).as_str()), ("12TDC12EZ", "25006"));
     assert_eq!(place.gate.hold_count(), 3);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_runs_no_longer_than_the_target_lets_it_and_what_is_approved_does() {
+    let place = Place::with(Listens::Postgres, |target| {
+        target.allow_functions = vec!["pg_sleep".to_owned()];
+        target.read_limit = Some(std::time::Duration::from_secs(1));
+    })
+    .await;
+    let mut agent = Agent::connect(&place).await;
+    let slow = "SELECT pg_sleep(30)";
+    // Alone, in both protocols; behind an approved statement that lifts the limit, and in a block.
+    assert_eq!(error(&agent.query(slow).await), "57014");
+    agent.send(&[execute(slow), frame::sync().to_vec()].concat()).await;
+    assert_eq!(error(&agent.until_ready().await), "57014");
+    agent.send(&frame::query(b"SET statement_timeout = 0")).await;
+    place.gate.approve(0).await;
+    let answer = agent.until_ready().await;
+    assert!(kinds(&answer).contains('N'), "it is said that the setting is put back: {answer:?}");
+    assert_eq!(error(&agent.query(slow).await), "57014");
+    assert_eq!(status(&agent.query("BEGIN").await), 'T');
+    assert_eq!(error(&agent.query(slow).await), "57014");
+    assert_eq!(status(&agent.query("ROLLBACK").await), 'I');
+    // What somebody has approved takes the time it takes.
+    let patient = "UPDATE accounts SET name = 'late' FROM pg_sleep(1.5) WHERE id = 1";
+    agent.send(&frame::query(patient.as_bytes())).await;
+    place.gate.approve(1).await;
+    assert_eq!(error(&agent.until_ready().await), "");
+    assert_eq!(place.truth("SELECT name FROM accounts WHERE id = 1"), "late");
+}

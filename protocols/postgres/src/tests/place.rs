@@ -153,6 +153,7 @@ impl Place {
                 ("app".to_owned(), role("app", None, true)),
                 ("scram".to_owned(), role("scram", Some(&key), false)),
             ]),
+            read_limit: None,
             allow_functions: Vec::new(),
         };
         if listens == Listens::PostgresTls {

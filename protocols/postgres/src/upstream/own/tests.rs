@@ -25,6 +25,7 @@ fn silent() -> (Upstream, DuplexStream) {
         databases: Vec::new(),
         search_path: Vec::new(),
         roles: BTreeMap::new(),
+        read_limit: None,
         allow_functions: Vec::new(),
     };
     let upstream = Upstream {
