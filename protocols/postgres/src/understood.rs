@@ -129,7 +129,7 @@ impl Understood {
                 |kind| matches!(kind, StatementKind::Set(name) if name.as_deref().is_some_and(is_pinned_setting)),
             ) {
             Settings::PutBack
-        } else if any(|kind| matches!(kind, StatementKind::Set(_))) {
+        } else if any(|kind| matches!(kind, StatementKind::Set(_))) || statements.iter().any(sets) {
             Settings::Changed
         } else {
             Settings::Kept
@@ -202,6 +202,13 @@ fn is_still(statement: &Statement) -> bool {
             && STILL.contains(&function.name.as_str())
     });
     kind && calls && statement.types.is_empty()
+}
+
+/// Whether a statement changes settings by another name than SET. What the functions that it calls do in turn, no text says.
+fn sets(statement: &Statement) -> bool {
+    let by_hand = statement.kind == StatementKind::Update
+        && statement.tables.iter().any(|table| table.name == "pg_settings");
+    by_hand || statement.functions.iter().any(|function| function.name == "set_config")
 }
 
 /// One line over all statements; where it becomes too long, with the count of those it leaves out.

@@ -265,3 +265,25 @@ async fn a_session_that_panics_is_closed_and_keeps_no_other_from_going_on() {
     assert_eq!(reason, CloseReason::Refused(Refusal::Internal));
     assert_eq!(kinds(&other.query("").await), "IZ");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_sets_something_is_a_part_of_what_comes_later_by_whatever_name_it_sets_it() {
+    let place = Place::with_postgres().await;
+    let mut agent = Agent::connect(&place).await;
+    let changes = [
+        "SELECT set_config('my.tenant', '7', false)",
+        "UPDATE pg_settings SET setting = '8MB' WHERE name = 'work_mem'",
+        "SET my.tenant = '8'",
+    ];
+    for (n, text) in changes.iter().enumerate() {
+        agent.send(&frame::query(text.as_bytes())).await;
+        place.gate.approve(n).await;
+        assert_eq!(error(&agent.until_ready().await), "", "{text}");
+    }
+    agent.send(&frame::query(b"DELETE FROM accounts")).await;
+    let hold = place.gate.hold(changes.len()).await;
+    let settings = &hold.operation.classification().settings;
+    let said: Vec<&str> =
+        settings.iter().filter(|(name, _)| name == "set").map(|(_, text)| text.as_str()).collect();
+    assert_eq!(said, changes);
+}
