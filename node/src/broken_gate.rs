@@ -13,6 +13,7 @@ use countersign_core::{
     id::{HoldId, LogIndex, Revision, SessionId},
     key_words::key_words,
     log_time::LogTime,
+    mask::MaskPlan,
     operation::Operation,
     permit::{Cleared, Leased, Permit, Receipt},
     refusal::Refusal,
@@ -73,7 +74,8 @@ impl Gate for BrokenGate {
     ) -> BoxFuture<'a, Result<Judged, Refusal>> {
         match self.way {
             Way::AsksNobody => {
-                let nobody_asked = NobodyAsked { operation: Arc::clone(operation) };
+                let masks = self.sound.masks(session);
+                let nobody_asked = NobodyAsked { operation: Arc::clone(operation), masks };
                 Box::pin(async move { Ok(Judged::Held(Box::new(nobody_asked))) })
             }
             Way::Forgets => self.sound.judge(session, operation),
@@ -98,6 +100,10 @@ impl Gate for BrokenGate {
 
     fn goes_on(&self, _admitted: Revision) -> Result<Leased, Refusal> {
         self.sound.lease()
+    }
+
+    fn masks(&self, session: &Session) -> MaskPlan {
+        self.sound.masks(session)
     }
 
     fn settle<'a>(&'a self, _session: &'a Session, _settlement: Settlement) -> BoxFuture<'a, ()> {
@@ -132,6 +138,7 @@ impl Signals for NeverEnds {
 #[derive(Debug)]
 struct NobodyAsked {
     operation: Arc<Operation>,
+    masks: MaskPlan,
 }
 
 impl Held for NobodyAsked {
@@ -147,7 +154,7 @@ impl Held for NobodyAsked {
     }
 
     fn next(&mut self) -> BoxFuture<'_, HoldProgress> {
-        let operation = Arc::clone(&self.operation);
+        let (operation, masks) = (Arc::clone(&self.operation), self.masks.clone());
         Box::pin(async move {
             #[expect(
                 clippy::disallowed_methods,
@@ -157,11 +164,11 @@ impl Held for NobodyAsked {
                 hold: HoldId::from_bytes([0; 16]),
                 operation: operation.id(),
                 fingerprint: *operation.fingerprint(),
-                revision: Revision(0),
+                revision: masks.revision(),
                 rules: Vec::new(),
             });
             let admission =
-                approved.clear(&operation).map_err(|_| Refusal::Internal).and_then(forge);
+                approved.clear(&operation, masks).map_err(|_| Refusal::Internal).and_then(forge);
             admission.map_or_else(HoldProgress::Refused, HoldProgress::Admitted)
         })
     }

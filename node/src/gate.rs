@@ -38,6 +38,7 @@ use countersign_core::{
     },
     hold::HoldState,
     id::{HoldId, Incarnation, NodeId, Revision, SessionId},
+    mask::MaskPlan,
     operation::Operation,
     permit::{Cleared, Leased},
     refusal::Refusal,
@@ -238,11 +239,15 @@ impl Gate for NodeGate {
     }
 
     fn goes_on(&self, admitted: Revision) -> Result<Leased, Refusal> {
-        if self.inner.policies.current().revision == admitted {
+        if self.inner.policies.current().revision() == admitted {
             self.inner.leased()
         } else {
             Err(Refusal::PolicyChanged)
         }
+    }
+
+    fn masks(&self, session: &Session) -> MaskPlan {
+        self.inner.policies.current().masks.plan(session)
     }
 
     fn settle<'a>(&'a self, session: &'a Session, settlement: Settlement) -> BoxFuture<'a, ()> {

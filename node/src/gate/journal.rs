@@ -8,6 +8,7 @@ mod write;
 use countersign_core::{
     gate::Settlement,
     id::{OperationId, SessionId},
+    mask::MaskTally,
     record::Outcome,
 };
 use countersign_raft_store::{
@@ -266,6 +267,7 @@ impl Drop for Unforwarded {
             rows: 0,
             bytes: 0,
             word: "not_forwarded".to_owned(),
+            masked: MaskTally::default(),
         };
         let entry = self.journal.entry(Write::Unforwarded(settlement), Some(self.session));
         drop(self.journal.send(entry));

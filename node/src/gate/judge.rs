@@ -41,10 +41,10 @@ pub(super) async fn judge(
 ) -> Result<Judgement, Refusal> {
     drop(inner.await_lease().await?);
     for _ in 0..MAX_JUDGEMENTS {
-        let compiled = inner.policies.current();
-        let revision = compiled.revision;
+        let rules = inner.policies.current();
+        let revision = rules.revision();
         #[expect(clippy::disallowed_methods, reason = "this is the gate")]
-        let verdict = evaluate(&compiled.policies, session, operation, revision);
+        let verdict = evaluate(&rules, session, operation);
         let unproposed = match verdict {
             Verdict::Allow(cleared) => {
                 counters::judged("allow");

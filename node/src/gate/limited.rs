@@ -31,6 +31,7 @@ impl Inner {
             | Refusal::Protocol { .. }
             | Refusal::NotSupported { .. }
             | Refusal::TargetUnavailable
+            | Refusal::MaskFailed
             | Refusal::Internal => return,
         }
         let Ok(unrecorded) = self.limit_refusals.take() else { return };
@@ -39,7 +40,7 @@ impl Inner {
             more => format!("{refusal} ({more} refusals by limits before it are not recorded)"),
         };
         let reason = DenyReason { rules: Vec::new(), message };
-        let revision = self.policies.current().revision;
+        let revision = self.policies.current().revision();
         self.journal.refused(audit::refused(session, operation, revision, &reason));
     }
 }

@@ -1,10 +1,11 @@
-//! The policies in force, compiled once a revision.
+//! The rules in force, compiled once a revision: what policies say, and what is masked.
 
 use arc_swap::ArcSwap;
 use countersign_api::resource::PolicySpec;
 use countersign_core::{
     id::{LogIndex, Revision},
-    policy::{Policies, PolicyDocument, PolicyProblem},
+    mask::MaskRules,
+    policy::{Policies, PolicyDocument, PolicyProblem, Rules},
 };
 use countersign_raft_store::{
     handle::{LogError, ReadError, Store},
@@ -20,18 +21,9 @@ const CATCH_UP: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub struct PoliciesInForce {
     store: Store,
-    current: ArcSwap<Compiled>,
+    current: ArcSwap<Rules>,
     /// One compilation at a time.
     loading: Mutex<()>,
-}
-
-/// Policies with their revision.
-#[derive(Debug)]
-pub struct Compiled {
-    /// The policy revision.
-    pub revision: Revision,
-    /// The rules.
-    pub policies: Policies,
 }
 
 /// Why the policies in force cannot be known.
@@ -64,25 +56,27 @@ impl PoliciesInForce {
     /// Nothing is allowed until policies are read.
     pub(super) fn new(store: Store) -> Result<Self, PolicyReadError> {
         let policies = Policies::compile(&[]).map_err(PolicyReadError::Problems)?;
-        let nothing = Compiled { revision: Revision(0), policies };
+        #[expect(clippy::disallowed_methods, reason = "this is the gate; there is no rule yet")]
+        let masks = MaskRules::none(Revision(0));
+        let nothing = Rules { policies, masks };
         Ok(Self { store, current: ArcSwap::from_pointee(nothing), loading: Mutex::new(()) })
     }
 
-    /// The policies as of the last time they were read. Whether they are in force is found out when what was judged under
+    /// The rules as of the last time they were read. Whether they are in force is found out when what was judged under
     /// them is recorded.
-    pub fn current(&self) -> Arc<Compiled> {
+    pub fn current(&self) -> Arc<Rules> {
         self.current.load_full()
     }
 
     /// Reads the policies that this node has applied, if their revision is another.
     pub async fn refresh(&self) -> Result<(), PolicyReadError> {
         let _one = self.loading.lock().await;
-        let (store, known) = (self.store.clone(), self.current().revision);
+        let (store, known) = (self.store.clone(), self.current().revision());
         // Reading the disk and compiling take milliseconds: not on the threads that serve.
         let read = tokio::task::spawn_blocking(move || read(&store, known)).await;
-        if let Some(compiled) = read.map_err(|_panicked| PolicyReadError::Lost)?? {
-            tracing::info!(policy.revision = compiled.revision.0, "policies in force");
-            self.current.store(Arc::new(compiled));
+        if let Some(rules) = read.map_err(|_panicked| PolicyReadError::Lost)?? {
+            tracing::info!(policy.revision = rules.revision().0, "policies in force");
+            self.current.store(Arc::new(rules));
         }
         Ok(())
     }
@@ -98,7 +92,7 @@ impl PoliciesInForce {
 }
 
 /// The policies that are applied, compiled; `None` when `known` is their revision.
-fn read(store: &Store, known: Revision) -> Result<Option<Compiled>, PolicyReadError> {
+fn read(store: &Store, known: Revision) -> Result<Option<Rules>, PolicyReadError> {
     let view = store.view()?;
     // Before the rules: should they change in between, they stand under a revision that is not in force any more, and
     // what is judged by them is found out when it is recorded.
@@ -115,5 +109,7 @@ fn read(store: &Store, known: Revision) -> Result<Option<Compiled>, PolicyReadEr
         })
         .collect::<Result<Vec<_>, _>>()?;
     let policies = Policies::compile(&documents).map_err(PolicyReadError::Problems)?;
-    Ok(Some(Compiled { revision, policies }))
+    #[expect(clippy::disallowed_methods, reason = "this is the gate; no rule can be applied")]
+    let masks = MaskRules::none(revision);
+    Ok(Some(Rules { policies, masks }))
 }

@@ -85,6 +85,7 @@ const fn reason(refusal: &Refusal) -> &'static str {
         Refusal::PolicyChanged => "policy_changed",
         Refusal::AnswerWithheld { .. } => "answer_withheld",
         Refusal::OutcomeUnknown { .. } => "outcome_unknown",
+        Refusal::MaskFailed => "mask_failed",
         Refusal::Internal => "internal",
     }
 }

@@ -8,6 +8,7 @@ use crate::{
     agent::Agent,
     id::{CredentialId, HoldId, OperationId, Revision, SessionId},
     log_time::LogTime,
+    mask::{MaskPlan, MaskTally},
     operation::Operation,
     permit::{Cleared, Leased, Permit, Release},
     record::Outcome,
@@ -55,6 +56,11 @@ pub trait Gate: Send + Sync + fmt::Debug {
     /// The same, for the rest of an operation that was admitted under `admitted` and has not been forwarded whole (further
     /// rows of a portal): refused once the policy has changed, so that nothing goes on for ever under an old one.
     fn goes_on(&self, admitted: Revision) -> Result<Leased, Refusal>;
+
+    /// What is masked in what the target says outside of an answer (notices, notifications, errors at the end of a
+    /// transaction), as far as this node knows: it is behind the log by no longer than sessions outlive a lost lease. An
+    /// answer has the masks of its [`Release`], and no others.
+    fn masks(&self, session: &Session) -> MaskPlan;
 
     /// Records what became of an admitted operation. Returns once the outcome is queued for the log.
     fn settle<'a>(&'a self, session: &'a Session, settlement: Settlement) -> BoxFuture<'a, ()>;
@@ -254,6 +260,8 @@ pub struct Settlement {
     pub bytes: u64,
     /// The target's word: a command tag or an error code, never its text.
     pub word: String,
+    /// What was masked in the answer: rules, places and counts.
+    pub masked: MaskTally,
 }
 
 /// Why a session was closed.

@@ -7,6 +7,7 @@
 use crate::{
     fingerprint::Fingerprint,
     id::{HoldId, LogIndex, OperationId, Revision},
+    mask::MaskPlan,
     operation::Operation,
 };
 
@@ -50,17 +51,20 @@ pub struct Basis {
     pub hold: Option<HoldId>,
 }
 
-/// An operation that may be admitted: allowed by policy, or approved and claimed.
+/// An operation that may be admitted: allowed by policy, or approved and claimed. It carries what is masked in its answer
+/// at the revision it was judged under, which is the one in force at its intent's place in the log.
 #[derive(Debug)]
 #[must_use = "a cleared operation that is dropped is not forwarded"]
 pub struct Cleared {
     basis: Basis,
+    masks: MaskPlan,
 }
 
 impl Cleared {
     /// Only `core::policy::evaluate` and [`Approved::clear`](crate::hold::Approved::clear) make one.
-    pub(crate) fn new(basis: Basis) -> Self {
-        Self { basis }
+    /// They see to it that the masks are of the revision that the operation was judged under.
+    pub(crate) fn new(basis: Basis, masks: MaskPlan) -> Self {
+        Self { basis, masks }
     }
 
     /// What was decided.
@@ -110,6 +114,9 @@ pub enum PermitError {
     /// The bytes to be forwarded are not those that were cleared.
     #[error("the operation is not the one that was cleared")]
     OtherFingerprint,
+    /// What is to be masked in the answer is of another revision than what was judged.
+    #[error("the masks are of another revision than the one the operation was judged under")]
+    OtherMasks,
     /// The audit level wants the commit first.
     #[error("the audit level wants the intent committed before the operation is forwarded")]
     CommitFirst,
@@ -139,11 +146,12 @@ impl Leased {
     }
 }
 
-/// The answer may go to the agent: the intent is committed, or noted where the audit level lets it.
+/// The answer may go to the agent, masked: the intent is committed, or noted where the audit level lets it.
 #[derive(Debug)]
 #[must_use = "without the release nothing of the answer may be written"]
 pub struct Release {
     operation: OperationId,
+    masks: MaskPlan,
 }
 
 /// The answer waits for the receipt of an intent that is on its way (audit levels `before_reply` and `batched`).
@@ -152,26 +160,29 @@ pub struct Release {
 pub struct AwaitedRelease {
     operation: OperationId,
     audit: AuditLevel,
+    masks: MaskPlan,
 }
 
 impl Permit {
     /// The permit of a cleared operation whose intent is committed.
     pub fn grant(cleared: Cleared, receipt: Receipt) -> Result<(Self, Release), PermitError> {
-        let Basis { operation, fingerprint, revision, .. } = cleared.basis;
+        let Cleared { basis: Basis { operation, fingerprint, revision, .. }, masks } = cleared;
         if receipt.operation != operation {
             return Err(PermitError::OtherOperation);
         }
-        Ok((Self { fingerprint, operation, revision }, Release { operation }))
+        Ok((Self { fingerprint, operation, revision }, Release { operation, masks }))
     }
 
     /// The permit of a cleared operation whose intent is submitted but not yet committed: only at the audit levels
     /// `before_reply` and `batched`, and the answer waits.
     pub fn ahead(cleared: Cleared) -> Result<(Self, AwaitedRelease), PermitError> {
-        let Basis { operation, fingerprint, revision, audit, .. } = cleared.basis;
+        let Cleared { basis, masks } = cleared;
+        let Basis { operation, fingerprint, revision, audit, .. } = basis;
         match audit {
             AuditLevel::BeforeForward => Err(PermitError::CommitFirst),
             AuditLevel::Batched | AuditLevel::BeforeReply => {
-                Ok((Self { fingerprint, operation, revision }, AwaitedRelease { operation, audit }))
+                let awaited = AwaitedRelease { operation, audit, masks };
+                Ok((Self { fingerprint, operation, revision }, awaited))
             }
         }
     }
@@ -205,7 +216,7 @@ impl AwaitedRelease {
         if receipt.operation != self.operation {
             return Err(PermitError::OtherOperation);
         }
-        Ok(Release { operation: self.operation })
+        Ok(Release { operation: self.operation, masks: self.masks })
     }
 
     /// The release, now that the intent is noted on the node's disk: only at audit level `batched`.
@@ -214,7 +225,7 @@ impl AwaitedRelease {
             return Err(PermitError::OtherOperation);
         }
         match self.audit {
-            AuditLevel::Batched => Ok(Release { operation: self.operation }),
+            AuditLevel::Batched => Ok(Release { operation: self.operation, masks: self.masks }),
             AuditLevel::BeforeReply | AuditLevel::BeforeForward => {
                 Err(PermitError::NoteIsNotEnough)
             }
@@ -226,6 +237,11 @@ impl Release {
     /// The operation whose answer is released.
     pub fn operation(&self) -> OperationId {
         self.operation
+    }
+
+    /// What is masked in it. There is no other way to a plan for an answer.
+    pub fn masks(&self) -> &MaskPlan {
+        &self.masks
     }
 }
 

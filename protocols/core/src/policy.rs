@@ -13,7 +13,7 @@ mod findings;
 mod schema;
 
 pub use compile::{Policies, PolicyDocument, PolicyProblem};
-pub use evaluate::{DenyReason, Verdict, evaluate};
+pub use evaluate::{DenyReason, Rules, Verdict, evaluate};
 pub use schema::{SCHEMA, schema_text};
 
 #[cfg(test)]

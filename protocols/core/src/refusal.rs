@@ -96,6 +96,9 @@ pub enum Refusal {
         /// What can be said about the reason.
         reason: String,
     },
+    /// Something in the answer is covered by a mask rule and could not be masked. Nothing of it is shown.
+    #[error("the answer could not be masked and is withheld")]
+    MaskFailed,
     /// It was forwarded, and whether it was carried out is not known: nothing executes it again by itself.
     #[error("the outcome of the operation is not known: {reason}")]
     OutcomeUnknown {
@@ -154,6 +157,7 @@ impl Refusal {
             | Self::SessionEnded { .. }
             | Self::Protocol { .. }
             | Self::NotSupported { .. }
+            | Self::MaskFailed
             | Self::OutcomeUnknown { .. }
             | Self::Internal => false,
         }
@@ -187,6 +191,7 @@ impl Refusal {
                 | Self::Protocol { .. }
                 | Self::NotSupported { .. }
                 | Self::TooLarge { .. }
+                | Self::MaskFailed
                 | Self::Internal),
                 Effect::Passing,
             ) => refusal,

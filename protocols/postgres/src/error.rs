@@ -157,6 +157,8 @@ impl From<&Refusal> for Complaint {
             Refusal::PolicyChanged => say(SqlState::SERIALIZATION_FAILURE).hint("Nothing was executed. Send it again."),
             Refusal::AnswerWithheld { .. } => say(SqlState::CANNOT_CONNECT_NOW)
                 .hint("Nothing was changed. Connect again, through another node if need be, and send it again."),
+            Refusal::MaskFailed => say(SqlState::INSUFFICIENT_PRIVILEGE)
+                .hint("The statement was executed. A mask rule covers values that cannot be masked in this form: ask for them as text, without a computation."),
             Refusal::OutcomeUnknown { .. } => say(SqlState::TRANSACTION_RESOLUTION_UNKNOWN)
                 .hint("It may have been executed. Look at the target before it is sent again."),
             Refusal::Protocol { .. } => say(SqlState::PROTOCOL_VIOLATION),
@@ -191,6 +193,7 @@ pub(crate) const fn ends_session(refusal: &Refusal) -> bool {
         | Refusal::ShuttingDown
         | Refusal::AnswerWithheld { .. }
         | Refusal::OutcomeUnknown { .. }
+        | Refusal::MaskFailed
         | Refusal::NotIdentified
         | Refusal::Protocol { .. } => true,
         Refusal::NoSuchTarget

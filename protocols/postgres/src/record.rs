@@ -7,6 +7,7 @@
 use countersign_core::{
     gate::Settlement,
     id::OperationId,
+    mask::MaskTally,
     operation::{Action, Effect, Operation},
     record::Outcome,
 };
@@ -22,6 +23,7 @@ pub(crate) struct Account {
     undoing: Undoing,
     rows: u64,
     bytes: u64,
+    masked: MaskTally,
     state: AccountState,
 }
 
@@ -54,6 +56,7 @@ impl Account {
             undoing: undoing(operation),
             rows: 0,
             bytes: 0,
+            masked: MaskTally::default(),
             state: AccountState::NotForwarded,
         }
     }
@@ -157,7 +160,7 @@ impl Account {
 
     /// The record's last line.
     pub(crate) fn settle(self) -> Settlement {
-        let Self { operation, effect: _, undoing: _, rows, bytes, state } = self;
+        let Self { operation, effect: _, undoing: _, rows, bytes, masked, state } = self;
         let (outcome, word) = match state {
             AccountState::NotForwarded => (Outcome::Refused, String::new()),
             AccountState::Underway => (Outcome::OutcomeUnknown, String::new()),
@@ -166,7 +169,7 @@ impl Account {
             }
             AccountState::Over(outcome, word) => (outcome, word),
         };
-        Settlement { operation, outcome, rows, bytes, word }
+        Settlement { operation, outcome, rows, bytes, word, masked }
     }
 }
 

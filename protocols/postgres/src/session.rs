@@ -43,7 +43,8 @@ use crate::{
 use accounts::Accounts;
 use countersign_core::{
     gate::{Gate, Signal},
-    refusal::Refusal,
+    mask::MaskError,
+    refusal::{AgentFacing, Refusal},
     session::Session as Opened,
 };
 use std::{
@@ -172,6 +173,13 @@ impl From<Refusal> for Stop {
     }
 }
 
+impl From<MaskError> for End {
+    fn from(error: MaskError) -> Self {
+        tracing::warn!(error = &error as &dyn std::error::Error, "an answer could not be masked");
+        Self::Refused(error.refusal())
+    }
+}
+
 impl End {
     /// An error on the agent's side: what is malformed is answered, what is broken off is not.
     fn agent(error: FrameError) -> Self {
@@ -225,7 +233,7 @@ pub(crate) async fn run(
         line,
         reader,
         writer,
-        masker: Masker::new(),
+        masker: Masker::default(),
         heard,
         link: Link::NotDialled,
         block: Block::Idle,

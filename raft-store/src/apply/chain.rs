@@ -9,10 +9,14 @@ use crate::{
 };
 use countersign_core::{
     agent::{Agent, Identity},
+    mask::MaskTally,
     record::{AuditEvent, ChainHead, EventKind},
     reviewer::Reviewer,
 };
-use std::{collections::BTreeMap, fmt::Display};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Display,
+};
 
 /// The facts of an event under construction.
 #[derive(Default)]
@@ -84,6 +88,20 @@ impl Facts {
     /// Names that are only shown, in one text.
     pub(super) fn listed(self, name: &str, names: &[String]) -> Self {
         self.shown(name, &list(names.iter().map(String::as_str)))
+    }
+
+    /// What was masked in an answer: which rules, how many values in all, and how many by each rule at each place.
+    pub(super) fn masked(self, tally: &MaskTally) -> Self {
+        if tally.is_empty() {
+            return self;
+        }
+        let rules: BTreeSet<&str> = tally.iter().map(|(rule, _, _)| rule).collect();
+        let values = tally.iter().fold(0_u64, |sum, (_, _, values)| sum.saturating_add(values));
+        let places: Vec<String> =
+            tally.iter().map(|(rule, place, values)| format!("{rule} {place} {values}")).collect();
+        self.shown("mask.rules", &list(rules.into_iter()))
+            .with("mask.values", values)
+            .with("mask.places", clipped(&places.join(","), MAX_AUDIT_TEXT))
     }
 
     pub(super) fn text(self, text: &AuditText) -> Self {

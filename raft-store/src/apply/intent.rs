@@ -166,7 +166,8 @@ pub(super) fn settle(step: &mut Step<'_>, settlement: Settlement) -> Done {
             let facts = Facts::default()
                 .with("rows", settlement.rows)
                 .with("bytes", settlement.bytes)
-                .shown("word", &settlement.word);
+                .shown("word", &settlement.word)
+                .masked(&settlement.masked);
             conclude(step, known, settlement.outcome, facts)?;
             Ok(Answer::Done)
         }

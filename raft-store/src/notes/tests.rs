@@ -12,6 +12,7 @@ use crate::{
 use countersign_core::{
     fingerprint::Fingerprint,
     id::{Revision, SessionId},
+    mask::MaskTally,
     permit::{AuditLevel, Basis},
     record::Outcome,
 };
@@ -100,7 +101,14 @@ fn intent(operation: u8) -> Intent {
 
 fn outcome(operation: u8) -> Settlement {
     let operation = OperationId::from_bytes([operation; 16]);
-    Settlement { operation, outcome: Outcome::Completed, rows: 1, bytes: 2, word: String::new() }
+    Settlement {
+        operation,
+        outcome: Outcome::Completed,
+        rows: 1,
+        bytes: 2,
+        word: String::new(),
+        masked: MaskTally::default(),
+    }
 }
 
 fn open(folder: &Path, log: &Arc<Taking>) -> Notes {

@@ -16,7 +16,9 @@ const MINTS: &[(&str, &[&str])] = &[
     ("Permit::grant", &["node/src/gate/"]),
     ("Permit::ahead", &["node/src/gate/"]),
     ("MaskPlan::own_words", &["protocols/postgres/src/mask.rs"]),
-    ("MaskPlan::nothing_covered", &["protocols/postgres/src/mask.rs"]),
+    ("MaskPlan::vouch", &["protocols/postgres/src/mask.rs", "protocols/postgres/src/mask/"]),
+    ("MaskRules::compile", &["node/src/gate/"]),
+    ("MaskRules::none", &["node/src/gate/"]),
 ];
 
 /// The gate that forges proofs so that chaos can find it: only compiled with a feature that nothing switches on by default.

@@ -7,7 +7,13 @@ use crate::gate::{
     judge::{self, Judgement},
     proposing::{CLAIM_AFTER, NO_QUORUM_AFTER, Unproposed, within},
 };
-use countersign_core::{gate::Admission, hold::HoldError, id::HoldId, refusal::Refusal};
+use countersign_core::{
+    gate::Admission,
+    hold::HoldError,
+    id::{HoldId, Revision},
+    mask::MaskPlan,
+    refusal::Refusal,
+};
 use countersign_raft_store::{
     command::{ClaimHold, WithdrawHold, Withdrawer},
     handle::{Claimed, ProposeError},
@@ -61,6 +67,10 @@ pub(super) async fn run(line: Line, working: Working) -> Worked {
 
 async fn claim(line: &Line, record: &HoldRecord) -> Result<Worked, Refusal> {
     let Line { inner, session, operation } = line;
+    // Taken before the claim: when it is committed, they are what was in force at its place in the log.
+    let Some(masks) = masks_of(line, record.hold.revision).await? else {
+        return judge_again(line).await;
+    };
     let command = ClaimHold {
         hold: record.hold.id,
         operation: operation.id(),
@@ -72,7 +82,8 @@ async fn claim(line: &Line, record: &HoldRecord) -> Result<Worked, Refusal> {
     let unproposed = match within(CLAIM_AFTER, inner.store.claim(command)).await {
         Ok(Claimed { approved, receipt }) => {
             inner.sessions.began(session.id(), receipt.index());
-            let cleared = approved.clear(operation).map_err(|error| admit::mismatch(&error))?;
+            let cleared =
+                approved.clear(operation, masks).map_err(|error| admit::mismatch(&error))?;
             let admission = admit::granted(cleared, receipt)?;
             return Ok(Worked::Admitted(Unfetched { admission, unforwarded }));
         }
@@ -82,6 +93,16 @@ async fn claim(line: &Line, record: &HoldRecord) -> Result<Worked, Refusal> {
         unforwarded.forget();
     }
     after_failed_claim(line, &unproposed).await
+}
+
+/// What is masked in the answers of the session at `revision`; none once another one is in force.
+async fn masks_of(line: &Line, revision: Revision) -> Result<Option<MaskPlan>, Refusal> {
+    let known = || line.inner.policies.current();
+    if known().revision() < revision {
+        judge::catch_up(&line.inner, revision).await?;
+    }
+    let rules = known();
+    Ok((rules.revision() == revision).then(|| rules.masks.plan(&line.session)))
 }
 
 async fn after_failed_claim(line: &Line, unproposed: &Unproposed) -> Result<Worked, Refusal> {

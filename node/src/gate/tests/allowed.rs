@@ -7,6 +7,7 @@ use super::{
 use countersign_core::{
     gate::{CloseReason, Gate, Judged, Reply, Settlement},
     id::NodeId,
+    mask::MaskTally,
     operation::Action,
     record::{EventKind, Outcome},
     refusal::Refusal,
@@ -184,6 +185,7 @@ async fn an_outcome_is_recorded_when_the_log_takes_entries_again() {
         rows: 3,
         bytes: 120,
         word: "SELECT 3".to_owned(),
+        masked: MaskTally::default(),
     };
     world.gate.settle(&session, settlement).await;
     tokio::time::sleep(Duration::from_mins(1)).await;
@@ -201,6 +203,7 @@ fn completed(operation: &countersign_core::operation::Operation) -> Settlement {
         rows: 1,
         bytes: 9,
         word: "SELECT 1".to_owned(),
+        masked: MaskTally::default(),
     }
 }
 
@@ -297,6 +300,7 @@ async fn a_noted_read_is_answered_without_the_log_and_recorded_soon_after() {
         rows: 1,
         bytes: 1,
         word: "SELECT 1".to_owned(),
+        masked: MaskTally::default(),
     };
     world.gate.settle(&session, settlement).await;
     world.gate.close(session.id(), CloseReason::Agent).await;

@@ -126,7 +126,7 @@ impl World {
     pub(crate) async fn policy(&self, cedar: &str) {
         self.policy_unnoticed(cedar).await;
         let in_force = self.view().policy_revision().unwrap();
-        while self.gate.policies().current().revision != in_force
+        while self.gate.policies().current().revision() != in_force
             || self.gate.inner.targets.postgres(&orders()).is_none()
         {
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;

@@ -3,6 +3,7 @@
 use crate::{
     fingerprint::Fingerprint,
     id::{HoldId, OperationId, Revision},
+    mask::MaskPlan,
     operation::Operation,
     permit::{AuditLevel, Basis, Cleared, PermitError},
 };
@@ -40,21 +41,26 @@ impl Approved {
         Self { hold, operation, fingerprint, revision, rules }
     }
 
-    /// Clears the operation that was approved, and no other.
-    pub fn clear(self, operation: &Operation) -> Result<Cleared, PermitError> {
+    /// Clears the operation that was approved, and no other, with what is masked in its answer under the revision that it
+    /// was approved under.
+    pub fn clear(self, operation: &Operation, masks: MaskPlan) -> Result<Cleared, PermitError> {
         if operation.id() != self.operation {
             return Err(PermitError::OtherOperation);
         }
         if operation.fingerprint() != &self.fingerprint {
             return Err(PermitError::OtherFingerprint);
         }
-        Ok(Cleared::new(Basis {
+        if masks.revision() != self.revision {
+            return Err(PermitError::OtherMasks);
+        }
+        let basis = Basis {
             operation: self.operation,
             fingerprint: self.fingerprint,
             audit: AuditLevel::BeforeForward,
             revision: self.revision,
             rules: self.rules,
             hold: Some(self.hold),
-        }))
+        };
+        Ok(Cleared::new(basis, masks))
     }
 }

@@ -9,14 +9,15 @@ use crate::{
     hold::{Approved, Consumption},
     id::SessionId,
     log_time::LogTime,
+    mask::MaskRules,
     operation::{Classification, Effect},
     session::{Opening, Session},
     target::{Protocol, Target, TargetName},
 };
 use std::{collections::BTreeSet, sync::Arc};
 
-fn operation(id: u8, text: &str) -> Operation {
-    let session = Session::opened(Opening {
+fn session() -> Session {
+    Session::opened(Opening {
         id: SessionId::from_bytes([1; 16]),
         agent: Agent {
             identity: Identity { issuer: "i".to_owned(), subject: "s".to_owned() },
@@ -32,7 +33,10 @@ fn operation(id: u8, text: &str) -> Operation {
         },
         role: "app".to_owned(),
         opened_at: LogTime(1),
-    });
+    })
+}
+
+fn operation(id: u8, text: &str) -> Operation {
     let classification = Classification {
         id: OperationId::from_bytes([id; 16]),
         text: Arc::from(text.as_bytes()),
@@ -44,18 +48,23 @@ fn operation(id: u8, text: &str) -> Operation {
         effect: Effect::Passing,
         context: Vec::new(),
     };
-    Operation::classified(&session, classification)
+    Operation::classified(&session(), classification)
 }
 
 fn cleared(operation: &Operation, audit: AuditLevel) -> Cleared {
-    Cleared::new(Basis {
+    let basis = Basis {
         operation: operation.id(),
         fingerprint: *operation.fingerprint(),
         audit,
         revision: Revision(1),
         rules: Vec::new(),
         hold: None,
-    })
+    };
+    Cleared::new(basis, masks(1))
+}
+
+fn masks(revision: u64) -> MaskPlan {
+    MaskRules::none(Revision(revision)).plan(&session())
 }
 
 fn receipt(id: u8) -> Receipt {
@@ -117,10 +126,12 @@ fn an_approval_clears_the_operation_that_claimed_it_and_is_audited_before_the_fo
             rules: vec!["writes".to_owned()],
         })
     };
-    let refused = |other: &Operation| approved().clear(other).map(|_| ()).unwrap_err();
+    let refused = |other: &Operation| approved().clear(other, masks(1)).map(|_| ()).unwrap_err();
     assert_eq!(refused(&operation(2, "delete")), PermitError::OtherOperation);
     assert_eq!(refused(&operation(1, "delete more")), PermitError::OtherFingerprint);
-    let cleared = approved().clear(&claimed).unwrap();
+    let other_masks = approved().clear(&claimed, masks(2)).map(|_| ()).unwrap_err();
+    assert_eq!(other_masks, PermitError::OtherMasks);
+    let cleared = approved().clear(&claimed, masks(1)).unwrap();
     assert_eq!(cleared.basis().hold, Some(HoldId::from_bytes([3; 16])));
     assert!(matches!(Permit::ahead(cleared), Err(PermitError::CommitFirst)));
 }

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     hold::HoldTerms,
     id::Revision,
+    mask::MaskRules,
     operation::{Action, Demand, Effect, Operation, Resource},
     permit::{AuditLevel, Basis, Cleared},
     session::Session,
@@ -44,25 +45,40 @@ enum Answer {
     Deny(DenyReason),
 }
 
-/// Judges `operation` of `session` by `policies`, which are in force at `revision`.
-pub fn evaluate(
-    policies: &Policies,
-    session: &Session,
-    operation: &Operation,
-    revision: Revision,
-) -> Verdict {
+/// The rules in force at one revision: what is allowed, held and denied, and what is masked in the answers.
+#[derive(Debug)]
+pub struct Rules {
+    /// The policies.
+    pub policies: Policies,
+    /// The mask rules, which know the revision.
+    pub masks: MaskRules,
+}
+
+impl Rules {
+    /// The policy revision that they are of.
+    pub fn revision(&self) -> Revision {
+        self.masks.revision()
+    }
+}
+
+/// Judges `operation` of `session` by the rules in force.
+pub fn evaluate(rules: &Rules, session: &Session, operation: &Operation) -> Verdict {
+    let Rules { policies, masks } = rules;
     let matter = Matter::of(session, operation, demands(operation));
     match policies.findings.get_or_find(matter, |matter| find(policies, matter)) {
         Finding::Hold(terms) => Verdict::Hold(terms),
         Finding::Deny(reason) => Verdict::Deny(reason),
-        Finding::Allow { rules, audit } => Verdict::Allow(Cleared::new(Basis {
-            operation: operation.id(),
-            fingerprint: *operation.fingerprint(),
-            audit,
-            revision,
-            rules,
-            hold: None,
-        })),
+        Finding::Allow { rules: deciding, audit } => {
+            let basis = Basis {
+                operation: operation.id(),
+                fingerprint: *operation.fingerprint(),
+                audit,
+                revision: rules.revision(),
+                rules: deciding,
+                hold: None,
+            };
+            Verdict::Allow(Cleared::new(basis, masks.plan(session)))
+        }
     }
 }
 

@@ -7,11 +7,12 @@ mod judging;
 mod keeping;
 mod matrix;
 
-use super::{Policies, PolicyDocument, PolicyProblem, Verdict, evaluate};
+use super::{Policies, PolicyDocument, PolicyProblem, Rules, Verdict, evaluate};
 use crate::{
     agent::{Agent, Identity},
     id::{OperationId, Revision, SessionId},
     log_time::LogTime,
+    mask::MaskRules,
     operation::{Action, Classification, Demand, Effect, NamedColumn, Operation, Resource},
     session::{Opening, Session},
     target::{Protocol, Target, TargetName},
@@ -92,7 +93,8 @@ fn judge_effect(
     demands: &[Demand],
     effect: Effect,
 ) -> Verdict {
-    evaluate(policies, session, &operation(session, demands, effect), Revision(7))
+    let rules = Rules { policies: policies.clone(), masks: MaskRules::none(Revision(7)) };
+    evaluate(&rules, session, &operation(session, demands, effect))
 }
 
 /// A verdict in one line.

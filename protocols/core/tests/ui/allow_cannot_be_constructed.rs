@@ -1,11 +1,12 @@
 //! A verdict that allows carries a cleared operation, which nobody else can make.
 use countersign_core::{
+    mask::MaskPlan,
     permit::{Basis, Cleared},
     policy::Verdict,
 };
 
-fn forged(basis: Basis) -> Verdict {
-    Verdict::Allow(Cleared { basis })
+fn forged(basis: Basis, masks: MaskPlan) -> Verdict {
+    Verdict::Allow(Cleared { basis, masks })
 }
 
 fn main() {}

@@ -1,8 +1,8 @@
 //! The answer is released by the receipt.
-use countersign_core::{id::OperationId, permit::Release};
+use countersign_core::{id::OperationId, mask::MaskPlan, permit::Release};
 
-fn forged(operation: OperationId) -> Release {
-    Release { operation }
+fn forged(operation: OperationId, masks: MaskPlan) -> Release {
+    Release { operation, masks }
 }
 
 fn main() {}

@@ -9,6 +9,7 @@ fn account(effect: Effect, undoing: Undoing) -> Account {
         undoing,
         rows: 0,
         bytes: 0,
+        masked: MaskTally::default(),
         state: AccountState::NotForwarded,
     }
 }

@@ -60,8 +60,15 @@ impl Session {
         &mut self,
         form: &Form,
         copy: Copy,
-        _release: &Release,
+        release: &Release,
     ) -> Result<Ended, Stop> {
+        self.masker.answer(release.masks());
+        let ended = self.relay_hearing(form, copy).await;
+        self.masker.answered();
+        ended
+    }
+
+    async fn relay_hearing(&mut self, form: &Form, copy: Copy) -> Result<Ended, Stop> {
         let cancel = self.upstream()?.cancel.clone();
         let mut heard = self.heard.clone();
         let mut answer = pin!(self.relay_all(form, copy));
@@ -183,13 +190,13 @@ impl Session {
                 if let Some(account) = &mut self.in_flight {
                     account.failed(&code);
                 }
-                self.say(head, body);
+                self.say(head, body)?;
                 self.forget_unparsed(form, &code);
                 self.after_error(form).await
             }
             BackendKind::CommandComplete => {
                 self.account(&body)?;
-                self.say(head, body);
+                self.say(head, body)?;
                 Ok(if until == Until::Command { Step::Done } else { Step::More })
             }
             BackendKind::PortalSuspended => {
@@ -197,12 +204,12 @@ impl Session {
                 if let Some(account) = &mut self.in_flight {
                     account.suspended(told.rows);
                 }
-                self.say(head, body);
+                self.say(head, body)?;
                 Ok(if until == Until::Command { Step::Done } else { Step::More })
             }
             BackendKind::EmptyQueryResponse => {
                 self.complete("");
-                self.say(head, body);
+                self.say(head, body)?;
                 Ok(if until == Until::Command { Step::Done } else { Step::More })
             }
             BackendKind::RowDescription | BackendKind::NoData if until == Until::Described => {
@@ -220,7 +227,7 @@ impl Session {
             | BackendKind::ParameterDescription
             | BackendKind::CopyOutResponse
             | BackendKind::CopyDone => {
-                self.say(head, body);
+                self.say(head, body)?;
                 Ok(Step::More)
             }
             BackendKind::Authentication
@@ -290,15 +297,13 @@ impl Session {
 
     fn say_description(&mut self, form: &Form, head: Head, body: Bytes) -> Result<(), End> {
         let Form::Prepare { described: Described::Portal(formats), .. } = form else {
-            self.say(head, body);
-            return Ok(());
+            return self.say(head, body);
         };
         if head.kind != b'T' {
-            self.say(head, body);
-            return Ok(());
+            return self.say(head, body);
         }
         let patched = with_formats(&body, formats).ok_or_else(violation)?;
-        let masked = self.masker.target(patched);
+        let masked = self.masker.target(patched)?;
         self.writer.say(masked);
         Ok(())
     }
@@ -309,37 +314,37 @@ impl Session {
         let types = read_parameter_types(body.clone()).map_err(End::TargetLost)?;
         statement.described.get_or_init(|| types);
         if matches!(described, Described::Statement) {
-            self.say(head, body);
+            self.say(head, body)?;
         }
         Ok(())
     }
 
     /// Says a whole message of the target's.
-    pub(super) fn say(&mut self, head: Head, body: Bytes) {
+    pub(super) fn say(&mut self, head: Head, body: Bytes) -> Result<(), End> {
         if let Some(account) = &mut self.in_flight {
             account.bytes(body.len());
         }
         let whole = message(head.kind, |out| out.put_slice(&body));
-        let masked = self.masker.target(whole);
+        let masked = self.masker.target(whole)?;
         self.writer.say(masked);
+        Ok(())
     }
 
     async fn relay_whole(&mut self, head: Head) -> Result<(), End> {
         let body = self.upstream()?.reader.whole(head).await.map_err(End::TargetLost)?;
-        self.say(head, body);
-        Ok(())
+        self.say(head, body)
     }
 
     /// Relays a message piece by piece.
     async fn stream(&mut self, head: Head) -> Result<(), End> {
         let begun = self.upstream()?.reader.begin(head);
-        let masked = self.masker.target(begun);
+        let masked = self.masker.target(begun)?;
         self.writer.say_part(masked);
         while let Some(piece) = self.upstream()?.reader.chunk().await.map_err(End::TargetLost)? {
             if let Some(account) = &mut self.in_flight {
                 account.bytes(piece.len());
             }
-            let masked = self.masker.target(piece);
+            let masked = self.masker.target(piece)?;
             self.writer.say_part(masked);
             self.writer.gather().await.map_err(End::agent)?;
         }

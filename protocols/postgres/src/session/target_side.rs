@@ -151,7 +151,8 @@ impl Session {
                 return Err(End::TargetLost(FrameError::Malformed { what: "message out of turn" }));
             }
         };
-        let masked = self.masker.target(message(byte, |out| out.put_slice(&body)));
+        let known = self.around.gate.masks(&self.opened);
+        let masked = self.masker.aside(&known, message(byte, |out| out.put_slice(&body)))?;
         self.writer.say(masked);
         Ok(())
     }

@@ -15,9 +15,10 @@ use countersign_core::{
     id::{CredentialId, HoldId, LogIndex, Revision, SessionId},
     key_words::key_words,
     log_time::LogTime,
+    mask::{MaskPlan, MaskRules},
     operation::Operation,
     permit::{AuditLevel, Cleared, Leased, Permit, Receipt},
-    policy::{Policies, PolicyDocument, Verdict, evaluate},
+    policy::{Policies, PolicyDocument, Rules, Verdict, evaluate},
     refusal::Refusal,
     session::{Opening, Session},
     target::Target,
@@ -54,7 +55,7 @@ pub(crate) struct HoldHandle {
 
 #[derive(Debug)]
 pub(crate) struct TestGate {
-    policies: Policies,
+    rules: Rules,
     pub(crate) lease: AtomicBool,
     pub(crate) releases: AtomicBool,
     /// Whether judging panics.
@@ -86,7 +87,10 @@ impl TestGate {
     fn judging_by(policy: &str) -> Self {
         let documents = [PolicyDocument { name: "test".to_owned(), text: policy.to_owned() }];
         Self {
-            policies: Policies::compile(&documents).unwrap(),
+            rules: Rules {
+                policies: Policies::compile(&documents).unwrap(),
+                masks: MaskRules::none(Revision(1)),
+            },
             refuses: false,
             lease: AtomicBool::new(true),
             releases: AtomicBool::new(true),
@@ -200,7 +204,7 @@ impl Gate for TestGate {
     ) -> BoxFuture<'a, Result<Judged, Refusal>> {
         Box::pin(async move {
             assert!(!self.broken.load(Ordering::SeqCst), "the gate is broken");
-            match evaluate(&self.policies, session, operation, Revision(1)) {
+            match evaluate(&self.rules, session, operation) {
                 Verdict::Allow(cleared) => Ok(Judged::Cleared(cleared)),
                 Verdict::Deny(reason) => {
                     Err(Refusal::Denied { rules: reason.rules, message: reason.message })
@@ -221,6 +225,7 @@ impl Gate for TestGate {
                     let id = HoldId::from_bytes(rand::random());
                     Ok(Judged::Held(Box::new(TestHeld {
                         id,
+                        masks: self.masks(session),
                         handle,
                         decided,
                         told: false,
@@ -272,6 +277,10 @@ impl Gate for TestGate {
         }
     }
 
+    fn masks(&self, session: &Session) -> MaskPlan {
+        self.rules.masks.plan(session)
+    }
+
     fn settle<'a>(&'a self, _: &'a Session, settlement: Settlement) -> BoxFuture<'a, ()> {
         Box::pin(async move { self.settled.send_modify(|all| all.push(settlement)) })
     }
@@ -299,6 +308,7 @@ impl Gate for TestGate {
 #[derive(Debug)]
 struct TestHeld {
     id: HoldId,
+    masks: MaskPlan,
     handle: HoldHandle,
     decided: watch::Receiver<Decision>,
     /// The adapter has heard that it is approved.
@@ -354,7 +364,8 @@ impl TestHeld {
             rules: vec!["writes".to_owned()],
         });
         let receipt = Receipt::after_commit(operation.id(), LogIndex(1));
-        let (permit, release) = Permit::grant(approved.clear(operation).unwrap(), receipt).unwrap();
+        let cleared = approved.clear(operation, self.masks.clone()).unwrap();
+        let (permit, release) = Permit::grant(cleared, receipt).unwrap();
         Admission { permit, reply: Reply::Released(release) }
     }
 }

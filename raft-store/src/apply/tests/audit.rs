@@ -209,3 +209,24 @@ fn a_session_that_was_closed_before_it_was_opened_is_not_opened() {
     replica.run(Command::Tick).unwrap();
     assert!(replica.run(open).is_ok());
 }
+
+#[test]
+fn an_outcome_says_which_rules_masked_how_many_values_where() {
+    let mut replica = Replica::ready();
+    replica.opened(1, "bot");
+    for operation in [20, 21] {
+        replica.run(replica.intend(operation, 1)).unwrap();
+    }
+    let Command::Outcome(mut masked) = settlement(20, Outcome::Completed) else { panic!() };
+    masked.masked.add("contacts", "public.customers.email", 12);
+    masked.masked.add("cards", "#3", 4);
+    replica.run(Command::Outcome(masked)).unwrap();
+    let fields = last(&replica, EventKind::Outcome).fields;
+    assert_eq!(fields["mask.rules"], "cards,contacts");
+    assert_eq!(fields["mask.values"], "16");
+    assert_eq!(fields["mask.places"], "cards #3 4,contacts public.customers.email 12");
+    replica.run(settlement(21, Outcome::Completed)).unwrap();
+    let fields = last(&replica, EventKind::Outcome).fields;
+    assert!(!fields.keys().any(|name| name.starts_with("mask.")), "{fields:?}");
+    replica.check_chain();
+}

@@ -17,6 +17,7 @@ use countersign_core::{
     hold::{Choice, HoldTerms, ReasonRule, Requirement},
     id::*,
     log_time::LogTime,
+    mask::MaskTally,
     operation::{Action, Demand, Resource},
     permit::{AuditLevel, Basis},
     record::{AuditEvent, ChainHead, ChainWalk, EventKind, Outcome},
@@ -313,6 +314,7 @@ pub(super) fn settlement(operation: u8, outcome: Outcome) -> Command {
         rows: 1,
         bytes: 10,
         word: "DELETE 1".to_owned(),
+        masked: MaskTally::default(),
     })
 }
 

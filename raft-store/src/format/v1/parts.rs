@@ -12,6 +12,7 @@ use countersign_core::{
     },
     id::{CredentialId, HoldId, Incarnation, LogIndex, NodeId, OperationId, Revision, SessionId},
     log_time::LogTime,
+    mask::MaskTally,
     operation::{Action, Demand, Parameter, Resource},
     permit::{AuditLevel, Basis},
     record::{ChainHash, EventKind, Outcome},
@@ -141,6 +142,23 @@ impl Form for &'static str {
     }
 }
 
+/// Rule, place and count of each entry.
+impl Form for MaskTally {
+    type Dto = Vec<(String, String, u64)>;
+
+    fn dto(&self) -> Self::Dto {
+        self.iter().map(|(rule, place, values)| (rule.into(), place.into(), values)).collect()
+    }
+
+    fn of(dto: Self::Dto) -> Result<Self, Bad> {
+        let mut tally = Self::default();
+        for (rule, place, values) in dto {
+            tally.add(&rule, &place, values);
+        }
+        Ok(tally)
+    }
+}
+
 form_struct!(IdentityV1 for Identity { issuer: String, subject: String });
 form_struct!(AgentV1 for Agent {
     identity: Identity,
@@ -171,6 +189,7 @@ form_struct!(SettlementV1 for Settlement {
     rows: u64,
     bytes: u64,
     word: String,
+    masked: MaskTally,
 });
 form_enum!(AuditLevelV1 for AuditLevel { BeforeReply, BeforeForward, Batched });
 form_struct!(BasisV1 for Basis {

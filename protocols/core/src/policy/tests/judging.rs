@@ -249,7 +249,8 @@ fn rules_can_ask_for_the_columns_that_an_operation_names() {
         ),
     ] {
         let operation = operation_with(&bot, &read, Effect::Passing, columns.clone());
-        let verdict = shown(&evaluate(&policies, &bot, &operation, Revision(7)));
+        let rules = Rules { policies: policies.clone(), masks: MaskRules::none(Revision(7)) };
+        let verdict = shown(&evaluate(&rules, &bot, &operation));
         assert!(verdict.starts_with(expected), "{columns:?}: {verdict}");
     }
 }

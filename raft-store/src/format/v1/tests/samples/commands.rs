@@ -4,6 +4,7 @@ use super::*;
 use crate::command::*;
 use countersign_core::{
     gate::Settlement,
+    mask::MaskTally,
     permit::{AuditLevel, Basis},
 };
 
@@ -159,12 +160,15 @@ fn of_operations() -> Vec<(&'static str, Command)> {
     let mut ahead = intent.clone();
     ahead.basis.audit = AuditLevel::BeforeReply;
     let batched = noted_intent();
+    let mut masked = MaskTally::default();
+    masked.add("contacts", "public.customers.email", 3);
     let settlement = Settlement {
         operation: op(),
         outcome: Outcome::Failed,
         rows: 1,
         bytes: 2,
         word: t("42P01"),
+        masked,
     };
     let refused = Refused {
         operation: op(),
