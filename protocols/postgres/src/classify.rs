@@ -15,6 +15,7 @@ mod copy;
 mod define;
 mod demands;
 mod expression;
+mod flow;
 mod functions;
 mod govern;
 mod grammar;
@@ -45,6 +46,7 @@ use serde::{Deserialize, Serialize};
 
 pub use columns::NamedColumn;
 pub use demands::policy_demands;
+pub use flow::{Carried, Carries, Column, Columns, Extent};
 pub use functions::built_in_functions;
 pub use grammar::{Busy, Grammar, GrammarCommand, GrammarLimits};
 pub use name::Name;
@@ -91,6 +93,8 @@ pub struct Statement {
     pub columns: BTreeSet<NamedColumn>,
     /// The highest `$n`, or 0.
     pub parameters: u16,
+    /// What its rows can carry.
+    pub carried: Carried,
     /// The server-side fence it can run behind.
     pub fence: Fence,
     /// A short line for lists: the kind and the relations, never values.
@@ -288,6 +292,11 @@ impl Statement {
         !self.demands.is_empty() && self.demands.iter().all(|demand| demand.action.is_plain())
     }
 
+    /// Whether it copies rows towards the agent.
+    pub(crate) fn moves_rows_out(&self) -> bool {
+        self.kind == StatementKind::CopyOut
+    }
+
     /// A statement of which nothing is known but where it stands.
     pub(crate) fn opaque(span: Range<usize>, note: impl Into<String>) -> Self {
         Self {
@@ -301,6 +310,7 @@ impl Statement {
             attributes: BTreeSet::new(),
             columns: BTreeSet::new(),
             parameters: 0,
+            carried: Carried::unknown(),
             fence: Fence::Writes,
             summary: "statement that cannot be understood".to_owned(),
             notes: BTreeSet::from([note.into()]),

@@ -2,10 +2,15 @@
 
 use pg_query::{
     Node, NodeEnum,
-    protobuf::{CopyStmt, DefElem},
+    protobuf::{CopyStmt, DefElem, RangeVar},
 };
 
-use super::{Action, StatementKind, walk::Walk};
+use super::{
+    Action, StatementKind,
+    flow::{Carries, Output, Outputs},
+    name::strings,
+    walk::Walk,
+};
 
 /// Options of COPY that shape the text of the rows and nothing else. `encoding` and `convert_selectively` are absent.
 const KNOWN_OPTIONS: &[&str] = &[
@@ -41,6 +46,7 @@ impl Walk {
             (Some(relation), None) => {
                 self.relation(Action::Copy, relation);
                 self.relation(if *is_from { Action::Write } else { Action::Read }, relation);
+                self.copied_columns(relation, attlist);
             }
             (None, Some(query)) => {
                 self.demand(Action::Copy);
@@ -59,6 +65,21 @@ impl Walk {
             return StatementKind::CopyAside;
         }
         if *is_from { StatementKind::CopyIn } else { StatementKind::CopyOut }
+    }
+
+    /// The columns that a COPY of a relation moves.
+    fn copied_columns(&mut self, relation: &RangeVar, columns: &[Node]) {
+        self.flows_from(relation);
+        let one = |name: &str| Output::One {
+            name: None,
+            carries: Carries::column(name),
+            plain: Some(name.to_owned()),
+        };
+        let outputs = match strings(columns) {
+            Some(columns) if !columns.is_empty() => columns.into_iter().map(one).collect(),
+            Some(_) | None => vec![Output::Star(Carries::column(&relation.relname))],
+        };
+        self.set_outputs(Outputs(outputs));
     }
 
     fn copy_options(&mut self, options: &[Node]) {

@@ -5,7 +5,8 @@ use pg_query::{
     Node, NodeEnum,
     protobuf::{
         AArrayExpr, AConst, AExpr, AExprKind, AIndices, BoolExpr, CaseExpr, CaseWhen, CoalesceExpr,
-        CollateClause, MinMaxExpr, NullTest, ParamRef, RowExpr, SubLink, TypeCast, TypeName,
+        CollateClause, MinMaxExpr, NullTest, ParamRef, RowExpr, SubLink, SubLinkType, TypeCast,
+        TypeName,
     },
 };
 
@@ -157,7 +158,7 @@ impl Walk {
     fn sub_link(&mut self, link: &SubLink) {
         let SubLink {
             xpr: _,
-            sub_link_type: _,
+            sub_link_type,
             sub_link_id: _,
             testexpr,
             oper_name,
@@ -173,6 +174,11 @@ impl Walk {
         match subselect {
             Some(query) => self.query(query),
             None => self.opaque("a sub-query without a query"),
+        }
+        let outputs = self.outputs();
+        // EXISTS looks at no column of what it finds.
+        if SubLinkType::try_from(*sub_link_type) != Ok(SubLinkType::ExistsSublink) {
+            self.carry(&outputs.all());
         }
     }
 

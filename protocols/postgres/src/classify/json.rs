@@ -34,7 +34,8 @@ impl Walk {
                     typmod: _,
                     location: _,
                 } = &**expression;
-                self.targets(named_args);
+                let outputs = self.targets(named_args);
+                self.carry(&outputs.all());
                 self.expressions(args);
             }
             Some(NodeEnum::XmlSerialize(serialize)) => {
@@ -86,6 +87,8 @@ impl Walk {
                     Some(query) => self.query(query),
                     None => self.opaque("a sub-query without a query"),
                 }
+                let outputs = self.outputs();
+                self.carry(&outputs.all());
             }
             Some(NodeEnum::JsonObjectAgg(aggregate)) => {
                 let JsonObjectAgg { constructor, arg, absent_on_null: _, unique: _ } = &**aggregate;

@@ -8,7 +8,11 @@ use pg_query::{
     },
 };
 
-use super::{Action, Name, walk::Walk};
+use super::{
+    Action, Name,
+    flow::{Carries, Extent, Outputs},
+    walk::Walk,
+};
 
 impl Walk {
     pub(super) fn insert(&mut self, insert: &InsertStmt) {
@@ -30,6 +34,8 @@ impl Walk {
         self.assignments(cols);
         if let Some(query) = select_stmt {
             self.query(query);
+            let outputs = self.outputs();
+            self.writes(&outputs.all());
         }
         if let Some(conflict) = on_conflict_clause {
             let OnConflictClause { action: _, infer, target_list, where_clause, location: _ } =
@@ -115,7 +121,8 @@ impl Walk {
                     self.writes_column(target.as_ref().map(called), None);
                 }
                 self.assignments(target_list);
-                self.expressions(values);
+                let carries = self.apart(|walk| walk.expressions(values));
+                self.writes(&carries);
             } else {
                 self.unknown("MERGE", clause);
             }
@@ -144,7 +151,9 @@ impl Walk {
     }
 
     fn returning(&mut self, clause: Option<&ReturningClause>, target: Option<&RangeVar>) {
-        let Some(ReturningClause { options, exprs }) = clause else { return };
+        let Some(ReturningClause { options, exprs }) = clause else {
+            return self.set_outputs(Outputs::default());
+        };
         self.also_reads(target);
         self.called_in_returning("old", target);
         self.called_in_returning("new", target);
@@ -157,11 +166,14 @@ impl Walk {
             {
                 self.identifier(value);
                 self.called_in_returning(value, target);
+                // OLD and NEW under another name are rows of the relation.
+                self.stands_for(value, &Carries::reaching(Extent::EveryRow));
             } else {
                 self.unknown("RETURNING", option);
             }
         }
-        self.targets(exprs);
+        let outputs = self.targets(exprs);
+        self.set_outputs(outputs);
     }
 
     /// A name that RETURNING has for rows of the relation that is changed.
@@ -182,7 +194,10 @@ impl Walk {
             self.assigned_place(&target.indirection);
             match target.val.as_ref() {
                 None => {}
-                Some(value) => self.assigned_value(value),
+                Some(value) => {
+                    let carries = self.apart(|walk| walk.assigned_value(value));
+                    self.writes(&carries);
+                }
             }
         }
     }

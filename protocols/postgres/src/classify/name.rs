@@ -30,6 +30,11 @@ impl Name {
         Self { schema: Some(schema.into()), name: name.into() }
     }
 
+    /// Whether it can be the name of a relation whose schema is known.
+    pub fn can_mean(&self, relation: &Self) -> bool {
+        self.name == relation.name && (self.schema.is_none() || self.schema == relation.schema)
+    }
+
     /// The bare name if it is one that PostgreSQL's own schema provides or may provide: unqualified or `pg_catalog`.
     pub(super) fn built_in(&self) -> Option<&str> {
         match self.schema.as_deref() {

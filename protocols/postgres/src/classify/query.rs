@@ -4,11 +4,16 @@ use pg_query::{
     Node, NodeEnum,
     protobuf::{
         CommonTableExpr, CteCycleClause, CteSearchClause, GroupingSet, GroupingSetKind, IntoClause,
-        LockingClause, SelectStmt, SetOperation, WithClause,
+        LockingClause, ResTarget, SelectStmt, SetOperation, WithClause,
     },
 };
 
-use super::{Action, Demand, name, walk::Walk};
+use super::{
+    Action, Demand,
+    flow::{Carries, Extent, Output, Outputs},
+    name,
+    walk::Walk,
+};
 
 impl Walk {
     /// A statement that may stand where a query may: SELECT, or a data-modifying statement in WITH.
@@ -55,35 +60,65 @@ impl Walk {
             self.new_table(into);
         }
         self.distinct(distinct_clause);
-        self.targets(target_list);
+        let outputs = self.targets(target_list);
         self.sources(from_clause);
         self.optional(where_clause.as_deref());
         self.grouping(group_clause);
         self.optional(having_clause.as_deref());
-        self.windows(window_clause);
-        self.expressions(values_lists);
+        let windows = self.apart(|walk| walk.windows(window_clause));
+        self.carry(&windows);
+        let rows = self.values(values_lists);
         self.sort(sort_clause);
         self.optional(limit_offset.as_deref());
         self.optional(limit_count.as_deref());
-        match SetOperation::try_from(*op) {
-            Ok(SetOperation::SetopNone) if larg.is_none() && rarg.is_none() => {}
+        let outputs = match SetOperation::try_from(*op) {
+            Ok(SetOperation::SetopNone) if larg.is_none() && rarg.is_none() => {
+                if values_lists.is_empty() { outputs.with(&windows) } else { rows }
+            }
             Ok(
                 SetOperation::SetopUnion | SetOperation::SetopIntersect | SetOperation::SetopExcept,
             ) => {
-                for arm in [larg, rarg] {
-                    match arm {
-                        Some(arm) => self.select(arm),
-                        None => self.opaque("a set operation lacks an arm"),
-                    }
-                }
+                let left = self.arm(larg.as_deref());
+                left.joined(&self.arm(rarg.as_deref()))
             }
             Ok(SetOperation::SetopNone | SetOperation::Undefined) | Err(_) => {
                 self.opaque("a set operation is not understood");
+                Outputs::default()
             }
-        }
+        };
 
         self.leave_locking(locks_before);
         self.ctes.truncate(scope);
+        self.set_outputs(outputs);
+    }
+
+    fn arm(&mut self, arm: Option<&SelectStmt>) -> Outputs {
+        match arm {
+            Some(arm) => self.select(arm),
+            None => self.opaque("a set operation lacks an arm"),
+        }
+        self.outputs()
+    }
+
+    /// The rows of VALUES, and what each of their columns carries.
+    fn values(&mut self, rows: &[Node]) -> Outputs {
+        let mut columns: Vec<Output> = Vec::new();
+        for row in rows {
+            let Some(NodeEnum::List(row)) = &row.node else {
+                self.unknown("VALUES", row);
+                continue;
+            };
+            for (n, item) in row.items.iter().enumerate() {
+                let more = self.apart(|walk| walk.expression(item));
+                if let Some(Output::One { carries, .. }) = columns.get_mut(n) {
+                    carries.add(&more);
+                } else {
+                    let name = Some(format!("column{}", n + 1));
+                    columns.push(Output::One { name, carries: more, plain: None });
+                }
+            }
+        }
+        Outputs(columns)
     }
 
     /// Opens the scope of a WITH clause; the caller closes it by cutting `ctes` back. The name of a table expression
@@ -135,15 +170,37 @@ impl Walk {
             Some(query) => self.query(query),
             None => self.opaque("WITH without a query"),
         }
-        if let Some(CteSearchClause { search_col_list, .. }) = search_clause {
-            self.plain_names(search_col_list);
+        let outputs = self.outputs();
+        let columns = name::strings(aliascolnames).unwrap_or_default();
+        self.query_flows(Some(ctename), &columns, &outputs);
+        if let Some(CteSearchClause { search_col_list, search_seq_column, .. }) = search_clause {
+            let columns = self.apart(|walk| walk.mentioned_names(search_col_list));
+            self.stands_for(search_seq_column, &columns);
         }
         if let Some(cycle) = cycle_clause {
-            let CteCycleClause { cycle_col_list, cycle_mark_value, cycle_mark_default, .. } =
-                &**cycle;
-            self.plain_names(cycle_col_list);
-            self.optional(cycle_mark_value.as_deref());
-            self.optional(cycle_mark_default.as_deref());
+            let CteCycleClause {
+                cycle_col_list,
+                cycle_mark_column,
+                cycle_mark_value,
+                cycle_mark_default,
+                cycle_path_column,
+                ..
+            } = &**cycle;
+            let columns = self.apart(|walk| walk.mentioned_names(cycle_col_list));
+            self.stands_for(cycle_path_column, &columns);
+            let marks = self.apart(|walk| {
+                walk.optional(cycle_mark_value.as_deref());
+                walk.optional(cycle_mark_default.as_deref());
+            });
+            self.stands_for(cycle_mark_column, &marks);
+        }
+    }
+
+    /// A list of columns by their names alone.
+    fn mentioned_names(&mut self, nodes: &[Node]) {
+        self.plain_names(nodes);
+        for name in name::strings(nodes).unwrap_or_default() {
+            self.mention(name);
         }
     }
 
@@ -184,18 +241,24 @@ impl Walk {
         }
     }
 
-    /// The items of a select or RETURNING list.
-    pub(super) fn targets(&mut self, items: &[Node]) {
+    /// The items of a select or RETURNING list. What they carry is for the caller to pass on.
+    pub(super) fn targets(&mut self, items: &[Node]) -> Outputs {
+        let mut outputs = Vec::new();
         for item in items {
             let Some(NodeEnum::ResTarget(target)) = &item.node else {
                 self.unknown("a select list", item);
+                outputs.push(Output::Hidden(Carries::reaching(Extent::Anything)));
                 continue;
             };
             self.identifier(&target.name);
-            // In a select list the grammar leaves no indirection on the target itself.
-            self.indirections(&target.indirection);
-            self.optional(target.val.as_deref());
+            let carries = self.apart(|walk| {
+                // In a select list the grammar leaves no indirection on the target itself.
+                walk.indirections(&target.indirection);
+                walk.optional(target.val.as_deref());
+            });
+            outputs.push(output(target, carries));
         }
+        Outputs(outputs)
     }
 
     fn grouping(&mut self, items: &[Node]) {
@@ -269,6 +332,37 @@ impl Walk {
         self.identifier(&alias.aliasname);
         if name::strings(&alias.colnames).is_none() {
             self.opaque("an alias holds something other than names");
+        }
+    }
+}
+
+/// What a select list's item brings into the rows.
+fn output(target: &ResTarget, carries: Carries) -> Output {
+    let star = |node: &Node| match &node.node {
+        Some(NodeEnum::ColumnRef(reference)) => reference
+            .fields
+            .last()
+            .is_some_and(|last| matches!(last.node, Some(NodeEnum::AStar(_)))),
+        Some(NodeEnum::AIndirection(indirection)) => indirection
+            .indirection
+            .last()
+            .is_some_and(|last| matches!(last.node, Some(NodeEnum::AStar(_)))),
+        _ => false,
+    };
+    match target.val.as_deref() {
+        // `(expression).*` brings columns of names that the text does not show.
+        Some(value) if star(value) => match &value.node {
+            Some(NodeEnum::ColumnRef(_)) => Output::Star(carries),
+            _ => Output::Hidden(carries),
+        },
+        value => {
+            let plain = value.and_then(|value| match &value.node {
+                Some(NodeEnum::ColumnRef(reference)) => reference.fields.last(),
+                _ => None,
+            });
+            let plain = plain.and_then(name::string).map(ToOwned::to_owned);
+            let name = Some(target.name.clone()).filter(|name| !name.is_empty());
+            Output::One { name, carries, plain }
         }
     }
 }

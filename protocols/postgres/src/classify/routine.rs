@@ -8,6 +8,7 @@ use pg_query::{
 use super::{
     Name,
     expression::is_one_value,
+    flow::Extent,
     name::{self, strings},
     utility,
     walk::Walk,
@@ -95,12 +96,18 @@ impl Walk {
         let names = match fields.split_last() {
             Some((last, before)) if matches!(last.node, Some(NodeEnum::AStar(_))) => {
                 // `s.t.*` at most: with another part in front it names a database.
-                return if before.len() <= 2 {
-                    self.plain_names(before);
-                    self.writes_column(before.last().and_then(name::string), None);
-                } else {
-                    self.opaque("a whole-row reference is not understood");
-                };
+                self.writes_column(before.last().and_then(name::string), None);
+                match before {
+                    [] => self.reach(Extent::EveryRow),
+                    [alias] | [_, alias] => {
+                        self.plain_names(before);
+                        if let Some(alias) = name::string(alias) {
+                            self.mention(alias);
+                        }
+                    }
+                    _ => self.opaque("a whole-row reference is not understood"),
+                }
+                return;
             }
             _ => strings(fields),
         };
@@ -108,11 +115,13 @@ impl Walk {
             Some([column]) => {
                 self.identifier(column);
                 self.writes_column(None, Some(column));
+                self.mention(column);
             }
             Some([qualifier, column] | [_, qualifier, column]) => {
                 self.identifier(qualifier);
                 self.identifier(column);
                 self.writes_column(Some(qualifier), Some(column));
+                self.mention(column);
                 if ROW_FUNCTIONS.contains(column) {
                     self.notes
                         .insert("a column reference can be a call with the whole row".to_owned());

@@ -10,7 +10,13 @@ use pg_query::{
     },
 };
 
-use super::{Action, Name, functions, name::string, walk::Walk};
+use super::{
+    Action, Name,
+    flow::{Carries, Extent},
+    functions,
+    name::{self, string},
+    walk::Walk,
+};
 
 impl Walk {
     /// Walks a FROM list.
@@ -31,10 +37,24 @@ impl Walk {
                     None => self.opaque("a sub-query without a query"),
                 }
                 self.optional_alias(alias.as_ref());
+                let outputs = self.outputs();
+                let columns = alias.as_ref().and_then(|alias| name::strings(&alias.colnames));
+                let alias = alias.as_ref().map(|alias| alias.aliasname.as_str());
+                self.query_flows(alias, &columns.unwrap_or_default(), &outputs);
             }
-            Some(NodeEnum::RangeFunction(function)) => self.range_function(function),
-            Some(NodeEnum::RangeTableFunc(table)) => self.xml_table(table),
-            Some(NodeEnum::JsonTable(table)) => self.json_table(table),
+            // Whatever a function makes of its arguments can be in any of its columns.
+            Some(NodeEnum::RangeFunction(function)) => {
+                let carries = self.apart(|walk| walk.range_function(function));
+                self.spread(&carries);
+            }
+            Some(NodeEnum::RangeTableFunc(table)) => {
+                let carries = self.apart(|walk| walk.xml_table(table));
+                self.spread(&carries);
+            }
+            Some(NodeEnum::JsonTable(table)) => {
+                let carries = self.apart(|walk| walk.json_table(table));
+                self.spread(&carries);
+            }
             Some(NodeEnum::RangeTableSample(sample)) => self.sample(sample),
             Some(NodeEnum::JoinExpr(join)) => self.join(join),
             _ => self.unknown("FROM", item),
@@ -54,6 +74,7 @@ impl Walk {
             self.relation(Action::Read, relation);
         }
         self.optional_alias(relation.alias.as_ref());
+        self.flows_from(relation);
     }
 
     fn join(&mut self, join: &JoinExpr) {
@@ -86,6 +107,10 @@ impl Walk {
         self.optional(quals.as_deref());
         self.optional_alias(join_using_alias.as_ref());
         self.optional_alias(alias.as_ref());
+        // Its columns under other names, or all of them as a row.
+        for alias in [join_using_alias, alias].into_iter().flatten() {
+            self.alias_flows(alias, &Carries::reaching(Extent::EveryRow));
+        }
     }
 
     fn sample(&mut self, sample: &RangeTableSample) {
@@ -247,6 +272,7 @@ impl Walk {
         };
         self.relation(Action::Write, relation);
         self.optional_alias(relation.alias.as_ref());
+        self.changed_flows(relation);
         Some(relation.clone())
     }
 

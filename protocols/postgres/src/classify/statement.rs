@@ -6,7 +6,8 @@ use std::{collections::BTreeSet, ops::Range};
 use pg_query::{FingerprintOptions, Node, NodeEnum, protobuf::RawStmt};
 
 use super::{
-    Action, Classified, Demand, Fence, Statement, StatementKind, TransactionStep, text, walk::Walk,
+    Action, Classified, Demand, Fence, Statement, StatementKind, TransactionStep, flow::Carried,
+    text, walk::Walk,
 };
 
 /// How many relations a summary names before it only counts.
@@ -76,6 +77,7 @@ fn one(text: &str, raw: &RawStmt) -> Statement {
         });
     }
     let columns = walk.settled_columns();
+    let carried = carried(&kind, &mut walk);
     let options = FingerprintOptions::RANGEVAR_PG17_COMPAT | FingerprintOptions::FULL_RELNAME;
     Statement {
         fence: fence(&kind, &walk.demands),
@@ -90,11 +92,54 @@ fn one(text: &str, raw: &RawStmt) -> Statement {
         columns,
         attributes: walk.attributes,
         parameters: walk.parameters,
+        carried,
         notes: walk.notes,
         normalised: pg_query::normalize(body).ok(),
         fingerprint: pg_query::fingerprint(body, 0, options)
             .ok()
             .map(|fingerprint| fingerprint.hex),
+    }
+}
+
+/// What its rows can carry, where it is of a kind whose text shows that.
+fn carried(kind: &StatementKind, walk: &mut Walk) -> Carried {
+    let opaque = walk.demands.iter().any(|demand| demand.action == Action::Opaque);
+    match kind {
+        StatementKind::Select
+        | StatementKind::Insert
+        | StatementKind::Update
+        | StatementKind::Delete
+        | StatementKind::Merge
+        | StatementKind::CopyOut
+        | StatementKind::Explain
+        | StatementKind::Show
+            if !opaque =>
+        {
+            walk.carried()
+        }
+        StatementKind::Select
+        | StatementKind::Insert
+        | StatementKind::Update
+        | StatementKind::Delete
+        | StatementKind::Merge
+        | StatementKind::Truncate
+        | StatementKind::CopyOut
+        | StatementKind::CopyIn
+        | StatementKind::CopyAside
+        | StatementKind::Explain
+        | StatementKind::Transaction(_)
+        | StatementKind::Set(_)
+        | StatementKind::Show
+        | StatementKind::Cursor
+        | StatementKind::Prepare
+        | StatementKind::Execute
+        | StatementKind::Deallocate
+        | StatementKind::Lock
+        | StatementKind::Notify
+        | StatementKind::Define
+        | StatementKind::Administer
+        | StatementKind::Routine
+        | StatementKind::Opaque => Carried::unknown(),
     }
 }
 

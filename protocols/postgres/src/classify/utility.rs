@@ -8,7 +8,11 @@ use pg_query::{
     },
 };
 
-use super::{Action, StatementKind, TransactionStep, walk::Walk};
+use super::{
+    Action, StatementKind, TransactionStep,
+    flow::{Carries, Extent, Output, Outputs},
+    walk::Walk,
+};
 
 /// Settings that SHOW and `current_setting` may say to anybody: what drivers ask for, no paths, no addresses, no secrets.
 const HARMLESS_SETTINGS: &[&str] = &[
@@ -103,6 +107,10 @@ impl Walk {
         if !is_harmless_setting(name) {
             self.opaque("it shows a setting that is not on the list of harmless ones");
         }
+        // A session can be made to give itself any name.
+        let named = name.eq_ignore_ascii_case("application_name");
+        let carries = Carries::reaching(if named { Extent::Anything } else { Extent::Named });
+        self.set_outputs(Outputs(vec![Output::One { name: None, carries, plain: None }]));
         StatementKind::Show
     }
 
@@ -210,13 +218,18 @@ impl Walk {
             // Whatever its value says: of two ANALYZE options the last one wins, and `false` is not worth the risk.
             plain &= PLAIN_EXPLAIN_OPTIONS.contains(&option.defname.to_ascii_lowercase().as_str());
         }
-        match query {
+        // A plan shows the text's own constants, and what the planner knows of the columns that it mentions.
+        let mentioned = self.apart(|walk| match query {
             Some(body) => {
                 plain &= matches!(&body.node, Some(NodeEnum::SelectStmt(_)));
-                self.statement(body);
+                walk.statement(body);
+                let outputs = walk.outputs();
+                walk.carry(&outputs.all());
             }
-            None => self.opaque("EXPLAIN without a statement"),
-        }
+            None => walk.opaque("EXPLAIN without a statement"),
+        });
+        let output = Output::One { name: None, carries: mentioned, plain: None };
+        self.set_outputs(Outputs(vec![output]));
         if !plain || self.demands.iter().any(|demand| demand.action != Action::Read) {
             self.demand(Action::Explain);
         }

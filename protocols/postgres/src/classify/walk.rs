@@ -10,7 +10,12 @@ use std::{
 use pg_query::{Node, NodeEnum, protobuf::RangeVar};
 
 use super::{
-    Action, Demand, Name, columns::Written, functions, name::is_unsure, operators, relations,
+    Action, Demand, Name,
+    columns::Written,
+    flow::{Extent, Flow},
+    functions,
+    name::is_unsure,
+    operators, relations,
 };
 
 /// The state of the walk over one statement.
@@ -33,11 +38,14 @@ pub(super) struct Walk {
     pub(super) called: BTreeMap<String, BTreeSet<Name>>,
     /// How many locking clauses enclose the place of the walk.
     pub(super) locking: u32,
+    /// What flows where.
+    pub(super) flow: Flow,
 }
 
 impl Walk {
     /// Demands an action on the target as a whole.
     pub(super) fn demand(&mut self, action: Action) {
+        self.reach_of(action);
         self.demands.insert(Demand { action, object: None });
     }
 
@@ -46,7 +54,34 @@ impl Walk {
         if object.is_unsure() {
             self.opaque("a name may be cut at another character by the server");
         }
+        self.reach_of(action);
         self.demands.insert(Demand { action, object: Some(object.clone()) });
+    }
+
+    /// Code that the text does not show can bring anything.
+    fn reach_of(&mut self, action: Action) {
+        match action {
+            Action::Function
+            | Action::Program
+            | Action::Session
+            | Action::Prepare
+            | Action::Privilege
+            | Action::Role
+            | Action::Maintain
+            | Action::Replication
+            | Action::Admin
+            | Action::Opaque => self.reach(Extent::Anything),
+            Action::Read
+            | Action::Write
+            | Action::Ddl
+            | Action::Lock
+            | Action::Copy
+            | Action::Show
+            | Action::Transaction
+            | Action::Cursor
+            | Action::Explain
+            | Action::Notify => {}
+        }
     }
 
     /// Marks the statement as not understood.

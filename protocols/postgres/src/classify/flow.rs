@@ -1,0 +1,388 @@
+//! From the names in a statement to what its rows can carry: which column names and which whole rows flow into each column.
+//!
+//! Names are followed without their scopes: whatever is called `x` anywhere in a statement is one thing. That says too much
+//! where two things share a name, and never too little. Which of the names a mask rule covers, it does not know.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pg_query::protobuf::{Alias, RangeVar};
+use serde::{Deserialize, Serialize};
+
+use super::{Name, name::string, walk::Walk};
+
+/// Names that are followed through one statement, counted once for each column of its rows; a statement that needs more
+/// is not followed.
+const MAX_STEPS: usize = 500_000;
+
+/// What the rows of a statement can carry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Carried {
+    /// Column by column.
+    pub columns: Columns,
+    /// What the statement writes: columns that it returns can carry that too.
+    pub written: Carries,
+}
+
+/// What the columns of a statement's rows can carry.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Columns {
+    /// The text does not show it.
+    #[default]
+    Unknown,
+    /// It has these columns.
+    Listed(Vec<Column>),
+    /// A `*` stands for some of them: what each can carry is told by its name.
+    Starred {
+        /// What the names that the text gives can carry.
+        named: BTreeMap<String, Carries>,
+        /// What every column can carry beside a relation's column of its own name.
+        every: Carries,
+        /// All of it together.
+        all: Carries,
+    },
+}
+
+/// One column.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Column {
+    /// What it can carry.
+    pub carries: Carries,
+    /// The column of a relation that it is without any change, as far as the text shows.
+    pub plain: Option<String>,
+}
+
+/// What a value can carry.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Carries {
+    /// Values of columns with these names, of whichever relation.
+    pub columns: BTreeSet<String>,
+    /// Whole rows of these relations.
+    pub rows_of: BTreeSet<Name>,
+    /// What else.
+    pub extent: Extent,
+}
+
+/// How far a value reaches beyond the names that it is made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Extent {
+    /// Not at all.
+    #[default]
+    Named,
+    /// To whole rows of every relation that the statement reads.
+    EveryRow,
+    /// To anything in the database: it calls code that the text does not show.
+    Anything,
+}
+
+impl Carried {
+    /// Where the text does not show it: anything can be in any column.
+    pub(super) fn unknown() -> Self {
+        Self { columns: Columns::Unknown, written: Carries::reaching(Extent::Anything) }
+    }
+}
+
+impl Carries {
+    pub(super) fn column(name: &str) -> Self {
+        Self { columns: BTreeSet::from([name.to_owned()]), ..Self::default() }
+    }
+
+    fn rows_of(name: Name) -> Self {
+        Self { rows_of: BTreeSet::from([name]), ..Self::default() }
+    }
+
+    pub(super) fn reaching(extent: Extent) -> Self {
+        Self { extent, ..Self::default() }
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        self.columns.extend(other.columns.iter().cloned());
+        self.rows_of.extend(other.rows_of.iter().cloned());
+        self.extent = self.extent.max(other.extent);
+    }
+
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The columns of one query.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Outputs(pub(super) Vec<Output>);
+
+/// One of them.
+#[derive(Clone, Debug)]
+pub(super) enum Output {
+    /// One column.
+    One {
+        /// The name that the text gives it.
+        name: Option<String>,
+        carries: Carries,
+        /// The name of the column that it is, if it is nothing but that.
+        plain: Option<String>,
+    },
+    /// `*` or `alias.*`: columns that keep their names.
+    Star(Carries),
+    /// Something that is in columns of the text's without a name for it.
+    Hidden(Carries),
+}
+
+impl Output {
+    fn carries(&self) -> &Carries {
+        match self {
+            Self::One { carries, .. } | Self::Star(carries) | Self::Hidden(carries) => carries,
+        }
+    }
+
+    fn carries_mut(&mut self) -> &mut Carries {
+        match self {
+            Self::One { carries, .. } | Self::Star(carries) | Self::Hidden(carries) => carries,
+        }
+    }
+
+    fn is_one(&self) -> bool {
+        matches!(self, Self::One { .. })
+    }
+}
+
+impl Outputs {
+    /// Everything that the columns carry.
+    pub(super) fn all(&self) -> Carries {
+        let mut all = Carries::default();
+        self.0.iter().for_each(|output| all.add(output.carries()));
+        all
+    }
+
+    /// The columns of two arms of a set operation, which have the names of the first.
+    pub(super) fn joined(self, other: &Self) -> Self {
+        let Self(mut outputs) = self;
+        if outputs.len() == other.0.len() && outputs.iter().chain(&other.0).all(Output::is_one) {
+            for (output, other) in outputs.iter_mut().zip(&other.0) {
+                output.carries_mut().add(other.carries());
+            }
+        } else {
+            // Which of the columns a `*` stands for they meet, the text does not show.
+            outputs.push(Output::Hidden(other.all()));
+        }
+        for output in &mut outputs {
+            // The first arm names the column.
+            if let Output::One { name, plain, .. } = output {
+                *name = name.take().or(plain.take());
+                *plain = None;
+            }
+        }
+        Self(outputs)
+    }
+
+    /// Adds what every column carries as well.
+    pub(super) fn with(mut self, more: &Carries) -> Self {
+        if !more.is_empty() {
+            self.0.iter_mut().for_each(|output| output.carries_mut().add(more));
+        }
+        self
+    }
+}
+
+/// What a walk has found of the flow so far.
+#[derive(Debug, Default)]
+pub(super) struct Flow {
+    /// What the part of the text that is being walked mentions.
+    current: Carries,
+    /// The columns of the query that was walked last.
+    outputs: Outputs,
+    /// What the names that the text gives stand for.
+    renamed: BTreeMap<String, Carries>,
+    /// What can be under a name that the text does not show.
+    ambient: Carries,
+    written: Carries,
+}
+
+impl Walk {
+    /// The text mentions a column, or a row by the name of its relation.
+    pub(super) fn mention(&mut self, name: &str) {
+        self.flow.current.columns.insert(name.to_owned());
+    }
+
+    /// The part that is being walked reaches further than its names.
+    pub(super) fn reach(&mut self, extent: Extent) {
+        self.flow.current.extent = self.flow.current.extent.max(extent);
+    }
+
+    /// The part that is being walked carries this too.
+    pub(super) fn carry(&mut self, carries: &Carries) {
+        self.flow.current.add(carries);
+    }
+
+    /// Walks a part by itself and says what it mentions.
+    pub(super) fn apart(&mut self, part: impl FnOnce(&mut Self)) -> Carries {
+        let outer = std::mem::take(&mut self.flow.current);
+        part(self);
+        std::mem::replace(&mut self.flow.current, outer)
+    }
+
+    /// Takes the columns of the query that was walked last.
+    pub(super) fn outputs(&mut self) -> Outputs {
+        std::mem::take(&mut self.flow.outputs)
+    }
+
+    pub(super) fn set_outputs(&mut self, outputs: Outputs) {
+        self.flow.outputs = outputs;
+    }
+
+    /// A name stands for something from here on.
+    pub(super) fn stands_for(&mut self, name: &str, carries: &Carries) {
+        if name.is_empty() {
+            self.flow.ambient.add(carries);
+        } else {
+            self.flow.renamed.entry(name.to_owned()).or_default().add(carries);
+        }
+    }
+
+    /// What this carries can be under any name.
+    pub(super) fn spread(&mut self, carries: &Carries) {
+        self.flow.ambient.add(carries);
+    }
+
+    /// A relation in FROM, under its alias or name.
+    pub(super) fn flows_from(&mut self, relation: &RangeVar) {
+        let carries = if self.is_cte(relation) {
+            Carries::column(&relation.relname)
+        } else {
+            Carries::rows_of(named(relation))
+        };
+        match &relation.alias {
+            Some(alias) => self.alias_flows(alias, &carries),
+            None => self.stands_for(&relation.relname, &carries),
+        }
+    }
+
+    /// An alias, and the columns that it renames: which of the relation's columns those are is not looked at.
+    pub(super) fn alias_flows(&mut self, alias: &Alias, carries: &Carries) {
+        self.stands_for(&alias.aliasname, carries);
+        for column in alias.colnames.iter().filter_map(string) {
+            self.stands_for(column, carries);
+        }
+    }
+
+    /// The relation that a statement changes, under every name that RETURNING may have for its rows.
+    pub(super) fn changed_flows(&mut self, relation: &RangeVar) {
+        let rows = Carries::rows_of(named(relation));
+        for name in ["excluded", "old", "new", &relation.relname] {
+            self.stands_for(name, &rows);
+        }
+        if let Some(alias) = &relation.alias {
+            self.alias_flows(alias, &rows);
+        }
+    }
+
+    /// The columns of a query that stands in FROM or WITH under a name, perhaps with other names for its columns.
+    pub(super) fn query_flows(&mut self, name: Option<&str>, columns: &[&str], outputs: &Outputs) {
+        let all = outputs.all();
+        if let Some(name) = name {
+            self.stands_for(name, &all);
+        }
+        // Up to the first `*`, the names given stand for the columns in order, which have no others then.
+        let ones = outputs.0.iter().take_while(|output| output.is_one()).count();
+        let renamed = ones.min(columns.len());
+        for (column, output) in columns.iter().zip(&outputs.0).take(renamed) {
+            self.stands_for(column, output.carries());
+        }
+        for column in columns.iter().skip(renamed) {
+            self.stands_for(column, &all);
+        }
+        for output in outputs.0.iter().skip(renamed) {
+            match output {
+                Output::One { name: Some(name), carries, .. } => self.stands_for(name, carries),
+                // These keep their names.
+                Output::One { plain: Some(_), name: None, .. } | Output::Star(_) => {}
+                // What the server calls it is not looked at.
+                Output::One { name: None, plain: None, carries } | Output::Hidden(carries) => {
+                    self.spread(carries);
+                }
+            }
+        }
+    }
+
+    /// The statement writes this.
+    pub(super) fn writes(&mut self, carries: &Carries) {
+        self.flow.written.add(carries);
+    }
+
+    /// What the rows of the statement that was walked can carry, its queries' names followed to the relations.
+    pub(super) fn carried(&mut self) -> Carried {
+        let outputs = self.outputs();
+        let steps: usize =
+            self.flow.renamed.values().map(|carries| 1 + carries.columns.len()).sum();
+        let starred = !outputs.0.iter().all(Output::is_one);
+        let closures = if starred { self.flow.renamed.len() } else { outputs.0.len() };
+        if steps.saturating_mul(1 + closures) > MAX_STEPS {
+            return Carried::unknown();
+        }
+        let columns = if starred { self.starred(&outputs) } else { self.listed(outputs) };
+        let written = if self.flow.written.is_empty() {
+            Carries::default()
+        } else {
+            self.followed_with_ambient(&self.flow.written)
+        };
+        Carried { columns, written }
+    }
+
+    fn listed(&self, outputs: Outputs) -> Columns {
+        let Outputs(outputs) = outputs;
+        let column = |output: Output| match output {
+            Output::Star(carries) | Output::Hidden(carries) => Column { carries, plain: None },
+            Output::One { carries, plain, name: _ } => {
+                let unmoved = self.flow.ambient.is_empty();
+                let plain = plain.filter(|name| unmoved && !self.flow.renamed.contains_key(name));
+                Column { carries: self.followed_with_ambient(&carries), plain }
+            }
+        };
+        Columns::Listed(outputs.into_iter().map(column).collect())
+    }
+
+    fn starred(&mut self, outputs: &Outputs) -> Columns {
+        self.query_flows(None, &[], outputs);
+        let names: Vec<String> = self.flow.renamed.keys().cloned().collect();
+        let named = names
+            .into_iter()
+            .map(|name| {
+                let carries = self.followed_with_ambient(&Carries::column(&name));
+                (name, carries)
+            })
+            .collect();
+        Columns::Starred {
+            named,
+            every: self.followed(&self.flow.ambient),
+            all: self.followed_with_ambient(&outputs.all()),
+        }
+    }
+
+    fn followed_with_ambient(&self, carries: &Carries) -> Carries {
+        let mut start = carries.clone();
+        start.add(&self.flow.ambient);
+        self.followed(&start)
+    }
+
+    /// What a value carries once every name in it is replaced by what it stands for.
+    fn followed(&self, start: &Carries) -> Carries {
+        let mut all = start.clone();
+        let mut open: Vec<&str> = start.columns.iter().map(String::as_str).collect();
+        while let Some(name) = open.pop() {
+            let Some(carries) = self.flow.renamed.get(name) else { continue };
+            all.rows_of.extend(carries.rows_of.iter().cloned());
+            all.extent = all.extent.max(carries.extent);
+            for column in &carries.columns {
+                if all.columns.insert(column.clone()) {
+                    open.push(column);
+                }
+            }
+        }
+        all
+    }
+}
+
+fn named(relation: &RangeVar) -> Name {
+    Name {
+        schema: Some(relation.schemaname.clone()).filter(|schema| !schema.is_empty()),
+        name: relation.relname.clone(),
+    }
+}
