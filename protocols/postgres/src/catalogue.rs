@@ -8,17 +8,24 @@
 mod answer;
 mod look_up;
 mod question;
+mod reach;
 
 pub(crate) use answer::{
     Answers, Fact, Guard, Relation, RelationKind, is_of_the_past, read, together,
 };
 pub(crate) use look_up::{look_up, qualified_names_in_block, qualified_names_only};
 pub(crate) use question::{Question, questions, questions_inside};
+pub(crate) use reach::{Attribute, Kin, Known, Reach, Reached, Rows, Rules, reach, read_reach};
 
+use crate::classify::Name;
 use quick_cache::sync::Cache;
 use std::{
+    collections::BTreeSet,
     convert::Infallible,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 use tokio::time::Instant;
@@ -27,6 +34,8 @@ use tokio::time::Instant;
 const TTL: Duration = Duration::from_secs(30);
 /// Answers that are kept, at most.
 const MAX_FACTS: usize = 20_000;
+/// Sets of names whose reach is kept, at most.
+const MAX_REACHES: usize = 2_000;
 
 /// Whose catalogue was asked: two roles see the same catalogue, two revisions of a target may not be one server.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -43,7 +52,8 @@ pub(crate) struct Generation(u64);
 /// The answers that are kept, and what targets said about themselves.
 #[derive(Debug)]
 pub(crate) struct Catalogues {
-    facts: Cache<(Place, Question), Kept>,
+    facts: Cache<(Place, Question), Kept<Fact>>,
+    reaches: Cache<(Place, BTreeSet<Name>), Kept<Arc<Known>>>,
     /// A place that is missing here gets a number that none ever had.
     generations: Cache<Place, Generation>,
     next: AtomicU64,
@@ -51,16 +61,17 @@ pub(crate) struct Catalogues {
 }
 
 #[derive(Clone, Debug)]
-struct Kept {
+struct Kept<T> {
     at: Instant,
     generation: Generation,
-    fact: Fact,
+    fact: T,
 }
 
 impl Catalogues {
     pub(crate) fn new() -> Self {
         Self {
             facts: Cache::new(MAX_FACTS),
+            reaches: Cache::new(MAX_REACHES),
             generations: Cache::new(MAX_FACTS),
             next: AtomicU64::new(0),
             versions: Cache::new(MAX_FACTS),
@@ -76,8 +87,30 @@ impl Catalogues {
     /// What is known, if it is fresh.
     pub(crate) fn get(&self, place: &Place, question: &Question) -> Option<Fact> {
         let kept = self.facts.get(&(place.clone(), question.clone()))?;
+        self.if_valid(place, kept)
+    }
+
+    fn if_valid<T>(&self, place: &Place, kept: Kept<T>) -> Option<T> {
         let valid = kept.at.elapsed() < TTL && kept.generation == self.generation(place);
         valid.then_some(kept.fact)
+    }
+
+    /// What names are known to reach, if that is fresh.
+    pub(crate) fn reach(&self, place: &Place, names: &BTreeSet<Name>) -> Option<Arc<Known>> {
+        let kept = self.reaches.get(&(place.clone(), names.clone()))?;
+        self.if_valid(place, kept)
+    }
+
+    /// Keeps what names reach, as it was found in a generation.
+    pub(crate) fn put_reach(
+        &self,
+        place: &Place,
+        names: BTreeSet<Name>,
+        known: Arc<Known>,
+        generation: Generation,
+    ) {
+        let kept = Kept { at: Instant::now(), generation, fact: known };
+        self.reaches.insert((place.clone(), names), kept);
     }
 
     /// Keeps an answer that was had in a generation.

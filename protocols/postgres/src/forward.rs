@@ -41,6 +41,8 @@ pub(crate) enum ParseAt<'a> {
 pub(crate) enum Describe {
     Asked,
     NotAsked,
+    /// The gateway wants it, to mask the rows, and does not pass it on.
+    Wanted,
 }
 
 /// How the messages of the extended protocol end.
@@ -116,7 +118,7 @@ fn encode(forwardable: &Forwardable<'_>, wire: &Wire<'_>) -> Bytes {
                 parameters: parameters.iter().map(|one| (one.format, one.value.as_deref())),
                 result_formats,
             }));
-            if *describe == Describe::Asked {
+            if matches!(describe, Describe::Asked | Describe::Wanted) {
                 out.extend_from_slice(&frame::describe_portal(portal));
             }
             out.extend_from_slice(&frame::execute(portal, *rows));

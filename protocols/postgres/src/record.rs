@@ -70,6 +70,11 @@ impl Account {
         self.bytes = self.bytes.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
     }
 
+    /// What was masked in the answer.
+    pub(crate) fn masked(&mut self, tally: &MaskTally) {
+        self.masked.merge(tally);
+    }
+
     /// A `CommandComplete`: its last word is the count of rows, where it has one.
     pub(crate) fn said(&mut self, tag: &str) {
         let rows = tag.rsplit(' ').next().and_then(|word| word.parse().ok()).unwrap_or(0);

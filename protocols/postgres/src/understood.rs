@@ -3,18 +3,24 @@
 
 use crate::{
     asked::Asked,
+    catalogue::Known,
     classify::{
         Classified, Fence, Statement, StatementKind, TransactionStep, is_built_in_type,
         is_pinned_setting,
     },
+    mask::{Code, Subject},
     state::Work,
     target::PostgresTarget,
 };
 use countersign_core::operation::{Action, Effect};
+use std::sync::Arc;
 
 /// What one text asks for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Understood {
+    pub(crate) classified: Arc<Classified>,
+    /// What the relations are that it reads, where that matters.
+    pub(crate) known: Arc<Known>,
     pub(crate) asked: Asked,
     pub(crate) fence: Fence,
     pub(crate) parsing: Parsing,
@@ -87,7 +93,7 @@ const MAX_SUMMARY: usize = 4 * 1024;
 
 impl Understood {
     /// Reads what the classifier found.
-    pub(crate) fn of(classified: &Classified, target: &PostgresTarget) -> Self {
+    pub(crate) fn of(classified: &Arc<Classified>, target: &PostgresTarget) -> Self {
         let statements = &classified.statements;
         let asked = Asked::of(classified, target);
         let reads = asked
@@ -135,6 +141,8 @@ impl Understood {
             Settings::Kept
         };
         Self {
+            classified: Arc::clone(classified),
+            known: Arc::default(),
             asked,
             fence,
             parsing: Parsing::Quiet,
@@ -163,6 +171,15 @@ impl Understood {
             self.demand(Action::PostgresFunction, note);
         }
         self
+    }
+
+    /// What its answer is about, for the masker.
+    pub(crate) fn subject(&self) -> Subject {
+        Subject {
+            classified: Arc::clone(&self.classified),
+            known: Arc::clone(&self.known),
+            code: Code::of(&self.asked.demands()),
+        }
     }
 
     /// Whether it can leave anything behind, in a transaction that has done `work`.

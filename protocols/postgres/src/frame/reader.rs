@@ -16,6 +16,9 @@ const MOST_DRAINED: usize = 64 * 1024 * 1024;
 /// How long such a peer may take to close.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
 
+/// A body ends before what is in it does.
+const TOO_SHORT: FrameError = FrameError::Malformed { what: "message" };
+
 /// The head of the message that comes next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Head {
@@ -95,6 +98,29 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         let piece = self.buffer.split_to(self.left.min(self.buffer.len())).freeze();
         self.left -= piece.len();
         Ok(Some(piece))
+    }
+
+    /// So many bytes of the body that was begun, however they arrive. The caller sees to it that they may be held.
+    pub(crate) async fn exactly(&mut self, count: usize) -> Result<Bytes, FrameError> {
+        self.left = self.left.checked_sub(count).ok_or(TOO_SHORT)?;
+        while self.buffer.len() < count {
+            self.fill().await?;
+        }
+        Ok(self.buffer.split_to(count).freeze())
+    }
+
+    /// Drops so many bytes of the body that was begun.
+    pub(crate) async fn pass_over(&mut self, count: usize) -> Result<(), FrameError> {
+        let behind = self.left.checked_sub(count).ok_or(TOO_SHORT)?;
+        self.left = count;
+        while self.chunk().await?.is_some() {}
+        self.left = behind;
+        Ok(())
+    }
+
+    /// Bytes of the body that was begun that were not taken yet.
+    pub(crate) fn left(&self) -> usize {
+        self.left
     }
 
     /// Drops the message that `head` announces.

@@ -2,7 +2,7 @@
 //! transaction that it hangs on is over, and a portal's once it has no rows left.
 
 use super::Session;
-use crate::{record::Account, state::Block, understood::Understood};
+use crate::{mask::Rows, record::Account, state::Block, understood::Understood};
 use countersign_core::{id::Revision, operation::Operation, permit::Release};
 use std::{collections::HashMap, sync::Arc};
 
@@ -36,6 +36,8 @@ pub(super) struct Rest {
     /// The policy revision that it was admitted under.
     pub(super) revision: Revision,
     pub(super) release: Release,
+    /// The columns of its rows.
+    pub(super) rows: Rows,
 }
 
 impl Accounts {

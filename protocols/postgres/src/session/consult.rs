@@ -135,7 +135,8 @@ impl Session {
         let rows = if own || !in_block { Some(self.look_up(questions).await?) } else { None };
         let seen = rows.iter().map(|rows| self.answers(rows, questions)).collect();
         if in_block && rows.as_deref().is_none_or(catalogue::is_of_the_past) {
-            let rows = self.look_up_elsewhere(questions).await?;
+            let text = catalogue::look_up(questions, &self.target.search_path);
+            let rows = self.ask_elsewhere(text).await?;
             return Ok((seen, Some(self.answers(&rows, questions))));
         }
         Ok((seen, None))
@@ -143,7 +144,11 @@ impl Session {
 
     /// The rows of the look-up. Outside a transaction the path is restored by the end of its own; inside one it is put back.
     async fn look_up(&mut self, questions: &BTreeSet<Question>) -> Result<Vec<OwnRow>, Stop> {
-        let text = catalogue::look_up(questions, &self.target.search_path);
+        self.ask(catalogue::look_up(questions, &self.target.search_path)).await
+    }
+
+    /// The rows of a statement that asks the catalogue.
+    pub(super) async fn ask(&mut self, text: String) -> Result<Vec<OwnRow>, Stop> {
         self.known_posture().await?;
         let path = upstream::search_path(&self.target.search_path);
         match self.block {
@@ -164,11 +169,7 @@ impl Session {
     }
 
     /// The same over another connection, which is kept until the block ends.
-    async fn look_up_elsewhere(
-        &mut self,
-        questions: &BTreeSet<Question>,
-    ) -> Result<Vec<OwnRow>, Stop> {
-        let text = catalogue::look_up(questions, &self.target.search_path);
+    pub(super) async fn ask_elsewhere(&mut self, text: String) -> Result<Vec<OwnRow>, Stop> {
         let mut scout = match self.scout.take() {
             Some(scout) => scout,
             None => Box::new(self.dialled().await?),

@@ -78,7 +78,9 @@ impl Session {
     async fn settle_the_rest(&mut self) {
         self.accounts.abandon();
         self.settle_what_is_over().await;
-        let Some(account) = self.in_flight.take() else { return };
+        let (masked, _) = self.masker.answered();
+        let Some(mut account) = self.in_flight.take() else { return };
+        account.masked(&masked);
         if let Link::Up(upstream) = &self.link
             && account.under_way().is_some()
         {

@@ -11,7 +11,7 @@ use crate::{
     error::{Complaint, Severity, SqlState},
     fence::{Around, Posture},
     forward::{self, Describe, Ending, ParseAt, Wire},
-    mask::Masker,
+    mask::{Masker, Rows},
     record::Account,
     state::{Block, Mode, Portal, Prepared, Work},
     understood::{Border, Copy, Settings, Understood},
@@ -36,12 +36,29 @@ pub(super) enum Form {
     Prepare { statement: Arc<Prepared>, described: Described },
 }
 
+/// Whether a message is passed on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Hears {
+    It,
+    Nothing,
+}
+
 impl Form {
     fn statement(&self) -> Option<&Arc<Prepared>> {
         match self {
             Self::Query => None,
             Self::Portal { portal, .. } => Some(&portal.statement),
             Self::Prepare { statement, .. } => Some(statement),
+        }
+    }
+
+    /// Whether the agent asked for the description of the rows that it gets.
+    pub(super) const fn hears_description(&self) -> Hears {
+        match self {
+            Self::Portal { describe: Describe::NotAsked | Describe::Wanted, .. } => Hears::Nothing,
+            Self::Query | Self::Portal { describe: Describe::Asked, .. } | Self::Prepare { .. } => {
+                Hears::It
+            }
         }
     }
 
@@ -68,6 +85,9 @@ impl Session {
         self.heard.mark_unchanged();
         self.check_state(&understood, &form)?;
         self.check_catalogue(classified, &mut understood).await?;
+        if !matches!(form, Form::Prepare { .. }) {
+            self.check_reach(&mut understood).await?;
+        }
         self.check_state(&understood, &form)?;
         let operation = Arc::new(self.operation(&understood, text, &form));
         let gate = Arc::clone(&self.around.gate);
@@ -203,12 +223,13 @@ impl Session {
                 ParseAt::Parse(&prepared.name, &prepared.type_oids)
             }
         });
+        let wanted = self.wanted_description();
         let wire = match (form, statement) {
             (Form::Portal { portal, describe, rows, .. }, Some(statement)) => Wire::Execute {
                 statement,
                 portal: &portal_name,
                 result_formats: &portal.result_formats,
-                describe: *describe,
+                describe: if *describe == Describe::NotAsked { wanted } else { *describe },
                 rows: *rows,
                 ending,
             },
@@ -235,9 +256,17 @@ impl Session {
                 .await
                 .map_err(|refusal| End::Refused(refusal.after_forward(operation.effect())))?,
         };
-        let copy = if matches!(form, Form::Prepare { .. }) { Copy::None } else { understood.copy };
-        let ended = self.relay(form, copy, &release).await?;
-        Ok((ended, Rest { at_target: portal_name, revision, release }))
+        let (ended, rows) = self.relay(form, understood, (&release, Rows::default())).await?;
+        Ok((ended, Rest { at_target: portal_name, revision, release, rows }))
+    }
+
+    /// Where rows may have to be masked, the gateway asks for their description where the agent does not.
+    fn wanted_description(&self) -> Describe {
+        if self.around.gate.masks(&self.opened).covers_nothing() {
+            Describe::NotAsked
+        } else {
+            Describe::Wanted
+        }
     }
 
     /// How the messages of an operation end at the target. A preparation that stands alone has a Sync of its own. Where a read
@@ -325,11 +354,11 @@ impl Session {
         self.forget_posture(understood);
         self.put(forward::further_rows(leased, &rest.at_target, rows))?;
         self.send().await?;
-        let ended = self.relay(form, understood.copy, &rest.release).await?;
+        let (ended, rows) = self.relay(form, understood, (&rest.release, rest.rows)).await?;
         self.leave_fence(around).await?;
         match ended {
             Ended::Complete => Ok(None),
-            Ended::Suspended => Ok(Some(rest)),
+            Ended::Suspended => Ok(Some(Rest { rows, ..rest })),
             Ended::Failed => Err(Stop::Failed),
         }
     }

@@ -4,12 +4,13 @@
 use super::{
     End, Session, Stop, SyncSent,
     describe::{Described, with_formats},
-    operate::Form,
+    operate::{Form, Hears},
 };
 use crate::{
     frame::{BackendKind, Body, FrameError, Head, copy_fail, message},
+    mask::Rows,
     state::Block,
-    understood::Copy,
+    understood::{Copy, Understood},
     upstream::{TargetCancel, error_code, read_ready},
 };
 use bytes::{BufMut, Bytes};
@@ -59,13 +60,17 @@ impl Session {
     pub(super) async fn relay(
         &mut self,
         form: &Form,
-        copy: Copy,
-        release: &Release,
-    ) -> Result<Ended, Stop> {
-        self.masker.answer(release.masks());
+        understood: &Understood,
+        (release, rows): (&Release, Rows),
+    ) -> Result<(Ended, Rows), Stop> {
+        let copy = if matches!(form, Form::Prepare { .. }) { Copy::None } else { understood.copy };
+        self.masker.answer(release.masks(), understood.subject(), rows);
         let ended = self.relay_hearing(form, copy).await;
-        self.masker.answered();
-        ended
+        let (masked, rows) = self.masker.answered();
+        if let Some(account) = &mut self.in_flight {
+            account.masked(&masked);
+        }
+        Ok((ended?, rows))
     }
 
     async fn relay_hearing(&mut self, form: &Form, copy: Copy) -> Result<Ended, Stop> {
@@ -121,9 +126,14 @@ impl Session {
     ) -> Result<Step, Stop> {
         let until = form.until();
         match kind {
-            BackendKind::DataRow | BackendKind::CopyData => {
+            BackendKind::DataRow => {
                 told.rows += 1;
-                self.stream(head).await?;
+                self.relay_row(head).await?;
+                return Ok(Step::More);
+            }
+            BackendKind::CopyData => {
+                told.rows += 1;
+                self.relay_copied(head).await?;
                 return Ok(Step::More);
             }
             BackendKind::CopyInResponse if copy == Copy::In => {
@@ -188,14 +198,15 @@ impl Session {
                 told.ended = Ended::Failed;
                 let code = error_code(body.clone());
                 if let Some(account) = &mut self.in_flight {
-                    account.failed(&code);
+                    account.failed(self.masker.state(&code));
                 }
-                self.say(head, body)?;
+                self.say_error(&body)?;
                 self.forget_unparsed(form, &code);
                 self.after_error(form).await
             }
             BackendKind::CommandComplete => {
                 self.account(&body)?;
+                self.masker.complete();
                 self.say(head, body)?;
                 Ok(if until == Until::Command { Step::Done } else { Step::More })
             }
@@ -209,24 +220,23 @@ impl Session {
             }
             BackendKind::EmptyQueryResponse => {
                 self.complete("");
+                self.masker.complete();
                 self.say(head, body)?;
                 Ok(if until == Until::Command { Step::Done } else { Step::More })
             }
-            BackendKind::RowDescription | BackendKind::NoData if until == Until::Described => {
-                self.say_description(form, head, body)?;
-                self.complete("");
-                self.end_preparation().await?;
-                Ok(Step::Done)
+            BackendKind::RowDescription | BackendKind::NoData => {
+                self.relay_columns(form, (head, kind), body).await
             }
             BackendKind::ParameterDescription if until == Until::Described => {
                 self.say_parameters(form, head, body)?;
                 Ok(Step::More)
             }
-            BackendKind::RowDescription
-            | BackendKind::NoData
-            | BackendKind::ParameterDescription
-            | BackendKind::CopyOutResponse
-            | BackendKind::CopyDone => {
+            BackendKind::CopyOutResponse => {
+                self.masker.copies(&body).map_err(End::from)?;
+                self.say(head, body)?;
+                Ok(Step::More)
+            }
+            BackendKind::ParameterDescription | BackendKind::CopyDone => {
                 self.say(head, body)?;
                 Ok(Step::More)
             }
@@ -241,6 +251,28 @@ impl Session {
             | BackendKind::NotificationResponse
             | BackendKind::ParameterStatus => Err(violation().into()),
         }
+    }
+
+    /// What says which columns the rows have: the end of a Describe, or what comes in front of the rows.
+    async fn relay_columns(
+        &mut self,
+        form: &Form,
+        (head, kind): (Head, BackendKind),
+        body: Bytes,
+    ) -> Result<Step, Stop> {
+        if form.until() == Until::Described {
+            self.say_description(form, head, body)?;
+            self.complete("");
+            self.end_preparation().await?;
+            return Ok(Step::Done);
+        }
+        if kind == BackendKind::RowDescription {
+            self.masker.described(&body).map_err(End::from)?;
+        }
+        if form.hears_description() == Hears::It {
+            self.say(head, body)?;
+        }
+        Ok(Step::More)
     }
 
     fn confirm_parse(&mut self, form: &Form) {
@@ -303,7 +335,7 @@ impl Session {
             return self.say(head, body);
         }
         let patched = with_formats(&body, formats).ok_or_else(violation)?;
-        let masked = self.masker.target(patched)?;
+        let masked = self.masker.frame(patched)?;
         self.writer.say(masked);
         Ok(())
     }
@@ -319,13 +351,19 @@ impl Session {
         Ok(())
     }
 
-    /// Says a whole message of the target's.
+    /// Says a whole message of the target's that holds no value.
     pub(super) fn say(&mut self, head: Head, body: Bytes) -> Result<(), End> {
-        if let Some(account) = &mut self.in_flight {
-            account.bytes(body.len());
-        }
+        self.count_bytes(body.len());
         let whole = message(head.kind, |out| out.put_slice(&body));
-        let masked = self.masker.target(whole)?;
+        let masked = self.masker.frame(whole)?;
+        self.writer.say(masked);
+        Ok(())
+    }
+
+    fn say_error(&mut self, body: &Bytes) -> Result<(), End> {
+        self.count_bytes(body.len());
+        let known = self.around.gate.masks(&self.opened);
+        let masked = self.masker.complaint(&known, (b'E', body))?;
         self.writer.say(masked);
         Ok(())
     }
@@ -333,23 +371,6 @@ impl Session {
     async fn relay_whole(&mut self, head: Head) -> Result<(), End> {
         let body = self.upstream()?.reader.whole(head).await.map_err(End::TargetLost)?;
         self.say(head, body)
-    }
-
-    /// Relays a message piece by piece.
-    async fn stream(&mut self, head: Head) -> Result<(), End> {
-        let begun = self.upstream()?.reader.begin(head);
-        let masked = self.masker.target(begun)?;
-        self.writer.say_part(masked);
-        while let Some(piece) = self.upstream()?.reader.chunk().await.map_err(End::TargetLost)? {
-            if let Some(account) = &mut self.in_flight {
-                account.bytes(piece.len());
-            }
-            let masked = self.masker.target(piece)?;
-            self.writer.say_part(masked);
-            self.writer.gather().await.map_err(End::agent)?;
-        }
-        self.writer.end_part();
-        Ok(())
     }
 
     fn account(&mut self, body: &Bytes) -> Result<(), End> {

@@ -10,6 +10,7 @@ use crate::{
     understood::{Settings, Understood},
 };
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// The longest text that may change settings, in bytes. It is a part of what every later operation of the session means,
 /// and a hold takes no setting of any length.
@@ -63,7 +64,7 @@ impl Session {
     /// What a text asks for. One that changes settings must be short.
     pub(super) fn understand(
         &self,
-        classified: &Classified,
+        classified: &Arc<Classified>,
         text: &[u8],
     ) -> Result<Understood, Stop> {
         let understood = Understood::of(classified, &self.target);
@@ -78,7 +79,7 @@ impl Session {
     }
 
     /// What a text means. Statements are UTF-8; anything else is refused as the server would.
-    pub(super) async fn read(&mut self, text: &Bytes) -> Result<std::sync::Arc<Classified>, Stop> {
+    pub(super) async fn read(&mut self, text: &Bytes) -> Result<Arc<Classified>, Stop> {
         let Ok(text) = std::str::from_utf8(text) else {
             return Err(Stop::Refuse(Complaint::new(
                 SqlState::CHARACTER_NOT_IN_REPERTOIRE,

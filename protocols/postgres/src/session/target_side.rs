@@ -4,11 +4,12 @@ use super::{End, Link, Session, Stop, SyncSent};
 use crate::{
     fence::Posture,
     forward::Outgoing,
-    frame::{BackendKind, FrameError, Head, close_portal, close_statement, message},
+    frame::{BackendKind, FrameError, Head, close_portal, close_statement},
+    mask::Tells,
     state::{Block, Mode, Stale},
     upstream::{self, COMMIT_DEADLINE, Login, Upstream, read_ready, read_status},
 };
-use bytes::{BufMut, Bytes};
+use bytes::Bytes;
 use countersign_core::refusal::Refusal;
 use tokio::time::timeout;
 
@@ -120,11 +121,12 @@ impl Session {
     }
 
     fn aside(&mut self, kind: BackendKind, body: Bytes) -> Result<(), End> {
-        let byte = match kind {
-            BackendKind::NoticeResponse => b'N',
-            BackendKind::NotificationResponse => b'A',
+        let known = self.around.gate.masks(&self.opened);
+        let masked = match kind {
+            BackendKind::NoticeResponse => self.masker.complaint(&known, (b'N', &body)),
+            BackendKind::NotificationResponse => self.masker.notification(&known, &body),
             // The target's last word before it closes the connection.
-            BackendKind::ErrorResponse => b'E',
+            BackendKind::ErrorResponse => self.masker.complaint(&known, (b'E', &body)),
             BackendKind::ParameterStatus => {
                 let (name, value) = read_status(body).map_err(End::TargetLost)?;
                 return self.reported(&name, &value);
@@ -151,9 +153,7 @@ impl Session {
                 return Err(End::TargetLost(FrameError::Malformed { what: "message out of turn" }));
             }
         };
-        let known = self.around.gate.masks(&self.opened);
-        let masked = self.masker.aside(&known, message(byte, |out| out.put_slice(&body)))?;
-        self.writer.say(masked);
+        self.writer.say(masked?);
         Ok(())
     }
 
@@ -177,8 +177,12 @@ impl Session {
         if OURS.contains(&name) {
             // Whatever it is now, it is not what the gateway has made it.
             self.doubt_posture();
-        } else {
-            self.report(name, value);
+            return Ok(());
+        }
+        let known = self.around.gate.masks(&self.opened);
+        match self.masker.tells_setting(&known, (name, value)) {
+            Tells::It => self.report(name, value),
+            Tells::Nothing => {}
         }
         Ok(())
     }

@@ -15,17 +15,21 @@ use countersign_core::{
     id::{CredentialId, HoldId, LogIndex, Revision, SessionId},
     key_words::key_words,
     log_time::LogTime,
-    mask::{MaskPlan, MaskRules},
+    mask::{Detector, MaskKey, MaskKind, MaskPlan, MaskRule, MaskRules, MaskTargets},
     operation::Operation,
     permit::{AuditLevel, Cleared, Leased, Permit, Receipt},
     policy::{Policies, PolicyDocument, Rules, Verdict, evaluate},
     refusal::Refusal,
+    secret::Secret,
     session::{Opening, Session},
-    target::Target,
+    target::{Protocol, Target, TargetName},
 };
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    },
 };
 use tokio::sync::{mpsc, watch};
 
@@ -55,7 +59,7 @@ pub(crate) struct HoldHandle {
 
 #[derive(Debug)]
 pub(crate) struct TestGate {
-    rules: Rules,
+    rules: Mutex<Rules>,
     pub(crate) lease: AtomicBool,
     pub(crate) releases: AtomicBool,
     /// Whether judging panics.
@@ -87,10 +91,10 @@ impl TestGate {
     fn judging_by(policy: &str) -> Self {
         let documents = [PolicyDocument { name: "test".to_owned(), text: policy.to_owned() }];
         Self {
-            rules: Rules {
+            rules: Mutex::new(Rules {
                 policies: Policies::compile(&documents).unwrap(),
                 masks: MaskRules::none(Revision(1)),
-            },
+            }),
             refuses: false,
             lease: AtomicBool::new(true),
             releases: AtomicBool::new(true),
@@ -119,6 +123,11 @@ impl TestGate {
         hold
     }
 
+    /// From now on this is masked.
+    pub(crate) fn mask(&self, columns: &[&str], detectors: &[Detector], kind: MaskKind) {
+        self.rules.lock().unwrap().masks = mask_rules(columns, detectors, kind);
+    }
+
     pub(crate) fn hold_count(&self) -> usize {
         self.holds.borrow().len()
     }
@@ -133,6 +142,50 @@ impl TestGate {
         for signal in signals {
             drop(signal.send(Signal::End(refusal.clone())).await);
         }
+    }
+}
+
+fn mask_rules(columns: &[&str], detectors: &[Detector], kind: MaskKind) -> MaskRules {
+    let rule = MaskRule {
+        name: "covers".to_owned(),
+        targets: MaskTargets::All,
+        columns: columns.iter().map(|column| column.parse().unwrap()).collect(),
+        detectors: detectors.iter().copied().collect(),
+        patterns: Vec::new(),
+        kind,
+        unless_groups: BTreeSet::new(),
+    };
+    let key = MaskKey::new(Secret::new("a key for tests of masks"));
+    MaskRules::compile(&key, Revision(1), vec![rule]).unwrap()
+}
+
+/// The plan of one rule.
+pub(crate) fn plan(columns: &[&str], detectors: &[Detector], kind: MaskKind) -> MaskPlan {
+    let target = Target {
+        name: TargetName::parse("orders").unwrap(),
+        revision: Revision(1),
+        protocol: Protocol::Postgres,
+    };
+    let opening = Opening {
+        id: SessionId::from_bytes([1; 16]),
+        agent: agent(),
+        target,
+        role: "app".to_owned(),
+        opened_at: LogTime(1),
+    };
+    mask_rules(columns, detectors, kind).plan(&Session::opened(opening))
+}
+
+fn agent() -> Agent {
+    Agent {
+        identity: Identity {
+            issuer: "https://issuer.test".to_owned(),
+            subject: "ci-bot".to_owned(),
+        },
+        name: "ci-bot".to_owned(),
+        owner: None,
+        groups: ["ci".to_owned()].into(),
+        expires_at: LogTime(u64::MAX),
     }
 }
 
@@ -167,17 +220,7 @@ impl Gate for TestGate {
             if !good {
                 return Err(Refusal::NotIdentified);
             }
-            let agent = Agent {
-                identity: Identity {
-                    issuer: "https://issuer.test".to_owned(),
-                    subject: "ci-bot".to_owned(),
-                },
-                name: "ci-bot".to_owned(),
-                owner: None,
-                groups: ["ci".to_owned()].into(),
-                expires_at: LogTime(u64::MAX),
-            };
-            Ok(Identified { agent, credential })
+            Ok(Identified { agent: agent(), credential })
         })
     }
 
@@ -204,7 +247,8 @@ impl Gate for TestGate {
     ) -> BoxFuture<'a, Result<Judged, Refusal>> {
         Box::pin(async move {
             assert!(!self.broken.load(Ordering::SeqCst), "the gate is broken");
-            match evaluate(&self.rules, session, operation) {
+            let verdict = evaluate(&self.rules.lock().unwrap(), session, operation);
+            match verdict {
                 Verdict::Allow(cleared) => Ok(Judged::Cleared(cleared)),
                 Verdict::Deny(reason) => {
                     Err(Refusal::Denied { rules: reason.rules, message: reason.message })
@@ -278,7 +322,7 @@ impl Gate for TestGate {
     }
 
     fn masks(&self, session: &Session) -> MaskPlan {
-        self.rules.masks.plan(session)
+        self.rules.lock().unwrap().masks.plan(session)
     }
 
     fn settle<'a>(&'a self, _: &'a Session, settlement: Settlement) -> BoxFuture<'a, ()> {

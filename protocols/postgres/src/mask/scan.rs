@@ -1,0 +1,269 @@
+//! One value of a column that no rule covers, where detectors are in force: what they find in a text is replaced in it;
+//! in JSON and arrays of text, in the strings, so that the value stays valid; in anything else that holds text, a finding
+//! makes it NULL. Numbers and times are not looked at.
+
+use super::{
+    types::Type,
+    value::{Format, Place, Written, fitted, quoted, unversioned, versioned, written_uuid},
+};
+use bytes::{BufMut, Bytes, BytesMut};
+use countersign_core::mask::{ColumnMask, MaskError, Shown};
+
+/// What detectors leave of a value.
+pub(crate) fn scanned(
+    place: Place,
+    mask: &mut ColumnMask,
+    value: &[u8],
+) -> Result<Written, MaskError> {
+    match (place.of, place.format) {
+        (Type::Text | Type::Padded | Type::Name | Type::Xml, _) => {
+            Ok(match mask.mask(text(value)?)? {
+                Shown::Same(_) => Written::Same,
+                Shown::Changed(changed) if place.of == Type::Xml => changed.into(),
+                Shown::Changed(changed) => fitted(place, changed).into(),
+                Shown::Null => Written::Null,
+            })
+        }
+        (Type::Json | Type::Jsonb, _) => {
+            let found = json(mask, text(unversioned(place, value)?)?)?;
+            Ok(found.map_or(Written::Same, |text| Written::Other(versioned(place, &text))))
+        }
+        (Type::TextArray, Format::Text) => {
+            let found = array_text(mask, text(value)?)?;
+            Ok(found.map_or(Written::Same, Written::from))
+        }
+        (Type::TextArray, Format::Binary) => array_binary(mask, value),
+        (Type::Uuid, Format::Binary) => all_or_nothing(mask, &written_uuid(value)),
+        (Type::Uuid | Type::Other, Format::Text) => all_or_nothing(mask, text(value)?),
+        // The text in a binary composite, range or array stands in it as it is.
+        (Type::Other, Format::Binary) => all_or_nothing(mask, &String::from_utf8_lossy(value)),
+        (
+            Type::Int2
+            | Type::Int4
+            | Type::Int8
+            | Type::Float4
+            | Type::Float8
+            | Type::Numeric
+            | Type::Date
+            | Type::Timestamp
+            | Type::TimestampTz
+            | Type::Bytea
+            | Type::Scalar,
+            _,
+        ) => Ok(Written::Same),
+    }
+}
+
+fn text(value: &[u8]) -> Result<&str, MaskError> {
+    std::str::from_utf8(value).map_err(|_| MaskError::Unreadable)
+}
+
+fn all_or_nothing(mask: &mut ColumnMask, text: &str) -> Result<Written, MaskError> {
+    Ok(match mask.mask(text)? {
+        Shown::Same(_) => Written::Same,
+        Shown::Changed(_) | Shown::Null => Written::Null,
+    })
+}
+
+/// A JSON text in which what was found in a string or number is replaced. `None` where nothing was found.
+fn json(mask: &mut ColumnMask, text: &str) -> Result<Option<String>, MaskError> {
+    let mut out: Option<String> = None;
+    let mut done = 0;
+    let mut at = 0;
+    let bytes = text.as_bytes();
+    while let Some(byte) = bytes.get(at) {
+        let end = match byte {
+            b'"' => string_end(bytes, at).ok_or(MaskError::Unreadable)?,
+            b'-' | b'0'..=b'9' => number_end(bytes, at),
+            _ => {
+                at += 1;
+                continue;
+            }
+        };
+        let token = text.get(at..end).ok_or(MaskError::Unreadable)?;
+        let said = match token.strip_prefix('"').and_then(|token| token.strip_suffix('"')) {
+            Some(inner) if inner.contains('\\') => unescaped(inner).ok_or(MaskError::Unreadable)?,
+            Some(inner) => inner.to_owned(),
+            None => token.to_owned(),
+        };
+        let shown = match mask.mask(&said)? {
+            Shown::Same(_) => None,
+            Shown::Changed(changed) => Some(quoted(&changed)),
+            // A key must be a string; an empty one is all that can stand for no value.
+            Shown::Null => Some(quoted("")),
+        };
+        if let Some(shown) = shown {
+            let out = out.get_or_insert_with(|| String::with_capacity(text.len()));
+            out.push_str(text.get(done..at).unwrap_or_default());
+            out.push_str(&shown);
+            done = end;
+        }
+        at = end;
+    }
+    Ok(out.map(|mut out| {
+        out.push_str(text.get(done..).unwrap_or_default());
+        out
+    }))
+}
+
+/// Behind the closing quote of the string that begins at `start`.
+fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
+    let mut at = start + 1;
+    loop {
+        match bytes.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+}
+
+fn number_end(bytes: &[u8], start: usize) -> usize {
+    let part = |byte: &u8| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-');
+    let rest = bytes.get(start..).unwrap_or_default();
+    start + rest.iter().position(|byte| !part(byte)).unwrap_or(rest.len())
+}
+
+/// What a JSON string with escapes says.
+fn unescaped(inner: &str) -> Option<String> {
+    let mut out = String::with_capacity(inner.len());
+    let mut chars = inner.chars();
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            out.push(c);
+            continue;
+        }
+        out.push(match chars.next()? {
+            'n' => '\n',
+            't' => '\t',
+            'r' => '\r',
+            'b' => '\u{8}',
+            'f' => '\u{c}',
+            'u' => {
+                let digits: String = chars.by_ref().take(4).collect();
+                let unit = u32::from_str_radix(&digits, 16).ok()?;
+                // Half of a pair is no character, and no part of anything that is looked for.
+                char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER)
+            }
+            plain @ ('"' | '\\' | '/') => plain,
+            _ => return None,
+        });
+    }
+    Some(out)
+}
+
+/// An array as the server writes it ("Array Input and Output Syntax"): elements stand between braces and commas, quoted
+/// where they hold anything special.
+fn array_text(mask: &mut ColumnMask, text: &str) -> Result<Option<String>, MaskError> {
+    let mut out = String::with_capacity(text.len());
+    let mut changed = None;
+    let mut rest = text;
+    // Bounds, where they do not begin with 1: `[0:1]={a,b}`.
+    if rest.starts_with('[') {
+        let (bounds, behind) = rest.split_once('=').ok_or(MaskError::Unreadable)?;
+        out.push_str(bounds);
+        out.push('=');
+        rest = behind;
+    }
+    while let Some(first) = rest.chars().next() {
+        if matches!(first, '{' | '}' | ',') {
+            out.push(first);
+            rest = rest.get(1..).unwrap_or_default();
+            continue;
+        }
+        let (raw, said, behind) = element(rest).ok_or(MaskError::Unreadable)?;
+        rest = behind;
+        if raw == "NULL" {
+            out.push_str(raw);
+            continue;
+        }
+        match mask.mask(&said)? {
+            Shown::Same(_) => out.push_str(raw),
+            Shown::Changed(shown) => {
+                out.push_str(&quoted_element(&shown));
+                changed = Some(());
+            }
+            Shown::Null => {
+                out.push_str("NULL");
+                changed = Some(());
+            }
+        }
+    }
+    Ok(changed.map(|()| out))
+}
+
+/// The element at the beginning of `text`: as it is written, what it says, and what comes behind it.
+fn element(text: &str) -> Option<(&str, String, &str)> {
+    let mut said = String::new();
+    let mut chars = text.char_indices();
+    if text.starts_with('"') {
+        chars.next();
+        while let Some((at, c)) = chars.next() {
+            match c {
+                '\\' => said.push(chars.next()?.1),
+                '"' => {
+                    let (raw, behind) = text.split_at_checked(at + 1)?;
+                    return Some((raw, said, behind));
+                }
+                c => said.push(c),
+            }
+        }
+        return None;
+    }
+    let end = text.find(['{', '}', ',']).unwrap_or(text.len());
+    let (raw, behind) = text.split_at_checked(end)?;
+    Some((raw, raw.to_owned(), behind))
+}
+
+fn quoted_element(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// A binary array (`array_send`): dimensions, whether there are nulls, the elements' type, the bounds, then each element
+/// with its length.
+fn array_binary(mask: &mut ColumnMask, value: &[u8]) -> Result<Written, MaskError> {
+    const HEADER: usize = 12;
+    const BOUNDS: usize = 8;
+    let dimensions = value.first_chunk::<4>().ok_or(MaskError::Unreadable)?;
+    let dimensions = usize::try_from(u32::from_be_bytes(*dimensions)).unwrap_or(usize::MAX);
+    let start = dimensions.checked_mul(BOUNDS).and_then(|bounds| bounds.checked_add(HEADER));
+    let (head, mut rest) =
+        start.and_then(|start| value.split_at_checked(start)).ok_or(MaskError::Unreadable)?;
+    let mut out = BytesMut::with_capacity(value.len());
+    out.put_slice(head);
+    let mut changed = None;
+    while !rest.is_empty() {
+        let (length, behind) = rest.split_first_chunk::<4>().ok_or(MaskError::Unreadable)?;
+        let length = i32::from_be_bytes(*length);
+        rest = behind;
+        let Ok(count) = usize::try_from(length) else {
+            out.put_i32(-1);
+            continue;
+        };
+        let (element, behind) = rest.split_at_checked(count).ok_or(MaskError::Unreadable)?;
+        rest = behind;
+        match mask.mask(text(element)?)? {
+            Shown::Same(_) => put(&mut out, element)?,
+            Shown::Changed(shown) => {
+                put(&mut out, shown.as_bytes())?;
+                changed = Some(());
+            }
+            Shown::Null => {
+                out.put_i32(-1);
+                // The flag that says that there are nulls.
+                if let Some(flag) = out.get_mut(7) {
+                    *flag = 1;
+                }
+                changed = Some(());
+            }
+        }
+    }
+    Ok(changed.map_or(Written::Same, |()| Written::Other(Bytes::from(out))))
+}
+
+fn put(out: &mut BytesMut, element: &[u8]) -> Result<(), MaskError> {
+    let length = i32::try_from(element.len()).map_err(|_| MaskError::Unreadable)?;
+    out.put_i32(length);
+    out.put_slice(element);
+    Ok(())
+}
