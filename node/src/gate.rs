@@ -38,7 +38,7 @@ use countersign_core::{
     },
     hold::HoldState,
     id::{HoldId, Incarnation, NodeId, Revision, SessionId},
-    mask::MaskPlan,
+    mask::{MaskKey, MaskPlan},
     operation::Operation,
     permit::{Cleared, Leased},
     refusal::Refusal,
@@ -73,6 +73,8 @@ pub struct GateParts {
     pub api_url: String,
     /// Open sessions, at most.
     pub max_sessions: usize,
+    /// The key of the cluster's mask rules.
+    pub mask_key: MaskKey,
 }
 
 #[derive(Debug)]
@@ -99,12 +101,12 @@ struct Inner {
 impl NodeGate {
     /// A gate that admits nothing until [`begin`](Self::begin) gives it an incarnation. Its tasks run until shutdown.
     pub fn start(parts: GateParts) -> Result<Self, PolicyReadError> {
-        let GateParts { node, store, identify, targets, clock, shutdown, api_url, max_sessions } =
-            parts;
+        let GateParts { node, store, identify, targets, clock, shutdown, .. } = parts;
+        let GateParts { api_url, max_sessions, mask_key, .. } = parts;
         // Subscribed before anything is read, so that no change falls between.
         let effects = store.effects();
         let inner = Arc::new(Inner {
-            policies: PoliciesInForce::new(store.clone())?,
+            policies: PoliciesInForce::new(store.clone(), mask_key)?,
             sessions: sessions::Sessions::new(max_sessions),
             bells: hold_bells::HoldBells::default(),
             lease: lease::LeaseWatch::new(),

@@ -225,6 +225,7 @@ fn begin(app: &Arc<App>, member: &Member) -> Result<(Arc<Node>, Arc<dyn Targets>
         shutdown: app.shutdown.clone(),
         api_url: app.config.api_url(),
         max_sessions: app.config.limits.sessions,
+        mask_key: member.cluster_key.mask_key(),
     })?;
     let node = Node {
         id: member.id,

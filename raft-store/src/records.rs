@@ -369,11 +369,14 @@ pub enum ResourceKind {
     Binding,
     /// Rules.
     Policy,
+    /// What of answers agents do not see.
+    MaskRule,
 }
 
 impl ResourceKind {
     /// Every kind.
-    pub const ALL: &[Self] = &[Self::Target, Self::IdentityProvider, Self::Binding, Self::Policy];
+    pub const ALL: &[Self] =
+        &[Self::Target, Self::IdentityProvider, Self::Binding, Self::Policy, Self::MaskRule];
 
     /// The name in documents and the API.
     pub const fn name(self) -> &'static str {
@@ -382,6 +385,7 @@ impl ResourceKind {
             Self::IdentityProvider => "IdentityProvider",
             Self::Binding => "Binding",
             Self::Policy => "Policy",
+            Self::MaskRule => "MaskRule",
         }
     }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Changes of these kinds move the policy revision.
-pub(super) const JUDGED_BY: &[&str] = &["Policy", "Binding", "IdentityProvider"];
+pub(super) const JUDGED_BY: &[&str] = &["Policy", "Binding", "IdentityProvider", "MaskRule"];
 /// What stands before the document after the change.
 const AFTER: &str = "\n+ ";
 const QUORUM: &str = "@quorum(\"";

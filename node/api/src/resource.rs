@@ -6,6 +6,7 @@ mod apply;
 mod binding;
 mod document;
 mod identity_provider;
+mod mask_rule;
 mod policy;
 mod secret_reference;
 mod target;
@@ -19,6 +20,7 @@ pub use document::{Document, Invalid, Spec, check_name};
 pub use identity_provider::{
     Claims, IdentityProviderSpec, MAX_LEEWAY_SECONDS, OidcProvider, TokenAlgorithm, TokenUse,
 };
+pub use mask_rule::{Mask, MaskPattern, MaskRuleSpec, PartialMask};
 pub use policy::PolicySpec;
 pub use secret_reference::{SecretReference, SecretReferenceError};
 pub use target::{
@@ -44,11 +46,14 @@ pub enum Kind {
     Target,
     /// Cedar rules.
     Policy,
+    /// What of answers agents do not see.
+    MaskRule,
 }
 
 impl Kind {
     /// Every kind, in the order in which they are best created.
-    pub const ALL: &[Self] = &[Self::IdentityProvider, Self::Binding, Self::Target, Self::Policy];
+    pub const ALL: &[Self] =
+        &[Self::IdentityProvider, Self::Binding, Self::Target, Self::Policy, Self::MaskRule];
 
     /// The name on the wire and in documents.
     pub const fn name(self) -> &'static str {
@@ -57,6 +62,7 @@ impl Kind {
             Self::Binding => "Binding",
             Self::Target => "Target",
             Self::Policy => "Policy",
+            Self::MaskRule => "MaskRule",
         }
     }
 }
@@ -70,7 +76,7 @@ impl fmt::Display for Kind {
 /// A text that is no kind of resource.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "this version does not know resources of kind `{0}`: it knows IdentityProvider, Binding, Target and Policy"
+    "this version does not know resources of kind `{0}`: it knows IdentityProvider, Binding, Target, Policy and MaskRule"
 )]
 pub struct KindError(pub String);
 

@@ -9,8 +9,8 @@ use countersign_api::agent::Role;
 use countersign_api::{
     problem::{ProblemItem, ProblemKind},
     resource::{
-        Applied, ApplyRequest, ApplyResult, Document, IdentityProviderSpec, Kind, OidcProvider,
-        ResourceDocument, Spec, TokenUse, changes,
+        Applied, ApplyRequest, ApplyResult, Document, IdentityProviderSpec, Kind, MaskRuleSpec,
+        OidcProvider, ResourceDocument, Spec, TokenUse, changes,
     },
 };
 use countersign_core::{
@@ -108,7 +108,7 @@ fn has_admin(in_force: &InForce) -> Answer<bool> {
 fn is_admin_binding(spec: &Spec) -> bool {
     match spec {
         Spec::Binding(binding) => binding.role == Role::Admin,
-        Spec::IdentityProvider(_) | Spec::Target(_) | Spec::Policy(_) => false,
+        Spec::IdentityProvider(_) | Spec::Target(_) | Spec::Policy(_) | Spec::MaskRule(_) => false,
     }
 }
 
@@ -272,6 +272,7 @@ impl Building {
                         }
                     }
                 }
+                Spec::MaskRule(rule) => self.warn_of_unknown_targets(&set, name, rule),
                 Spec::Target(_) | Spec::Policy(_) => {}
             }
         }
@@ -289,12 +290,28 @@ impl Building {
     }
 }
 
+impl Building {
+    /// A rule may be there before its target, which must not be without it for a moment; one that is misspelt masks nothing.
+    fn warn_of_unknown_targets(&mut self, set: &[Document], name: &str, rule: &MaskRuleSpec) {
+        let is_defined = |target: &str| {
+            set.iter().any(|other| other.name == target && other.kind() == Kind::Target)
+        };
+        let unknown = rule.targets.iter().filter(|target| *target != "*" && !is_defined(target));
+        for target in unknown {
+            let warning = format!(
+                "MaskRule {name} names the target `{target}`, which is not defined: it masks nothing there yet"
+            );
+            self.plan.warnings.push(warning);
+        }
+    }
+}
+
 fn serves_reviewers(set: &[Document], provider: &str) -> bool {
     set.iter().any(|document| match &document.spec {
         Spec::IdentityProvider(IdentityProviderSpec::Oidc(oidc)) => {
             document.name == provider && oidc.token_use == TokenUse::Reviewers
         }
-        Spec::Binding(_) | Spec::Target(_) | Spec::Policy(_) => false,
+        Spec::Binding(_) | Spec::Target(_) | Spec::Policy(_) | Spec::MaskRule(_) => false,
     })
 }
 
@@ -304,7 +321,7 @@ fn is_one_of_several(set: &[Document], provider: &OidcProvider) -> bool {
         Spec::IdentityProvider(IdentityProviderSpec::Oidc(other)) => {
             other.token_use == provider.token_use && other.issuer != provider.issuer
         }
-        Spec::Binding(_) | Spec::Target(_) | Spec::Policy(_) => false,
+        Spec::Binding(_) | Spec::Target(_) | Spec::Policy(_) | Spec::MaskRule(_) => false,
     })
 }
 

@@ -330,6 +330,7 @@ pub(crate) const fn kind(kind: ResourceKind) -> Kind {
         ResourceKind::IdentityProvider => Kind::IdentityProvider,
         ResourceKind::Binding => Kind::Binding,
         ResourceKind::Policy => Kind::Policy,
+        ResourceKind::MaskRule => Kind::MaskRule,
     }
 }
 
@@ -340,6 +341,7 @@ pub(crate) const fn resource_kind(kind: Kind) -> ResourceKind {
         Kind::IdentityProvider => ResourceKind::IdentityProvider,
         Kind::Binding => ResourceKind::Binding,
         Kind::Policy => ResourceKind::Policy,
+        Kind::MaskRule => ResourceKind::MaskRule,
     }
 }
 

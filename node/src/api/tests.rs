@@ -266,9 +266,34 @@ fn a_set_is_refused_whole_when_its_documents_do_not_fit_together() {
     );
     assert_eq!(planned(vec![policy("permit(principal")]).unwrap_err(), ProblemKind::InvalidPolicy);
     assert_eq!(
-        planned(vec![document("MaskRule", "m", json!({}))]).unwrap_err(),
+        planned(vec![document("Notifier", "n", json!({}))]).unwrap_err(),
         ProblemKind::Invalid
     );
+}
+
+#[test]
+fn a_mask_rule_is_checked_and_says_which_targets_it_does_not_reach() {
+    let rule = |targets: &[&str], columns: &[&str]| {
+        let spec = json!({"targets": targets, "columns": columns, "mask": "redact"});
+        document("MaskRule", "m", spec)
+    };
+    let warnings = |documents| -> Vec<String> {
+        let mut warnings = planned(documents).unwrap().warnings;
+        warnings.retain(|warning| warning.contains("MaskRule"));
+        warnings
+    };
+    let target = || {
+        let role = json!({"app": {"user": "app", "default": true}});
+        let address = "127.0.0.1:5432";
+        let spec = json!({"address": address, "tls": {"mode": "disable"}, "databases": ["o"], "roles": role});
+        document("Target", "orders", json!({ "postgres": spec }))
+    };
+    assert_eq!(warnings(vec![rule(&["*"], &["*.*.email"])]), Vec::<String>::new());
+    assert_eq!(warnings(vec![rule(&["orders"], &["*.*.email"]), target()]), Vec::<String>::new());
+    let told = warnings(vec![rule(&["order"], &["*.*.email"]), target()]);
+    assert!(told[0].contains("`order`, which is not defined"), "{told:?}");
+    assert_eq!(planned(vec![rule(&["*"], &["email"])]).unwrap_err(), ProblemKind::Invalid);
+    assert_eq!(planned(vec![rule(&["*"], &[])]).unwrap_err(), ProblemKind::Invalid);
 }
 
 #[test]

@@ -6,10 +6,12 @@ use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
     hmac,
 };
-use countersign_core::secret::Secret;
+use countersign_core::{mask::MaskKey, secret::Secret};
 
 /// Bytes of the key.
 const KEY_BYTES: usize = 32;
+/// What the key of the mask rules is derived for.
+const MASK_PURPOSE: &[u8] = b"countersign-mask-key-v1";
 /// What a sealed secret is for. Sealed for one purpose, it opens for no other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
@@ -94,6 +96,11 @@ impl ClusterKey {
             context.update(part);
         }
         context.sign().as_ref().to_vec()
+    }
+
+    /// The key of the mask rules: the same on every node, and for as long as the cluster has this key.
+    pub(crate) fn mask_key(&self) -> MaskKey {
+        MaskKey::new(Secret::new(self.derive(&[MASK_PURPOSE])))
     }
 
     fn aead(&self) -> Result<RandomizedNonceKey, ClusterError> {

@@ -1,10 +1,10 @@
 //! The rules in force, compiled once a revision: what policies say, and what is masked.
 
 use arc_swap::ArcSwap;
-use countersign_api::resource::PolicySpec;
+use countersign_api::resource::{MaskRuleSpec, PolicySpec};
 use countersign_core::{
     id::{LogIndex, Revision},
-    mask::MaskRules,
+    mask::{MaskKey, MaskRule, MaskRuleProblem, MaskRules},
     policy::{Policies, PolicyDocument, PolicyProblem, Rules},
 };
 use countersign_raft_store::{
@@ -21,6 +21,7 @@ const CATCH_UP: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub struct PoliciesInForce {
     store: Store,
+    mask_key: MaskKey,
     current: ArcSwap<Rules>,
     /// One compilation at a time.
     loading: Mutex<()>,
@@ -44,6 +45,17 @@ pub enum PolicyReadError {
     /// They do not compile. They were checked when they were applied: another version of the program did that.
     #[error("the policies do not compile: {}", .0.first().map(ToString::to_string).unwrap_or_default())]
     Problems(Vec<PolicyProblem>),
+    /// A mask rule is not readable, for the same reason.
+    #[error("the mask rule {name} is not readable: {why}")]
+    Mask {
+        /// Its name.
+        name: String,
+        /// Why.
+        why: String,
+    },
+    /// The mask rules do not compile, for the same reason.
+    #[error("the mask rules do not compile: {}", .0.first().map(ToString::to_string).unwrap_or_default())]
+    Masks(Vec<MaskRuleProblem>),
     /// This node does not catch up with the log.
     #[error("this node is behind the log")]
     Behind(#[source] LogError),
@@ -54,12 +66,13 @@ pub enum PolicyReadError {
 
 impl PoliciesInForce {
     /// Nothing is allowed until policies are read.
-    pub(super) fn new(store: Store) -> Result<Self, PolicyReadError> {
+    pub(super) fn new(store: Store, mask_key: MaskKey) -> Result<Self, PolicyReadError> {
         let policies = Policies::compile(&[]).map_err(PolicyReadError::Problems)?;
         #[expect(clippy::disallowed_methods, reason = "this is the gate; there is no rule yet")]
         let masks = MaskRules::none(Revision(0));
         let nothing = Rules { policies, masks };
-        Ok(Self { store, current: ArcSwap::from_pointee(nothing), loading: Mutex::new(()) })
+        let current = ArcSwap::from_pointee(nothing);
+        Ok(Self { store, mask_key, current, loading: Mutex::new(()) })
     }
 
     /// The rules as of the last time they were read. Whether they are in force is found out when what was judged under
@@ -72,8 +85,9 @@ impl PoliciesInForce {
     pub async fn refresh(&self) -> Result<(), PolicyReadError> {
         let _one = self.loading.lock().await;
         let (store, known) = (self.store.clone(), self.current().revision());
+        let key = self.mask_key.clone();
         // Reading the disk and compiling take milliseconds: not on the threads that serve.
-        let read = tokio::task::spawn_blocking(move || read(&store, known)).await;
+        let read = tokio::task::spawn_blocking(move || read(&store, known, &key)).await;
         if let Some(rules) = read.map_err(|_panicked| PolicyReadError::Lost)?? {
             tracing::info!(policy.revision = rules.revision().0, "policies in force");
             self.current.store(Arc::new(rules));
@@ -92,7 +106,7 @@ impl PoliciesInForce {
 }
 
 /// The policies that are applied, compiled; `None` when `known` is their revision.
-fn read(store: &Store, known: Revision) -> Result<Option<Rules>, PolicyReadError> {
+fn read(store: &Store, known: Revision, key: &MaskKey) -> Result<Option<Rules>, PolicyReadError> {
     let view = store.view()?;
     // Before the rules: should they change in between, they stand under a revision that is not in force any more, and
     // what is judged by them is found out when it is recorded.
@@ -109,7 +123,20 @@ fn read(store: &Store, known: Revision) -> Result<Option<Rules>, PolicyReadError
         })
         .collect::<Result<Vec<_>, _>>()?;
     let policies = Policies::compile(&documents).map_err(PolicyReadError::Problems)?;
-    #[expect(clippy::disallowed_methods, reason = "this is the gate; no rule can be applied")]
-    let masks = MaskRules::none(revision);
+    let masks = view
+        .resources(ResourceKind::MaskRule)?
+        .into_iter()
+        .map(|resource| mask_rule(&resource.name, &resource.body))
+        .collect::<Result<Vec<_>, _>>()?;
+    #[expect(clippy::disallowed_methods, reason = "this is the gate")]
+    let masks = MaskRules::compile(key, revision, masks).map_err(PolicyReadError::Masks)?;
     Ok(Some(Rules { policies, masks }))
+}
+
+fn mask_rule(name: &str, body: &str) -> Result<MaskRule, PolicyReadError> {
+    let unreadable = |why: String| PolicyReadError::Mask { name: name.to_owned(), why };
+    let spec: MaskRuleSpec =
+        serde_json::from_str(body).map_err(|error| unreadable(error.to_string()))?;
+    spec.rule(name)
+        .map_err(|found| unreadable(found.first().map(ToString::to_string).unwrap_or_default()))
 }

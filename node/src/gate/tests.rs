@@ -4,5 +4,6 @@ mod allowed;
 mod certified;
 mod held;
 pub(crate) mod log;
+mod masks;
 mod sessions;
 pub(crate) mod world;

@@ -172,10 +172,13 @@ fn take_effect(
     Ok(())
 }
 
-/// Whether verdicts depend on this kind whatever the target.
+/// Whether verdicts, or what is masked in answers, depend on this kind whatever the target.
 const fn judges(kind: ResourceKind) -> bool {
     match kind {
-        ResourceKind::Policy | ResourceKind::Binding | ResourceKind::IdentityProvider => true,
+        ResourceKind::Policy
+        | ResourceKind::Binding
+        | ResourceKind::IdentityProvider
+        | ResourceKind::MaskRule => true,
         ResourceKind::Target => false,
     }
 }

@@ -1,6 +1,8 @@
 //! From a JSON document to a typed, checked resource. Every fault is told with its place; all faults at once where possible.
 
-use super::{BindingSpec, IdentityProviderSpec, Kind, PolicySpec, ResourceDocument, TargetSpec};
+use super::{
+    BindingSpec, IdentityProviderSpec, Kind, MaskRuleSpec, PolicySpec, ResourceDocument, TargetSpec,
+};
 use crate::problem::ProblemItem;
 use countersign_core::target::TargetName;
 use serde::de::DeserializeOwned;
@@ -26,6 +28,8 @@ pub enum Spec {
     Target(TargetSpec),
     /// Of a Policy.
     Policy(PolicySpec),
+    /// Of a `MaskRule`.
+    MaskRule(MaskRuleSpec),
 }
 
 /// What is wrong in a document, and where.
@@ -75,6 +79,7 @@ impl Document {
             Spec::Binding(_) => Kind::Binding,
             Spec::Target(_) => Kind::Target,
             Spec::Policy(_) => Kind::Policy,
+            Spec::MaskRule(_) => Kind::MaskRule,
         }
     }
 
@@ -105,7 +110,7 @@ impl Document {
 
 /// The kind; a kind of a later version is told apart from a misspelt one.
 fn kind(text: &str) -> Result<Kind, Invalid> {
-    if matches!(text, "MaskRule" | "Notifier" | "Retention") {
+    if matches!(text, "Notifier" | "Retention") {
         let message = format!("this version does not know {text} resources yet");
         return Err(Invalid::of("kind", message));
     }
@@ -122,6 +127,7 @@ fn typed_spec(kind: Kind, spec: &Value) -> Result<Spec, Invalid> {
         Kind::Binding => read(spec).map(Spec::Binding),
         Kind::Target => read(spec).map(Spec::Target),
         Kind::Policy => read(spec).map(Spec::Policy),
+        Kind::MaskRule => read(spec).map(Spec::MaskRule),
     }
 }
 
@@ -152,6 +158,7 @@ impl Spec {
             Self::Binding(spec) => spec.check(found),
             Self::Target(spec) => spec.check(found),
             Self::Policy(spec) => spec.check(found),
+            Self::MaskRule(spec) => spec.check(found),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Documents that are accepted, and documents that are refused, each with the place of its fault.
 
 use super::*;
+use countersign_core::mask::{Detector, MaskKind, MaskTargets};
 use serde_json::{Value, json};
 
 fn check(kind: &str, spec: Value) -> Result<Document, Vec<String>> {
@@ -108,7 +109,7 @@ fn a_target_over_tls_may_ask_for_channel_binding_and_be_shown_a_certificate() {
 #[test]
 fn kinds_of_later_versions_and_misspelt_kinds_are_refused_clearly() {
     let fault = |kind: &str| check(kind, json!({})).unwrap_err().concat();
-    assert_eq!(fault("MaskRule"), "/kind: this version does not know MaskRule resources yet");
+    assert_eq!(fault("Notifier"), "/kind: this version does not know Notifier resources yet");
     assert_eq!(fault("target"), "/kind: write it as `Target`");
     assert!(fault("Tarjet").contains("does not know resources of kind `Tarjet`"));
     assert!(
@@ -165,4 +166,66 @@ fn changes_name_the_places_that_differ() {
     assert_eq!(places, ["/a/b~1c", "/a/d", "/a/e"]);
     assert!(changes(Some(&json!({"a": 1})), Some(&json!({"a": 1}))).is_empty());
     assert_eq!(changes(None, Some(&json!({}))).len(), 1);
+}
+
+fn mask_rule(place: &str, value: Value) -> Value {
+    let mut spec =
+        json!({"targets": ["orders"], "columns": ["public.users.email"], "mask": "redact"});
+    spec[place] = value;
+    spec
+}
+
+#[test]
+fn a_mask_rule_is_read_as_it_is_meant() {
+    let spec = json!({
+        "targets": ["*"],
+        "detectors": ["default", "uuid"],
+        "patterns": [{"name": "badge", "regex": "B-[0-9]{6}"}],
+        "mask": {"partial": {"last": 4}},
+        "unless_groups": ["dba"],
+    });
+    let Spec::MaskRule(spec) = check("MaskRule", spec).unwrap().spec else { panic!("a mask rule") };
+    let rule = spec.rule("contacts").unwrap();
+    assert_eq!(rule.targets, MaskTargets::All);
+    assert!(rule.detectors.iter().eq(Detector::ALL));
+    assert_eq!(rule.kind, MaskKind::Partial { first: 0, last: 4 });
+    let kinds = [
+        (json!(null), MaskKind::Null),
+        (json!("null"), MaskKind::Null),
+        (json!("hash"), MaskKind::Hash),
+        (json!("fake"), MaskKind::Fake),
+    ];
+    for (written, expected) in kinds {
+        let document = check("MaskRule", mask_rule("mask", written)).unwrap();
+        let Spec::MaskRule(spec) = document.spec else { panic!("a mask rule") };
+        assert_eq!(spec.rule("r").unwrap().kind, expected);
+    }
+}
+
+#[test]
+fn a_fault_in_a_mask_rule_is_told_with_its_place() {
+    let cases = [
+        ("colums", json!([]), "/spec/colums: unknown field"),
+        ("mask", json!("blur"), "/spec/mask: unknown variant `blur`"),
+        ("mask", json!({"partial": {"middle": 3}}), "/spec/mask/partial/middle: unknown field"),
+        ("mask", json!({"partial": {}}), "/spec/mask/partial: say how many characters"),
+        ("mask", json!({"partial": {"first": 40}}), "/spec/mask/partial: at most 16 characters"),
+        ("columns", json!([]), "/spec: the rule covers nothing"),
+        ("columns", json!(["users.email"]), "/spec/columns/0: a column is `schema.table.column`"),
+        ("detectors", json!(["email", "mail"]), "/spec/detectors/1: there is no detector"),
+        ("patterns", json!([{"name": "x", "regex": "("}]), "/spec/patterns/0/regex: no regular"),
+        ("patterns", json!([{"name": "x", "regex": "a*"}]), "/spec/patterns/0/regex: the pattern"),
+        ("patterns", json!([{"name": " ", "regex": "a"}]), "/spec/patterns/0/name: a name is not"),
+        ("patterns", json!([{"regex": "a"}]), "/spec/patterns/0: missing field `name`"),
+        ("targets", json!([]), "/spec/targets: name at least one target"),
+        ("targets", json!(["Orders"]), "/spec/targets/0: a target name has"),
+        ("targets", json!(["*", "orders"]), "/spec/targets: `*` stands for all"),
+        ("unless_groups", json!([""]), "/spec/unless_groups/0: a name is not empty"),
+    ];
+    for (place, value, expected) in cases {
+        let found = check("MaskRule", mask_rule(place, value)).unwrap_err();
+        assert!(found.iter().any(|fault| fault.starts_with(expected)), "{expected}: {found:?}");
+    }
+    let found = check("MaskRule", json!({"targets": ["a"], "columns": ["a.b.c"]})).unwrap_err();
+    assert_eq!(found, ["/spec: missing field `mask`"]);
 }

@@ -12,10 +12,12 @@ use countersign_core::{
     hold::Choice,
     id::{HoldId, OperationId, Revision},
     log_time::LogTime,
+    mask::MaskKey,
     operation::{Action, Classification, Demand, Effect, Resource},
     permit::Release,
     record::{AuditEvent, EventKind},
     reviewer::Reviewer,
+    secret::Secret,
     target::{Protocol, TargetName},
 };
 use countersign_postgres::Targets as _;
@@ -95,16 +97,18 @@ impl World {
             shutdown: shutdown.clone(),
             api_url: "https://gate.example".to_owned(),
             max_sessions: 3,
+            mask_key: MaskKey::new(Secret::new([7; 32])),
         })
         .unwrap();
         gate.begin(incarnation);
         let world = Self { log, store, gate, shutdown, _folder: folder };
-        world.apply(ResourceKind::Target, "orders", TARGET).await;
+        world.unnoticed(ResourceKind::Target, "orders", TARGET).await;
         world.policy(POLICY).await;
         world
     }
 
-    async fn apply(&self, kind: ResourceKind, name: &str, body: &str) {
+    /// Applies a resource; this node learns it when it does.
+    pub(crate) async fn unnoticed(&self, kind: ResourceKind, name: &str, body: &str) {
         let change = ResourceChange {
             kind,
             name: name.to_owned(),
@@ -125,6 +129,16 @@ impl World {
     /// Applies a policy and waits until this node judges by it.
     pub(crate) async fn policy(&self, cedar: &str) {
         self.policy_unnoticed(cedar).await;
+        self.notice().await;
+    }
+
+    /// Applies a mask rule and waits until this node masks by it.
+    pub(crate) async fn mask_rule(&self, name: &str, body: &str) {
+        self.unnoticed(ResourceKind::MaskRule, name, body).await;
+        self.notice().await;
+    }
+
+    async fn notice(&self) {
         let in_force = self.view().policy_revision().unwrap();
         while self.gate.policies().current().revision() != in_force
             || self.gate.inner.targets.postgres(&orders()).is_none()
@@ -136,7 +150,7 @@ impl World {
     /// Applies a policy; this node learns it when it does.
     pub(crate) async fn policy_unnoticed(&self, cedar: &str) {
         let body = serde_json::json!({ "cedar": cedar }).to_string();
-        self.apply(ResourceKind::Policy, "sample", &body).await;
+        self.unnoticed(ResourceKind::Policy, "sample", &body).await;
     }
 
     pub(crate) fn wish(&self) -> SessionWish {

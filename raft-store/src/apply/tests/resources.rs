@@ -104,3 +104,20 @@ fn a_request_id_with_another_content_is_refused() {
     assert_eq!(refusal(replica.run(Command::ApplyResources(other))), StateRefusal::IdUsed);
     assert_eq!(replica.state, state);
 }
+
+#[test]
+fn a_changed_mask_rule_voids_what_was_judged_without_it() {
+    let rule = "{\"mask\":\"redact\"}";
+    let mut replica = Replica::ready();
+    replica.opened(1, "bot");
+    replica.approved(1, 1, "delete");
+    let intent = replica.intend(20, 1);
+    replica.change(ResourceKind::MaskRule, "emails", rule).unwrap();
+    let in_force = replica.policy_revision();
+    assert_eq!(refusal(replica.run(intent)), StateRefusal::StaleRevision { in_force });
+    assert_eq!(replica.phase(hold(1)), HoldPhase::Invalidated);
+    assert!(matches!(replica.session(ses(1)).state, SessionState::Open), "the session goes on");
+    replica.change(ResourceKind::MaskRule, "emails", rule).unwrap();
+    assert_eq!(replica.policy_revision(), in_force, "the same again changes nothing");
+    replica.check_chain();
+}

@@ -151,7 +151,13 @@ form_struct!(ClusterRecordV1 for ClusterRecord {
     version: u32,
     initialised_at: LogTime,
 });
-form_enum!(ResourceKindV1 for ResourceKind { Target, IdentityProvider, Binding, Policy });
+form_enum!(ResourceKindV1 for ResourceKind {
+    Target,
+    IdentityProvider,
+    Binding,
+    Policy,
+    MaskRule,
+});
 form_struct!(ResourceRecordV1 for ResourceRecord {
     kind: ResourceKind,
     name: String,

@@ -241,7 +241,13 @@ pub(super) fn cluster() -> ClusterRecord {
 }
 
 pub(super) fn resources() -> Vec<(&'static str, ResourceRecord)> {
-    let names = ["resource-target", "resource-provider", "resource-binding", "resource-policy"];
+    let names = [
+        "resource-target",
+        "resource-provider",
+        "resource-binding",
+        "resource-policy",
+        "resource-mask-rule",
+    ];
     let of = |kind: &ResourceKind| ResourceRecord {
         kind: *kind,
         name: t("n"),
