@@ -134,6 +134,16 @@ pub enum Effect {
     Lasting,
 }
 
+/// Whether an operation stands in a transaction that was open before it: whatever waits there keeps what that transaction
+/// has locked.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Transaction {
+    /// In none, or it opens one.
+    None,
+    /// In an open one.
+    Open,
+}
+
 /// What the adapter found out, from which an operation is made.
 #[derive(Clone, Debug)]
 pub struct Classification {
@@ -153,6 +163,8 @@ pub struct Classification {
     pub columns: BTreeSet<NamedColumn>,
     /// Whether it can leave anything behind. It says when the intent must be committed at the latest; no rule is asked.
     pub effect: Effect,
+    /// Whether it stands in an open transaction. What that means for a hold, policy says.
+    pub transaction: Transaction,
     /// Facts shown to the reviewer and in the audit (transaction state, application name), as name and value.
     pub context: Vec<(String, String)>,
 }
@@ -200,6 +212,11 @@ impl Operation {
     /// Whether it can leave anything behind.
     pub fn effect(&self) -> Effect {
         self.classification.effect
+    }
+
+    /// Whether it stands in an open transaction.
+    pub fn transaction(&self) -> Transaction {
+        self.classification.transaction
     }
 
     /// Every action and resource.

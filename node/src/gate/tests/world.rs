@@ -13,7 +13,7 @@ use countersign_core::{
     id::{HoldId, OperationId, Revision},
     log_time::LogTime,
     mask::MaskKey,
-    operation::{Action, Classification, Demand, Effect, Resource},
+    operation::{Action, Classification, Demand, Effect, Resource, Transaction},
     permit::Release,
     record::{AuditEvent, EventKind},
     reviewer::Reviewer,
@@ -313,6 +313,7 @@ pub(crate) fn operation(session: &Session, action: Action, text: &str) -> Arc<Op
         demands: BTreeSet::from([Demand { action, resource }]),
         columns: BTreeSet::new(),
         effect: if action == Action::PostgresRead { Effect::Passing } else { Effect::Lasting },
+        transaction: Transaction::None,
         context: Vec::new(),
     };
     #[expect(clippy::disallowed_methods, reason = "a test is its own classifier")]

@@ -10,7 +10,7 @@ use crate::{
     id::SessionId,
     log_time::LogTime,
     mask::MaskRules,
-    operation::{Classification, Effect},
+    operation::{Classification, Effect, Transaction},
     session::{Opening, Session},
     target::{Protocol, Target, TargetName},
 };
@@ -46,6 +46,7 @@ fn operation(id: u8, text: &str) -> Operation {
         demands: BTreeSet::new(),
         columns: BTreeSet::new(),
         effect: Effect::Passing,
+        transaction: Transaction::None,
         context: Vec::new(),
     };
     Operation::classified(&session(), classification)

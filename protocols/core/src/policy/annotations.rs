@@ -19,8 +19,41 @@ const MAX_QUORUM: u32 = 16;
 /// What a rule's annotations say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RuleTerms {
-    pub(super) hold: Option<HoldTerms>,
+    pub(super) hold: Option<HoldWish>,
     pub(super) audit: Option<AuditLevel>,
+}
+
+/// What a rule that holds asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct HoldWish {
+    pub(super) terms: HoldTerms,
+    pub(super) in_transaction: InTransaction,
+}
+
+/// What becomes of a hold inside an open transaction, from the loosest to the strictest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum InTransaction {
+    /// It is one like any other.
+    Allowed,
+    /// Its client is kept waiting so many milliseconds at most.
+    AtMost(u64),
+    /// There is none: the operation is denied.
+    Refused,
+}
+
+impl InTransaction {
+    const fn stricter(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Refused, _) | (_, Self::Refused) => Self::Refused,
+            (Self::AtMost(one), Self::AtMost(two)) => {
+                Self::AtMost(if one < two { one } else { two })
+            }
+            (Self::AtMost(one), Self::Allowed) | (Self::Allowed, Self::AtMost(one)) => {
+                Self::AtMost(one)
+            }
+            (Self::Allowed, Self::Allowed) => Self::Allowed,
+        }
+    }
 }
 
 /// Reads a rule's annotations. `name` is the rule's name in audit events.
@@ -41,6 +74,7 @@ struct Found {
     quorum: Option<u32>,
     expires_ms: Option<u64>,
     wait_ms: Option<u64>,
+    in_transaction: Option<InTransaction>,
     audit: Option<AuditLevel>,
     reason: Option<ReasonRule>,
 }
@@ -56,11 +90,12 @@ impl Found {
             "quorum" => self.quorum = Some(quorum(value)?),
             "expires" => self.expires_ms = Some(span(key, value)?),
             "wait" => self.wait_ms = Some(span(key, value)?),
+            "in_transaction" => self.in_transaction = Some(in_transaction(value)?),
             "audit" => self.audit = Some(audit(value)?),
             "reason" => self.reason = Some(reason(value)?),
             other => {
                 return Err(format!(
-                    "unknown annotation @{other}: known are @id, @hold, @quorum, @expires, @wait, @audit, @reason"
+                    "unknown annotation @{other}: known are @id, @hold, @quorum, @expires, @wait, @in_transaction, @audit, @reason"
                 ));
             }
         }
@@ -75,25 +110,30 @@ impl Found {
         self.quorum.is_some()
             || self.expires_ms.is_some()
             || self.wait_ms.is_some()
+            || self.in_transaction.is_some()
             || self.reason.is_some()
     }
 
     fn terms(self, name: &str) -> Result<RuleTerms, String> {
         if self.hold.is_none() && self.needs_hold() {
             return Err(
-                "@quorum, @expires, @wait and @reason mean something only beside @hold".to_owned()
+                "@quorum, @expires, @wait, @in_transaction and @reason mean something only beside @hold"
+                    .to_owned(),
             );
         }
-        let Self { hold, quorum, expires_ms, wait_ms, audit, reason } = self;
+        let Self { hold, quorum, expires_ms, wait_ms, in_transaction, audit, reason } = self;
         if hold.is_some() && audit.is_some_and(|level| level < AuditLevel::BeforeForward) {
             return Err("a held operation is always audited before_forward".to_owned());
         }
-        let hold = hold.map(|group| HoldTerms {
-            requirements: vec![Requirement { group, quorum: quorum.unwrap_or(1) }],
-            expires_after_ms: expires_ms.unwrap_or(DEFAULT_EXPIRES_MS),
-            wait_ms: wait_ms.unwrap_or(DEFAULT_WAIT_MS),
-            reason: reason.unwrap_or(ReasonRule::Optional),
-            rules: vec![name.to_owned()],
+        let hold = hold.map(|group| HoldWish {
+            terms: HoldTerms {
+                requirements: vec![Requirement { group, quorum: quorum.unwrap_or(1) }],
+                expires_after_ms: expires_ms.unwrap_or(DEFAULT_EXPIRES_MS),
+                wait_ms: wait_ms.unwrap_or(DEFAULT_WAIT_MS),
+                reason: reason.unwrap_or(ReasonRule::Optional),
+                rules: vec![name.to_owned()],
+            },
+            in_transaction: in_transaction.unwrap_or(InTransaction::Allowed),
         });
         Ok(RuleTerms { hold, audit })
     }
@@ -115,6 +155,18 @@ fn span(key: &str, value: &str) -> Result<u64, String> {
     if (1..=MAX_SPAN_MS).contains(&span_ms) { Ok(span_ms) } else { Err(wrong()) }
 }
 
+fn in_transaction(value: &str) -> Result<InTransaction, String> {
+    match value {
+        "allow" => Ok(InTransaction::Allowed),
+        "refuse" => Ok(InTransaction::Refused),
+        other => span("in_transaction", other).map(InTransaction::AtMost).map_err(|_| {
+            format!(
+                "@in_transaction(\"{other}\") is neither \"allow\" nor \"refuse\" nor a time span such as \"30s\", up to 7 days"
+            )
+        }),
+    }
+}
+
 fn audit(value: &str) -> Result<AuditLevel, String> {
     match value {
         "before_forward" => Ok(AuditLevel::BeforeForward),
@@ -134,9 +186,16 @@ fn reason(value: &str) -> Result<ReasonRule, String> {
     }
 }
 
-/// The union of what two rules ask for: the longer list of groups with the greater quorum, the shorter times, the
-/// stricter reason.
-pub(super) fn union(left: HoldTerms, right: HoldTerms) -> HoldTerms {
+/// The union of what two rules ask for, the stricter of what they say about transactions.
+pub(super) fn union(left: HoldWish, right: HoldWish) -> HoldWish {
+    HoldWish {
+        terms: both(left.terms, right.terms),
+        in_transaction: left.in_transaction.stricter(right.in_transaction),
+    }
+}
+
+/// The terms of both: the longer list of groups with the greater quorum, the shorter times, the stricter reason.
+fn both(left: HoldTerms, right: HoldTerms) -> HoldTerms {
     let mut requirements = left.requirements;
     for needed in right.requirements {
         match requirements.iter_mut().find(|known| known.group == needed.group) {

@@ -1,7 +1,7 @@
 //! What Cedar is asked about: the agent with its groups, the resource with what it lies in, the context.
 
 use super::findings::Matter;
-use crate::operation::{NamedColumn, Resource};
+use crate::operation::{NamedColumn, Resource, Transaction};
 use cedar_policy::{Context, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression};
 use std::{
     collections::{HashMap, HashSet},
@@ -83,6 +83,10 @@ pub(super) fn context(matter: &Matter) -> Result<Context, EntityError> {
         ("columns".to_owned(), RestrictedExpression::new_set(columns)),
         ("tables".to_owned(), RestrictedExpression::new_set(tables)),
         ("role".to_owned(), RestrictedExpression::new_string(matter.role.clone())),
+        (
+            "in_transaction".to_owned(),
+            RestrictedExpression::new_bool(matter.transaction == Transaction::Open),
+        ),
     ])
     .map_err(|_| EntityError)
 }

@@ -1,7 +1,7 @@
 //! Judging an operation. Fail closed: an error anywhere in an evaluation denies.
 
 use super::{
-    annotations,
+    annotations::{self, HoldWish, InTransaction},
     compile::{Policies, Rule},
     entities,
     findings::{Finding, Matter},
@@ -10,7 +10,7 @@ use crate::{
     hold::HoldTerms,
     id::Revision,
     mask::MaskRules,
-    operation::{Action, Demand, Effect, Operation, Resource},
+    operation::{Action, Demand, Effect, Operation, Resource, Transaction},
     permit::{AuditLevel, Basis, Cleared},
     session::Session,
 };
@@ -41,7 +41,7 @@ pub struct DenyReason {
 /// What one demand came to.
 enum Answer {
     Allow { rules: BTreeSet<String>, audit: AuditLevel },
-    Hold(HoldTerms),
+    Hold(HoldWish),
     Deny(DenyReason),
 }
 
@@ -85,14 +85,14 @@ pub fn evaluate(rules: &Rules, session: &Session, operation: &Operation) -> Verd
 /// What the policies say of a matter: the strictest answer of all its demands.
 fn find(policies: &Policies, matter: &Matter) -> Finding {
     let mut allowed = (BTreeSet::new(), least_audit(matter.effect));
-    let mut held: Option<HoldTerms> = None;
+    let mut held: Option<HoldWish> = None;
     for demand in &matter.demands {
         match answer(policies, matter, demand) {
             Answer::Deny(reason) => return Finding::Deny(reason),
-            Answer::Hold(terms) => {
+            Answer::Hold(wish) => {
                 held = Some(match held {
-                    Some(others) => annotations::union(others, terms),
-                    None => terms,
+                    Some(others) => annotations::union(others, wish),
+                    None => wish,
                 });
             }
             Answer::Allow { rules, audit } => {
@@ -102,8 +102,26 @@ fn find(policies: &Policies, matter: &Matter) -> Finding {
         }
     }
     match held {
-        Some(terms) => Finding::Hold(terms),
+        Some(wish) => hold(wish, matter.transaction),
         None => Finding::Allow { rules: allowed.0.into_iter().collect(), audit: allowed.1 },
+    }
+}
+
+/// What is held waits with what its transaction has locked, so the rules say whether and how long it may.
+fn hold(wish: HoldWish, transaction: Transaction) -> Finding {
+    let HoldWish { terms, in_transaction } = wish;
+    match (transaction, in_transaction) {
+        (Transaction::None, _) | (Transaction::Open, InTransaction::Allowed) => {
+            Finding::Hold(terms)
+        }
+        (Transaction::Open, InTransaction::AtMost(most_ms)) => {
+            Finding::Hold(HoldTerms { wait_ms: terms.wait_ms.min(most_ms), ..terms })
+        }
+        (Transaction::Open, InTransaction::Refused) => Finding::Deny(DenyReason {
+            rules: terms.rules,
+            message: "it would wait for approval inside an open transaction, which is refused: end the transaction and send it by itself"
+                .to_owned(),
+        }),
     }
 }
 
@@ -175,8 +193,8 @@ fn read(policies: &Policies, demand: &Demand, response: &Response) -> Answer {
 fn permitted(demand: &Demand, deciding: &[&Rule]) -> Answer {
     let held =
         deciding.iter().filter_map(|rule| rule.terms.hold.clone()).reduce(annotations::union);
-    if let Some(terms) = held {
-        return Answer::Hold(terms);
+    if let Some(wish) = held {
+        return Answer::Hold(wish);
     }
     // A rule written for what the gateway understands does not reach what it does not.
     if demand.action.is_opaque() && !deciding.iter().any(|rule| rule.names_actions) {

@@ -7,7 +7,7 @@ use super::DenyReason;
 use crate::{
     agent::Identity,
     hold::HoldTerms,
-    operation::{Demand, Effect, NamedColumn, Operation},
+    operation::{Demand, Effect, NamedColumn, Operation, Transaction},
     permit::AuditLevel,
     session::Session,
     target::TargetName,
@@ -35,9 +35,11 @@ pub(super) struct Matter {
     pub(super) demands: BTreeSet<Demand>,
     pub(super) columns: BTreeSet<NamedColumn>,
     pub(super) effect: Effect,
+    pub(super) transaction: Transaction,
 }
 
 impl Matter {
+    /// The matter of an operation; `demands` are those that it is judged by.
     pub(super) fn of(session: &Session, operation: &Operation, demands: BTreeSet<Demand>) -> Self {
         let agent = session.agent();
         Self {
@@ -49,6 +51,7 @@ impl Matter {
             demands,
             columns: operation.classification().columns.clone(),
             effect: operation.effect(),
+            transaction: operation.transaction(),
         }
     }
 }

@@ -27,6 +27,8 @@ type Operation = {
   columns: Set<String>,
   // The target's role that the agent uses.
   role: String,
+  // Whether the operation stands in a transaction that was open before it.
+  in_transaction: Bool,
 };
 
 // Every action of one protocol.

@@ -13,7 +13,9 @@ use crate::{
     id::{OperationId, Revision, SessionId},
     log_time::LogTime,
     mask::MaskRules,
-    operation::{Action, Classification, Demand, Effect, NamedColumn, Operation, Resource},
+    operation::{
+        Action, Classification, Demand, Effect, NamedColumn, Operation, Resource, Transaction,
+    },
     session::{Opening, Session},
     target::{Protocol, Target, TargetName},
 };
@@ -51,14 +53,14 @@ fn session(subject: &str, groups: &[&str], target: &str) -> Session {
     })
 }
 
-fn operation(session: &Session, demands: &[Demand], effect: Effect) -> Operation {
-    operation_with(session, demands, effect, Vec::new())
+fn operation(session: &Session, demands: &[Demand], how: (Effect, Transaction)) -> Operation {
+    operation_with(session, demands, how, Vec::new())
 }
 
 fn operation_with(
     session: &Session,
     demands: &[Demand],
-    effect: Effect,
+    (effect, transaction): (Effect, Transaction),
     columns: Vec<NamedColumn>,
 ) -> Operation {
     let classification = Classification {
@@ -70,6 +72,7 @@ fn operation_with(
         demands: demands.iter().cloned().collect(),
         columns: columns.into_iter().collect(),
         effect,
+        transaction,
         context: Vec::new(),
     };
     Operation::classified(session, classification)
@@ -93,8 +96,22 @@ fn judge_effect(
     demands: &[Demand],
     effect: Effect,
 ) -> Verdict {
+    judge_as(policies, session, demands, (effect, Transaction::None))
+}
+
+/// Judges an operation that stands in an open transaction.
+fn judge_within(policies: &Policies, session: &Session, demands: &[Demand]) -> Verdict {
+    judge_as(policies, session, demands, (Effect::Lasting, Transaction::Open))
+}
+
+fn judge_as(
+    policies: &Policies,
+    session: &Session,
+    demands: &[Demand],
+    how: (Effect, Transaction),
+) -> Verdict {
     let rules = Rules { policies: policies.clone(), masks: MaskRules::none(Revision(7)) };
-    evaluate(&rules, session, &operation(session, demands, effect))
+    evaluate(&rules, session, &operation(session, demands, how))
 }
 
 /// A verdict in one line.

@@ -1,10 +1,10 @@
 //! Makes the operation that the gate judges: everything that gives a text its meaning, with what it asks for.
 
 use super::{Session, describe, operate::Form, value::parameters};
-use crate::{classify::Name, understood::Understood};
+use crate::{classify::Name, state::Block, understood::Understood};
 use countersign_core::{
     id::OperationId,
-    operation::{Classification, NamedColumn, Operation},
+    operation::{Classification, NamedColumn, Operation, Transaction},
 };
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -44,6 +44,10 @@ impl Session {
             demands,
             columns,
             effect: self.effect(understood, form),
+            transaction: match self.block {
+                Block::Idle => Transaction::None,
+                Block::Implicit(_) | Block::Explicit | Block::Failed => Transaction::Open,
+            },
             context,
         };
         #[expect(

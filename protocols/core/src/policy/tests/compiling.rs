@@ -33,6 +33,12 @@ fn annotations_that_cannot_be_read_are_refused() {
         ("@hold(\"dba\") @expires(\"soon\")", "@expires(\"soon\") is not a time span"),
         ("@hold(\"dba\") @expires(\"8d\")", "up to 7 days"),
         ("@hold(\"dba\") @wait(\"0s\")", "is not a time span"),
+        (
+            "@hold(\"dba\") @in_transaction(\"perhaps\")",
+            "@in_transaction(\"perhaps\") is neither \"allow\" nor \"refuse\" nor a time span such as \"30s\"",
+        ),
+        ("@hold(\"dba\") @in_transaction(\"0s\")", "nor a time span"),
+        ("@in_transaction(\"refuse\")", "mean something only beside @hold"),
         ("@hold(\"dba\") @reason(\"maybe\")", "neither required nor optional"),
         ("@audit(\"never\")", "none of before_forward, before_reply, batched"),
         ("@hold(\"dba\") @audit(\"before_reply\")", "always audited before_forward"),

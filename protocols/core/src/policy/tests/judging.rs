@@ -72,6 +72,57 @@ fn a_hold_asks_for_the_union_of_what_its_rules_ask_for() {
 }
 
 #[test]
+fn a_hold_inside_a_transaction_is_what_the_strictest_of_its_rules_says() {
+    let write = on(Action::PostgresWrite, relation("public", "t"));
+    let ddl = on(Action::PostgresDdl, Resource::Target);
+    let bot = session("bot", &[], "orders");
+    // For each rule's annotation, how long a client may wait inside a transaction; none where it is refused.
+    for (writes, ddls, expected) in [
+        ("", "", Some(9 * 60_000)),
+        (r#"@in_transaction("allow")"#, "", Some(9 * 60_000)),
+        (r#"@in_transaction("30s")"#, "", Some(30_000)),
+        (r#"@in_transaction("1h")"#, "", Some(9 * 60_000)),
+        (r#"@in_transaction("30s")"#, r#"@in_transaction("10s")"#, Some(10_000)),
+        (r#"@in_transaction("30s")"#, r#"@in_transaction("allow")"#, Some(30_000)),
+        (r#"@in_transaction("30s")"#, r#"@in_transaction("refuse")"#, None),
+        (r#"@in_transaction("refuse")"#, r#"@in_transaction("allow")"#, None),
+    ] {
+        let text = format!(
+            r#"@id("a") @hold("dba") @wait("9m") {writes} permit(principal, action == Action::"postgres:write", resource);
+               @id("b") @hold("dba") {ddls} permit(principal, action == Action::"postgres:ddl", resource);"#
+        );
+        let policies = compile(&text);
+        let demands = [write.clone(), ddl.clone()];
+        match (judge_within(&policies, &bot, &demands), expected) {
+            (Verdict::Hold(terms), Some(wait_ms)) => assert_eq!(terms.wait_ms, wait_ms, "{text}"),
+            (Verdict::Deny(reason), None) => {
+                assert_eq!(reason.rules, ["a", "b"], "{text}");
+                assert!(reason.message.contains("inside an open transaction"), "{text}");
+            }
+            (verdict, _) => panic!("{text}: {verdict:?}"),
+        }
+        // Outside a transaction none of it says anything.
+        let Verdict::Hold(terms) = judge(&policies, &bot, &demands) else { panic!("{text}") };
+        assert_eq!(terms.wait_ms, 9 * 60_000, "{text}");
+    }
+}
+
+#[test]
+fn a_rule_can_ask_whether_a_transaction_is_open() {
+    let text = r#"
+        permit(principal, action, resource);
+        @id("alone") forbid(principal, action == Action::"postgres:ddl", resource) when { context.in_transaction };
+    "#;
+    let (policies, bot) = (compile(text), session("bot", &[], "orders"));
+    let ddl = [on(Action::PostgresDdl, Resource::Target)];
+    assert!(shown(&judge(&policies, &bot, &ddl)).starts_with("allow"));
+    assert_eq!(
+        shown(&judge_within(&policies, &bot, &ddl)),
+        "deny alone: postgres:ddl is forbidden"
+    );
+}
+
+#[test]
 fn a_rule_that_cannot_be_evaluated_denies() {
     // The arithmetic overflows: Cedar would skip the forbid and permit.
     let text = r#"
@@ -248,7 +299,8 @@ fn rules_can_ask_for_the_columns_that_an_operation_names() {
             "deny never",
         ),
     ] {
-        let operation = operation_with(&bot, &read, Effect::Passing, columns.clone());
+        let operation =
+            operation_with(&bot, &read, (Effect::Passing, Transaction::None), columns.clone());
         let rules = Rules { policies: policies.clone(), masks: MaskRules::none(Revision(7)) };
         let verdict = shown(&evaluate(&rules, &bot, &operation));
         assert!(verdict.starts_with(expected), "{columns:?}: {verdict}");

@@ -6,7 +6,7 @@ use super::*;
 const TEXT: &str = r#"
     @id("group") permit(principal in Group::"ci", action == Action::"postgres:read", resource in Target::"orders");
     @id("name") permit(principal, action == Action::"postgres:read", resource) when { principal.name == "named" };
-    @id("role") @hold("dba") permit(principal, action == Action::"postgres:read", resource) when { context.role == "owner" };
+    @id("role") @hold("dba") @in_transaction("refuse") permit(principal, action == Action::"postgres:read", resource) when { context.role == "owner" };
     @id("bot") forbid(principal == Agent::"https://issuer#banned", action, resource)
       unless { context.tables.contains("public.secret") };
     @id("beside") forbid(principal, action, resource) when { context.tables.contains("public.secret") };
@@ -55,10 +55,14 @@ fn what_was_found_before_changes_no_verdict() {
     for _ in 0..2 {
         for session in sessions() {
             for demands in demands() {
-                for effect in [Effect::Passing, Effect::Lasting] {
-                    let kept = judge_effect(&policies, &session, &demands, effect);
-                    let fresh = judge_effect(&compile(TEXT), &session, &demands, effect);
-                    assert_eq!(shown(&kept), shown(&fresh), "{session:?} {demands:?} {effect:?}");
+                for how in [
+                    (Effect::Passing, Transaction::None),
+                    (Effect::Lasting, Transaction::None),
+                    (Effect::Lasting, Transaction::Open),
+                ] {
+                    let kept = judge_as(&policies, &session, &demands, how);
+                    let fresh = judge_as(&compile(TEXT), &session, &demands, how);
+                    assert_eq!(shown(&kept), shown(&fresh), "{session:?} {demands:?} {how:?}");
                     seen.insert(shown(&kept));
                 }
             }
@@ -72,10 +76,11 @@ fn what_was_found_before_changes_no_verdict() {
         "deny :",
         "deny bot",
         "deny beside",
+        "deny role: it would wait",
     ] {
         assert!(seen.iter().any(|verdict| verdict.starts_with(part)), "{part}: {seen:#?}");
     }
-    assert_eq!(policies.findings.kept(), sessions().len() * demands().len() * 2);
+    assert_eq!(policies.findings.kept(), sessions().len() * demands().len() * 3);
 }
 
 #[test]

@@ -8,7 +8,7 @@ const DEVELOPMENT: &str = include_str!("development.cedar");
 
 const WITH_EVERYTHING: &str = r#"
 @id("reads") permit(principal in Group::"ci", action == Action::"postgres:read", resource in Target::"orders");
-@id("writes") @hold("dba") @quorum("2") @expires("30m") @wait("4m") @audit("before_forward") @reason("required")
+@id("writes") @hold("dba") @quorum("2") @expires("30m") @wait("4m") @audit("before_forward") @reason("required") @in_transaction("refuse")
 permit(principal in Group::"ci", action == Action::"postgres:write", resource in Target::"orders")
 when { context.tables.contains("public.orders") };
 @id("no-program") forbid(principal, action == Action::"postgres:program", resource);
@@ -59,8 +59,13 @@ fn matrix(policies: &Policies) -> String {
     for (agent, session) in agents() {
         writeln!(out, "== {agent}").unwrap();
         for (question, demands) in questions() {
-            let verdict = judge(policies, &session, &demands);
-            writeln!(out, "{question:<45} {}", shown(&verdict)).unwrap();
+            let verdict = shown(&judge(policies, &session, &demands));
+            writeln!(out, "{question:<45} {verdict}").unwrap();
+            // A line more only where an open transaction makes a difference.
+            let within = shown(&judge_within(policies, &session, &demands));
+            if within != verdict && !verdict.starts_with("allow") {
+                writeln!(out, "{:<45} {within}", "  in a transaction").unwrap();
+            }
         }
     }
     out
