@@ -4,6 +4,7 @@
 
 use crate::gate::NodeGate;
 use countersign_core::{
+    evidence::Evidence,
     gate::{
         Admission, BoxFuture, CancelKey, CloseReason, Gate, Held, HoldNotice, HoldProgress,
         Identified, Judged, OpenedSession, Proof, Reply, SessionWish, Settlement, Signal, Signals,
@@ -171,6 +172,16 @@ impl Held for NobodyAsked {
                 approved.clear(&operation, masks).map_err(|_| Refusal::Internal).and_then(forge);
             admission.map_or_else(HoldProgress::Refused, HoldProgress::Admitted)
         })
+    }
+
+    fn wants_evidence(&self) -> bool {
+        false
+    }
+
+    fn attach(&self, _evidence: Evidence) {}
+
+    fn void(self: Box<Self>) -> BoxFuture<'static, ()> {
+        Box::pin(async {})
     }
 
     fn withdraw(self: Box<Self>) -> BoxFuture<'static, Refusal> {

@@ -111,6 +111,7 @@ fn dispatch(step: &mut Step<'_>, command: Command) -> Done {
         Command::Administered(command) => cluster::administered(step, command),
         Command::TakeNotes(command) => notes::take(step, *command),
         Command::IssueCredential(command) => credential::issue(step, *command),
+        Command::AttachEvidence(command) => hold::attach_evidence(step, *command),
     }
 }
 

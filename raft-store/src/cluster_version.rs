@@ -39,7 +39,8 @@ pub(crate) fn needed_by(command: &Command) -> u32 {
         | Command::Tick
         | Command::Administered(_)
         | Command::TakeNotes(_)
-        | Command::IssueCredential(_) => FIRST,
+        | Command::IssueCredential(_)
+        | Command::AttachEvidence(_) => FIRST,
     }
 }
 

@@ -6,6 +6,7 @@
 use crate::records::{AuditText, Author, HeldOperation, JoinFacts, RequestId, ResourceKind};
 use countersign_core::{
     agent::{Agent, Identity},
+    evidence::Evidence,
     fingerprint::Fingerprint,
     gate::{CancelKey, Settlement},
     hold::{Choice, HoldTerms},
@@ -67,6 +68,8 @@ pub enum Command {
     TakeNotes(Box<TakeNotes>),
     /// An agent is issued a credential.
     IssueCredential(Box<IssueCredential>),
+    /// What was found out about a held operation is attached to its hold.
+    AttachEvidence(Box<AttachEvidence>),
 }
 
 /// Sixteen random bytes that tell one call of [`Store::claim`](crate::handle::Store::claim) or
@@ -226,13 +229,35 @@ pub enum Withdrawer {
     Author(Author),
 }
 
-/// A waiting client has gone, or is not kept waiting any longer.
+/// A waiting client has gone, is not kept waiting any longer, or has nothing left to wait in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ParkHold {
     /// The hold.
     pub hold: HoldId,
     /// The session that no longer waits for it.
     pub session: SessionId,
+    /// What becomes of the hold when nobody else waits for it.
+    pub leaves: Leaves,
+}
+
+/// What a session that stops waiting leaves behind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Leaves {
+    /// The hold stays open: the same operation takes it up again.
+    Parked,
+    /// The target has ended the transaction that the operation was to run in: what was approved cannot happen any more.
+    Void,
+}
+
+/// What was found out about a held operation.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AttachEvidence {
+    /// The hold, which must be pending.
+    pub hold: HoldId,
+    /// The session that waits for it, whose node has found this out.
+    pub session: SessionId,
+    /// What.
+    pub evidence: Evidence,
 }
 
 /// The agent takes up an approval.

@@ -18,9 +18,10 @@ use crate::{
     apply::StateMachine,
     cluster_version,
     command::{
-        AccessRefused, Administered, ApplyResources, Attempt, Cancel, ClaimHold, CloseSession,
-        Command, CreateJoinToken, Decide, EndSession, Initialise, Intent, IssueCredential, NodeUp,
-        OpenHold, OpenSession, ParkHold, Refused, RemoveNode, Revoke, UseJoinToken, WithdrawHold,
+        AccessRefused, Administered, ApplyResources, AttachEvidence, Attempt, Cancel, ClaimHold,
+        CloseSession, Command, CreateJoinToken, Decide, EndSession, Initialise, Intent,
+        IssueCredential, NodeUp, OpenHold, OpenSession, ParkHold, Refused, RemoveNode, Revoke,
+        UseJoinToken, WithdrawHold,
     },
     effect::Happened,
     engine::Engine,
@@ -270,6 +271,14 @@ impl Store {
         command: ParkHold,
     ) -> Result<Committed<Box<HoldRecord>>, ProposeError> {
         self.hold(Command::ParkHold(command)).await
+    }
+
+    /// Attaches what was found out about a held operation.
+    pub async fn attach_evidence(
+        &self,
+        command: AttachEvidence,
+    ) -> Result<Committed<()>, ProposeError> {
+        self.done(Command::AttachEvidence(Box::new(command))).await
     }
 
     /// Consumes an approval for one operation and records its intent, in one entry. At most one call can succeed for an

@@ -64,6 +64,8 @@ pub(crate) enum Table {
     NotesTaken = 23,
     /// Credentials by id.
     Credential = 24,
+    /// Evidence by hold.
+    Evidence = 25,
 }
 
 /// The single values.
@@ -100,7 +102,7 @@ pub(crate) enum Expiring {
 /// What can be forgotten once nobody asks for it any more. The audit keeps what was done.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Forgotten {
-    /// The operation of a settled hold.
+    /// The operation of a settled hold, and its evidence.
     HeldOperation(HoldId),
     /// A settled hold.
     Hold(HoldId),
@@ -181,6 +183,10 @@ pub(crate) fn hold(id: HoldId) -> Vec<u8> {
 
 pub(crate) fn held_operation(id: HoldId) -> Vec<u8> {
     Key::of(Table::HeldOperation).bytes(id.as_bytes()).0
+}
+
+pub(crate) fn evidence(id: HoldId) -> Vec<u8> {
+    Key::of(Table::Evidence).bytes(id.as_bytes()).0
 }
 
 pub(crate) fn open_holds_of_agent(agent: &Identity) -> Vec<u8> {

@@ -23,6 +23,8 @@ pub const MAX_HOLDS_A_PERIOD: u64 = 4_000;
 /// Bytes of operations that one agent has held in a period. With [`HELD_OPERATION_KEPT_MS`] it bounds what one agent can
 /// make every node keep.
 pub const MAX_HELD_BYTES_A_PERIOD: u64 = 8 * 1024 * 1024;
+/// Bytes of evidence that are kept of the holds that one agent opens in a period; what is over goes without.
+pub const MAX_EVIDENCE_BYTES_A_PERIOD: u64 = 2 * 1024 * 1024;
 /// How long the operation of a settled hold is kept whole, in milliseconds of log time. The audit keeps its text.
 pub const HELD_OPERATION_KEPT_MS: u64 = 60 * 60 * 1000;
 /// How long a settled hold is kept, in milliseconds of log time. The audit keeps what was done.
@@ -100,6 +102,8 @@ pub enum Limit {
     Name,
     /// [`MAX_NAMES`]
     Names,
+    /// [`MAX_EVIDENCE`](countersign_core::evidence::MAX_EVIDENCE), and [`MAX_EVIDENCE_BYTES_A_PERIOD`]
+    Evidence,
 }
 
 impl Limit {
@@ -121,6 +125,7 @@ impl Limit {
         Self::Quorum,
         Self::Name,
         Self::Names,
+        Self::Evidence,
     ];
 
     /// Its name in refusals.
@@ -142,6 +147,7 @@ impl Limit {
             Self::Quorum => "quorum",
             Self::Name => "name",
             Self::Names => "names",
+            Self::Evidence => "evidence",
         }
     }
 }

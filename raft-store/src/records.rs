@@ -4,6 +4,7 @@
 use crate::limits::MAX_AUDIT_TEXT;
 use countersign_core::{
     agent::{Agent, Identity},
+    evidence::Evidence,
     gate::CancelKey,
     hold::{Hold, HoldState},
     id::{CredentialId, HoldId, Incarnation, LogIndex, NodeId, OperationId, Revision, SessionId},
@@ -138,6 +139,15 @@ pub struct Attachment {
     pub node: NodeId,
     /// Which start of that node.
     pub incarnation: Incarnation,
+}
+
+/// Evidence, as it was attached to a hold.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EvidenceRecord {
+    /// What was found out.
+    pub evidence: Evidence,
+    /// Log time of its attaching.
+    pub at: LogTime,
 }
 
 /// Where a hold stands, without the data of its state.
@@ -496,6 +506,8 @@ pub struct HoldBudget {
     pub holds: u64,
     /// Bytes of their operations.
     pub bytes: u64,
+    /// Bytes of evidence attached to holds.
+    pub evidence: u64,
 }
 
 /// A revoked identity.

@@ -39,3 +39,5 @@ mod revocation;
 mod streaming;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod transactions;

@@ -17,6 +17,8 @@ use tokio_postgres::{Client, NoTls, config::Config};
 
 /// The database that the target offers.
 pub const DATABASE: &str = "orders";
+/// How the server logs what the gateway has it explain: agents' statements are named or simple ones.
+const EXPLAINED: &str = "LOG:  execute <unnamed>: EXPLAIN (FORMAT JSON) ";
 /// How many orders there are at first.
 pub const ORDERS: i64 = 100;
 
@@ -104,13 +106,16 @@ impl PrivatePostgres {
         Ok(self.statements()?.iter().filter(|statement| statement.contains(part)).count())
     }
 
-    /// The first lines of the statements that have reached the server, by its own log. It reads the whole log: who looks
-    /// for many things does it once.
+    /// The first lines of the statements that have reached the server, by its own log, beside those that the gateway only
+    /// has explained for reviewers. It reads the whole log: who looks for many things does it once.
     pub fn statements(&self) -> anyhow::Result<Vec<String>> {
         let log = fs::read(&self.log).context("cannot read the server's log")?;
         let log = String::from_utf8_lossy(&log);
         let marks = ["LOG:  statement: ", "LOG:  execute "];
-        let statements = log.lines().filter(|line| marks.iter().any(|mark| line.contains(mark)));
+        let statements = log
+            .lines()
+            .filter(|line| marks.iter().any(|mark| line.contains(mark)))
+            .filter(|line| !line.contains(EXPLAINED));
         Ok(statements.map(str::to_owned).collect())
     }
 

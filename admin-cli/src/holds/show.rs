@@ -1,5 +1,7 @@
 //! A hold in full: everything that a decision should rest on, nothing cut off, nothing that deceives the eye.
 
+mod evidence;
+
 use crate::{
     output::{self, Terminal, Tone},
     sessions,
@@ -17,6 +19,9 @@ pub(super) fn whole(hold: &Hold, terminal: &Terminal) -> String {
         let rows =
             hold.operation.context.iter().map(|(name, value)| [visible(name), visible(value)]);
         parts.push(output::table(["setting", "value"], rows));
+    }
+    if let Some(evidence) = &hold.evidence {
+        parts.extend(evidence::shown(evidence));
     }
     if !hold.decisions.is_empty() {
         parts.push(decisions(&hold.decisions));

@@ -40,7 +40,18 @@ pub(crate) fn hold(state: &str) -> Value {
             "groups": ["dba"], "quorum": 2,
             "requirements": [{"group": "dba", "quorum": 2, "approvals": 1}],
         },
-        "evidence": null,
+        "evidence": {
+            "at": "2026-11-22T20:00:01.000Z",
+            "plan": [{"Plan": {"Node Type": "ModifyTable", "Operation": "Delete", "Filter": "note = '\u{202e}'"}}],
+            "returned_rows": 0,
+            "affected_rows": 300,
+            "changes": [{"what": "Delete on accounts", "rows": 300}],
+            "transaction": {
+                "age_ms": 61_500,
+                "locks": ["RowExclusiveLock on public.accounts\u{200b}"],
+                "locks_left_out": 2,
+            },
+        },
         "reason_required": true,
         "decisions": [{
             "reviewer": {"issuer": "https://issuer", "subject": "dana", "name": "dana"},

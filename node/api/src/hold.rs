@@ -110,9 +110,9 @@ pub struct Hold {
     pub reason_required: bool,
     /// The decisions made.
     pub decisions: Vec<Decision>,
-    /// What the target says about the operation before it is executed; null where it says nothing, as all do in this version.
+    /// What was found out about the operation before it is executed; null while nothing is, or where nobody asks.
     #[serde(default)]
-    pub evidence: Option<serde_json::Value>,
+    pub evidence: Option<Evidence>,
     /// Whether a live client waits for the answer.
     pub waiting: bool,
     /// The node the client is attached to, or was last.
@@ -154,6 +154,56 @@ pub struct Operation {
     pub resources: Vec<String>,
     /// Facts about the session and the operation, settings that change meaning among them.
     pub context: BTreeMap<String, String>,
+}
+
+/// What was found out about a held operation: for whoever decides, and without any effect on what is held. Estimates are
+/// the target's, and may be wrong.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Evidence {
+    /// Log time of its attaching.
+    pub at: Timestamp,
+    /// The target's own plan (PostgreSQL: what EXPLAIN says in JSON, without executing anything); null where there is none,
+    /// and in lists and events.
+    pub plan: Option<serde_json::Value>,
+    /// Why there is no plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_plan: Option<String>,
+    /// The rows that the target expects to return.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub returned_rows: Option<u64>,
+    /// The rows that the target expects to change, all changes together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub affected_rows: Option<u64>,
+    /// Each expected change.
+    #[serde(default)]
+    pub changes: Vec<EstimatedChange>,
+    /// The open transaction in which the operation waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transaction: Option<OpenTransaction>,
+}
+
+/// One expected change.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct EstimatedChange {
+    /// What is done to which relation.
+    pub what: String,
+    /// To how many rows.
+    pub rows: u64,
+}
+
+/// An open transaction, as it was when it was looked at.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct OpenTransaction {
+    /// How long it had been open, in milliseconds.
+    pub age_ms: u64,
+    /// The locks that it held, a line each; null where they could not be seen.
+    pub locks: Option<Vec<String>>,
+    /// How many more locks it held.
+    #[serde(default)]
+    pub locks_left_out: u64,
+    /// Why its locks could not be seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_locks: Option<String>,
 }
 
 /// One bound value.

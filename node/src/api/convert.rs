@@ -1,6 +1,8 @@
 //! From what the replicated state holds to what the API shows. Nothing is left out silently: text that is not UTF-8 is
 //! shown with its exact bytes beside it.
 
+mod evidence;
+
 use super::failure::Answer;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use countersign_api::{
@@ -49,13 +51,15 @@ pub(crate) fn hold(
     extent: Extent,
 ) -> Result<Hold, ReadError> {
     let held = view.held_operation(record.hold.id)?;
+    let found = view.evidence(record.hold.id)?;
     let session = view.session(record.session)?;
     let node = record
         .attached
         .first()
         .map(|attached| attached.node)
         .or(session.map(|session| session.node));
-    Ok(shown(record, held.as_ref(), node.unwrap_or_default(), extent))
+    let hold = shown(record, held.as_ref(), node.unwrap_or_default(), extent);
+    Ok(Hold { evidence: found.map(|found| evidence::shown(&found, extent)), ..hold })
 }
 
 fn shown(record: &HoldRecord, held: Option<&HeldOperation>, node: NodeId, extent: Extent) -> Hold {

@@ -13,7 +13,10 @@ use countersign_core::{
     refusal::Refusal,
     session::Session,
 };
-use countersign_raft_store::handle::NotSynced;
+use countersign_raft_store::{
+    command::{Leaves, ParkHold},
+    handle::NotSynced,
+};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -65,9 +68,10 @@ async fn first_the_intent(
             // It has to be held now, and only a fresh judgement can hold it: the hold is open, the agent sends it again.
             Judgement::Held(record) => {
                 let hold = record.hold.id;
-                inner.journal.park(countersign_raft_store::command::ParkHold {
+                inner.journal.park(ParkHold {
                     hold,
                     session: session.id(),
+                    leaves: Leaves::Parked,
                 });
                 return Err(Refusal::Parked { hold });
             }

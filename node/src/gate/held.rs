@@ -13,6 +13,7 @@ use super::{
     judge::{self, Judgement},
 };
 use countersign_core::{
+    evidence::Evidence,
     gate::{BoxFuture, Held, HoldNotice, HoldProgress, Judged},
     hold::HoldState,
     id::HoldId,
@@ -20,7 +21,10 @@ use countersign_core::{
     refusal::Refusal,
     session::Session,
 };
-use countersign_raft_store::{command::ParkHold, records::HoldRecord};
+use countersign_raft_store::{
+    command::{AttachEvidence, Leaves, ParkHold},
+    records::HoldRecord,
+};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     task::JoinHandle,
@@ -230,8 +234,30 @@ impl HeldOperation {
         notice::notice(&self.record, &self.line.inner.api_url)
     }
 
+    /// Waits for no progress any more; gives the hold that the operation waits for once nothing about it is under way.
+    fn last_hold(&mut self) -> impl Future<Output = HoldId> + Send + use<> {
+        let stage = std::mem::replace(&mut self.stage, Stage::Over);
+        let hold = self.record.hold.id;
+        async move {
+            match stage {
+                // An admission it came to is dropped here, which records it as not forwarded.
+                Stage::Work(task) => match task.await {
+                    Ok(Worked::Held(record)) => record.hold.id,
+                    Ok(Worked::Admitted(_) | Worked::Refused(_) | Worked::LookAgain) | Err(_) => {
+                        hold
+                    }
+                },
+                Stage::Look | Stage::Wait(_) | Stage::Approved | Stage::Over => hold,
+            }
+        }
+    }
+
     fn park(&self) {
-        let park = ParkHold { hold: self.record.hold.id, session: self.line.session.id() };
+        let park = ParkHold {
+            hold: self.record.hold.id,
+            session: self.line.session.id(),
+            leaves: Leaves::Parked,
+        };
         self.line.inner.journal.park(park);
     }
 }
@@ -245,20 +271,28 @@ impl Held for HeldOperation {
         Box::pin(self.progress())
     }
 
+    fn wants_evidence(&self) -> bool {
+        let known =
+            self.line.inner.store.view().and_then(|view| view.evidence(self.record.hold.id));
+        matches!(known, Ok(None))
+    }
+
+    fn attach(&self, evidence: Evidence) {
+        let attach =
+            AttachEvidence { hold: self.record.hold.id, session: self.line.session.id(), evidence };
+        self.line.inner.journal.evidence(attach);
+    }
+
+    fn void(mut self: Box<Self>) -> BoxFuture<'static, ()> {
+        let (line, last) = (self.line.clone(), self.last_hold());
+        let task = tokio::spawn(async move { work::make_void(&line, last.await).await });
+        Box::pin(async move { task.await.unwrap_or_default() })
+    }
+
     fn withdraw(mut self: Box<Self>) -> BoxFuture<'static, Refusal> {
-        let stage = std::mem::replace(&mut self.stage, Stage::Over);
-        let (line, hold) = (self.line.clone(), self.record.hold.id);
+        let (line, last) = (self.line.clone(), self.last_hold());
         // A task of its own: the adapter may go away, the withdrawal goes on.
-        let task = tokio::spawn(async move {
-            let mut hold = hold;
-            if let Stage::Work(task) = stage {
-                // An admission it came to is dropped here, which records it as not forwarded.
-                if let Ok(Worked::Held(record)) = task.await {
-                    hold = record.hold.id;
-                }
-            }
-            work::withdraw(&line, hold).await
-        });
+        let task = tokio::spawn(async move { work::withdraw(&line, last.await).await });
         Box::pin(async move { task.await.unwrap_or(Refusal::Internal) })
     }
 }

@@ -12,7 +12,7 @@ use countersign_core::{
     record::Outcome,
 };
 use countersign_raft_store::{
-    command::{AccessRefused, CloseSession, Intent, ParkHold, Refused},
+    command::{AccessRefused, AttachEvidence, CloseSession, Intent, ParkHold, Refused},
     handle::Store,
 };
 use std::{
@@ -94,6 +94,11 @@ impl Journal {
     /// Records that nobody waits for a hold any more.
     pub(super) fn park(&self, park: ParkHold) {
         drop(self.send(self.entry(Write::Park(park), None)));
+    }
+
+    /// Records what was found out about a held operation; where the queue is full, the reviewers do without.
+    pub(super) fn evidence(&self, attach: AttachEvidence) {
+        self.offer(self.entry(Write::Evidence(Box::new(attach)), None));
     }
 
     /// Records that a session is closed, after the outcomes of its operations.

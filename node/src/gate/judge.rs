@@ -16,7 +16,7 @@ use countersign_core::{
     session::Session,
 };
 use countersign_raft_store::{
-    command::{OpenHold, ParkHold},
+    command::{Leaves, OpenHold, ParkHold},
     handle::HoldOpened,
     records::{HeldOperation, HoldRecord},
 };
@@ -118,7 +118,11 @@ async fn hold(
         Err(unproposed) => {
             if unproposed.may_be_committed() {
                 // The agent hears a refusal, so nobody waits for the hold that may come to be.
-                inner.journal.park(ParkHold { hold: id, session: session.id() });
+                inner.journal.park(ParkHold {
+                    hold: id,
+                    session: session.id(),
+                    leaves: Leaves::Parked,
+                });
             }
             Err(unproposed)
         }

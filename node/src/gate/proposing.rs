@@ -171,7 +171,8 @@ fn over(limit: Limit) -> Refusal {
         | Limit::Requirements
         | Limit::Quorum
         | Limit::Name
-        | Limit::Names => Refusal::Overloaded { limit: limit.name() },
+        | Limit::Names
+        | Limit::Evidence => Refusal::Overloaded { limit: limit.name() },
     }
 }
 

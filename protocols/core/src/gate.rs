@@ -6,6 +6,7 @@
 
 use crate::{
     agent::Agent,
+    evidence::Evidence,
     id::{CredentialId, HoldId, OperationId, Revision, SessionId},
     log_time::LogTime,
     mask::{MaskPlan, MaskTally},
@@ -80,6 +81,17 @@ pub trait Held: Send + fmt::Debug {
 
     /// Waits for the next thing that happens to the hold. Safe to drop and call again.
     fn next(&mut self) -> BoxFuture<'_, HoldProgress>;
+
+    /// Whether the hold has no evidence yet, so that it is worth gathering.
+    fn wants_evidence(&self) -> bool;
+
+    /// Attaches what was found out about the operation, for its reviewers. It is on its way when this returns; whatever
+    /// becomes of it, the hold is what it was.
+    fn attach(&self, evidence: Evidence);
+
+    /// The target has ended the transaction that the operation was to run in: what was approved, or is going to be, cannot
+    /// happen any more. Returns once that is recorded, or is going to be.
+    fn void(self: Box<Self>) -> BoxFuture<'static, ()>;
 
     /// The agent took the operation back.
     fn withdraw(self: Box<Self>) -> BoxFuture<'static, Refusal>;

@@ -9,6 +9,7 @@
 //! [`Permit`](permit::Permit) → [`Masked`](mask::Masked).
 
 pub mod agent;
+pub mod evidence;
 pub mod fingerprint;
 pub mod gate;
 pub mod hold;

@@ -52,6 +52,8 @@ kinds! {
     SessionClosed = "session_closed",
     /// An operation was held.
     Held = "held",
+    /// Evidence was attached to a hold: what its reviewers are shown beside the operation.
+    EvidenceAttached = "evidence_attached",
     /// A reviewer decided.
     Decided = "decided",
     /// A hold was withdrawn by its agent, or by an administrator.

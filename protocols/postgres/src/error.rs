@@ -25,6 +25,8 @@ states! {
     CHARACTER_NOT_IN_REPERTOIRE = "22021",
     READ_ONLY_TRANSACTION = "25006",
     IN_FAILED_TRANSACTION = "25P02",
+    IDLE_IN_TRANSACTION_TIMEOUT = "25P03",
+    TRANSACTION_TIMEOUT = "25P04",
     INVALID_STATEMENT_NAME = "26000",
     INVALID_AUTHORIZATION = "28000",
     INVALID_PASSWORD = "28P01",
@@ -42,11 +44,25 @@ states! {
     QUERY_CANCELED = "57014",
     ADMIN_SHUTDOWN = "57P01",
     CANNOT_CONNECT_NOW = "57P03",
+    IDLE_SESSION_TIMEOUT = "57P05",
     CONNECTION_FAILURE = "08006",
     SYSTEM_ERROR = "58000",
     // Not 40003: class 40 is "transaction rollback", and what clients do about that is to try again.
     TRANSACTION_RESOLUTION_UNKNOWN = "08007",
     INTERNAL_ERROR = "XX000",
+}
+
+impl SqlState {
+    /// The state that a target hung up with, as far as it means something to an agent.
+    pub(crate) fn of_hanging_up(code: &str) -> Self {
+        let told = [
+            Self::IDLE_IN_TRANSACTION_TIMEOUT,
+            Self::TRANSACTION_TIMEOUT,
+            Self::IDLE_SESSION_TIMEOUT,
+            Self::ADMIN_SHUTDOWN,
+        ];
+        told.into_iter().find(|Self(known)| *known == code).unwrap_or(Self::CONNECTION_FAILURE)
+    }
 }
 
 /// How grave a message is.

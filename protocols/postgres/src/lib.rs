@@ -11,6 +11,7 @@ mod asked;
 mod catalogue;
 mod credential;
 mod error;
+mod evidence;
 mod fence;
 mod forward;
 mod frame;

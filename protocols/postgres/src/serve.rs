@@ -7,6 +7,7 @@ use crate::{
     catalogue::Catalogues,
     classify::Grammar,
     credential,
+    evidence::AskingPlaces,
     line::Line,
     session::{self, Surroundings},
     startup::{self, ALPN, Begun, StartupError},
@@ -63,6 +64,7 @@ pub async fn serve(
         gate,
         reader: session::TextReader::Worker(config.grammar),
         catalogues: Catalogues::new(),
+        evidence: AskingPlaces::default(),
         shutdown: shutdown.clone(),
     };
     accept(incoming, Listening::new(config.tls, targets, surroundings), shutdown).await;

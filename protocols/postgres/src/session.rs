@@ -10,6 +10,7 @@ mod copy_in;
 mod deallocate;
 mod describe;
 mod end;
+mod evidence;
 mod extended;
 mod fenced;
 mod greeting;
@@ -24,6 +25,7 @@ mod target_side;
 mod text_reader;
 mod value;
 
+pub(crate) use consult::{Asks, consult};
 pub(crate) use text_reader::TextReader;
 
 use consult::{Knowledge, Temporary};
@@ -31,7 +33,8 @@ use consult::{Knowledge, Temporary};
 use crate::{
     catalogue::{Catalogues, Place},
     credential::{Admitted, Reader, Writer},
-    error::{Complaint, ends_session},
+    error::{Complaint, SqlState, ends_session},
+    evidence::AskingPlaces,
     fence::{Made, Posture},
     frame::{FrameError, StatementOrPortal},
     line::Line,
@@ -45,6 +48,7 @@ use crate::{
 use accounts::Accounts;
 use countersign_core::{
     gate::{Gate, Signal},
+    id::HoldId,
     mask::MaskError,
     refusal::{AgentFacing, Refusal},
     session::Session as Opened,
@@ -56,7 +60,10 @@ use std::{
     sync::Arc,
     task::Poll,
 };
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::{
+    sync::{OwnedSemaphorePermit, watch},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 /// What every session of a listener shares.
@@ -64,6 +71,7 @@ pub(crate) struct Surroundings {
     pub(crate) gate: Arc<dyn Gate>,
     pub(crate) reader: TextReader,
     pub(crate) catalogues: Catalogues,
+    pub(crate) evidence: AskingPlaces,
     pub(crate) shutdown: CancellationToken,
 }
 
@@ -90,6 +98,8 @@ struct Session {
     link: Link,
     block: Block,
     work: Work,
+    /// When the transaction was opened that is open.
+    open_since: Option<Instant>,
     flow: Flow,
     posture: Posture,
     /// When the posture was made, if a rollback does not take it back.
@@ -157,6 +167,17 @@ enum End {
     Refused(Refusal),
     /// The target is gone, or sent what it must not.
     TargetLost(FrameError),
+    /// The target went away while an operation was held.
+    LostWhileHeld { hold: HoldId, left: Left, state: SqlState },
+}
+
+/// What is left of a hold whose target went away.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Left {
+    /// All of it: the same operation takes it up.
+    Open,
+    /// Nothing: the transaction that it was about is gone.
+    Void,
 }
 
 impl From<End> for Stop {
@@ -240,6 +261,7 @@ pub(crate) async fn run(
         link: Link::NotDialled,
         block: Block::Idle,
         work: Work::None,
+        open_since: None,
         flow: Flow::Ready,
         posture: Posture::Unknown,
         made: None,

@@ -6,6 +6,7 @@ mod catalogue;
 mod certificate;
 mod copy;
 mod effects;
+mod evidence;
 mod fake;
 mod fence;
 pub(crate) mod gate;

@@ -81,6 +81,11 @@ pub(crate) enum DialError {
 }
 
 impl TargetCancel {
+    /// The process that serves the connection at the target.
+    pub(crate) const fn process(&self) -> u32 {
+        self.process
+    }
+
     /// Asks the target, over a connection of its own, to cancel what the session's connection does.
     pub(crate) async fn send(&self) -> Result<(), DialError> {
         let mut packet = BytesMut::new();

@@ -10,6 +10,7 @@ use crate::{
 use countersign_core::{
     agent::{Agent, Identity},
     mask::MaskTally,
+    operation::Parameter,
     record::{AuditEvent, ChainHead, EventKind},
     reviewer::Reviewer,
 };
@@ -102,6 +103,20 @@ impl Facts {
         self.shown("mask.rules", &list(rules.into_iter()))
             .with("mask.values", values)
             .with("mask.places", clipped(&places.join(","), MAX_AUDIT_TEXT))
+    }
+
+    /// What a held operation is bound to, as its reviewers read it: cut where it is too long. A statement without its values
+    /// does not say what was done.
+    pub(super) fn parameters(self, parameters: &[Parameter]) -> Self {
+        if parameters.is_empty() {
+            return self;
+        }
+        // The shortest has six bytes with its comma, so that more of them are never shown.
+        let shown = parameters.iter().take(MAX_SHORT_TEXT / 6 + 1).enumerate();
+        let shown = shown.map(|(n, parameter)| format!("${} = {}", n + 1, parameter.shown));
+        let line = shown.collect::<Vec<_>>().join(", ");
+        self.with("operation.parameter_count", parameters.len())
+            .shown("operation.parameters", &line)
     }
 
     pub(super) fn text(self, text: &AuditText) -> Self {

@@ -24,7 +24,10 @@ pub(super) fn due(step: &mut Step<'_>) -> Result<(), Stop> {
         }
         step.delete(key);
         match what {
-            Forgotten::HeldOperation(id) => step.delete(key_space::held_operation(id)),
+            Forgotten::HeldOperation(id) => {
+                step.delete(key_space::held_operation(id));
+                step.delete(key_space::evidence(id));
+            }
             Forgotten::Hold(id) => {
                 if let Some(record) = step.get::<HoldRecord>(&key_space::hold(id))?
                     && record.hold.state.is_settled()

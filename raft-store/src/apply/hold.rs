@@ -3,8 +3,10 @@
 
 mod book;
 mod budget;
+mod evidence;
 
 pub(super) use book::{all_open, detach, elapse, invalidate};
+pub(super) use evidence::attach_evidence;
 
 use super::{
     chain::{self, Facts},
@@ -13,7 +15,7 @@ use super::{
     step::{Done, Step, Stop, named, short, within},
 };
 use crate::{
-    command::{Attempt, ClaimHold, Decide, OpenHold, ParkHold, WithdrawHold, Withdrawer},
+    command::{Attempt, ClaimHold, Decide, Leaves, OpenHold, ParkHold, WithdrawHold, Withdrawer},
     effect::Effect,
     key_space,
     limits::{
@@ -106,6 +108,7 @@ fn begin(step: &mut Step<'_>, command: OpenHold, session: SessionRecord) -> Done
         .with("node.id", session.node)
         .with("incarnation", session.incarnation)
         .with("verdict", "hold")
+        .parameters(&command.held.parameters)
         .text(&AuditText::of(&command.held.text));
     chain::append(step, EventKind::Held, facts)?;
     step.put(key_space::held_operation(command.id), &command.held)?;
@@ -198,7 +201,10 @@ pub(super) fn withdraw(step: &mut Step<'_>, command: WithdrawHold) -> Done {
 pub(super) fn park(step: &mut Step<'_>, command: ParkHold) -> Done {
     let record = book::get(step, command.hold)?;
     let record = elapse(step, record)?;
-    let record = book::let_go(step, record, command.session)?;
+    let record = match command.leaves {
+        Leaves::Parked => book::let_go(step, record, command.session)?,
+        Leaves::Void => book::make_void(step, record, command.session)?,
+    };
     Ok(Answer::Hold(Box::new(record)))
 }
 
@@ -229,6 +235,7 @@ pub(super) fn claim(step: &mut Step<'_>, command: ClaimHold, attempt: Attempt) -
         .hold(&record)
         .with("operation.actions", action_names(&held.demands).join(","))
         .with("verdict", "hold")
+        .parameters(&held.parameters)
         .text(&AuditText::of(&held.text));
     intent::enter(
         step,

@@ -4,6 +4,7 @@ mod audit;
 mod batches;
 mod bounds;
 mod credentials;
+mod evidence;
 mod harness;
 mod holds;
 mod nodes;

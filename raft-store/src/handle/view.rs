@@ -11,9 +11,9 @@ use crate::{
     limits::{MAX_EVENTS_A_READ, MAX_ROWS_A_READ},
     machine::View,
     records::{
-        ClusterRecord, CredentialRecord, HeldOperation, HoldPhase, HoldRecord, JoinTokenRecord,
-        NodeRecord, OperationRecord, RequestId, RequestRecord, ResourceKind, ResourceRecord,
-        RevocationRecord, SessionRecord,
+        ClusterRecord, CredentialRecord, EvidenceRecord, HeldOperation, HoldPhase, HoldRecord,
+        JoinTokenRecord, NodeRecord, OperationRecord, RequestId, RequestRecord, ResourceKind,
+        ResourceRecord, RevocationRecord, SessionRecord,
     },
     state::{self, NewestFirst},
 };
@@ -161,6 +161,11 @@ impl StateView {
     /// The operation of a hold, whole.
     pub fn held_operation(&self, id: HoldId) -> Result<Option<HeldOperation>, ReadError> {
         self.get(&key_space::held_operation(id))
+    }
+
+    /// What was found out about a held operation.
+    pub fn evidence(&self, of: HoldId) -> Result<Option<EvidenceRecord>, ReadError> {
+        self.get(&key_space::evidence(of))
     }
 
     /// A session.

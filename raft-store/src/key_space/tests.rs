@@ -33,6 +33,7 @@ fn keys() -> Vec<(&'static str, Vec<u8>)> {
         ("request", request(RequestId([6; 16]))),
         ("hold-budget", hold_budget(&digest(&who))),
         ("notes-taken", notes_taken(node_id)),
+        ("evidence", evidence(hold_id)),
         ("expiry-hold", expiry(at, Expiring::Hold(hold_id))),
         ("expiry-join-token", expiry(at, Expiring::JoinToken([8; 32]))),
         ("expiry-credential", expiry(at, Expiring::Credential(CredentialId::from_bytes([6; 16])))),
@@ -106,7 +107,8 @@ fn every_table_has_a_frozen_key() {
         | Table::Forget
         | Table::HoldBudget
         | Table::NotesTaken
-        | Table::Credential => 24,
+        | Table::Credential
+        | Table::Evidence => 25,
     };
     assert!(begin.into_iter().eq(1..=last(Table::Single)));
 }

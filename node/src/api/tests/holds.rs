@@ -5,7 +5,10 @@ use super::{
     world::{ApiWorld, Who},
 };
 use axum::{body::Body, http::StatusCode};
-use countersign_core::hold::Choice;
+use countersign_core::{
+    evidence::{EstimatedChange, Estimates, Evidence, Locks, OpenTransaction, Plan},
+    hold::Choice,
+};
 use futures::StreamExt;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -27,6 +30,47 @@ async fn a_list_shows_the_beginning_of_a_long_text_and_the_hold_shows_all() {
     let whole = world.get(Who::Dba, &format!("/v1/holds/{id}")).await;
     assert_eq!(whole.body["operation"]["excerpt"], false);
     assert_eq!(whole.body["operation"]["text"], text);
+}
+
+#[tokio::test]
+async fn a_hold_shows_what_was_found_out_about_it_and_lists_show_it_without_the_plan() {
+    let world = ApiWorld::new().await;
+    let (id, waits) = world.hold("DELETE FROM orders").await;
+    let mut reading = Reading::open(&world, Who::Dba, None).await;
+    assert_eq!(reading.next().await.unwrap().0, "begin");
+    assert!(waits.held.wants_evidence());
+    waits.held.attach(Evidence {
+        plan: Plan::Known(r#"[{"Plan":{"Node Type":"ModifyTable"}}]"#.to_owned()),
+        estimates: Some(Estimates {
+            returned: 0,
+            changed: vec![EstimatedChange { what: "Delete on orders".to_owned(), rows: 300 }; 2],
+        }),
+        transaction: Some(OpenTransaction {
+            age_ms: 5,
+            locks: Locks::Known { lines: vec!["a lock".to_owned()], left_out: 1 },
+        }),
+    });
+    let (index, heard, state) = reading.hold().await;
+    assert_eq!((heard, state.as_str()), (id.to_string(), "pending"), "who follows is told");
+    assert!(!waits.held.wants_evidence());
+    let hold = world.get(Who::Dba, &format!("/v1/holds/{id}")).await.body;
+    let evidence = &hold["evidence"];
+    assert_eq!(evidence["plan"][0]["Plan"]["Node Type"], "ModifyTable");
+    assert_eq!((&evidence["affected_rows"], &evidence["returned_rows"]), (&json!(600), &json!(0)));
+    assert_eq!(evidence["changes"][0], json!({"what": "Delete on orders", "rows": 300}));
+    assert_eq!(
+        evidence["transaction"],
+        json!({"age_ms": 5, "locks": ["a lock"], "locks_left_out": 1})
+    );
+    assert_eq!(hold["state"], "pending");
+    let list = world.get(Who::Dba, "/v1/holds").await;
+    let listed = &list.body["items"][0]["evidence"];
+    assert_eq!((&listed["plan"], &listed["affected_rows"]), (&Value::Null, &json!(600)));
+    // A stream that is resumed where it was attached hears of it again.
+    drop(reading);
+    let mut reading = Reading::open(&world, Who::Dba, Some(index)).await;
+    assert_eq!(reading.next().await.unwrap().0, "begin");
+    assert_eq!(reading.hold().await.0, index);
 }
 
 #[tokio::test]

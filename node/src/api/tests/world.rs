@@ -17,7 +17,10 @@ use axum::{
     body::Body,
     http::{HeaderMap, Request, StatusCode, header},
 };
-use countersign_core::id::{HoldId, NodeId};
+use countersign_core::{
+    gate::{Held, OpenedSession},
+    id::{HoldId, NodeId},
+};
 use countersign_raft_store::{
     command::{ApplyResources, Expected, ResourceBody, ResourceChange},
     handle::BoxFuture,
@@ -180,13 +183,19 @@ impl ApiWorld {
     }
 
     /// A hold of this text; the session that waits for it stays open as long as it is kept.
-    pub(super) async fn hold(&self, text: &str) -> (HoldId, impl Sized + use<>) {
+    pub(super) async fn hold(&self, text: &str) -> (HoldId, Waits) {
         let opened = self.world.open().await;
         let action = countersign_core::operation::Action::PostgresWrite;
         let operation = gate_world::operation(&opened.session, action, text);
         let (id, held) = self.world.hold(&opened.session, &operation).await;
-        (id, (opened, held, operation))
+        (id, Waits { held, _opened: opened })
     }
+}
+
+/// A client that waits for its hold.
+pub(super) struct Waits {
+    pub(super) held: Box<dyn Held>,
+    _opened: OpenedSession,
 }
 
 fn process(world: &World, issuer: &Arc<Issuer>, clock: Clock) -> Api {

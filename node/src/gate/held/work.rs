@@ -15,7 +15,7 @@ use countersign_core::{
     refusal::Refusal,
 };
 use countersign_raft_store::{
-    command::{ClaimHold, WithdrawHold, Withdrawer},
+    command::{ClaimHold, Leaves, ParkHold, WithdrawHold, Withdrawer},
     handle::{Claimed, ProposeError},
     records::HoldRecord,
     reply::StateRefusal,
@@ -138,6 +138,16 @@ async fn judge_again(line: &Line) -> Result<Worked, Refusal> {
             let unforwarded = inner.journal.unforwarded(session.id(), operation.id());
             Ok(Worked::Admitted(Unfetched { admission, unforwarded }))
         }
+    }
+}
+
+/// Makes the hold void, because the transaction that its operation was to run in is gone.
+pub(super) async fn make_void(line: &Line, hold: HoldId) {
+    let void = ParkHold { hold, session: line.session.id(), leaves: Leaves::Void };
+    match within(NO_QUORUM_AFTER, line.inner.store.park_hold(void)).await {
+        Ok(_hold) => {}
+        // The agent hears of it now; the log, as soon as it takes it.
+        Err(_unproposed) => line.inner.journal.park(void),
     }
 }
 

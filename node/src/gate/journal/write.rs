@@ -2,7 +2,7 @@
 
 use countersign_core::gate::Settlement;
 use countersign_raft_store::{
-    command::{AccessRefused, CloseSession, Intent, ParkHold, Refused},
+    command::{AccessRefused, AttachEvidence, CloseSession, Intent, ParkHold, Refused},
     handle::{LogError, ProposeError, Store},
     reply::StateRefusal,
 };
@@ -31,6 +31,8 @@ pub(super) enum Write {
     Refused(Box<Refused>),
     /// Nobody waits for a hold.
     Park(ParkHold),
+    /// What was found out about a held operation.
+    Evidence(Box<AttachEvidence>),
     /// A session is closed.
     Close(CloseSession),
     /// Somebody was not let in.
@@ -58,7 +60,8 @@ impl Write {
             Self::Park(_) => *refused == StateRefusal::NoSuchHold,
             Self::Refused(_) => *refused == StateRefusal::SessionGone,
             // A refused intent is recorded as withheld, and an unknown session as closed.
-            Self::Intent(_) | Self::Close(_) | Self::AccessRefused(_) => false,
+            // Evidence comes behind its hold, or too late.
+            Self::Intent(_) | Self::Evidence(_) | Self::Close(_) | Self::AccessRefused(_) => false,
         }
     }
 
@@ -90,6 +93,7 @@ impl Write {
             | Self::Unforwarded(_)
             | Self::Refused(_)
             | Self::Park(_)
+            | Self::Evidence(_)
             | Self::Close(_)
             | Self::AccessRefused(_) => ATTEMPTS_AT_UNKNOWN,
         }
@@ -111,6 +115,7 @@ impl Write {
             Self::Intent(_)
             | Self::Unforwarded(_)
             | Self::Park(_)
+            | Self::Evidence(_)
             | Self::Close(_)
             | Self::AccessRefused(_) => {}
         }
@@ -126,6 +131,9 @@ impl Write {
             }
             Self::Refused(refused) => store.refused(refused.as_ref().clone()).await.map(drop),
             Self::Park(park) => store.park_hold(*park).await.map(drop),
+            Self::Evidence(attach) => {
+                store.attach_evidence(attach.as_ref().clone()).await.map(drop)
+            }
             Self::Close(close) => store.close_session(close.clone()).await.map(drop),
             Self::AccessRefused(refused) => store.access_refused(refused.clone()).await.map(drop),
         };

@@ -11,7 +11,10 @@ use countersign_core::{
     record::{EventKind, Outcome},
     refusal::Refusal,
 };
-use countersign_raft_store::{command::ParkHold, limits::MAX_OPEN_HOLDS_PER_AGENT};
+use countersign_raft_store::{
+    command::{Leaves, ParkHold},
+    limits::MAX_OPEN_HOLDS_PER_AGENT,
+};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -109,6 +112,33 @@ async fn who_waits_when_the_node_ends_hears_that_the_hold_stays_open() {
         world.view().hold(hold).unwrap().unwrap().hold.state,
         HoldState::Pending { .. }
     ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_approval_for_a_transaction_that_is_gone_admits_nothing() {
+    let world = World::new().await;
+    let session = world.open().await.session;
+    let (hold, mut held) = world.hold(&session, &delete(&session)).await;
+    world.decide(hold, "dana", Choice::Approve).await;
+    assert!(matches!(held.next().await, HoldProgress::Approved));
+    held.void().await;
+    let state = world.view().hold(hold).unwrap().unwrap().hold.state;
+    assert!(matches!(state, HoldState::Invalidated { .. }), "{state:?}");
+    assert!(world.events(EventKind::Intent).is_empty());
+    // The same operation waits for an approval of its own.
+    let (other, held) = world.hold(&session, &delete(&session)).await;
+    assert_ne!(other, hold);
+    // Without a quorum the agent is not kept waiting; the log hears of it when it can.
+    world.log.weather(Weather::NoQuorum);
+    held.void().await;
+    world.log.weather(Weather::Fair);
+    while !matches!(
+        world.view().hold(other).unwrap().unwrap().hold.state,
+        HoldState::Invalidated { .. }
+    ) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(world.events(EventKind::Parked).is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -288,7 +318,7 @@ async fn a_client_that_is_attached_to_its_hold_again_stays_attached() {
     let operation = delete(&session);
     let (hold, mut held) = world.hold(&session, &operation).await;
     // Something took the session off the hold; its claim is refused, and judging again attaches it to the same hold.
-    let park = ParkHold { hold, session: session.id() };
+    let park = ParkHold { hold, session: session.id(), leaves: Leaves::Parked };
     world.store.park_hold(park).await.unwrap();
     world.decide(hold, "dana", Choice::Approve).await;
     assert!(matches!(held.next().await, HoldProgress::Approved));

@@ -11,12 +11,13 @@ use crate::{
     catalogue::{self, Answers, Fact, Question},
     classify::Classified,
     state::Block,
+    target::PostgresTarget,
     understood::Understood,
     upstream::{self, OwnError, OwnRow, Standing},
     weigh::{Definition, Origin, weigh, weigh_view},
 };
 use countersign_core::{operation::Action, refusal::Refusal};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Views in views that are followed.
 const MAX_VIEW_DEPTH: usize = 8;
@@ -39,45 +40,68 @@ pub(super) enum Temporary {
     Perhaps,
 }
 
-impl Session {
-    /// Asks the target's catalogue what a text reaches beyond what it shows, and adds that.
-    pub(super) async fn check_catalogue(
+/// Whom the catalogue is asked through.
+pub(crate) trait Asks {
+    /// Why it could not be asked.
+    type Stop;
+
+    /// The answers to some questions.
+    fn facts(
         &mut self,
-        classified: &Classified,
-        understood: &mut Understood,
-    ) -> Result<(), Stop> {
-        let questions = catalogue::questions(classified);
-        let mut seen = questions.len();
-        if seen > MAX_QUESTIONS {
+        questions: BTreeSet<Question>,
+    ) -> impl Future<Output = Result<Vec<(Question, Fact)>, Self::Stop>> + Send;
+
+    /// What the definition of a view means.
+    fn read(
+        &mut self,
+        body: &str,
+    ) -> impl Future<Output = Result<Arc<Classified>, Self::Stop>> + Send;
+}
+
+/// Asks the target's catalogue what a text reaches beyond what it shows, and adds that.
+pub(crate) async fn consult<A: Asks + Send>(
+    asks: &mut A,
+    target: &PostgresTarget,
+    classified: &Classified,
+    understood: &mut Understood,
+) -> Result<(), A::Stop> {
+    let questions = catalogue::questions(classified);
+    let mut seen = questions.len();
+    if seen > MAX_QUESTIONS {
+        too_many(understood);
+        return Ok(());
+    }
+    let mut open: Vec<(Definition, usize)> = Vec::new();
+    for (question, fact) in asks.facts(questions).await? {
+        let view = weigh(understood, target, Origin::Text, &question, fact);
+        open.extend(view.map(|view| (view, 1)));
+    }
+    let mut known = BTreeSet::new();
+    while let Some((view, depth)) = open.pop() {
+        let inside = asks.read(&view.body).await?;
+        weigh_view(understood, target, &view, &inside);
+        let raised = catalogue::questions_inside(&inside);
+        let new: BTreeSet<Question> = raised.difference(&known).cloned().collect();
+        seen += new.len();
+        if seen > MAX_QUESTIONS || depth > MAX_VIEW_DEPTH {
             too_many(understood);
             return Ok(());
         }
-        let target = std::sync::Arc::clone(&self.target);
-        let mut open: Vec<(Definition, usize)> = Vec::new();
-        for (question, fact) in self.facts(questions).await? {
-            let view = weigh(understood, &target, Origin::Text, &question, fact);
-            open.extend(view.map(|view| (view, 1)));
+        known.extend(new.iter().cloned());
+        for (question, fact) in asks.facts(new).await? {
+            let origin = Origin::ViewOf(&view.schema);
+            let next = weigh(understood, target, origin, &question, fact);
+            open.extend(next.map(|next| (next, depth + 1)));
         }
-        let mut known = BTreeSet::new();
-        while let Some((view, depth)) = open.pop() {
-            let agent = &self.opened.agent().identity;
-            let inside = self.around.reader.classify(&view.body, agent).await?;
-            weigh_view(understood, &target, &view, &inside);
-            let raised = catalogue::questions_inside(&inside);
-            let new: BTreeSet<Question> = raised.difference(&known).cloned().collect();
-            seen += new.len();
-            if seen > MAX_QUESTIONS || depth > MAX_VIEW_DEPTH {
-                too_many(understood);
-                return Ok(());
-            }
-            known.extend(new.iter().cloned());
-            for (question, fact) in self.facts(new).await? {
-                let origin = Origin::ViewOf(&view.schema);
-                let next = weigh(understood, &target, origin, &question, fact);
-                open.extend(next.map(|next| (next, depth + 1)));
-            }
-        }
-        Ok(())
+    }
+    Ok(())
+}
+
+impl Asks for Session {
+    type Stop = Stop;
+
+    async fn read(&mut self, body: &str) -> Result<Arc<Classified>, Stop> {
+        Ok(self.around.reader.classify(body, &self.opened.agent().identity).await?)
     }
 
     async fn facts(
@@ -119,6 +143,18 @@ impl Session {
         let all: Vec<Answers> = seen.into_iter().chain(for_all).collect();
         facts.extend(catalogue::together(&all));
         Ok(facts)
+    }
+}
+
+impl Session {
+    /// Asks the catalogue where the session's transaction stands.
+    pub(super) async fn check_catalogue(
+        &mut self,
+        classified: &Classified,
+        understood: &mut Understood,
+    ) -> Result<(), Stop> {
+        let target = Arc::clone(&self.target);
+        consult(self, &target, classified, understood).await
     }
 
     fn answers(&self, rows: &[OwnRow], questions: &BTreeSet<Question>) -> Answers {

@@ -9,6 +9,7 @@ use crate::{
 };
 use bytes::Bytes;
 use countersign_core::gate::CancelKey;
+use tokio::time::Instant;
 
 /// Who says something next.
 enum Next {
@@ -209,11 +210,22 @@ impl Session {
     pub(super) fn set_block(&mut self, status: u8) {
         self.block = Block::after_ready(status);
         self.accounts.stand();
+        self.note_opening();
         if self.block == Block::Idle {
             self.work = Work::None;
             self.names.transaction_ended();
             self.retire_portals();
         }
+    }
+
+    /// A transaction that was not open before is open since now.
+    pub(super) fn note_opening(&mut self) {
+        self.open_since = match self.block {
+            Block::Idle => None,
+            Block::Implicit(_) | Block::Explicit | Block::Failed => {
+                self.open_since.or_else(|| Some(Instant::now()))
+            }
+        };
     }
 
     /// Portals that no name means any more give no more rows.

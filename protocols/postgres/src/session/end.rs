@@ -1,6 +1,6 @@
 //! The end of a session: the last word to the agent, the account of what was under way, the gate's and the target's notice.
 
-use super::{End, Link, Session};
+use super::{End, Left, Link, Session};
 use crate::{
     error::{Complaint, Severity, SqlState},
     frame,
@@ -8,7 +8,7 @@ use crate::{
     record::Account,
     upstream::Upstream,
 };
-use countersign_core::{gate::CloseReason, operation::Effect, refusal::Refusal};
+use countersign_core::{gate::CloseReason, id::HoldId, operation::Effect, refusal::Refusal};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -71,6 +71,13 @@ impl Session {
                 };
                 (Some(complaint), CloseReason::Target)
             }
+            End::LostWhileHeld { hold, left, state } => {
+                tracing::info!(
+                    session.id = %self.opened.id(), hold.id = %hold, ?left, ?state,
+                    "the target hung up while an operation was held"
+                );
+                (Some(lost_while_held(hold, left, state)), CloseReason::Target)
+            }
         }
     }
 
@@ -88,6 +95,34 @@ impl Session {
             drop(timeout(LAST_WORDS, cancel.send()).await);
         }
         self.around.gate.settle(&self.opened, account.settle()).await;
+    }
+}
+
+/// What an agent hears whose target went away while its operation was held: the target's own SQLSTATE, and what became of the
+/// hold.
+fn lost_while_held(hold: HoldId, left: Left, state: SqlState) -> Complaint {
+    match left {
+        Left::Open => {
+            let lost = "the connection to the target was lost while the operation was held";
+            Complaint::new(state, lost)
+                .detail(format!("Hold {hold} stays open; nothing of it was executed."))
+                .hint(
+                    "Send exactly the same operation again, through any node, to take up the hold.",
+                )
+        }
+        Left::Void => {
+            let ended = "the target ended the transaction while its operation was held";
+            let hint = if state == SqlState::IDLE_IN_TRANSACTION_TIMEOUT {
+                "The target's idle_in_transaction_session_timeout is shorter than the wait for approval: send what is held outside of transactions."
+            } else {
+                "Begin the transaction anew."
+            };
+            Complaint::new(state, ended)
+                .detail(format!(
+                    "Hold {hold} is void; nothing of it was executed, and what the transaction had done is rolled back."
+                ))
+                .hint(hint)
+        }
     }
 }
 

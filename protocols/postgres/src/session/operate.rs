@@ -96,7 +96,10 @@ impl Session {
                 self.dial().await?;
                 gate.admit(&self.opened, &operation, cleared).await?
             }
-            Judged::Held(held) => self.wait(held).await?,
+            Judged::Held(held) => {
+                let inquiry = self.inquiry(classified, &understood, &operation, &form);
+                self.wait(held, inquiry).await?
+            }
         };
         self.in_flight = Some(Account::new(&operation));
         let done = self.carry_out(&operation, &understood, &form, admission).await;
@@ -300,6 +303,7 @@ impl Session {
         if self.block == Block::Idle && matches!(form, Form::Portal { .. }) {
             let reads = understood.fence == Fence::ReadOnly;
             self.block = Block::Implicit(if reads { Mode::ReadOnly } else { Mode::Writable });
+            self.note_opening();
         }
         self.forget_posture(understood);
         if understood.fence == Fence::Writes && !matches!(form, Form::Prepare { .. }) {

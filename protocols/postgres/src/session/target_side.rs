@@ -114,12 +114,6 @@ impl Session {
         self.aside(kind, body)
     }
 
-    /// The same, for a message that has only been seen to arrive.
-    pub(super) async fn relay_waiting_aside(&mut self) -> Result<(), End> {
-        let head = self.upstream()?.reader.head().await.map_err(End::TargetLost)?;
-        self.relay_aside(head).await
-    }
-
     fn aside(&mut self, kind: BackendKind, body: Bytes) -> Result<(), End> {
         let known = self.around.gate.masks(&self.opened);
         let masked = match kind {

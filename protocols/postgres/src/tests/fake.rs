@@ -2,6 +2,7 @@
 
 use super::{
     agent::{Agent, error, kinds},
+    gate::Decision,
     place::{Listens, Place},
 };
 use crate::frame;
@@ -159,4 +160,28 @@ async fn a_target_that_dies_behind_its_word_leaves_the_outcome_unknown() {
     assert_eq!(error(&rest), "08007", "{rest:?}");
     let settled = place.gate.settlement(0).await;
     assert_eq!((settled.outcome, settled.rows), (Outcome::OutcomeUnknown, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_approval_is_not_claimed_before_the_target_has_shown_that_the_transaction_is_there() {
+    let (place, fake) = Fake::new().await;
+    let mut agent = Agent::connect(&place).await;
+    agent.send(&frame::query(b"BEGIN")).await;
+    let mut target = fake.logged_in().await;
+    assert_eq!(target.query().await, "BEGIN");
+    let began = [complete("BEGIN"), frame::ready(b'T')].concat();
+    target.0.write_all(&began).await.unwrap();
+    agent.until_ready().await;
+    agent.send(&frame::query(b"NOTIFY accounts")).await;
+    let hold = place.gate.hold(0).await;
+    // It is asked twice where the transaction stands: before the wait and behind the approval.
+    assert_eq!(target.next().await.unwrap().0, 'S');
+    target.0.write_all(&frame::ready(b'T')).await.unwrap();
+    hold.decide.send_replace(Decision::Approve);
+    assert_eq!(target.next().await.unwrap().0, 'S');
+    assert_eq!(*hold.ended.borrow(), "", "nothing is claimed yet");
+    drop(target);
+    let rest = agent.rest().await;
+    assert_eq!(error(&rest), "08006", "{rest:?}");
+    assert_eq!(*hold.ended.borrow(), "void");
 }

@@ -7,6 +7,7 @@
 
 use countersign_core::{
     agent::{Agent, Identity},
+    evidence::Evidence,
     gate::{
         Admission, BoxFuture, CancelKey, CloseReason, Gate, Held, HoldNotice, HoldProgress,
         Identified, Judged, OpenedSession, Proof, Reply, SessionWish, Settlement, Signal, Signals,
@@ -53,8 +54,16 @@ pub(crate) enum Decision {
 pub(crate) struct HoldHandle {
     pub(crate) operation: Arc<Operation>,
     pub(crate) decide: watch::Sender<Decision>,
-    /// How the wait ended, once it did: `parked`, `withdrawn`, `decided`.
+    /// How the wait ended, once it did: `parked`, `withdrawn`, `void`, `decided`.
     pub(crate) ended: watch::Sender<&'static str>,
+    pub(crate) evidence: watch::Sender<Option<Evidence>>,
+}
+
+impl HoldHandle {
+    /// Waits for what is found out about the operation.
+    pub(crate) async fn evidence(&self) -> Evidence {
+        self.evidence.subscribe().wait_for(Option::is_some).await.unwrap().clone().unwrap()
+    }
 }
 
 #[derive(Debug)]
@@ -264,6 +273,7 @@ impl Gate for TestGate {
                         operation: Arc::clone(operation),
                         decide,
                         ended: watch::Sender::new(""),
+                        evidence: watch::Sender::new(None),
                     };
                     self.holds.send_modify(|holds| holds.push(handle.clone()));
                     let id = HoldId::from_bytes(rand::random());
@@ -389,6 +399,19 @@ impl Held for TestHeld {
                 Decision::Approve | Decision::Undecided => HoldProgress::Admitted(self.admission()),
             }
         })
+    }
+
+    fn wants_evidence(&self) -> bool {
+        self.handle.evidence.borrow().is_none()
+    }
+
+    fn attach(&self, evidence: Evidence) {
+        self.handle.evidence.send_replace(Some(evidence));
+    }
+
+    fn void(mut self: Box<Self>) -> BoxFuture<'static, ()> {
+        self.ended = "void";
+        Box::pin(async move { drop(self) })
     }
 
     fn withdraw(mut self: Box<Self>) -> BoxFuture<'static, Refusal> {

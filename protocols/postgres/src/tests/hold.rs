@@ -287,3 +287,66 @@ async fn what_sets_something_is_a_part_of_what_comes_later_by_whatever_name_it_s
         settings.iter().filter(|(name, _)| name == "set").map(|(_, text)| text.as_str()).collect();
     assert_eq!(said, changes);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hold_does_not_outlive_the_transaction_that_it_waits_in() {
+    let place = Place::with_postgres().await;
+    let terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app'";
+    let idle = "ALTER ROLE app SET idle_in_transaction_session_timeout TO '2s'";
+    for (n, (cause, begin, state)) in
+        [(terminate, "BEGIN", "57P01"), (terminate, "", "57P01"), (idle, "BEGIN", "25P03")]
+            .into_iter()
+            .enumerate()
+    {
+        if cause == idle {
+            place.truth(idle);
+        }
+        let mut agent = Agent::connect(&place).await;
+        let first = place.gate.hold_count();
+        if begin.is_empty() {
+            // The transaction of a pipeline is one too.
+            let update = execute("UPDATE accounts SET name = 'x' WHERE id = 1");
+            agent.send(&[update, frame::flush().to_vec()].concat()).await;
+        } else {
+            assert_eq!(status(&agent.query(begin).await), 'T');
+            agent.send(&frame::query(b"UPDATE accounts SET name = 'x' WHERE id = 1")).await;
+        }
+        place.gate.approve(first).await;
+        agent.until('C').await;
+        let delete = if begin.is_empty() {
+            execute("DELETE FROM accounts WHERE id = 2")
+        } else {
+            frame::query(b"DELETE FROM accounts WHERE id = 2").to_vec()
+        };
+        agent.send(&delete).await;
+        let hold = place.gate.hold(first + 1).await;
+        if cause == terminate {
+            place.truth(terminate);
+        }
+        hold.ended.subscribe().wait_for(|ended| *ended == "void").await.unwrap();
+        // Too late for everybody.
+        hold.decide.send_replace(Decision::Approve);
+        let rest = agent.rest().await;
+        assert_eq!(error(&rest), state, "{n}: {rest:?}");
+        let said: Vec<_> = rest.iter().filter(|message| message.kind == 'E').collect();
+        assert_eq!((said.len(), said[0].field('S').as_str()), (1, "FATAL"), "{rest:?}");
+        assert!(said[0].field('D').contains("is void"), "{rest:?}");
+        assert_eq!(said[0].field('H').contains("idle_in_transaction"), cause == idle);
+    }
+    let untouched = "SELECT count(*) FROM accounts WHERE name LIKE 'name %'";
+    assert_eq!(place.truth(untouched), "10");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_approval_outside_of_transactions_outlives_the_connection_to_the_target() {
+    let place = Place::with_postgres().await;
+    let mut agent = Agent::connect(&place).await;
+    assert_eq!(kinds(&agent.query("SELECT 1").await), "TDCZ");
+    agent.send(&frame::query(b"DELETE FROM accounts WHERE id = 2")).await;
+    let hold = place.gate.hold(0).await;
+    place.truth("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app'");
+    let rest = agent.rest().await;
+    assert_eq!(error(&rest), "57P01", "{rest:?}");
+    assert!(rest.last().unwrap().field('D').contains("stays open"), "{rest:?}");
+    assert_eq!(*hold.ended.borrow(), "parked");
+}

@@ -4,6 +4,7 @@ use super::gate::TestGate;
 use crate::{
     AnyCertificate, ChannelBinding, PostgresTarget, TargetAddress, TargetRole, TargetTls, Targets,
     catalogue::Catalogues,
+    evidence::AskingPlaces,
     serve::{Incoming, Listening, ServeConfig},
     session::{Surroundings, TextReader},
 };
@@ -172,6 +173,7 @@ impl Place {
             gate: Arc::<TestGate>::clone(&gate),
             reader: TextReader::Here,
             catalogues: Catalogues::new(),
+            evidence: AskingPlaces::default(),
             shutdown: shutdown.clone(),
         };
         let listening =

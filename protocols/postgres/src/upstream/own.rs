@@ -3,7 +3,10 @@
 //! pipeline without ending its transaction. Nothing of an answer reaches the agent.
 
 use super::Upstream;
-use crate::frame::{self, BackendKind, Bind, Body, FrameError};
+use crate::{
+    frame::{self, BackendKind, Bind, Body, FrameError},
+    state::Bound,
+};
 use bytes::Bytes;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -16,6 +19,9 @@ pub(crate) const COMMIT_DEADLINE: Duration = Duration::from_mins(5);
 
 /// A text that no PostgreSQL accepts, in whatever state the session is and whatever objects it has.
 const NO_STATEMENT: &[u8] = b"refused by the gateway";
+
+/// In front of a text that is to be explained and not executed.
+const EXPLAIN: &[u8] = b"EXPLAIN (FORMAT JSON) ";
 
 /// Rows the gateway takes of one of its own statements, at most.
 const MAX_OWN_ROWS: usize = 10_000;
@@ -58,22 +64,40 @@ impl Upstream {
 
     /// Puts statements of the gateway's own behind what is queued already.
     pub(crate) fn queue_own(&mut self, statements: &[String], standing: Standing) {
-        let none: [(u16, Option<&[u8]>); 0] = [];
         for statement in statements {
-            self.writer.queue(&frame::parse("", statement.as_bytes(), &[]));
-            let bind = Bind {
-                portal: "",
-                statement: "",
-                parameters: none.iter().copied(),
-                result_formats: &[],
-            };
-            self.writer.queue(&frame::bind(bind));
-            self.writer.queue(&frame::execute("", 0));
+            self.queue_one(statement.as_bytes(), &[], &[]);
         }
         self.writer.queue(&match standing {
             Standing::Alone => frame::sync(),
             Standing::Within => frame::flush(),
         });
+    }
+
+    fn queue_one(&mut self, text: &[u8], type_oids: &[u32], parameters: &[Bound]) {
+        self.writer.queue(&frame::parse("", text, type_oids));
+        let bind = Bind {
+            portal: "",
+            statement: "",
+            parameters: parameters.iter().map(|bound| (bound.format, bound.value.as_deref())),
+            result_formats: &[],
+        };
+        self.writer.queue(&frame::bind(bind));
+        self.writer.queue(&frame::execute("", 0));
+    }
+
+    /// Has the target say how it would execute a text with these values; returns the rows of its answer. It stands alone, in
+    /// a transaction that is read-only. What may be explained is the caller's to know; that it is one statement, the
+    /// extended protocol sees to, and the options leave no room for others in front of it.
+    pub(crate) async fn explain(
+        &mut self,
+        text: &[u8],
+        type_oids: &[u32],
+        parameters: &[Bound],
+    ) -> Result<Vec<OwnRow>, OwnError> {
+        self.queue_one(b"SET transaction_read_only TO on", &[], &[]);
+        self.queue_one(&[EXPLAIN, text].concat(), type_oids, parameters);
+        self.writer.queue(&frame::sync());
+        self.answer_of_own(2, Standing::Alone).await
     }
 
     /// Writes what is queued and takes the answer of so many statements; returns the rows of the last.

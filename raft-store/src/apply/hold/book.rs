@@ -84,16 +84,31 @@ pub(in crate::apply) fn invalidate(
     step: &mut Step<'_>,
     record: HoldRecord,
     reason: &str,
-) -> Result<(), Stop> {
+) -> Result<HoldRecord, Stop> {
     let record = elapse(step, record)?;
     if record.hold.state.is_settled() {
-        return Ok(());
+        return Ok(record);
     }
     let event = HoldEvent::Invalidate { reason: reason.to_owned() };
     let record = handle(step, record, event)?;
     let facts = Facts::default().hold(&record).with("reason", reason);
     chain::append(step, EventKind::Invalidated, facts)?;
-    Ok(())
+    Ok(record)
+}
+
+/// Takes a session off a hold whose transaction is gone; without any session left nothing can be done by it any more, and it
+/// is void. Whether the session had let go before does not matter: its end may have been applied first.
+pub(super) fn make_void(
+    step: &mut Step<'_>,
+    mut record: HoldRecord,
+    session: SessionId,
+) -> Result<HoldRecord, Stop> {
+    if record.attached.iter().any(|waiting| waiting.session != session) {
+        record.attached.retain(|waiting| waiting.session != session);
+        rewrite(step, &record)?;
+        return Ok(record);
+    }
+    invalidate(step, record, "the target has ended the transaction that it waited in")
 }
 
 /// Takes a session off a hold; without any session left it is parked.

@@ -7,42 +7,57 @@ use crate::{
         step::{Step, Stop},
     },
     key_space::{self, Forgotten},
-    limits::{HOLD_PERIOD_MS, Limit, MAX_HELD_BYTES_A_PERIOD, MAX_HOLDS_A_PERIOD},
+    limits::{
+        HOLD_PERIOD_MS, Limit, MAX_EVIDENCE_BYTES_A_PERIOD, MAX_HELD_BYTES_A_PERIOD,
+        MAX_HOLDS_A_PERIOD,
+    },
     records::{HeldOperation, HoldBudget},
     reply::StateRefusal,
 };
-use countersign_core::agent::Identity;
+use countersign_core::{agent::Identity, evidence::Evidence};
 
-/// Counts one more hold of `agent`, or refuses it. The first hold of a period always fits.
+/// Counts one more hold of `agent`, or refuses it.
 pub(super) fn spend(
     step: &mut Step<'_>,
     agent: &Identity,
     held: &HeldOperation,
 ) -> Result<(), Stop> {
     let digest = key_space::digest(agent);
-    let place = key_space::hold_budget(&digest);
-    let known = step
-        .get::<HoldBudget>(&place)?
-        .filter(|known| step.now < known.since.after_ms(HOLD_PERIOD_MS));
-    let budget = match known {
-        None => {
-            forget::after(step, HOLD_PERIOD_MS, Forgotten::HoldBudget(digest));
-            HoldBudget { since: step.now, holds: 1, bytes: size(held) }
-        }
-        Some(known) => {
-            let holds = known.holds.saturating_add(1);
-            let bytes = known.bytes.saturating_add(size(held));
-            let over = |limit| Err(StateRefusal::OverLimit { limit }.into());
-            if holds > MAX_HOLDS_A_PERIOD {
-                return over(Limit::HoldsAPeriod);
-            }
-            if bytes > MAX_HELD_BYTES_A_PERIOD {
-                return over(Limit::HeldBytesAPeriod);
-            }
-            HoldBudget { since: known.since, holds, bytes }
-        }
-    };
-    step.put(place, &budget)
+    let mut budget = present(step, digest)?;
+    budget.holds = budget.holds.saturating_add(1);
+    budget.bytes = budget.bytes.saturating_add(size(held));
+    if budget.holds > MAX_HOLDS_A_PERIOD {
+        return Err(StateRefusal::OverLimit { limit: Limit::HoldsAPeriod }.into());
+    }
+    if budget.bytes > MAX_HELD_BYTES_A_PERIOD {
+        return Err(StateRefusal::OverLimit { limit: Limit::HeldBytesAPeriod }.into());
+    }
+    step.put(key_space::hold_budget(&digest), &budget)
+}
+
+/// Counts what was found out about a hold of `agent`, or refuses it. It takes nothing from what the agent may have held.
+pub(super) fn spend_evidence(
+    step: &mut Step<'_>,
+    agent: &Identity,
+    evidence: &Evidence,
+) -> Result<(), Stop> {
+    let digest = key_space::digest(agent);
+    let mut budget = present(step, digest)?;
+    budget.evidence = budget.evidence.saturating_add(evidence.size() as u64);
+    if budget.evidence > MAX_EVIDENCE_BYTES_A_PERIOD {
+        return Err(StateRefusal::OverLimit { limit: Limit::Evidence }.into());
+    }
+    step.put(key_space::hold_budget(&digest), &budget)
+}
+
+/// The budget of the present period, which begins now where there is none.
+fn present(step: &mut Step<'_>, digest: [u8; 32]) -> Result<HoldBudget, Stop> {
+    let known = step.get::<HoldBudget>(&key_space::hold_budget(&digest))?;
+    if let Some(known) = known.filter(|known| step.now < known.since.after_ms(HOLD_PERIOD_MS)) {
+        return Ok(known);
+    }
+    forget::after(step, HOLD_PERIOD_MS, Forgotten::HoldBudget(digest));
+    Ok(HoldBudget { since: step.now, holds: 0, bytes: 0, evidence: 0 })
 }
 
 /// What the state keeps of it, near enough.

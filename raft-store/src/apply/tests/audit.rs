@@ -8,7 +8,9 @@ use crate::{
     reply::{Answer, StateRefusal},
 };
 use countersign_core::{
+    hold::Choice,
     id::NodeId,
+    operation::Parameter,
     permit::AuditLevel,
     record::{AuditEvent, EventKind, Outcome},
 };
@@ -229,4 +231,42 @@ fn an_outcome_says_which_rules_masked_how_many_values_where() {
     let fields = last(&replica, EventKind::Outcome).fields;
     assert!(!fields.keys().any(|name| name.starts_with("mask.")), "{fields:?}");
     replica.check_chain();
+}
+
+#[test]
+fn what_a_held_operation_is_bound_to_is_in_its_events_and_bounded() {
+    let mut replica = Replica::ready();
+    replica.opened(1, "bot");
+    let value = |shown: &str| Parameter {
+        format: 0,
+        type_oid: 25,
+        value: Some(shown.as_bytes().to_vec()),
+        shown: shown.to_owned(),
+    };
+    let long = "é".repeat(MAX_SHORT_TEXT);
+    for (n, parameters) in
+        [(1, vec![value("7"), value("x")]), (2, vec![value(&long)]), (3, vec![value(""); 60_000])]
+    {
+        let Command::OpenHold(mut open) = replica.open_hold(n, 1, "delete from t where id = $1")
+        else {
+            panic!("a hold")
+        };
+        let count = parameters.len().to_string();
+        open.held.parameters = parameters;
+        open.fingerprint = fingerprint(&replica.session(ses(1)), &open.held);
+        replica.run(Command::OpenHold(open)).unwrap();
+        let event = last(&replica, EventKind::Held);
+        assert_eq!(event.fields["operation.parameter_count"], count);
+        assert!(event.fields["operation.parameters"].len() <= MAX_SHORT_TEXT);
+        replica.decided(n, "dana", Choice::Approve).unwrap();
+        replica.decided(n, "rui", Choice::Approve).unwrap();
+        let claim = replica.claim(n, 100 + n, 1);
+        replica.run(claim).unwrap();
+        let intent = last(&replica, EventKind::Intent);
+        let shown = "operation.parameters";
+        assert_eq!(intent.fields[shown], event.fields[shown]);
+        if n == 1 {
+            assert_eq!(intent.fields[shown], "$1 = 7, $2 = x");
+        }
+    }
 }

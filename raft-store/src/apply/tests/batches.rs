@@ -4,6 +4,7 @@
 use super::harness::*;
 use crate::{command::*, records::*, reply::Answer};
 use countersign_core::{
+    evidence::{Evidence, Plan},
     hold::Choice,
     id::NodeId,
     record::{EventKind, Outcome},
@@ -19,6 +20,7 @@ enum Deed {
     Claim(u8, u8, u8),
     Withdraw(u8, u8),
     Park(u8, u8),
+    Evidence(u8, u8),
     Intend(u8, u8),
     Settle(u8),
     Start(u8, u8),
@@ -38,6 +40,7 @@ fn deed() -> impl Strategy<Value = Deed> {
         8 => (n.clone(), 10..14u8, n.clone()).prop_map(|(a, b, c)| Deed::Claim(a, b, c)),
         1 => (n.clone(), n.clone()).prop_map(|(a, b)| Deed::Withdraw(a, b)),
         1 => (n.clone(), n.clone()).prop_map(|(a, b)| Deed::Park(a, b)),
+        2 => (n.clone(), n.clone()).prop_map(|(a, b)| Deed::Evidence(a, b)),
         4 => (10..16u8, n.clone()).prop_map(|(a, b)| Deed::Intend(a, b)),
         2 => (10..16u8).prop_map(Deed::Settle),
         1 => (1..4u8, 0..4u8).prop_map(|(a, b)| Deed::Start(a, b)),
@@ -86,7 +89,20 @@ fn command(replica: &Replica, deed: &Deed) -> Option<Command> {
             by: Withdrawer::Agent(ses(s)),
             comment: String::new(),
         }),
-        Deed::Park(n, s) => Command::ParkHold(ParkHold { hold: hold(n), session: ses(s) }),
+        Deed::Park(n, s) => Command::ParkHold(ParkHold {
+            hold: hold(n),
+            session: ses(s),
+            leaves: if s % 2 == 0 { Leaves::Parked } else { Leaves::Void },
+        }),
+        Deed::Evidence(n, s) => Command::AttachEvidence(Box::new(AttachEvidence {
+            hold: hold(n),
+            session: ses(s),
+            evidence: Evidence {
+                plan: Plan::Absent("why".to_owned()),
+                estimates: None,
+                transaction: None,
+            },
+        })),
         Deed::Intend(operation, s) if operation % 2 == 0 => replica.intend(operation, s),
         Deed::Intend(operation, s) => replica.intend_ahead(operation, s),
         Deed::Settle(operation) => settlement(operation, Outcome::Completed),

@@ -205,6 +205,43 @@ fn a_hold_without_its_client_is_parked_and_found_again() {
 }
 
 #[test]
+fn a_hold_whose_transaction_is_gone_is_void_approved_or_not() {
+    let leave = |n: u8, session: u8| {
+        Command::ParkHold(ParkHold { hold: hold(n), session: ses(session), leaves: Leaves::Void })
+    };
+    let mut replica = Replica::ready();
+    replica.opened(1, "bot");
+    replica.held(1, 1, DELETE).unwrap();
+    replica.run(leave(1, 1)).unwrap();
+    assert_eq!(replica.phase(hold(1)), HoldPhase::Invalidated);
+    replica.run(leave(1, 1)).unwrap();
+    assert_eq!(replica.count(EventKind::Invalidated), 1);
+    // An approval is void with it, whichever is applied first: that the session is closed, or why.
+    replica.approved(2, 1, DELETE);
+    let close = CloseSession { id: ses(1), reason: "gone".to_owned() };
+    replica.run(Command::CloseSession(close)).unwrap();
+    assert_eq!(replica.phase(hold(2)), HoldPhase::Approved);
+    replica.run(leave(2, 1)).unwrap();
+    assert_eq!(replica.phase(hold(2)), HoldPhase::Invalidated);
+    // The same operation in another session waits for another hold.
+    replica.opened(2, "bot");
+    assert!(matches!(replica.held(3, 2, DELETE), Ok(Answer::Held(_))));
+    // Another session that waits for the same hold has a transaction of its own.
+    replica.opened(4, "bot");
+    assert!(is_attached(&replica.held(4, 4, DELETE)));
+    replica.decided(3, "dana", Choice::Approve).unwrap();
+    replica.decided(3, "rui", Choice::Approve).unwrap();
+    replica.run(leave(3, 2)).unwrap();
+    assert_eq!(replica.phase(hold(3)), HoldPhase::Approved);
+    let other = replica.claim(3, 10, 2);
+    assert_eq!(refusal(replica.run(other)), StateRefusal::NotAttached);
+    let claim = replica.claim(3, 11, 4);
+    replica.run(claim).unwrap();
+    assert_eq!(replica.phase(hold(3)), HoldPhase::Consumed);
+    replica.check_chain();
+}
+
+#[test]
 fn changed_claims_of_the_agent_make_a_new_hold() {
     let mut replica = Replica::ready();
     replica.opened(1, "bot");

@@ -3,9 +3,9 @@
 use super::{Bad, Form, FormatError, Stored, form_enum, form_struct, list, read, stored, write};
 use crate::{
     command::{
-        AccessRefused, Administered, ApplyResources, Attempt, Cancel, ClaimHold, CloseSession,
-        Command, CreateJoinToken, Decide, EndSession, Expected, Initialise, Intent,
-        IssueCredential, NodeUp, OpenHold, OpenSession, ParkHold, Refused, RemoveNode,
+        AccessRefused, Administered, ApplyResources, AttachEvidence, Attempt, Cancel, ClaimHold,
+        CloseSession, Command, CreateJoinToken, Decide, EndSession, Expected, Initialise, Intent,
+        IssueCredential, Leaves, NodeUp, OpenHold, OpenSession, ParkHold, Refused, RemoveNode,
         ResourceBody, ResourceChange, Revocable, Revoke, TakeNotes, UseJoinToken, WithdrawHold,
         Withdrawer,
     },
@@ -13,6 +13,7 @@ use crate::{
 };
 use countersign_core::{
     agent::{Agent, Identity},
+    evidence::Evidence,
     fingerprint::Fingerprint,
     gate::{CancelKey, Settlement},
     hold::{Choice, HoldTerms},
@@ -63,6 +64,7 @@ form_enum!(CommandV1 for Command {
     Administered(command: Administered),
     TakeNotes(command: Box<TakeNotes>),
     IssueCredential(command: Box<IssueCredential>),
+    AttachEvidence(command: Box<AttachEvidence>),
 });
 form_struct!(InitialiseV1 for Initialise {
     cluster_id: [u8; 16],
@@ -117,7 +119,13 @@ form_struct!(DecideV1 for Decide {
 });
 form_struct!(WithdrawHoldV1 for WithdrawHold { hold: HoldId, by: Withdrawer, comment: String });
 form_enum!(WithdrawerV1 for Withdrawer { Agent(session: SessionId), Author(author: Author) });
-form_struct!(ParkHoldV1 for ParkHold { hold: HoldId, session: SessionId });
+form_struct!(ParkHoldV1 for ParkHold { hold: HoldId, session: SessionId, leaves: Leaves });
+form_enum!(LeavesV1 for Leaves { Parked, Void });
+form_struct!(AttachEvidenceV1 for AttachEvidence {
+    hold: HoldId,
+    session: SessionId,
+    evidence: Evidence,
+});
 form_struct!(ClaimHoldV1 for ClaimHold {
     hold: HoldId,
     operation: OperationId,

@@ -4,6 +4,7 @@ use super::{Bad, Form, form_enum, form_struct, list};
 use crate::records::HoldPhase;
 use countersign_core::{
     agent::{Agent, Identity},
+    evidence::{EstimatedChange, Estimates, Evidence, Locks, OpenTransaction, Plan},
     fingerprint::Fingerprint,
     gate::{CancelKey, Settlement},
     hold::{
@@ -21,7 +22,7 @@ use countersign_core::{
 };
 use std::{collections::BTreeSet, net::SocketAddr};
 
-list!(String, (String, String), Parameter, Decision, Requirement);
+list!(String, (String, String), Parameter, Decision, Requirement, EstimatedChange);
 
 macro_rules! ids {
     ($($id:ty),+) => { $(
@@ -238,6 +239,16 @@ form_struct!(HoldV1 for Hold {
     expires_at: LogTime,
     state: HoldState,
 });
+form_struct!(EvidenceV1 for Evidence {
+    plan: Plan,
+    estimates: Option<Estimates>,
+    transaction: Option<OpenTransaction>,
+});
+form_enum!(PlanV1 for Plan { Known(document: String), Absent(reason: String) });
+form_struct!(EstimatesV1 for Estimates { returned: u64, changed: Vec<EstimatedChange> });
+form_struct!(EstimatedChangeV1 for EstimatedChange { what: String, rows: u64 });
+form_struct!(OpenTransactionV1 for OpenTransaction { age_ms: u64, locks: Locks });
+form_enum!(LocksV1 for Locks { Known { lines: Vec<String>, left_out: u64 }, Unknown(reason: String) });
 form_struct!(ConsumptionV1 for Consumption {
     hold: HoldId,
     operation: OperationId,

@@ -3,12 +3,14 @@
 use super::{Bad, Form, FormatError, Stored, form_enum, form_struct, list, read, stored, write};
 use crate::records::{
     AppliedRequest, Attachment, AuditText, Author, ClusterRecord, CredentialRecord,
-    CredentialState, HeldOperation, HoldBudget, HoldPhase, HoldRecord, JoinFacts, JoinTokenRecord,
-    NodeRecord, NodeState, NotesTaken, OperationRecord, OperationState, RequestId, RequestRecord,
-    ResourceKind, ResourceRecord, RevocationRecord, SessionRecord, SessionState, Start,
+    CredentialState, EvidenceRecord, HeldOperation, HoldBudget, HoldPhase, HoldRecord, JoinFacts,
+    JoinTokenRecord, NodeRecord, NodeState, NotesTaken, OperationRecord, OperationState, RequestId,
+    RequestRecord, ResourceKind, ResourceRecord, RevocationRecord, SessionRecord, SessionState,
+    Start,
 };
 use countersign_core::{
     agent::{Agent, Identity},
+    evidence::Evidence,
     gate::CancelKey,
     hold::Hold,
     id::{CredentialId, HoldId, Incarnation, LogIndex, NodeId, OperationId, Revision, SessionId},
@@ -25,6 +27,7 @@ use std::{
 stored!(
     HoldRecord = "a hold",
     HeldOperation = "a held operation",
+    EvidenceRecord = "evidence",
     SessionRecord = "a session",
     NodeRecord = "a node",
     ClusterRecord = "the cluster",
@@ -75,6 +78,7 @@ form_struct!(HeldOperationV1 for HeldOperation {
     demands: BTreeSet<Demand>,
     context: Vec<(String, String)>,
 });
+form_struct!(EvidenceRecordV1 for EvidenceRecord { evidence: Evidence, at: LogTime });
 form_struct!(AttachmentV1 for Attachment {
     session: SessionId,
     node: NodeId,
@@ -185,7 +189,7 @@ form_enum!(RequestRecordV1 for RequestRecord {
     ClosedUnopened,
     Administered,
 });
-form_struct!(HoldBudgetV1 for HoldBudget { since: LogTime, holds: u64, bytes: u64 });
+form_struct!(HoldBudgetV1 for HoldBudget { since: LogTime, holds: u64, bytes: u64, evidence: u64 });
 form_struct!(RevocationRecordV1 for RevocationRecord {
     identity: Identity,
     reason: String,

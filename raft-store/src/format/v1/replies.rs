@@ -76,6 +76,7 @@ form_enum!(LimitV1 for Limit {
     Quorum,
     Name,
     Names,
+    Evidence,
 });
 form_enum!(EffectV1 for Effect {
     HoldChanged { hold: HoldId, agent: Identity, phase: HoldPhase },

@@ -69,6 +69,7 @@ fn every_stored_form_is_as_it_was_written_first() {
     found.check(&samples::effects());
     found.check(&[("hold-decided", samples::hold())]);
     found.check(&[("held-operation", samples::held_operation())]);
+    found.check(&samples::evidence());
     found.check(&samples::sessions());
     found.check(&samples::nodes());
     found.check(&[("cluster", samples::cluster())]);
@@ -124,26 +125,35 @@ fn every_variant_of_every_enum_has_a_sample() {
     let levels = values(samples::commands()).into_iter().filter_map(|command| {
         if let Command::Intent(intent, _) = command { Some(intent.basis.audit) } else { None }
     });
-    let missing = [
-        missing(values(samples::commands())),
-        missing(values(samples::replies()).into_iter().filter_map(Result::ok)),
-        missing(of_decisions),
-        missing(limits),
-        missing(of_holds.clone()),
-        missing(refusals.clone()),
-        missing(levels),
-        missing(values(samples::effects())),
-        missing(
-            values(samples::holds_in_every_state()).into_iter().map(|record| record.hold.state),
-        ),
-        missing(values(samples::sessions()).into_iter().map(|record| record.state)),
-        missing(values(samples::nodes()).into_iter().map(|record| record.state)),
-        missing(values(samples::resources()).into_iter().map(|record| record.kind)),
-        missing(values(samples::operations()).into_iter().map(|record| record.state)),
-        missing(values(samples::requests())),
-        missing(values(samples::credentials()).into_iter().map(|record| record.state)),
-    ]
-    .concat();
+    let leaves = values(samples::commands()).into_iter().filter_map(|command| {
+        if let Command::ParkHold(park) = command { Some(park.leaves) } else { None }
+    });
+    let missing =
+        [
+            missing(leaves),
+            missing(values(samples::commands())),
+            missing(values(samples::replies()).into_iter().filter_map(Result::ok)),
+            missing(of_decisions),
+            missing(limits),
+            missing(of_holds.clone()),
+            missing(refusals.clone()),
+            missing(levels),
+            missing(values(samples::effects())),
+            missing(
+                values(samples::holds_in_every_state()).into_iter().map(|record| record.hold.state),
+            ),
+            missing(values(samples::evidence()).into_iter().map(|record| record.evidence.plan)),
+            missing(values(samples::evidence()).into_iter().filter_map(|record| {
+                record.evidence.transaction.map(|transaction| transaction.locks)
+            })),
+            missing(values(samples::sessions()).into_iter().map(|record| record.state)),
+            missing(values(samples::nodes()).into_iter().map(|record| record.state)),
+            missing(values(samples::resources()).into_iter().map(|record| record.kind)),
+            missing(values(samples::operations()).into_iter().map(|record| record.state)),
+            missing(values(samples::requests())),
+            missing(values(samples::credentials()).into_iter().map(|record| record.state)),
+        ]
+        .concat();
     assert!(missing.is_empty(), "without a sample: {missing:?}");
     let kinds: BTreeSet<EventKind> =
         values(samples::events()).into_iter().map(|event| event.kind).collect();

@@ -8,6 +8,7 @@ use crate::{
 };
 use countersign_core::{
     agent::{Agent, Identity},
+    evidence::{EstimatedChange, Estimates, Evidence, Locks, OpenTransaction, Plan},
     fingerprint::Fingerprint,
     gate::CancelKey,
     hold::{
@@ -132,6 +133,27 @@ pub(super) fn held_operation() -> HeldOperation {
             .collect(),
         context: vec![(t("client"), t("psql"))],
     }
+}
+
+pub(super) fn evidence() -> Vec<(&'static str, EvidenceRecord)> {
+    let change = EstimatedChange { what: t("Delete on a"), rows: 300 };
+    let seen = Evidence {
+        plan: Plan::Known(t("[]")),
+        estimates: Some(Estimates { returned: 1, changed: vec![change] }),
+        transaction: Some(OpenTransaction {
+            age_ms: 2_000,
+            locks: Locks::Known { lines: vec![t("RowExclusiveLock on public.a")], left_out: 3 },
+        }),
+    };
+    let unseen = Evidence {
+        plan: Plan::Absent(t("why")),
+        estimates: None,
+        transaction: Some(OpenTransaction { age_ms: 1, locks: Locks::Unknown(t("why not")) }),
+    };
+    let none = Evidence { plan: Plan::Absent(t("why")), estimates: None, transaction: None };
+    [("evidence-seen", seen), ("evidence-unseen", unseen), ("evidence-none", none)]
+        .map(|(name, evidence)| (name, EvidenceRecord { evidence, at: LogTime(70_000) }))
+        .to_vec()
 }
 
 fn hold_in(state: HoldState) -> HoldRecord {
@@ -331,7 +353,7 @@ pub(super) fn notes_taken() -> NotesTaken {
 }
 
 pub(super) fn hold_budget() -> HoldBudget {
-    HoldBudget { since: LogTime(60_000), holds: 3, bytes: 1_000 }
+    HoldBudget { since: LogTime(60_000), holds: 3, bytes: 1_000, evidence: 500 }
 }
 
 pub(super) fn events() -> Vec<(&'static str, AuditEvent)> {

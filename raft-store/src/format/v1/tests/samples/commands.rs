@@ -121,6 +121,9 @@ fn of_holds() -> Vec<(&'static str, Command)> {
         fingerprint: fingerprint(),
         revision: Revision(6),
     };
+    let (_, found) = evidence().remove(0);
+    let attach = AttachEvidence { hold: hold_id(), session: ses(), evidence: found.evidence };
+    let park = |leaves| Command::ParkHold(ParkHold { hold: hold_id(), session: ses(), leaves });
     let withdraw =
         |by| Command::WithdrawHold(WithdrawHold { hold: hold_id(), by, comment: t("late") });
     vec![
@@ -128,7 +131,9 @@ fn of_holds() -> Vec<(&'static str, Command)> {
         ("command-decide", Command::Decide(Box::new(decide))),
         ("command-withdraw-by-agent", withdraw(Withdrawer::Agent(ses()))),
         ("command-withdraw-by-author", withdraw(Withdrawer::Author(author()))),
-        ("command-park-hold", Command::ParkHold(ParkHold { hold: hold_id(), session: ses() })),
+        ("command-park-hold", park(Leaves::Parked)),
+        ("command-void-hold", park(Leaves::Void)),
+        ("command-attach-evidence", Command::AttachEvidence(Box::new(attach))),
         ("command-claim-hold", Command::ClaimHold(claim, Attempt([1; 16]))),
     ]
 }
