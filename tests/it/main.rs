@@ -24,6 +24,8 @@ mod leader_loss;
 #[cfg(test)]
 mod main_job;
 #[cfg(test)]
+mod masking;
+#[cfg(test)]
 mod node_loss;
 #[cfg(test)]
 mod noted_reads;
