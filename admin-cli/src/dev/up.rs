@@ -44,7 +44,7 @@ pub(super) async fn run(
         );
     }
     make_room(directory)?;
-    let mut state = State { postgres: url, ..plan(wanted)? };
+    let mut state = State { postgres: url, ..plan(wanted, directory)? };
     match build(directory, &mut state, server.as_ref(), terminal).await {
         Ok(()) => {}
         Err(failure) => {
@@ -83,14 +83,15 @@ fn target_url(wanted: &UpOptions) -> anyhow::Result<Option<String>> {
     }
 }
 
-fn plan(wanted: &UpOptions) -> anyhow::Result<State> {
+fn plan(wanted: &UpOptions, directory: &Directory) -> anyhow::Result<State> {
     let ids: Vec<u64> = (1..=wanted.nodes).collect();
     let pairs: Vec<_> = ids
         .iter()
         .flat_map(|from| ids.iter().map(|to| (*from, *to)))
         .filter(|(from, to)| from != to)
         .collect();
-    let mut free = ports::free(ids.len() * PORTS_A_NODE + pairs.len() + 1)?.into_iter();
+    let count = ids.len() * PORTS_A_NODE + pairs.len() + 1;
+    let mut free = ports::free(count, directory.path())?.into_iter();
     let mut port = || free.next().context("too few ports");
     let mut nodes = Vec::new();
     for id in ids {
