@@ -156,7 +156,8 @@ const RELATIONS: &str = "SELECT 'r', q.schema, q.name, c.relkind::pg_catalog.tex
                OR d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass \
                  AND d.refobjid OPERATOR(pg_catalog.<>) c.oid)) THEN 'row security' \
          WHEN EXISTS (SELECT 1 FROM code WHERE code.type OPERATOR(pg_catalog.=) c.reltype) THEN 'code' \
-         WHEN EXISTS (SELECT 1 FROM pg_catalog.pg_inherits i WHERE i.inhparent OPERATOR(pg_catalog.=) c.oid) \
+         WHEN c.relrowsecurity \
+           OR EXISTS (SELECT 1 FROM pg_catalog.pg_inherits i WHERE i.inhparent OPERATOR(pg_catalog.=) c.oid) \
            OR EXISTS (SELECT 1 FROM ( \
                SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, c.oid \
                UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, x.indexrelid \

@@ -110,8 +110,9 @@ impl Session {
         }
     }
 
-    /// The transaction is over, and not by a commit.
+    /// The transaction is over, and not by a commit. What the gateway had set inside it is taken back with it.
     pub(super) fn rolled_back(&mut self, status: u8) {
+        self.doubt_posture();
         self.accounts.rolled_back();
         self.set_block(status);
     }

@@ -5,6 +5,7 @@ use super::{
     accounts::{Rest, Suspended},
     describe::Described,
     relay::{Ended, Until},
+    simple::MAX_CHANGE,
 };
 use crate::{
     classify::{Classified, Fence},
@@ -43,6 +44,21 @@ pub(super) enum Hears {
     Nothing,
 }
 
+/// A change of settings as later fingerprints have it: the text, and each value that is bound, exactly.
+fn change(operation: &Operation) -> String {
+    let text = String::from_utf8_lossy(operation.text()).into_owned();
+    let bound = operation.classification().parameters.iter().enumerate().map(|(n, parameter)| {
+        let value = parameter.value.as_deref().map_or_else(|| "NULL".to_owned(), exactly);
+        format!("; ${} (format {}) = {value}", n + 1, parameter.format)
+    });
+    std::iter::once(text).chain(bound).collect()
+}
+
+/// Bytes so that different ones never look the same, and readable where they are text.
+fn exactly(value: &[u8]) -> String {
+    format!("'{}'", value.escape_ascii())
+}
+
 impl Form {
     fn statement(&self) -> Option<&Arc<Prepared>> {
         match self {
@@ -59,6 +75,19 @@ impl Form {
             Self::Query | Self::Portal { describe: Describe::Asked, .. } | Self::Prepare { .. } => {
                 Hears::It
             }
+        }
+    }
+
+    /// The length of the values that are bound.
+    fn bound_bytes(&self) -> usize {
+        match self {
+            Self::Query | Self::Prepare { .. } => 0,
+            Self::Portal { portal, .. } => portal
+                .parameters
+                .iter()
+                .filter_map(|bound| bound.value.as_ref())
+                .map(Vec::len)
+                .sum(),
         }
     }
 
@@ -159,6 +188,11 @@ impl Session {
                     .hint("Open another session."),
             ));
         }
+        if understood.settings != Settings::Kept && form.bound_bytes() > MAX_CHANGE {
+            let complaint =
+                format!("the values of what changes settings have at most {MAX_CHANGE} bytes");
+            return Err(Stop::Refuse(Complaint::new(SqlState::PROGRAM_LIMIT_EXCEEDED, complaint)));
+        }
         Ok(())
     }
 
@@ -196,7 +230,7 @@ impl Session {
             Ended::Suspended => return Ok(Some(rest)),
             Ended::Complete => {}
         }
-        self.after_answer(understood, form, operation);
+        self.after_answer(understood, form);
         if matches!(form, Form::Portal { .. }) && understood.fence == Fence::TransactionControl {
             // Whether a block is open now, only the target knows (`COMMIT AND CHAIN`); nothing is pending there.
             let status = self.resynchronise().await?;
@@ -245,6 +279,7 @@ impl Session {
         }
         self.enter_pipeline(understood, form);
         self.put(bytes)?;
+        self.note_change(understood, form, operation);
         if around == Around::Posture && self.posture == Posture::Unknown {
             self.queue_posture()?;
         }
@@ -311,12 +346,16 @@ impl Session {
         }
     }
 
-    fn after_answer(&mut self, understood: &Understood, form: &Form, operation: &Operation) {
-        if understood.settings == Settings::Kept || matches!(form, Form::Prepare { .. }) {
-            return;
+    /// What changes settings is a part of what comes later from the moment that it is forwarded: whether all of it came to
+    /// be, an answer does not always say (a portal that is left suspended, a batch that fails behind its own COMMIT).
+    fn note_change(&mut self, understood: &Understood, form: &Form, operation: &Operation) {
+        if understood.settings != Settings::Kept && !matches!(form, Form::Prepare { .. }) {
+            self.changes.push(change(operation));
         }
-        self.changes.push(String::from_utf8_lossy(operation.text()).into_owned());
-        if understood.settings == Settings::PutBack {
+    }
+
+    fn after_answer(&mut self, understood: &Understood, form: &Form) {
+        if understood.settings == Settings::PutBack && !matches!(form, Form::Prepare { .. }) {
             let told = "the gateway puts the setting back in front of the next operation";
             let notice = Complaint::new(SqlState::PUT_BACK, told).encode(Severity::Notice);
             self.writer.say(Masker::own(notice));

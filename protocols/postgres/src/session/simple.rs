@@ -12,9 +12,9 @@ use crate::{
 use bytes::Bytes;
 use std::sync::Arc;
 
-/// The longest text that may change settings, in bytes. It is a part of what every later operation of the session means,
+/// The longest text that may change settings, and as much for the values that are bound to it, in bytes. It is a part of what every later operation of the session means,
 /// and a hold takes no setting of any length.
-const MAX_CHANGE: usize = 8 * 1024;
+pub(super) const MAX_CHANGE: usize = 8 * 1024;
 
 impl Session {
     /// Takes a Query.

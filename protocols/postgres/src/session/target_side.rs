@@ -240,6 +240,7 @@ impl Session {
                     let body =
                         self.upstream()?.reader.whole(head).await.map_err(End::TargetLost)?;
                     if failed {
+                        self.doubt_posture();
                         self.accounts.rolled_back();
                     }
                     self.set_block(read_ready(body).map_err(End::TargetLost)?);

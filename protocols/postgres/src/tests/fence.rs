@@ -34,6 +34,28 @@ async fn what_only_looks_like_a_read_is_held() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_refusal_rolls_back_of_the_fence_is_put_up_again() {
+    let place = Place::with(Listens::Postgres, |target| {
+        target.allow_functions = vec!["burn".to_owned()];
+    })
+    .await;
+    let mut agent = Agent::connect(&place).await;
+    // The read behind the write makes the session read-only inside the pipeline's transaction; what is refused behind it,
+    // once the catalogue was asked, takes that back.
+    let pipeline = [
+        execute("UPDATE accounts SET name = 'x' WHERE id = 1"),
+        execute("SELECT name FROM accounts WHERE id = 1"),
+        execute("SELECT id FROM bad_view"),
+        frame::sync().to_vec(),
+    ];
+    agent.send(&pipeline.concat()).await;
+    place.gate.approve(0).await;
+    assert_eq!(error(&agent.until_ready().await), "25006");
+    assert_eq!(error(&agent.query("SELECT burn()").await), "25006");
+    assert_eq!(place.truth("SELECT count(*) FROM accounts"), "10");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_allowed_read_runs_read_only_wherever_it_stands() {
     let show = "SELECT current_setting('transaction_read_only')";
     let place = Place::with(Listens::Postgres, |target| {

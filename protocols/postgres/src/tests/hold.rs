@@ -289,6 +289,40 @@ async fn what_sets_something_is_a_part_of_what_comes_later_by_whatever_name_it_s
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_set_by_a_bound_value_is_told_apart_by_that_value() {
+    let place = Place::with_postgres().await;
+    let mut said = Vec::new();
+    for (n, tenant) in ["7", "8"].into_iter().enumerate() {
+        let mut agent = Agent::connect(&place).await;
+        let bind = frame::Bind {
+            portal: "",
+            statement: "",
+            parameters: [(0, Some(tenant.as_bytes()))].into_iter(),
+            result_formats: &[],
+        };
+        let text = b"SELECT set_config('my.tenant', $1, false) FROM generate_series(1, 2)";
+        // One row of two: the portal stays suspended, and what it did stays done.
+        let flight = [
+            frame::parse("", text, &[25]).as_ref(),
+            &frame::bind(bind),
+            &frame::execute("", 1),
+            &frame::sync(),
+        ]
+        .concat();
+        agent.send(&flight).await;
+        place.gate.approve(2 * n).await;
+        assert_eq!(error(&agent.until_ready().await), "", "{tenant}");
+        agent.send(&frame::query(b"DELETE FROM accounts")).await;
+        let hold = place.gate.hold(2 * n + 1).await;
+        let settings = hold.operation.classification().settings.clone();
+        said.extend(settings.into_iter().filter(|(name, _)| name == "set"));
+        drop(agent);
+    }
+    let [(_, seven), (_, eight)] = &said[..] else { panic!("{said:?}") };
+    assert!(seven.ends_with("$1 (format 0) = '7'") && eight.ends_with("= '8'"), "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hold_does_not_outlive_the_transaction_that_it_waits_in() {
     let place = Place::with_postgres().await;
     let terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app'";
