@@ -241,7 +241,9 @@ impl Gate for NodeGate {
     }
 
     fn goes_on(&self, admitted: Revision) -> Result<Leased, Refusal> {
-        if self.inner.policies.current().revision() == admitted {
+        // What is applied may be ahead of what is compiled.
+        let applied = self.inner.store.view().and_then(|view| view.policy_revision());
+        if self.inner.policies.current().revision() == admitted && applied.ok() == Some(admitted) {
             self.inner.leased()
         } else {
             Err(Refusal::PolicyChanged)

@@ -15,7 +15,8 @@ use countersign_core::{
 };
 use countersign_raft_store::{
     command::{Leaves, ParkHold},
-    handle::NotSynced,
+    handle::{NotSynced, ReadError},
+    records::SessionState,
 };
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -121,6 +122,21 @@ fn meanwhile_the_intent(
     Ok(Admission { permit, reply: Reply::Awaited(release_with(awaited, receiver)) })
 }
 
+/// Whether the log would take this intent now, by what this node has applied. The rules that it was judged by are compiled
+/// behind what is applied; for what is only noted nobody else finds out that they are not in force any more.
+fn is_in_force(inner: &Inner, session: &Session, basis: &Basis) -> bool {
+    let look = || -> Result<bool, ReadError> {
+        let view = inner.store.view()?;
+        let open =
+            view.session(session.id())?.is_some_and(|record| record.state == SessionState::Open);
+        Ok(open
+            && view.policy_revision()? == basis.revision
+            && view.log_time()? < session.agent().expires_at
+            && view.revocation(&session.agent().identity)?.is_none())
+    };
+    look().unwrap_or_default()
+}
+
 /// Audit level `batched`: the permit at once, the answer once the intent is on this node's disk. Where the lease is not
 /// fresh, or the log is behind with what is noted, it waits for the log like any other read.
 fn noted_the_intent(
@@ -130,7 +146,8 @@ fn noted_the_intent(
     cleared: Cleared,
 ) -> Result<Admission, Refusal> {
     let command = audit::intent(session, operation, cleared.basis().clone());
-    let noting = if inner.store.has_fresh_lease() { inner.store.note(command) } else { None };
+    let may_note = inner.store.has_fresh_lease() && is_in_force(inner, session, cleared.basis());
+    let noting = if may_note { inner.store.note(command) } else { None };
     let Some(noting) = noting else {
         return meanwhile_the_intent(inner, session, operation, cleared);
     };

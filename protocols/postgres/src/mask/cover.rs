@@ -193,14 +193,20 @@ impl Cover {
     /// Whether anything that a statement moves can be covered, where no `RowDescription` tells its columns: COPY.
     pub(crate) fn moved(&self, statement: &Statement, code: Code) -> Source {
         let read = self.read_by(&statement.tables);
-        match (code, &statement.carried.columns) {
+        if read.relations.iter().any(|relation| relation.rules == Rules::Some) {
+            return Source::Anything;
+        }
+        // What a statement writes it can return under the name of what it writes to.
+        let written = read.source(&statement.carried.written, None);
+        let moved = match (code, &statement.carried.columns) {
             (Code::Unseen, _) | (Code::OfText, Columns::Unknown) => Source::Anything,
             (Code::OfText, Columns::Listed(columns)) => columns
                 .iter()
                 .map(|column| read.source(&column.carries, None))
                 .fold(Source::Clear, Source::and),
             (Code::OfText, Columns::Starred { all, .. }) => read.source(all, None),
-        }
+        };
+        moved.and(written)
     }
 
     /// A column as the target names it.

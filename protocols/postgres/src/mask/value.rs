@@ -108,7 +108,10 @@ pub(super) fn fitted(place: Place, text: String) -> String {
     let most = place.modifier.checked_sub(HEADER).and_then(|most| usize::try_from(most).ok());
     let Some(most) = most else { return text };
     let cut: String = text.chars().take(most).collect();
-    if place.of == Type::Padded { format!("{cut:most$}") } else { cut }
+    // Not by a width of `format!`, which is limited to 65,535 and panics above.
+    let missing =
+        if place.of == Type::Padded { most.saturating_sub(cut.chars().count()) } else { 0 };
+    cut + &" ".repeat(missing)
 }
 
 fn escaped(text: &str) -> String {

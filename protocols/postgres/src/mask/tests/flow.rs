@@ -345,6 +345,8 @@ fn a_copy_is_judged_by_its_columns() {
         ("COPY (SELECT * FROM orders) TO STDOUT", 'c'),
         ("COPY (SELECT * FROM people) TO STDOUT", 'm'),
         ("COPY (DELETE FROM accounts RETURNING ssn) TO STDOUT", 'm'),
+        ("COPY (UPDATE accounts SET name = ssn RETURNING name) TO STDOUT", 'm'),
+        ("COPY (INSERT INTO orders SELECT id, ssn FROM accounts RETURNING 1) TO STDOUT", 'm'),
         ("COPY people TO STDOUT", 'm'),
         ("COPY missing TO STDOUT", 'm'),
     ] {
