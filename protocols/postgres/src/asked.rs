@@ -5,7 +5,9 @@
 //! changes nothing about `secret.accounts`.
 
 use crate::{
-    classify::{Action as Found, Classified, Name, NamedColumn, Statement},
+    classify::{
+        Action as Found, Classified, Name, NamedColumn, Naming, Statement, is_system_column,
+    },
     target::PostgresTarget,
 };
 use countersign_core::operation::{Action, Demand, NamedColumn as Column, Resource};
@@ -112,7 +114,7 @@ impl Asked {
             .columns
             .iter()
             .filter(|column| column.relation == *name)
-            .map(|column| NamedColumn { relation: below.clone(), column: column.column.clone() })
+            .map(|column| NamedColumn { relation: below.clone(), ..column.clone() })
             .collect();
         self.columns.extend(named);
     }
@@ -120,7 +122,7 @@ impl Asked {
     /// The columns that the text names, as far as it is known which relations have them.
     pub(crate) fn columns(&self) -> BTreeSet<Column> {
         let mut all = BTreeSet::new();
-        for NamedColumn { relation, column } in &self.columns {
+        for NamedColumn { relation, column, naming } in &self.columns {
             for schema in self.schemas_meant(relation) {
                 let of = |column: Option<&String>| Column {
                     schema: schema.to_owned(),
@@ -130,8 +132,14 @@ impl Asked {
                 let known = self.known_columns.get(&(schema.to_owned(), relation.name.clone()));
                 match (column, known) {
                     (None, Some(known)) => all.extend(known.iter().map(|column| of(Some(column)))),
-                    // It belongs to another relation of the statement, or the server will say that there is none.
-                    (Some(column), Some(known)) if !known.contains(column) => {}
+                    (Some(column), Some(known)) if !known.contains(column) => match naming {
+                        // It calls a function with the whole row.
+                        Naming::Qualified if !is_system_column(column) => {
+                            all.extend(known.iter().map(|column| of(Some(column))));
+                        }
+                        // It belongs to another relation of the statement, or the server will say that there is none.
+                        Naming::Qualified | Naming::Alone => {}
+                    },
                     (column, _) => drop(all.insert(of(column.as_ref()))),
                 }
             }

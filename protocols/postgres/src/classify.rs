@@ -44,7 +44,8 @@ use std::{collections::BTreeSet, fmt, ops::Range};
 
 use serde::{Deserialize, Serialize};
 
-pub use columns::NamedColumn;
+pub(crate) use columns::is_system_column;
+pub use columns::{NamedColumn, Naming};
 pub use demands::policy_demands;
 pub use flow::{Carried, Carries, Column, Columns, Extent};
 pub use functions::built_in_functions;

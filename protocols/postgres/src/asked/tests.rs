@@ -10,7 +10,7 @@ use countersign_core::{
     target::TargetName,
 };
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 fn target(allow_functions: &[&str]) -> PostgresTarget {
     PostgresTarget {
@@ -64,6 +64,33 @@ fn a_function_that_is_declared_harmless_excuses_no_type_collation_or_class_of_it
         "CREATE INDEX ON t (a mood)",
     ] {
         assert!(asks(text), "{text}");
+    }
+}
+
+#[test]
+fn what_is_no_column_of_the_relation_that_it_is_named_of_names_every_column() {
+    let every = "public.accounts.iban public.accounts.id";
+    for (text, expected) in [
+        ("SELECT a.id FROM accounts a", "public.accounts.id"),
+        ("SELECT a.id, a.ctid, nothing FROM accounts a", "public.accounts.id"),
+        ("SELECT a.concat FROM accounts a", every),
+        ("SELECT public.accounts.of_a_later_release FROM accounts", every),
+        ("SELECT x.c FROM (SELECT a.json_agg AS c FROM accounts a) x", every),
+        ("SELECT concat FROM accounts a, (SELECT 1 AS concat) x", ""),
+        ("DELETE FROM accounts WHERE id = 1 RETURNING accounts.concat", every),
+        ("UPDATE accounts SET id = 1 RETURNING old.concat", every),
+        ("COPY (SELECT a.quote_literal FROM accounts a) TO STDOUT", every),
+    ] {
+        let mut asked = Asked::of(&classify(text), &target(&[]));
+        asked.resolve("accounts", "public");
+        let columns = BTreeSet::from(["id", "iban"].map(ToOwned::to_owned));
+        asked.know_columns("public", "accounts", &columns);
+        let of = |column: &countersign_core::operation::NamedColumn| {
+            let name = column.column.as_deref().unwrap_or("*");
+            format!("{}.{}.{name}", column.schema, column.relation)
+        };
+        let found: Vec<String> = asked.columns().iter().map(of).collect();
+        assert_eq!(found.join(" "), expected, "{text}");
     }
 }
 

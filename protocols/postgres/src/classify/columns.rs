@@ -19,6 +19,25 @@ pub struct NamedColumn {
     pub relation: Name,
     /// The column, decoded; `None` is every one.
     pub column: Option<String>,
+    /// How the text names it.
+    pub naming: Naming,
+}
+
+/// How a text names a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Naming {
+    /// By its name alone.
+    Alone,
+    /// Behind the name of its relation, which calls a function with the whole row where there is no such column.
+    Qualified,
+}
+
+/// The columns that every table has beside its own.
+const SYSTEM_COLUMNS: &[&str] = &["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
+
+/// Whether every table has a column of this name.
+pub(crate) fn is_system_column(name: &str) -> bool {
+    SYSTEM_COLUMNS.contains(&name)
 }
 
 /// A column as the text writes it.
@@ -71,16 +90,23 @@ impl Walk {
     /// The columns, once every relation of the statement is known.
     pub(super) fn settled_columns(&self) -> BTreeSet<NamedColumn> {
         let relations: BTreeSet<&Name> = self.called.values().flatten().collect();
-        let all_of = |relation: &Name| NamedColumn { relation: relation.clone(), column: None };
+        let all_of = |relation: &Name| NamedColumn {
+            relation: relation.clone(),
+            column: None,
+            naming: Naming::Alone,
+        };
         let mut columns = BTreeSet::new();
         for Written { qualifier, column } in &self.written_columns {
-            let of = match qualifier {
-                Some(qualifier) => self.called.get(qualifier).into_iter().flatten().collect(),
-                None => relations.clone(),
+            let (of, naming) = match qualifier {
+                Some(qualifier) => {
+                    let called = self.called.get(qualifier).into_iter().flatten().collect();
+                    (called, Naming::Qualified)
+                }
+                None => (relations.clone(), Naming::Alone),
             };
             for relation in of {
                 let relation = relation.clone();
-                columns.insert(NamedColumn { relation, column: column.clone() });
+                columns.insert(NamedColumn { relation, column: column.clone(), naming });
             }
             // The name of a relation, where a column can stand, is its whole row.
             let row = column.as_ref().filter(|_| qualifier.is_none());

@@ -38,7 +38,7 @@ pub enum Columns {
         /// What every column can carry beside a relation's column of its own name.
         every: Carries,
         /// All of it together.
-        all: Carries,
+        all: Box<Carries>,
     },
 }
 
@@ -58,6 +58,12 @@ pub struct Carries {
     pub columns: BTreeSet<String>,
     /// Whole rows of these relations.
     pub rows_of: BTreeSet<Name>,
+    /// What is written behind the name of a relation: its column or, where it has none of that name, a call with its
+    /// whole row. While the walk goes on, the relation is what the text calls it.
+    pub attributes: BTreeSet<(Name, String)>,
+    /// Names among `columns` that the text gives to nothing: if no relation has such a column, it is not known what
+    /// they are.
+    pub strays: BTreeSet<String>,
     /// What else.
     pub extent: Extent,
 }
@@ -97,6 +103,8 @@ impl Carries {
     pub(super) fn add(&mut self, other: &Self) {
         self.columns.extend(other.columns.iter().cloned());
         self.rows_of.extend(other.rows_of.iter().cloned());
+        self.attributes.extend(other.attributes.iter().cloned());
+        self.strays.extend(other.strays.iter().cloned());
         self.extent = self.extent.max(other.extent);
     }
 
@@ -191,15 +199,39 @@ pub(super) struct Flow {
     outputs: Outputs,
     /// What the names that the text gives stand for.
     renamed: BTreeMap<String, Carries>,
+    /// What columns of queries are that keep their names.
+    kept: BTreeMap<String, Carries>,
+    /// Names that the text gives to columns, whether or not anything refers to them.
+    given: BTreeSet<String>,
+    others: OtherNames,
     /// What can be under a name that the text does not show.
     ambient: Carries,
     written: Carries,
+}
+
+/// Whether columns of the text's can have names that it does not show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum OtherNames {
+    #[default]
+    None,
+    Some,
 }
 
 impl Walk {
     /// The text mentions a column, or a row by the name of its relation.
     pub(super) fn mention(&mut self, name: &str) {
         self.flow.current.columns.insert(name.to_owned());
+    }
+
+    /// The text mentions a column behind a qualifier.
+    pub(super) fn mention_of(&mut self, qualifier: &str, name: &str) {
+        self.mention(name);
+        self.flow.current.attributes.insert((Name::bare(qualifier), name.to_owned()));
+    }
+
+    /// The text gives this name to a column.
+    pub(super) fn gives(&mut self, name: &str) {
+        self.flow.given.insert(name.to_owned());
     }
 
     /// The part that is being walked reaches further than its names.
@@ -231,7 +263,7 @@ impl Walk {
     /// A name stands for something from here on.
     pub(super) fn stands_for(&mut self, name: &str, carries: &Carries) {
         if name.is_empty() {
-            self.flow.ambient.add(carries);
+            self.spread(carries);
         } else {
             self.flow.renamed.entry(name.to_owned()).or_default().add(carries);
         }
@@ -239,6 +271,7 @@ impl Walk {
 
     /// What this carries can be under any name.
     pub(super) fn spread(&mut self, carries: &Carries) {
+        self.flow.others = OtherNames::Some;
         self.flow.ambient.add(carries);
     }
 
@@ -292,8 +325,11 @@ impl Walk {
         for output in outputs.0.iter().skip(renamed) {
             match output {
                 Output::One { name: Some(name), carries, .. } => self.stands_for(name, carries),
-                // These keep their names.
-                Output::One { plain: Some(_), name: None, .. } | Output::Star(_) => {}
+                // These keep their names; what is called like a column can be a call.
+                Output::One { plain: Some(name), name: None, carries } => {
+                    self.flow.kept.entry(name.clone()).or_default().add(carries);
+                }
+                Output::Star(_) => {}
                 // What the server calls it is not looked at.
                 Output::One { name: None, plain: None, carries } | Output::Hidden(carries) => {
                     self.spread(carries);
@@ -310,10 +346,11 @@ impl Walk {
     /// What the rows of the statement that was walked can carry, its queries' names followed to the relations.
     pub(super) fn carried(&mut self) -> Carried {
         let outputs = self.outputs();
-        let steps: usize =
-            self.flow.renamed.values().map(|carries| 1 + carries.columns.len()).sum();
+        let followed = || self.flow.renamed.values().chain(self.flow.kept.values());
+        let length = |carries: &Carries| 1 + carries.columns.len() + carries.attributes.len();
+        let steps: usize = followed().map(length).sum();
         let starred = !outputs.0.iter().all(Output::is_one);
-        let closures = if starred { self.flow.renamed.len() } else { outputs.0.len() };
+        let closures = if starred { followed().count() } else { 0 } + outputs.0.len();
         if steps.saturating_mul(1 + closures) > MAX_STEPS {
             return Carried::unknown();
         }
@@ -341,7 +378,8 @@ impl Walk {
 
     fn starred(&mut self, outputs: &Outputs) -> Columns {
         self.query_flows(None, &[], outputs);
-        let names: Vec<String> = self.flow.renamed.keys().cloned().collect();
+        let names: BTreeSet<String> =
+            self.flow.renamed.keys().chain(self.flow.kept.keys()).cloned().collect();
         let named = names
             .into_iter()
             .map(|name| {
@@ -352,7 +390,7 @@ impl Walk {
         Columns::Starred {
             named,
             every: self.followed(&self.flow.ambient),
-            all: self.followed_with_ambient(&outputs.all()),
+            all: Box::new(self.followed_with_ambient(&outputs.all())),
         }
     }
 
@@ -367,16 +405,36 @@ impl Walk {
         let mut all = start.clone();
         let mut open: Vec<&str> = start.columns.iter().map(String::as_str).collect();
         while let Some(name) = open.pop() {
-            let Some(carries) = self.flow.renamed.get(name) else { continue };
-            all.rows_of.extend(carries.rows_of.iter().cloned());
-            all.extent = all.extent.max(carries.extent);
-            for column in &carries.columns {
-                if all.columns.insert(column.clone()) {
-                    open.push(column);
+            let meant = [self.flow.renamed.get(name), self.flow.kept.get(name)];
+            for carries in meant.into_iter().flatten() {
+                all.rows_of.extend(carries.rows_of.iter().cloned());
+                all.attributes.extend(carries.attributes.iter().cloned());
+                all.extent = all.extent.max(carries.extent);
+                for column in &carries.columns {
+                    if all.columns.insert(column.clone()) {
+                        open.push(column);
+                    }
                 }
             }
         }
+        all.attributes = self.attributes_meant(&all.attributes);
+        if self.flow.others == OtherNames::None {
+            let Flow { renamed, given, .. } = &self.flow;
+            let stray = |name: &&String| !renamed.contains_key(*name) && !given.contains(*name);
+            all.strays = all.columns.iter().filter(stray).cloned().collect();
+        }
         all
+    }
+
+    /// The same behind the names of the relations instead of what the text calls them. What stands behind the name of
+    /// anything else is found by its own name.
+    fn attributes_meant(&self, written: &BTreeSet<(Name, String)>) -> BTreeSet<(Name, String)> {
+        let meant = |(qualifier, column): &(Name, String)| {
+            let relations = self.called.get(&qualifier.name).into_iter().flatten().cloned();
+            let column = column.clone();
+            relations.map(move |relation| (relation, column.clone())).collect::<Vec<_>>()
+        };
+        written.iter().flat_map(meant).collect()
     }
 }
 

@@ -251,6 +251,7 @@ impl Walk {
                 continue;
             };
             self.identifier(&target.name);
+            self.gives(&target.name);
             let carries = self.apart(|walk| {
                 // In a select list the grammar leaves no indirection on the target itself.
                 walk.indirections(&target.indirection);

@@ -14,8 +14,39 @@ use super::{
     walk::Walk,
 };
 
-/// Built-in functions that take a whole row, so that `alias.name` calls them where the alias has no such column.
-const ROW_FUNCTIONS: &[&str] =
+/// Built-in functions that take a whole row, so that `alias.name` calls them where the alias has no such column. Those
+/// that say nothing of a row but that it is there (`count`, `num_nulls`, `pg_typeof`) are left out: columns are called so.
+const ROW_FUNCTIONS: &[&str] = &[
+    "any_out",
+    "any_value",
+    "anycompatible_out",
+    "anycompatiblenonarray_out",
+    "anyelement_out",
+    "anynonarray_out",
+    "array_agg",
+    "concat",
+    "hash_record",
+    "json_agg",
+    "json_agg_strict",
+    "json_build_array",
+    "json_build_object",
+    "jsonb_agg",
+    "jsonb_agg_strict",
+    "jsonb_build_array",
+    "jsonb_build_object",
+    "max",
+    "min",
+    "pg_column_size",
+    "quote_literal",
+    "quote_nullable",
+    "record_out",
+    "record_send",
+    "row_to_json",
+    "to_json",
+    "to_jsonb",
+];
+/// Those of them that hardly any column is called: behind a qualifier they are taken for the call.
+const SELDOM_COLUMNS: &[&str] =
     &["row_to_json", "to_json", "to_jsonb", "record_out", "record_send", "hash_record"];
 
 impl Walk {
@@ -121,8 +152,11 @@ impl Walk {
                 self.identifier(qualifier);
                 self.identifier(column);
                 self.writes_column(Some(qualifier), Some(column));
-                self.mention(column);
+                self.mention_of(qualifier, column);
                 if ROW_FUNCTIONS.contains(column) {
+                    self.mention(qualifier);
+                }
+                if SELDOM_COLUMNS.contains(column) {
                     self.notes
                         .insert("a column reference can be a call with the whole row".to_owned());
                     self.unlisted_call(&Name::bare(*column));

@@ -5,7 +5,7 @@
 
 use crate::{
     catalogue::{Attribute, Kin, Known, Reach, Reached, Rows, Rules},
-    classify::{Carries, Classified, Column, Columns, Extent, Name, Statement},
+    classify::{Carries, Classified, Column, Columns, Extent, Name, Statement, is_system_column},
 };
 use countersign_core::{
     mask::ColumnName,
@@ -87,10 +87,24 @@ pub(crate) struct Cover {
 struct Covered {
     name: Name,
     rules: Rules,
+    shape: Shape,
     /// By number, with the name.
     columns: BTreeMap<i16, (String, Source)>,
     /// The whole of a row.
     row: Source,
+}
+
+/// Whether all columns of a relation are known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Shape {
+    Known,
+    Unknown,
+}
+
+impl Covered {
+    fn has(&self, column: &str) -> bool {
+        is_system_column(column) || self.columns.values().any(|(name, _)| name == column)
+    }
 }
 
 /// A field of a `RowDescription`, as far as it says where the values come from.
@@ -258,11 +272,12 @@ impl Read<'_> {
         if carries.extent == Extent::Anything || self.all == All::NotFound {
             return Source::Anything;
         }
+        if self.is_unknown(carries) {
+            return Source::Anything;
+        }
         let mut source = Source::Clear;
         for relation in &self.relations {
-            let whole = carries.extent == Extent::EveryRow
-                || carries.rows_of.iter().any(|name| name.can_mean(&relation.name));
-            if whole {
+            if takes_row(carries, relation) {
                 source = source.and(relation.row.clone()).changed();
             }
             for (name, of_column) in relation.columns.values() {
@@ -276,6 +291,22 @@ impl Read<'_> {
             None => source.changed(),
         }
     }
+
+    /// Whether a name can mean what no relation is known to have.
+    fn is_unknown(&self, carries: &Carries) -> bool {
+        let has = |name: &String| self.relations.iter().any(|relation| relation.has(name));
+        let some_shape = self.relations.iter().any(|relation| relation.shape == Shape::Unknown);
+        some_shape && !carries.columns.is_empty() || !carries.strays.iter().all(has)
+    }
+}
+
+/// Whether a value can be made of whole rows of a relation.
+fn takes_row(carries: &Carries, relation: &Covered) -> bool {
+    let calls =
+        |(name, column): &(Name, String)| name.can_mean(&relation.name) && !relation.has(column);
+    carries.extent == Extent::EveryRow
+        || carries.rows_of.iter().any(|name| name.can_mean(&relation.name))
+        || carries.attributes.iter().any(calls)
 }
 
 struct Work<'a> {
@@ -304,6 +335,7 @@ impl Work<'_> {
         let covered = Covered {
             name: reached.name.clone(),
             rules: reached.rules,
+            shape: if reached.rows == Rows::Unknown { Shape::Unknown } else { Shape::Known },
             columns,
             row: row.changed(),
         };

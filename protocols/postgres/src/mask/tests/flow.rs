@@ -72,6 +72,35 @@ const CORPUS: &[(&str, &str)] = &[
     ("SELECT ssn(a) FROM accounts a", "m"),
     ("SELECT to_jsonb(x) FROM (SELECT * FROM accounts) x", "m"),
     ("SELECT (x.r).ssn FROM (SELECT a AS r FROM accounts a) x", "m"),
+    // Calls with the whole row in the notation of columns.
+    ("SELECT a.concat, a.array_agg, a.json_agg, a.quote_literal, a.max FROM accounts a", "mmmmm"),
+    ("SELECT a.concat, a.id + 1, a.ctid::text, a.name || '' FROM accounts a", "mccc"),
+    ("SELECT public.accounts.jsonb_agg || '', accounts.of_a_later_release FROM accounts", "mm"),
+    ("SELECT o.concat FROM orders o, accounts a", "m"),
+    ("SELECT x.concat, x.of_a_later_release FROM (SELECT ssn AS n FROM accounts) x", "mm"),
+    ("SELECT x.concat FROM (SELECT name AS n, lower(ssn) AS s, id AS concat FROM accounts) x", "m"),
+    ("SELECT concat FROM (SELECT a.concat FROM accounts a) x", "m"),
+    ("SELECT concat FROM (SELECT a.concat AS concat FROM accounts a) x", "m"),
+    ("SELECT x.row_domain FROM (SELECT a.row_domain AS row_domain FROM accounts a) x", "m"),
+    (
+        "SELECT row_domain FROM (SELECT a.row_domain FROM accounts a) x, (SELECT 1 AS row_domain) y",
+        "m",
+    ),
+    ("WITH w AS (SELECT ssn AS n FROM accounts) SELECT w.json_build_array FROM w", "m"),
+    ("SELECT j.concat FROM (accounts JOIN orders USING (id)) AS j", "m"),
+    ("SELECT upper(c) FROM (SELECT *, a.concat AS c FROM accounts a) x", "m"),
+    ("SELECT p.concat, p.low FROM people p", "mm"),
+    ("UPDATE accounts SET name = 'x' RETURNING accounts.concat, old.concat, new.json_agg", "mmm"),
+    ("UPDATE accounts a SET name = a.quote_literal RETURNING name", "m"),
+    ("SELECT (SELECT upper(name) AS u FROM accounts ORDER BY u LIMIT 1)", "c"),
+    (
+        "SELECT x.n || '', x.count + 1 FROM (SELECT name AS n, count(*) FROM accounts GROUP BY 1) x",
+        "cc",
+    ),
+    // A relation of which not all columns are known.
+    ("SELECT extra || '' FROM strange", "m"),
+    ("SELECT s.extra || '', 1 FROM strange s", "mc"),
+    ("SELECT upper(n) FROM (SELECT extra AS n FROM strange) x", "m"),
     // Other names.
     ("SELECT s FROM (SELECT reverse(ssn) AS s FROM accounts) x", "m"),
     ("SELECT x.t FROM (SELECT id, lower(ssn) FROM accounts) x(i, t)", "m"),
@@ -195,6 +224,9 @@ const STARRED: &[(&str, &[(&str, char)])] = &[
         "SELECT * FROM (SELECT * FROM accounts UNION SELECT 1, ssn, '' FROM accounts) x",
         &[("name", 'm')],
     ),
+    ("SELECT *, a.concat FROM accounts a", &[("name", 'c'), ("concat", 'm')]),
+    ("SELECT x.* FROM (SELECT a.concat, id FROM accounts a) x", &[("concat", 'm'), ("id", 'c')]),
+    ("SELECT * FROM strange", &[("extra", 'm')]),
     ("TABLE accounts UNION TABLE accounts", &[("name", 'm')]),
     ("SELECT (a).* FROM accounts a", &[("name", 'm'), ("ssn", 'm')]),
 ];
@@ -348,6 +380,8 @@ fn a_copy_is_judged_by_its_columns() {
         ("COPY (UPDATE accounts SET name = ssn RETURNING name) TO STDOUT", 'm'),
         ("COPY (INSERT INTO orders SELECT id, ssn FROM accounts RETURNING 1) TO STDOUT", 'm'),
         ("COPY people TO STDOUT", 'm'),
+        ("COPY (SELECT a.concat FROM accounts a) TO STDOUT", 'm'),
+        ("COPY (SELECT a.id, a.name FROM accounts a) TO STDOUT", 'c'),
         ("COPY missing TO STDOUT", 'm'),
     ] {
         let classified = classify(text);
