@@ -6,7 +6,7 @@ use crate::{
     frame,
     tests::agent::{Agent, Message, error, execute_with_nulls, rows, status},
 };
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 /// What stands in the file that no text may disclose.
 pub(super) const CANARY: &str = "c4n4ry";
@@ -54,12 +54,16 @@ const OUTSIDE: [&str; 6] = [
     NUMBERED,
     "moves a sequence",
     "makes a slot or the like",
-    "reloads the configuration",
+    RELOADED,
     ENDED,
     "changes roles or databases",
 ];
 
 const NUMBERED: &str = "writes";
+const RELOADED: &str = "reloads the configuration";
+/// How often it is looked for, and what lies between two looks.
+const LOOKS_FOR_RELOAD: u32 = 40;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 /// Its transaction has a number of its own: it wrote.
 const WROTE: &str = "has a number";
 /// A session that was there is not there any more.
@@ -157,7 +161,7 @@ pub(super) async fn watch(
     }
     let (reads, mut effects): (BTreeSet<String>, BTreeSet<String>) =
         inside.into_iter().partition(|effect| effect.starts_with("reads "));
-    let (after, heard) = State::of(server).await;
+    let (after, heard) = state_behind(server, text, &before).await;
     let mut outside = after.changed(&before);
     let numbered = outside.remove(NUMBERED);
     if heard.iter().any(|message| message.kind == 'A') {
@@ -177,6 +181,21 @@ pub(super) async fn watch(
         effects.insert(NUMBERED.to_owned());
     }
     Seen { code, tags: tags(&answer), effects, reads }
+}
+
+/// The state behind a text. A process of the server hears of a reloaded configuration when it comes to it.
+async fn state_behind(server: &mut Server, text: &str, before: &State) -> (State, Vec<Message>) {
+    let (mut after, mut heard) = State::of(server).await;
+    for _ in 0..LOOKS_FOR_RELOAD {
+        if !text.contains("pg_reload_conf") || after.changed(before).contains(RELOADED) {
+            break;
+        }
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+        let (now, more) = State::of(server).await;
+        after = now;
+        heard.extend(more);
+    }
+    (after, heard)
 }
 
 async fn in_session(session: &mut Agent) -> BTreeSet<String> {
