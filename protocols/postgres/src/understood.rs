@@ -223,7 +223,8 @@ fn is_still(statement: &Statement) -> bool {
 
 /// Whether a statement changes settings by another name than SET. What the functions that it calls do in turn, no text says.
 fn sets(statement: &Statement) -> bool {
-    let by_hand = statement.kind == StatementKind::Update
+    // EXPLAIN ANALYZE carries out what it explains.
+    let by_hand = matches!(statement.kind, StatementKind::Update | StatementKind::Explain)
         && statement.tables.iter().any(|table| table.name == "pg_settings");
     by_hand || statement.functions.iter().any(|function| function.name == "set_config")
 }

@@ -213,6 +213,8 @@ fn look_by_detectors(place: Place) -> Look {
         | Type::Jsonb
         | Type::Uuid
         | Type::TextArray
+        | Type::Address
+        | Type::Sealed
         | Type::Other => Look::Scan,
     }
 }

@@ -4,7 +4,10 @@
 
 use super::{
     types::Type,
-    value::{Format, Place, Written, fitted, quoted, unversioned, versioned, written_uuid},
+    value::{
+        Format, Place, Written, fitted, quoted, unversioned, versioned, written_address,
+        written_uuid,
+    },
 };
 use bytes::{BufMut, Bytes, BytesMut};
 use countersign_core::mask::{ColumnMask, MaskError, Shown};
@@ -34,7 +37,18 @@ pub(crate) fn scanned(
         }
         (Type::TextArray, Format::Binary) => array_binary(mask, value),
         (Type::Uuid, Format::Binary) => all_or_nothing(mask, &written_uuid(value)),
-        (Type::Uuid | Type::Other, Format::Text) => all_or_nothing(mask, text(value)?),
+        (Type::Address, Format::Binary) => match written_address(value) {
+            Some(address) => all_or_nothing(mask, &address),
+            None => Err(MaskError::Unreadable),
+        },
+        // What detectors would find in the text, nobody reads out of this.
+        (Type::Sealed, Format::Binary) => {
+            mask.count();
+            Ok(Written::Null)
+        }
+        (Type::Uuid | Type::Address | Type::Sealed | Type::Other, Format::Text) => {
+            all_or_nothing(mask, text(value)?)
+        }
         // The text in a binary composite, range or array stands in it as it is.
         (Type::Other, Format::Binary) => all_or_nothing(mask, &String::from_utf8_lossy(value)),
         (

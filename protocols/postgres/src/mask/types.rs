@@ -26,6 +26,10 @@ pub(crate) enum Type {
     Bytea,
     /// An array of text.
     TextArray,
+    /// `inet` and `cidr`: their binary form is numbers.
+    Address,
+    /// Arrays of what only its text form shows.
+    Sealed,
     /// A number, a time, a figure: nothing in it is text.
     Scalar,
     /// Anything else: there may be text in it.
@@ -53,6 +57,9 @@ impl Type {
             1184 => Self::TimestampTz,
             2950 => Self::Uuid,
             17 => Self::Bytea,
+            869 | 650 => Self::Address,
+            // inet[], cidr[], uuid[]
+            1041 | 651 | 2951 => Self::Sealed,
             // text[], varchar[], bpchar[], name[]
             1009 | 1015 | 1014 | 1003 => Self::TextArray,
             // bool, "char", oid, tid, xid, cid, xid8, pg_lsn, money, time, timetz, interval, bit, varbit, the figures

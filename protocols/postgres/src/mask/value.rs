@@ -5,6 +5,7 @@ use super::types::Type;
 use bytes::{BufMut, Bytes, BytesMut};
 use countersign_core::mask::{ColumnMask, MaskError, MaskKind, Shown};
 use jiff::civil::Date;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// The format of a value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -71,7 +72,7 @@ pub(crate) fn covered(
                 }
             }
         }
-        Type::TextArray | Type::Scalar | Type::Other => {
+        Type::TextArray | Type::Address | Type::Sealed | Type::Scalar | Type::Other => {
             mask.count();
             Ok(Written::Null)
         }
@@ -190,6 +191,8 @@ fn derived(place: Place, mask: &ColumnMask, value: &[u8]) -> Result<Written, Mas
         | Type::Json
         | Type::Jsonb
         | Type::TextArray
+        | Type::Address
+        | Type::Sealed
         | Type::Scalar
         | Type::Other => return Ok(Written::Null),
     }))
@@ -320,6 +323,13 @@ pub(super) fn written_uuid(id: &[u8]) -> String {
         let dash = if matches!(n, 4 | 6 | 8 | 10) { "-" } else { "" };
         format!("{text}{dash}{byte:02x}")
     })
+}
+
+/// The address of a binary `inet` or `cidr` (family, bits, kind, length, address; `network_send`), without its mask.
+pub(super) fn written_address(value: &[u8]) -> Option<String> {
+    let address = value.get(4..)?;
+    let four = <[u8; 4]>::try_from(address).ok().map(|octets| Ipv4Addr::from(octets).to_string());
+    four.or_else(|| Some(Ipv6Addr::from(<[u8; 16]>::try_from(address).ok()?).to_string()))
 }
 
 fn bytes(place: Place, digest: &[u8]) -> Bytes {

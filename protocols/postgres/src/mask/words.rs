@@ -90,6 +90,8 @@ impl Words {
                 (_, Keeps::Names | Keeps::Nothing) => false,
             };
             match name {
+                // A place in a text that code in the target put together: the code can choose where its error is.
+                b'p' if keeps == Keeps::Nothing => withheld = true,
                 // Severity, places in the text, and places in the server's source.
                 b'S' | b'V' | b'P' | b'p' | b'F' | b'L' | b'R' => put(&mut out, *name, value),
                 b'C' if self.covers_columns == Covers::Columns => {

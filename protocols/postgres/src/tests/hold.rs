@@ -273,6 +273,7 @@ async fn what_sets_something_is_a_part_of_what_comes_later_by_whatever_name_it_s
     let changes = [
         "SELECT set_config('my.tenant', '7', false)",
         "UPDATE pg_settings SET setting = '8MB' WHERE name = 'work_mem'",
+        "EXPLAIN ANALYZE UPDATE pg_settings SET setting = '9MB' WHERE name = 'work_mem'",
         "SET my.tenant = '8'",
     ];
     for (n, text) in changes.iter().enumerate() {

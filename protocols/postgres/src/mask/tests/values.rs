@@ -187,6 +187,22 @@ fn detectors_see_text_in_binary_values() {
 }
 
 #[test]
+fn detectors_see_addresses_in_binary_values() {
+    let plan = plan(&[], &[Detector::Ipv4, Detector::Ipv6], MaskKind::Redact);
+    let four = [2, 32, 0, 4, 192, 0, 2, 7];
+    let six = [&[3, 128, 0, 16, 0x20, 1, 0x0d, 0xb8][..], &[0; 11], &[1]].concat();
+    for (oid, value) in
+        [(869, &four[..]), (650, &four), (869, &six), (1041, b"any"), (2951, b"any")]
+    {
+        let mut mask = plan.text(MaskPlace::Message);
+        let found = scanned(place(oid, Format::Binary), &mut mask, value);
+        assert_eq!(found.unwrap(), Written::Null, "{oid} {value:?}");
+    }
+    let mut mask = plan.text(MaskPlace::Message);
+    scanned(place(869, Format::Binary), &mut mask, &four[..5]).unwrap_err();
+}
+
+#[test]
 fn what_cannot_be_read_is_an_error() {
     let plan = plan(&[], &[Detector::Email], MaskKind::Redact);
     for (oid, format, value) in [
