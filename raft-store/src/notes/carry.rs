@@ -5,14 +5,12 @@
 use super::{Note, Segment, Shared, writer::Request};
 use crate::{
     command::{Command, Intent, TakeNotes},
-    durable_file,
     format::{self, Stored},
     handle::{Log, LogError},
     reply::{Answer, Reply},
 };
 use countersign_core::gate::Settlement;
 use std::{
-    fs, io,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -55,10 +53,11 @@ fn is_done(shared: &Shared) -> bool {
     pending.notes.is_empty() && pending.outcomes.is_empty()
 }
 
-/// Carries what an earlier start has left in one file, then removes the file. What became of the operations is settled by
+/// Carries what an earlier start has left in one file, then puts the file away. What became of the operations is settled by
 /// the announcement of this start.
-async fn old(shared: &Shared, log: &Weak<dyn Log>, segment: Segment) -> Result<(), Stopped> {
-    let Segment { path, book, mut first, intents } = segment;
+async fn old(shared: &Shared, log: &Weak<dyn Log>, mut segment: Segment) -> Result<(), Stopped> {
+    let (book, mut first) = (segment.book, segment.first);
+    let intents = std::mem::take(&mut segment.intents);
     if !intents.is_empty() {
         tracing::info!(notes = intents.len(), "carries what an earlier start has noted");
     }
@@ -78,14 +77,10 @@ async fn old(shared: &Shared, log: &Weak<dyn Log>, segment: Segment) -> Result<(
         .await?;
         first += count;
     }
-    let removed = tokio::task::spawn_blocking(move || -> io::Result<()> {
-        fs::remove_file(&path)?;
-        path.parent().map_or(Ok(()), durable_file::sync_folder)
-    });
-    match removed.await {
+    match tokio::task::spawn_blocking(move || segment.put_away()).await {
         Ok(Ok(())) => Ok(()),
         // It would be carried again behind what comes now.
-        Ok(Err(error)) => crate::halt::halt("removing notes", &error),
+        Ok(Err(error)) => crate::halt::halt("putting notes away", &error),
         Err(_ended) => Err(Stopped),
     }
 }

@@ -1,5 +1,5 @@
 //! The files that notes lie in: a head, then one record behind the other. What a crash left unfinished at the end of a file
-//! was never acknowledged; what cannot be read for another reason is said, and the notes behind it are lost with it.
+//! was never acknowledged; what cannot be read for another reason is said, and its file is kept for whoever looks into it.
 
 use super::Intent;
 use crate::{durable_file, format::Stored};
@@ -27,6 +27,31 @@ pub(super) struct Segment {
     /// The sequence of the first one.
     pub(super) first: u64,
     pub(super) intents: Vec<Intent>,
+    pub(super) end: End,
+}
+
+/// How a file ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// With its last note.
+    Whole,
+    /// In what is no note: cut off while it was written, or damaged.
+    Unreadable,
+}
+
+impl Segment {
+    /// Takes the file out of those that are carried, once the log has its notes. One that could not be read whole stays
+    /// beside them under another name, which no later file has.
+    pub(super) fn put_away(&self) -> io::Result<()> {
+        match self.end {
+            End::Whole => fs::remove_file(&self.path)?,
+            End::Unreadable => {
+                let book = u128::from_be_bytes(self.book);
+                fs::rename(&self.path, self.path.with_extension(format!("{book:032x}.damaged")))?;
+            }
+        }
+        self.path.parent().map_or(Ok(()), durable_file::sync_folder)
+    }
 }
 
 /// The head of a file.
@@ -94,21 +119,26 @@ fn read(path: PathBuf) -> io::Result<Segment> {
     };
     // The head was on the disk before the file had its name.
     let (book, first, mut rest) = read_head(&bytes).ok_or_else(damaged)?;
-    let mut intents = Vec::new();
+    let (mut intents, mut end) = (Vec::new(), End::Whole);
     while !rest.is_empty() {
-        let Some((intent, behind)) = read_record(rest) else {
+        let Some((note, behind)) = read_record(rest) else {
             tracing::error!(
                 file = %path.display(),
                 read = intents.len(),
-                bytes_lost = rest.len(),
-                "notes of reads end in what cannot be read: cut off while it was written, or damaged"
+                bytes_unread = rest.len(),
+                "notes of reads end in what cannot be read: cut off while it was written, or damaged; the file is kept"
             );
+            end = End::Unreadable;
             break;
         };
-        intents.push(intent);
+        // Its checksum is right: it is the note of another version, and not this one's to drop.
+        intents.push(Intent::decode(note).map_err(|error| {
+            let what = format!("a note in {} is of a form not known here: {error}", path.display());
+            io::Error::new(io::ErrorKind::InvalidData, what)
+        })?);
         rest = behind;
     }
-    Ok(Segment { path, book, first, intents })
+    Ok(Segment { path, book, first, intents, end })
 }
 
 fn read_head(bytes: &[u8]) -> Option<([u8; 16], u64, &[u8])> {
@@ -121,7 +151,7 @@ fn read_head(bytes: &[u8]) -> Option<([u8; 16], u64, &[u8])> {
     whole.then_some((*book, u64::from_le_bytes(first.try_into().ok()?), rest))
 }
 
-fn read_record(bytes: &[u8]) -> Option<(Intent, &[u8])> {
+fn read_record(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (head, rest) = bytes.split_first_chunk::<RECORD_HEAD_BYTES>()?;
     let (length, checksum) = head.split_first_chunk::<4>()?;
     let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
@@ -132,5 +162,5 @@ fn read_record(bytes: &[u8]) -> Option<(Intent, &[u8])> {
     if u32::from_le_bytes(checksum.try_into().ok()?) != crc32fast::hash(note) {
         return None;
     }
-    Some((Intent::decode(note).ok()?, behind))
+    Some((note, behind))
 }

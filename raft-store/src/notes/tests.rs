@@ -213,6 +213,23 @@ async fn of_a_file_that_was_cut_off_or_damaged_everything_in_front_is_carried() 
     }
 }
 
+#[tokio::test]
+async fn a_file_that_could_not_be_read_whole_is_kept_and_not_carried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    killed_with(folder.path(), 1..4).await;
+    let [file] = &files(folder.path())[..] else { panic!("one file") };
+    let mut damaged = fs::read(file).unwrap();
+    *damaged.last_mut().unwrap() ^= 0x10;
+    fs::write(file, &damaged).unwrap();
+    let left = segment::left_behind(folder.path()).unwrap();
+    assert_eq!(left[0].end, segment::End::Unreadable);
+    left[0].put_away().unwrap();
+    assert!(segment::left_behind(folder.path()).unwrap().is_empty());
+    let kept = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+    let kept: Vec<_> = kept.filter(|path| path.extension().unwrap() == "damaged").collect();
+    assert_eq!(fs::read(&kept[0]).unwrap(), damaged);
+}
+
 #[tokio::test(start_paused = true)]
 async fn while_the_log_is_behind_nothing_more_is_noted() {
     let folder = tempfile::tempdir().unwrap();
