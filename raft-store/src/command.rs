@@ -3,6 +3,10 @@
 //! Every command carries an id of its own (of the hold, the operation, the session, the request), so that a proposal that
 //! was retried after a lost leader is answered with the first answer and changes nothing a second time.
 
+mod notes;
+
+pub use notes::{LateOutcome, LostNotes, NotedBasis, NotedOutcome, NotedRead, TakeNotes, Wording};
+
 use crate::records::{AuditText, Author, HeldOperation, JoinFacts, RequestId, ResourceKind};
 use countersign_core::{
     agent::{Agent, Identity},
@@ -288,21 +292,6 @@ pub struct Intent {
     pub text: AuditText,
     /// The names of its actions, in order.
     pub actions: Vec<String>,
-}
-
-/// What a node has noted on its own disk before it was answered (audit level `batched`), and what became of it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct TakeNotes {
-    /// The node.
-    pub node: NodeId,
-    /// Drawn at each start of it: a sequence counts within its book.
-    pub book: [u8; 16],
-    /// The sequence of the first intent here; the others follow. What was taken before is not taken again.
-    pub first: u64,
-    /// Intents. None is refused, whatever has changed since they were noted: their answers are out.
-    pub intents: Vec<Intent>,
-    /// What became of intents that are here or were taken before.
-    pub outcomes: Vec<Settlement>,
 }
 
 /// An operation was refused.

@@ -50,6 +50,7 @@ pub mod records;
 pub mod reply;
 
 pub mod apply;
+mod audit_row;
 mod cluster_version;
 mod key_space;
 mod state;

@@ -1,11 +1,14 @@
 //! The notes of a node: intents at audit level `batched`, on its own disk before their answers go out, and in the log soon
-//! after. A note is written and synced (`writer`), carried into the log in batches together with its outcome (`carry`), and
-//! forgotten when the log has it. A start carries what its predecessors left before anything is served.
+//! after, with what became of them. A note is written and synced (`writer`), carried into the log in batches (`carry`), and
+//! forgotten when the log has it. Outcomes are written too, though nobody waits for that: a start carries what its
+//! predecessors left, as it truly ended, before anything is served.
 //!
 //! What bounds them: a note is refused when too many are not in the log yet, or one is for too long; whoever asked then
 //! waits for the log. With the disk of the machine, what the log had not yet is lost; nothing else is.
 
+mod batch;
 mod carry;
+mod pending;
 mod segment;
 mod writer;
 
@@ -19,13 +22,11 @@ use countersign_core::{
     id::{NodeId, OperationId},
     permit::NoteReceipt,
 };
-use segment::Segment;
+use pending::Pending;
 use std::{
-    collections::{HashSet, VecDeque},
     io,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
-    time::Duration,
 };
 use tokio::{
     sync::{Notify, mpsc, oneshot, watch},
@@ -33,16 +34,17 @@ use tokio::{
 };
 use writer::{Request, Writer};
 
-/// Notes that the log has not taken yet, at most.
-const MOST_NOTES: usize = 8192;
-/// Their bytes, at most.
-const MOST_BYTES: usize = 16 << 20;
-/// For how long the oldest of them may wait before no further note is taken: ten times what it should.
-const LONGEST_WAIT: Duration = Duration::from_millis(500);
-/// Noted operations without an outcome, at most.
-const MOST_OPEN: usize = 64 * 1024;
 /// Requests on their way to the writer.
-const QUEUE: usize = 2 * MOST_NOTES;
+const QUEUE: usize = 2 * pending::MOST_NOTES;
+
+/// What is noted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Noted {
+    /// An operation that is answered once this is on the disk.
+    Intent(Box<Intent>),
+    /// What became of one that was noted before.
+    Outcome(Settlement),
+}
 
 /// The notes of this node. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -59,28 +61,9 @@ struct Shared {
     writer: mpsc::Sender<Request>,
     pending: Mutex<Pending>,
     /// Rung when there is something to carry.
-    written: Notify,
-    /// How many notes of this start the log has taken; none before those of earlier starts are in it.
+    came: Notify,
+    /// How much of this start the log has taken; nothing before what earlier starts left is in it.
     taken: watch::Sender<Option<u64>>,
-}
-
-/// What the log has not taken yet.
-#[derive(Debug)]
-struct Pending {
-    /// The sequence of the next note.
-    next: u64,
-    notes: VecDeque<Note>,
-    bytes: usize,
-    /// Operations that are noted and have no outcome.
-    open: HashSet<OperationId>,
-    outcomes: Vec<Settlement>,
-}
-
-#[derive(Debug)]
-struct Note {
-    intent: Intent,
-    bytes: usize,
-    since: Instant,
 }
 
 /// Why an intent is not noted.
@@ -124,19 +107,12 @@ impl Notes {
         let book = rand::random();
         let (sender, requests) = mpsc::channel(QUEUE);
         Writer::start(folder, book, requests)?;
-        let pending = Pending {
-            next: 1,
-            notes: VecDeque::new(),
-            bytes: 0,
-            open: HashSet::new(),
-            outcomes: Vec::new(),
-        };
         let shared = Arc::new(Shared {
             node,
             book,
             writer: sender,
-            pending: Mutex::new(pending),
-            written: Notify::new(),
+            pending: Mutex::new(Pending::new(book)),
+            came: Notify::new(),
             taken: watch::Sender::new(None),
         });
         tokio::spawn(carry::run(Arc::clone(&shared), log, left));
@@ -145,53 +121,49 @@ impl Notes {
 
     /// Notes an intent.
     pub(crate) fn note(&self, intent: Intent) -> Result<Noting, NotNoted> {
-        let encoded = intent.encode()?;
-        let (operation, bytes) = (intent.basis.operation, encoded.len());
+        let operation = intent.basis.operation;
+        let noted = Noted::Intent(Box::new(intent));
+        let encoded = noted.encode()?;
         let (done, synced) = oneshot::channel();
         let mut pending = self.shared.lock();
-        if pending.is_behind() || self.shared.taken.borrow().is_none() {
+        let now = Instant::now();
+        if pending.is_behind(now) || self.shared.taken.borrow().is_none() {
             return Err(NotNoted::Behind);
         }
         // Under the lock, so that the order on the disk is the order of the sequences.
-        let request = Request::Write { note: encoded, done };
-        self.shared.writer.try_send(request).map_err(|_full| NotNoted::Behind)?;
-        pending.next += 1;
-        pending.bytes += bytes;
-        pending.open.insert(operation);
-        pending.notes.push_back(Note { intent, bytes, since: Instant::now() });
+        let place = self.shared.writer.try_reserve().map_err(|_full| NotNoted::Behind)?;
+        pending.add(noted, &encoded, now);
+        place.send(pending.hand_out(Some(done)));
         drop(pending);
-        self.shared.written.notify_one();
+        self.shared.came.notify_one();
         Ok(Noting { operation, synced })
     }
 
     /// Takes the outcome of an operation that was noted; gives back that of another one.
     pub(crate) fn settle(&self, settlement: Settlement) -> Option<Settlement> {
         let mut pending = self.shared.lock();
-        if !pending.open.remove(&settlement.operation) {
+        if !pending.is_open(settlement.operation) {
             return Some(settlement);
         }
-        pending.outcomes.push(settlement);
+        let noted = Noted::Outcome(settlement);
+        let encoded = match noted.encode() {
+            Ok(encoded) => encoded,
+            // Numbers, a short word and what was counted: there is nothing in it that has no stored form.
+            Err(error) => crate::halt::halt("writing down an outcome", &error),
+        };
+        // It is written with the next note, or when the next batch is carried: nobody waits for it.
+        pending.add(noted, &encoded, Instant::now());
         drop(pending);
-        self.shared.written.notify_one();
+        self.shared.came.notify_one();
         None
     }
 
-    /// Waits until the log has taken what is noted now, and what earlier starts have left.
+    /// Waits until the log has taken what is noted now, intents and outcomes, and what earlier starts have left.
     pub(crate) async fn taken(&self) {
-        let all = self.shared.lock().next - 1;
+        let all = self.shared.lock().last();
         let mut taken = self.shared.taken.subscribe();
         // The sender lives as long as the notes.
         drop(taken.wait_for(|taken| taken.is_some_and(|taken| taken >= all)).await);
-    }
-}
-
-impl Pending {
-    fn is_behind(&self) -> bool {
-        self.notes.len() >= MOST_NOTES
-            || self.bytes >= MOST_BYTES
-            || self.outcomes.len() >= MOST_NOTES
-            || self.open.len() >= MOST_OPEN
-            || self.notes.front().is_some_and(|oldest| oldest.since.elapsed() > LONGEST_WAIT)
     }
 }
 
@@ -199,6 +171,16 @@ impl Shared {
     /// Nothing panics while it holds the lock.
     fn lock(&self) -> MutexGuard<'_, Pending> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has what nobody waits for written down.
+    fn write_out(&self) {
+        let mut pending = self.lock();
+        if pending.has_unwritten()
+            && let Ok(place) = self.writer.try_reserve()
+        {
+            place.send(pending.hand_out(None));
+        }
     }
 }
 

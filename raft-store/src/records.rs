@@ -449,10 +449,18 @@ pub struct OperationRecord {
     pub state: OperationState,
 }
 
-/// How far the log has taken what a node has noted on its own disk.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// How far the log has taken what a node has noted on its own disk: the last books of it, the newest at the end. A carrying
+/// that is late belongs to one of these.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct NotesTaken {
-    /// The book that was last taken from.
+    /// The books.
+    pub books: Vec<BookTaken>,
+}
+
+/// How far the log has taken one book of a node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BookTaken {
+    /// The book.
     pub book: [u8; 16],
     /// The sequence of the last note that was taken from it.
     pub last: u64,

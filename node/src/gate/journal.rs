@@ -274,6 +274,8 @@ impl Drop for Unforwarded {
             word: "not_forwarded".to_owned(),
             masked: MaskTally::default(),
         };
+        // One that was only noted has its outcome noted too, behind its intent.
+        let Some(settlement) = self.journal.store.settle_noted(settlement) else { return };
         let entry = self.journal.entry(Write::Unforwarded(settlement), Some(self.session));
         drop(self.journal.send(entry));
     }

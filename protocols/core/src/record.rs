@@ -9,6 +9,8 @@ use std::{collections::BTreeMap, fmt};
 
 /// The name of the encoding, hashed first.
 const DOMAIN: &[u8] = b"countersign-audit-v1";
+/// As many bytes as most events are hashed over.
+const USUAL_BYTES: usize = 2048;
 
 /// The hash of an event and, through its predecessor, of all before it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -80,6 +82,8 @@ kinds! {
     ClusterChanged = "cluster_changed",
     /// A person or an agent failed to identify, or was not permitted an administrative act.
     AccessRefused = "access_refused",
+    /// Of what a node had noted on its own disk, something cannot be read any more.
+    NotesLost = "notes_lost",
 }
 
 /// What became of an intent.
@@ -127,25 +131,53 @@ pub struct AuditEvent {
 impl AuditEvent {
     /// The hash of this event, which the next one carries.
     pub fn hash(&self) -> ChainHash {
-        let mut hash = Sha256::new();
-        field(&mut hash, DOMAIN);
-        hash.update(self.previous.0);
-        hash.update(self.sequence.to_be_bytes());
-        hash.update(self.at.0.to_be_bytes());
-        hash.update(self.index.0.to_be_bytes());
-        field(&mut hash, self.kind.name().as_bytes());
-        hash.update((self.fields.len() as u64).to_be_bytes());
-        for (name, value) in &self.fields {
-            field(&mut hash, name.as_bytes());
-            field(&mut hash, value.as_bytes());
-        }
-        ChainHash(hash.finalize().into())
+        let fields = self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let &Self { sequence, at, index, kind, previous, .. } = self;
+        EventPlace { sequence, at, index, kind, previous }.hash_with(fields)
     }
 }
 
-fn field(hash: &mut Sha256, bytes: &[u8]) {
-    hash.update((bytes.len() as u64).to_be_bytes());
-    hash.update(bytes);
+/// An event without its facts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EventPlace {
+    /// See [`AuditEvent::sequence`].
+    pub sequence: u64,
+    /// See [`AuditEvent::at`].
+    pub at: LogTime,
+    /// See [`AuditEvent::index`].
+    pub index: LogIndex,
+    /// See [`AuditEvent::kind`].
+    pub kind: EventKind,
+    /// See [`AuditEvent::previous`].
+    pub previous: ChainHash,
+}
+
+impl EventPlace {
+    /// The hash of the event with these facts, which come in the order of their names, each name once.
+    pub fn hash_with<'f>(
+        &self,
+        fields: impl ExactSizeIterator<Item = (&'f str, &'f str)>,
+    ) -> ChainHash {
+        // In one piece: hashing is quicker than being called for every field.
+        let mut bytes = Vec::with_capacity(USUAL_BYTES);
+        field(&mut bytes, DOMAIN);
+        bytes.extend_from_slice(&self.previous.0);
+        bytes.extend_from_slice(&self.sequence.to_be_bytes());
+        bytes.extend_from_slice(&self.at.0.to_be_bytes());
+        bytes.extend_from_slice(&self.index.0.to_be_bytes());
+        field(&mut bytes, self.kind.name().as_bytes());
+        bytes.extend_from_slice(&(fields.len() as u64).to_be_bytes());
+        for (name, value) in fields {
+            field(&mut bytes, name.as_bytes());
+            field(&mut bytes, value.as_bytes());
+        }
+        ChainHash(Sha256::digest(&bytes).into())
+    }
+}
+
+fn field(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
+    out.extend_from_slice(bytes);
 }
 
 /// The end of the chain.

@@ -1,8 +1,13 @@
 //! The one way into the audit: facts become the next event of the hash chain. What is worth an event is decided by the
 //! commands.
 
+mod run;
+
+pub(super) use run::{Run, Template};
+
 use super::step::{Step, Stop};
 use crate::{
+    audit_row::AuditRow,
     key_space::{self, Single},
     limits::{MAX_AUDIT_TEXT, MAX_SHORT_TEXT},
     records::{AuditText, Author, HoldRecord, SessionRecord, clipped},
@@ -141,9 +146,10 @@ pub(super) fn append(step: &mut Step<'_>, kind: EventKind, facts: Facts) -> Resu
         fields: facts.0,
         previous: head.hash,
     };
-    step.put(key_space::audit(event.sequence), &event)?;
-    step.put(place, &ChainHead { sequence: event.sequence, hash: event.hash() })?;
-    Ok(event.sequence)
+    let (sequence, hash) = (event.sequence, event.hash());
+    step.put(key_space::audit(sequence), &AuditRow::One(Box::new(event)))?;
+    step.put(place, &ChainHead { sequence, hash })?;
+    Ok(sequence)
 }
 
 /// The sequence that the next event will have.

@@ -16,7 +16,7 @@ use crate::{
 };
 use countersign_core::{
     gate::Settlement,
-    id::{HoldId, NodeId, OperationId},
+    id::{HoldId, NodeId, OperationId, Revision},
     permit::AuditLevel,
     record::{EventKind, Outcome},
 };
@@ -45,7 +45,7 @@ pub(super) fn record(step: &mut Step<'_>, command: Intent, attempt: Attempt) -> 
         step.get(&key_space::session(command.session))?.ok_or(StateRefusal::SessionGone)?;
     let facts = facts(&command);
     let planned = |facts| Planned { operation, hold: None, attempt, facts };
-    match (may_begin(step, &session, &command), command.basis.audit) {
+    match (may_begin(step, &session, command.basis.revision), command.basis.audit) {
         (Ok(()), _) => {
             enter(step, &session, planned(facts.with("verdict", "allow")))?;
             Ok(Answer::Intended { index: step.index })
@@ -65,11 +65,11 @@ pub(super) fn record(step: &mut Step<'_>, command: Intent, attempt: Attempt) -> 
 pub(super) fn may_begin(
     step: &Step<'_>,
     session: &SessionRecord,
-    command: &Intent,
+    revision: Revision,
 ) -> Result<(), Stop> {
     session::is_live(step, session)?;
     session::not_expired(&session.agent, step.now)?;
-    step.in_force(command.basis.revision)
+    step.in_force(revision)
 }
 
 /// Nothing here refuses an intent for the length of a text: its operation may be on its way to the target already.
@@ -163,15 +163,19 @@ pub(super) fn settle(step: &mut Step<'_>, settlement: Settlement) -> Done {
         OperationState::Settled(outcome) => Err(StateRefusal::AlreadySettled { outcome }.into()),
         OperationState::Denied => Err(StateRefusal::NoSuchOperation.into()),
         OperationState::Intended | OperationState::Withheld => {
-            let facts = Facts::default()
-                .with("rows", settlement.rows)
-                .with("bytes", settlement.bytes)
-                .shown("word", &settlement.word)
-                .masked(&settlement.masked);
-            conclude(step, known, settlement.outcome, facts)?;
+            conclude(step, known, settlement.outcome, settled(&settlement))?;
             Ok(Answer::Done)
         }
     }
+}
+
+/// What the carrier says of what became of an operation.
+pub(super) fn settled(settlement: &Settlement) -> Facts {
+    Facts::default()
+        .with("rows", settlement.rows)
+        .with("bytes", settlement.bytes)
+        .shown("word", &settlement.word)
+        .masked(&settlement.masked)
 }
 
 /// Records an outcome. The only place where an operation becomes settled.

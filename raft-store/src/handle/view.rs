@@ -4,11 +4,15 @@
 //! Each read sees one consistent picture, and never an older one than the read before. Two reads may see two pictures:
 //! what must belong together is read by one call.
 
+mod audit;
+
+pub use audit::{AuditFilter, AuditPage};
+
 use super::{Log, ReadError};
 use crate::{
     format::Stored,
     key_space::{self, Single, Table},
-    limits::{MAX_EVENTS_A_READ, MAX_ROWS_A_READ},
+    limits::MAX_ROWS_A_READ,
     machine::View,
     records::{
         ClusterRecord, CredentialRecord, EvidenceRecord, HeldOperation, HoldPhase, HoldRecord,
@@ -22,7 +26,7 @@ use countersign_core::{
     gate::CancelKey,
     id::{CredentialId, HoldId, Incarnation, NodeId, OperationId, Revision, SessionId},
     log_time::LogTime,
-    record::{AuditEvent, ChainHead, EventKind},
+    record::{AuditEvent, ChainHead},
 };
 use std::sync::Arc;
 
@@ -75,34 +79,6 @@ pub enum SessionFilter {
 pub struct SessionPage {
     /// The sessions.
     pub sessions: Vec<SessionRecord>,
-    /// Where to go on; `None` at the end.
-    pub next: Option<u64>,
-}
-
-/// Which audit events are listed. Every condition that is given must hold.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct AuditFilter {
-    /// Only events after this sequence: the cursor of the page before.
-    pub after: u64,
-    /// Only events up to this sequence.
-    pub until: Option<u64>,
-    /// Only events from this log time on.
-    pub from_time: Option<LogTime>,
-    /// Only events before this log time.
-    pub to_time: Option<LogTime>,
-    /// Only of this kind.
-    pub kind: Option<EventKind>,
-    /// Only with these fields and values.
-    pub fields: Vec<(String, String)>,
-    /// Only where some field holds this text, compared without case.
-    pub text: Option<String>,
-}
-
-/// A page of audit events.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct AuditPage {
-    /// The events, in order.
-    pub events: Vec<AuditEvent>,
     /// Where to go on; `None` at the end.
     pub next: Option<u64>,
 }
@@ -343,31 +319,12 @@ impl StateView {
 
     /// One audit event.
     pub fn audit_event(&self, sequence: u64) -> Result<Option<AuditEvent>, ReadError> {
-        self.get(&key_space::audit(sequence))
+        self.look(|view| audit::event(view, sequence))
     }
 
     /// Up to `limit` audit events in order.
     pub fn audit_events(&self, filter: &AuditFilter, limit: usize) -> Result<AuditPage, ReadError> {
-        let after = key_space::audit(filter.after);
-        let table = key_space::table(Table::Audit);
-        let rows = self.look(|view| Ok(view.scan(&table, Some(&after), MAX_EVENTS_A_READ)?))?;
-        let ended = rows.len() < MAX_EVENTS_A_READ;
-        let mut events: Vec<AuditEvent> = Vec::new();
-        let mut last = filter.after;
-        for (_, bytes) in rows {
-            if events.len() >= limit {
-                return Ok(AuditPage { events, next: Some(last) });
-            }
-            let event = AuditEvent::decode(&bytes)?;
-            if filter.until.is_some_and(|until| event.sequence > until) {
-                return Ok(AuditPage { events, next: None });
-            }
-            last = event.sequence;
-            if filter.takes(&event) {
-                events.push(event);
-            }
-        }
-        Ok(AuditPage { events, next: (!ended).then_some(last) })
+        self.look(|view| audit::page(view, filter, limit))
     }
 
     /// Every value below `prefix`: for tables that people fill by hand.
@@ -389,18 +346,5 @@ fn whole<T: Stored>(view: &dyn View, prefix: &[u8]) -> Result<Vec<T>, ReadError>
         if !full {
             return Ok(found);
         }
-    }
-}
-
-impl AuditFilter {
-    fn takes(&self, event: &AuditEvent) -> bool {
-        let text = self.text.as_deref().map(str::to_lowercase);
-        self.kind.is_none_or(|kind| kind == event.kind)
-            && self.from_time.is_none_or(|from| event.at >= from)
-            && self.to_time.is_none_or(|to| event.at < to)
-            && self.fields.iter().all(|(name, value)| event.fields.get(name) == Some(value))
-            && text.is_none_or(|text| {
-                event.fields.values().any(|value| value.to_lowercase().contains(&text))
-            })
     }
 }

@@ -1,8 +1,9 @@
-//! The files that notes lie in: a head, then one record behind the other. What a crash left unfinished at the end of a file
-//! was never acknowledged; what cannot be read for another reason is said, and its file is kept for whoever looks into it.
+//! The files that notes lie in: a head, then one record behind the other. Whatever of them is whole is carried, also behind
+//! damage; of the rest it is said what is known of it, and its file is kept for whoever looks into it. What a crash left
+//! unfinished at the end of a file was never acknowledged, but looks like what was.
 
-use super::Intent;
-use crate::{durable_file, format::Stored};
+use super::Noted;
+use crate::{command::LostNotes, durable_file, format::Stored};
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -12,8 +13,9 @@ use std::{
 const MAGIC: &[u8; 8] = b"csnotes1";
 /// Magic, book, first sequence, checksum of these.
 pub(super) const HEAD_BYTES: usize = 8 + 16 + 8 + 4;
-/// Length and checksum in front of a note.
-const RECORD_HEAD_BYTES: usize = 8;
+/// Book, sequence, length and checksum in front of a note.
+#[cfg(test)]
+pub(super) const RECORD_HEAD_BYTES: usize = 16 + 8 + 4 + 4;
 /// The longest note.
 const MOST_BYTES: usize = crate::COMMAND_BYTES;
 /// The ending of the files.
@@ -26,17 +28,27 @@ pub(super) struct Segment {
     pub(super) book: [u8; 16],
     /// The sequence of the first one.
     pub(super) first: u64,
-    pub(super) intents: Vec<Intent>,
+    /// What was found, in order.
+    pub(super) found: Vec<Found>,
     pub(super) end: End,
 }
 
-/// How a file ends.
+/// Something in a file.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// A note, and the bytes of its record.
+    Note { sequence: u64, noted: Noted, bytes: usize },
+    /// The place of notes that cannot be read.
+    Gap(LostNotes),
+}
+
+/// How a file could be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
-    /// With its last note.
+    /// To its last byte.
     Whole,
-    /// In what is no note: cut off while it was written, or damaged.
-    Unreadable,
+    /// With so many bytes at its end that are no note, or none at its end but some before.
+    Unreadable { at_its_end: u64 },
 }
 
 impl Segment {
@@ -45,12 +57,42 @@ impl Segment {
     pub(super) fn put_away(&self) -> io::Result<()> {
         match self.end {
             End::Whole => fs::remove_file(&self.path)?,
-            End::Unreadable => {
+            End::Unreadable { .. } => {
                 let book = u128::from_be_bytes(self.book);
                 fs::rename(&self.path, self.path.with_extension(format!("{book:032x}.damaged")))?;
             }
         }
         self.path.parent().map_or(Ok(()), durable_file::sync_folder)
+    }
+
+    /// The sequence behind the last note that was read.
+    fn behind(&self) -> u64 {
+        let last = self.found.iter().rev().find_map(|found| match found {
+            Found::Note { sequence, .. } => Some(sequence.saturating_add(1)),
+            Found::Gap(_) => None,
+        });
+        last.unwrap_or(self.first)
+    }
+
+    /// Finds out what is missing at the end, from the sequence that the next file of the book begins with.
+    fn count_the_end(&mut self, next: Option<u64>) {
+        let behind = self.behind();
+        let bytes = match self.end {
+            End::Whole => 0,
+            End::Unreadable { at_its_end } => at_its_end,
+        };
+        match next {
+            Some(next) if next > behind => {
+                let last = Some(next - 1);
+                self.found.push(Found::Gap(LostNotes { first: behind, last, bytes }));
+                self.end = End::Unreadable { at_its_end: bytes };
+            }
+            None if bytes > 0 => {
+                self.found.push(Found::Gap(LostNotes { first: behind, last: None, bytes }));
+            }
+            // All that was in the file is known.
+            Some(_) | None => {}
+        }
     }
 }
 
@@ -64,13 +106,24 @@ pub(super) fn head(book: &[u8; 16], first: u64) -> Vec<u8> {
     head
 }
 
-/// Adds a note to what is going to be written.
-pub(super) fn put(out: &mut Vec<u8>, note: &[u8]) {
+/// Adds the record of a note to what is going to be written: the book, so that a record can be found behind damage and no
+/// text that an agent sends can pass for one; the sequence, length and checksum; the note.
+pub(super) fn put(out: &mut Vec<u8>, book: &[u8; 16], sequence: u64, note: &[u8]) {
     // The store refuses longer ones.
     let length = u32::try_from(note.len()).unwrap_or(u32::MAX);
+    out.extend_from_slice(book);
+    out.extend_from_slice(&sequence.to_le_bytes());
     out.extend_from_slice(&length.to_le_bytes());
-    out.extend_from_slice(&crc32fast::hash(note).to_le_bytes());
+    out.extend_from_slice(&checksum(sequence, note).to_le_bytes());
     out.extend_from_slice(note);
+}
+
+/// Of sequence and note; a wrong length is a wrong note.
+fn checksum(sequence: u64, note: &[u8]) -> u32 {
+    let mut hash = crc32fast::Hasher::new();
+    hash.update(&sequence.to_le_bytes());
+    hash.update(note);
+    hash.finalize()
 }
 
 /// Where the file of the start `number`, which begins with the note `first`, lies. Names sort as the files were made.
@@ -108,7 +161,15 @@ pub(super) fn left_behind(folder: &Path) -> io::Result<Vec<Segment>> {
         durable_file::sync_folder(parent)?;
     }
     durable_file::remove_partial(folder)?;
-    files(folder)?.into_iter().map(read).collect()
+    let mut segments: Vec<Segment> =
+        files(folder)?.into_iter().map(read).collect::<io::Result<_>>()?;
+    let heads: Vec<_> = segments.iter().map(|segment| (segment.book, segment.first)).collect();
+    let following = heads.into_iter().skip(1).map(Some).chain([None]);
+    for (segment, following) in segments.iter_mut().zip(following) {
+        let next = following.filter(|(book, _)| *book == segment.book).map(|(_, first)| first);
+        segment.count_the_end(next);
+    }
+    Ok(segments)
 }
 
 fn read(path: PathBuf) -> io::Result<Segment> {
@@ -118,27 +179,49 @@ fn read(path: PathBuf) -> io::Result<Segment> {
         io::Error::new(io::ErrorKind::InvalidData, what)
     };
     // The head was on the disk before the file had its name.
-    let (book, first, mut rest) = read_head(&bytes).ok_or_else(damaged)?;
-    let (mut intents, mut end) = (Vec::new(), End::Whole);
+    let (book, first, rest) = read_head(&bytes).ok_or_else(damaged)?;
+    let segment = Segment { path, book, first, found: Vec::new(), end: End::Whole };
+    read_records(segment, rest)
+}
+
+/// Reads every record that is whole and of its place in the order, wherever it lies.
+fn read_records(mut segment: Segment, mut rest: &[u8]) -> io::Result<Segment> {
+    let mut skipped = 0;
     while !rest.is_empty() {
-        let Some((note, behind)) = read_record(rest) else {
-            tracing::error!(
-                file = %path.display(),
-                read = intents.len(),
-                bytes_unread = rest.len(),
-                "notes of reads end in what cannot be read: cut off while it was written, or damaged; the file is kept"
-            );
-            end = End::Unreadable;
-            break;
+        let expected = segment.behind();
+        let record = read_record(rest, &segment.book);
+        let Some(record) = record.filter(|record| record.sequence >= expected) else {
+            let next = find(rest, &segment.book);
+            skipped += (rest.len() - next.len()) as u64;
+            (segment.end, rest) = (End::Unreadable { at_its_end: 0 }, next);
+            continue;
         };
+        if record.sequence > expected {
+            let last = Some(record.sequence - 1);
+            let gap = LostNotes { first: expected, last, bytes: skipped };
+            segment.found.push(Found::Gap(gap));
+            segment.end = End::Unreadable { at_its_end: 0 };
+        }
         // Its checksum is right: it is the note of another version, and not this one's to drop.
-        intents.push(Intent::decode(note).map_err(|error| {
-            let what = format!("a note in {} is of a form not known here: {error}", path.display());
+        let noted = Noted::decode(record.note).map_err(|error| {
+            let path = segment.path.display();
+            let what = format!("a note in {path} is of a form not known here: {error}");
             io::Error::new(io::ErrorKind::InvalidData, what)
-        })?);
-        rest = behind;
+        })?;
+        let bytes = rest.len() - record.behind.len();
+        segment.found.push(Found::Note { sequence: record.sequence, noted, bytes });
+        (skipped, rest) = (0, record.behind);
     }
-    Ok(Segment { path, book, first, intents, end })
+    if segment.end != End::Whole {
+        segment.end = End::Unreadable { at_its_end: skipped };
+        tracing::error!(
+            file = %segment.path.display(),
+            read_until = segment.behind(),
+            bytes_unread_at_its_end = skipped,
+            "not every note of reads can be read: cut off while it was written, or damaged; the file is kept"
+        );
+    }
+    Ok(segment)
 }
 
 fn read_head(bytes: &[u8]) -> Option<([u8; 16], u64, &[u8])> {
@@ -151,16 +234,31 @@ fn read_head(bytes: &[u8]) -> Option<([u8; 16], u64, &[u8])> {
     whole.then_some((*book, u64::from_le_bytes(first.try_into().ok()?), rest))
 }
 
-fn read_record(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (head, rest) = bytes.split_first_chunk::<RECORD_HEAD_BYTES>()?;
-    let (length, checksum) = head.split_first_chunk::<4>()?;
+/// A record, and what follows it.
+struct Record<'b> {
+    sequence: u64,
+    note: &'b [u8],
+    behind: &'b [u8],
+}
+
+fn read_record<'b>(bytes: &'b [u8], of: &[u8; 16]) -> Option<Record<'b>> {
+    let (book, rest) = bytes.split_first_chunk::<16>()?;
+    let (sequence, rest) = rest.split_first_chunk::<8>()?;
+    let (length, rest) = rest.split_first_chunk::<4>()?;
+    let (sum, rest) = rest.split_first_chunk::<4>()?;
+    let sequence = u64::from_le_bytes(*sequence);
     let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
-    if length > MOST_BYTES {
+    if book != of || length > MOST_BYTES {
         return None;
     }
     let (note, behind) = rest.split_at_checked(length)?;
-    if u32::from_le_bytes(checksum.try_into().ok()?) != crc32fast::hash(note) {
-        return None;
-    }
-    Some((note, behind))
+    let whole = u32::from_le_bytes(*sum) == checksum(sequence, note);
+    whole.then_some(Record { sequence, note, behind })
+}
+
+/// The rest of `bytes` from the next place on, behind the first, where a record may begin; nothing where there is none.
+fn find<'b>(bytes: &'b [u8], book: &[u8; 16]) -> &'b [u8] {
+    let rest = bytes.get(1..).unwrap_or_default();
+    let next = rest.windows(book.len()).position(|window| window == book);
+    next.and_then(|next| rest.get(next..)).unwrap_or_default()
 }

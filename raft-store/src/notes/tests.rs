@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    command::{Command, TakeNotes},
+    command::{Command, LostNotes, TakeNotes},
     format,
     handle::{BoxFuture, Effects, LogError, Look, Status},
     machine::StoreError,
@@ -16,7 +16,7 @@ use countersign_core::{
     permit::{AuditLevel, Basis},
     record::Outcome,
 };
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, time::Duration};
 use tokio::time::timeout;
 
 /// A log that keeps what it has taken. Closed, it takes nothing and answers nothing.
@@ -37,8 +37,26 @@ impl Taking {
 
     fn operations(&self) -> Vec<u8> {
         let taken = self.taken.lock().unwrap();
-        let intents = taken.iter().flat_map(|notes| &notes.intents);
-        intents.map(|intent| intent.basis.operation.as_bytes()[0]).collect()
+        let reads = taken.iter().flat_map(|notes| &notes.reads);
+        reads.map(|read| read.operation.as_bytes()[0]).collect()
+    }
+
+    /// The operations whose outcomes are in the log, with their intents or behind them.
+    fn outcomes(&self) -> Vec<u8> {
+        let taken = self.taken.lock().unwrap();
+        let of = |notes: &TakeNotes| {
+            let beside = notes.reads.iter().filter(|read| read.outcome.is_some());
+            let beside = beside.map(|read| read.operation);
+            let late = notes.outcomes.iter().map(|late| late.settlement.operation);
+            beside.chain(late).map(|id| id.as_bytes()[0]).collect::<Vec<_>>()
+        };
+        let mut all: Vec<u8> = taken.iter().flat_map(of).collect();
+        all.sort_unstable();
+        all
+    }
+
+    fn lost(&self) -> Vec<LostNotes> {
+        self.taken.lock().unwrap().iter().flat_map(|notes| notes.lost.clone()).collect()
     }
 }
 
@@ -146,20 +164,59 @@ async fn a_note_is_answered_without_the_log_and_carried_into_it() {
         assert!(receipt.is_ok());
     }
     assert_eq!(notes.settle(outcome(2)), None);
+    assert_eq!(notes.settle(outcome(2)), Some(outcome(2)), "it has been settled");
     assert_eq!(notes.settle(outcome(9)), Some(outcome(9)), "it is not one of these");
     timeout(Duration::from_millis(50), notes.taken()).await.unwrap_err();
     log.open.send_replace(true);
     notes.taken().await;
-    assert_eq!(log.operations(), [1, 2, 3]);
+    assert_eq!((log.operations(), log.outcomes()), (vec![1, 2, 3], vec![2]));
     assert_eq!(notes.settle(outcome(1)), None);
-    while log.taken.lock().unwrap().iter().map(|one| one.outcomes.len()).sum::<usize>() < 2 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    assert_eq!(notes.settle(outcome(1)), Some(outcome(1)), "it has been settled");
+    notes.taken().await;
+    assert_eq!(log.outcomes(), [1, 2], "what is taken includes the outcomes");
     let taken = log.taken.lock().unwrap();
     let sequences: Vec<u64> =
-        taken.iter().flat_map(|one| (one.first..).zip(&one.intents).map(|(n, _)| n)).collect();
+        taken.iter().flat_map(|one| &one.reads).map(|read| read.sequence).collect();
     assert_eq!(sequences, [1, 2, 3]);
+    assert_eq!(notes.shared.lock().open(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_intent_waits_a_little_for_its_outcome_and_is_carried_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Taking::open();
+    let notes = open(folder.path(), &log);
+    notes.shared.taken.subscribe().wait_for(Option::is_some).await.unwrap();
+    drop(notes.note(intent(1)).unwrap());
+    tokio::time::sleep(Duration::from_millis(15)).await;
+    assert!(log.operations().is_empty());
+    assert_eq!(notes.settle(outcome(1)), None);
+    drop(notes.note(intent(2)).unwrap());
+    notes.taken().await;
+    assert_eq!((log.operations(), log.outcomes()), (vec![1, 2], vec![1]));
+    let taken = log.taken.lock().unwrap();
+    assert_eq!(taken[0].reads[0].outcome.as_ref().unwrap().sequence, 2);
+    assert_eq!((taken[0].reads.len(), taken[1].reads.len()), (1, 1), "the second waits by itself");
+}
+
+#[tokio::test]
+async fn a_killed_start_has_left_the_true_outcomes_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Taking::closed();
+    let notes = open(folder.path(), &log);
+    notes.shared.taken.subscribe().wait_for(Option::is_some).await.unwrap();
+    for operation in 1..=2 {
+        notes.note(intent(operation)).unwrap().synced().await.unwrap();
+    }
+    // Settled while the log takes nothing, and with nothing noted behind it that would be written.
+    assert_eq!(notes.settle(outcome(1)), None);
+    let file = files(folder.path()).remove(0);
+    let before = file.metadata().unwrap().len();
+    while file.metadata().unwrap().len() == before {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let log = Taking::open();
+    open(folder.path(), &log).taken().await;
+    assert_eq!((log.operations(), log.outcomes()), (vec![1, 2], vec![1]));
 }
 
 #[tokio::test]
@@ -185,24 +242,61 @@ async fn what_a_killed_start_has_noted_is_in_the_log_before_the_next_one_notes_a
     assert_eq!(*log.taken.lock().unwrap(), [before]);
 }
 
+/// The operations in a file, and what of it is missing.
+fn found(segment: &segment::Segment) -> (Vec<u8>, Vec<(u64, Option<u64>)>) {
+    let (mut operations, mut gaps) = (Vec::new(), Vec::new());
+    for found in &segment.found {
+        match found {
+            segment::Found::Note { noted: Noted::Intent(intent), .. } => {
+                operations.push(intent.basis.operation.as_bytes()[0]);
+            }
+            segment::Found::Note { noted: Noted::Outcome(_), .. } => panic!("there is none"),
+            segment::Found::Gap(gap) => gaps.push((gap.first, gap.last)),
+        }
+    }
+    (operations, gaps)
+}
+
 #[tokio::test]
-async fn of_a_file_that_was_cut_off_or_damaged_everything_in_front_is_carried() {
+async fn of_a_file_that_was_cut_off_everything_in_front_is_carried() {
     let folder = tempfile::tempdir().unwrap();
     killed_with(folder.path(), 1..4).await;
     let [file] = &files(folder.path())[..] else { panic!("one file") };
     let whole = fs::read(file).unwrap();
     let record = (whole.len() - segment::HEAD_BYTES) / 3;
+    assert!(record > segment::RECORD_HEAD_BYTES);
     for length in (segment::HEAD_BYTES..whole.len()).step_by(7) {
         fs::write(file, &whole[..length]).unwrap();
         let left = segment::left_behind(folder.path()).unwrap();
-        assert_eq!(left[0].intents.len(), (length - segment::HEAD_BYTES) / record, "{length}");
+        let notes = (length - segment::HEAD_BYTES) / record;
+        let (operations, gaps) = found(&left[0]);
+        assert_eq!(operations.len(), notes, "{length}");
+        let ends_within = !(length - segment::HEAD_BYTES).is_multiple_of(record);
+        let gap = ends_within.then_some((notes as u64 + 1, None));
+        assert_eq!(gaps, Vec::from_iter(gap), "{length}");
     }
+}
+
+#[tokio::test]
+async fn of_a_damaged_file_everything_that_is_whole_is_carried_and_the_rest_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    killed_with(folder.path(), 1..4).await;
+    let [file] = &files(folder.path())[..] else { panic!("one file") };
+    let whole = fs::read(file).unwrap();
+    let record = (whole.len() - segment::HEAD_BYTES) / 3;
     for place in segment::HEAD_BYTES..whole.len() {
         let mut damaged = whole.clone();
         damaged[place] ^= 0x10;
         fs::write(file, &damaged).unwrap();
         let left = segment::left_behind(folder.path()).unwrap();
-        assert_eq!(left[0].intents.len(), (place - segment::HEAD_BYTES) / record, "{place}");
+        let hurt = (place - segment::HEAD_BYTES) / record;
+        let (operations, gaps) = found(&left[0]);
+        let expected: Vec<u8> =
+            [1, 2, 3].into_iter().filter(|n| usize::from(*n) != hurt + 1).collect();
+        assert_eq!(operations, expected, "{place}");
+        let first = hurt as u64 + 1;
+        assert_eq!(gaps, [(first, (hurt < 2).then_some(first))], "{place}");
+        assert!(matches!(left[0].end, segment::End::Unreadable { .. }));
     }
     // A head was on the disk before its file had a name: without one, nothing here is what it was.
     for place in 0..segment::HEAD_BYTES {
@@ -214,17 +308,55 @@ async fn of_a_file_that_was_cut_off_or_damaged_everything_in_front_is_carried() 
 }
 
 #[tokio::test]
-async fn a_file_that_could_not_be_read_whole_is_kept_and_not_carried_again() {
+async fn no_text_of_an_agent_and_no_block_of_another_file_passes_for_a_note() {
+    let folder = tempfile::tempdir().unwrap();
+    killed_with(folder.path(), 1..3).await;
+    let [file] = &files(folder.path())[..] else { panic!("one file") };
+    let whole = fs::read(file).unwrap();
+    let book: [u8; 16] = whole[8..24].try_into().unwrap();
+    let forged = Noted::Intent(Box::new(intent(66))).encode().unwrap();
+    let (mut of_another, mut again) = (Vec::new(), Vec::new());
+    segment::put(&mut of_another, &[7; 16], 3, &forged);
+    // What was written before stands once more behind what it stood in front of.
+    segment::put(&mut again, &book, 2, &forged);
+    for behind in [of_another, again] {
+        fs::write(file, [&whole[..], &behind[..]].concat()).unwrap();
+        let left = segment::left_behind(folder.path()).unwrap();
+        assert_eq!(found(&left[0]), (vec![1, 2], vec![(3, None)]));
+    }
+}
+
+#[tokio::test]
+async fn what_is_missing_before_the_next_file_of_a_book_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    killed_with(folder.path(), 1..4).await;
+    let file = files(folder.path()).remove(0);
+    let whole = fs::read(&file).unwrap();
+    let book: [u8; 16] = whole[8..24].try_into().unwrap();
+    let record = (whole.len() - segment::HEAD_BYTES) / 3;
+    // The file ends in front of its third note, and the next one says that there were five.
+    fs::write(&file, &whole[..segment::HEAD_BYTES + 2 * record]).unwrap();
+    fs::write(segment::path(folder.path(), 1, 6), segment::head(&book, 6)).unwrap();
+    let left = segment::left_behind(folder.path()).unwrap();
+    assert_eq!(found(&left[0]), (vec![1, 2], vec![(3, Some(5))]));
+    assert_eq!(left[0].end, segment::End::Unreadable { at_its_end: 0 });
+    assert_eq!(found(&left[1]), (vec![], vec![]));
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_carried_with_its_gap_then_kept_and_not_carried_again() {
     let folder = tempfile::tempdir().unwrap();
     killed_with(folder.path(), 1..4).await;
     let [file] = &files(folder.path())[..] else { panic!("one file") };
     let mut damaged = fs::read(file).unwrap();
-    *damaged.last_mut().unwrap() ^= 0x10;
+    damaged[segment::HEAD_BYTES + segment::RECORD_HEAD_BYTES + 3] ^= 0x10;
     fs::write(file, &damaged).unwrap();
-    let left = segment::left_behind(folder.path()).unwrap();
-    assert_eq!(left[0].end, segment::End::Unreadable);
-    left[0].put_away().unwrap();
-    assert!(segment::left_behind(folder.path()).unwrap().is_empty());
+    let log = Taking::open();
+    open(folder.path(), &log).taken().await;
+    assert_eq!(log.operations(), [2, 3]);
+    let [LostNotes { first: 1, last: Some(1), bytes }] = log.lost()[..] else { panic!("one") };
+    assert!(bytes > 0);
+    assert!(segment::left_behind(folder.path()).unwrap().iter().all(|left| left.found.is_empty()));
     let kept = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
     let kept: Vec<_> = kept.filter(|path| path.extension().unwrap() == "damaged").collect();
     assert_eq!(fs::read(&kept[0]).unwrap(), damaged);
@@ -238,16 +370,16 @@ async fn while_the_log_is_behind_nothing_more_is_noted() {
     notes.shared.taken.subscribe().wait_for(Option::is_some).await.unwrap();
     drop(notes.note(intent(1)).unwrap());
     drop(notes.note(intent(2)).unwrap());
-    tokio::time::advance(LONGEST_WAIT * 2).await;
+    tokio::time::advance(pending::LONGEST_WAIT * 2).await;
     assert!(matches!(notes.note(intent(3)), Err(NotNoted::Behind)), "the oldest waits too long");
     log.open.send_replace(true);
     notes.taken().await;
     log.open.send_replace(false);
     let mut noted = 0;
-    while noted <= MOST_NOTES && notes.note(intent(4)).is_ok() {
+    while noted <= pending::MOST_NOTES && notes.note(intent(4)).is_ok() {
         noted += 1;
     }
-    assert!(noted <= MOST_NOTES, "{noted}");
+    assert!(noted <= pending::MOST_NOTES, "{noted}");
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! The thread that writes notes: whatever came while it waited for the disk is covered by its next sync. After a failed
-//! write or sync the process ends, like the log's.
+//! The thread that writes notes: whatever came while it waited for the disk is covered by its next sync. What nobody waits
+//! for is not synced for its own sake. After a failed write or sync the process ends, like the log's.
 
 use super::segment::{self, HEAD_BYTES};
 use crate::{durable_file, halt::halt};
@@ -11,7 +11,7 @@ use std::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-/// Notes that one sync acknowledges, at most.
+/// Requests that one sync acknowledges, at most.
 const GROUP: usize = 512;
 /// Bytes of a file, after which the next one begins.
 const FILE_BYTES: usize = 1 << 20;
@@ -19,8 +19,8 @@ const FILE_BYTES: usize = 1 << 20;
 /// What the thread is asked for.
 #[derive(Debug)]
 pub(super) enum Request {
-    /// To write a note.
-    Write { note: Vec<u8>, done: oneshot::Sender<()> },
+    /// To write the records of so many notes, and to say when they are on the disk.
+    Write { records: Vec<u8>, notes: u64, done: Option<oneshot::Sender<()>> },
     /// To remove the files of which the log has every note, up to this sequence.
     Taken { last: u64 },
 }
@@ -76,22 +76,22 @@ impl Writer {
         let (mut out, mut waiting, mut taken) = (Vec::new(), Vec::new(), 0);
         for request in group {
             match request {
-                Request::Write { note, done } => {
-                    segment::put(&mut out, &note);
-                    waiting.push(done);
+                Request::Write { records, notes, done } => {
+                    out.extend_from_slice(&records);
+                    self.next += notes;
+                    waiting.extend(done);
                 }
                 Request::Taken { last } => taken = last,
             }
         }
-        if !out.is_empty() {
-            self.file.write_all(&out)?;
+        self.file.write_all(&out)?;
+        self.bytes += out.len();
+        if !waiting.is_empty() {
             self.file.sync_data()?;
-            self.bytes += out.len();
-            self.next += waiting.len() as u64;
-            for done in waiting {
-                // Nobody waits any more when the session is gone.
-                done.send(()).ok();
-            }
+        }
+        for done in waiting {
+            // Nobody waits any more when the session is gone.
+            done.send(()).ok();
         }
         if self.bytes > FILE_BYTES {
             let (path, file) = begin(&self.folder, &self.book, (self.number, self.next))?;

@@ -312,6 +312,33 @@ async fn a_noted_read_is_answered_without_the_log_and_recorded_soon_after() {
     assert_eq!(world.event(EventKind::Outcome).await.fields["outcome"], "completed");
 }
 
+#[tokio::test]
+async fn a_noted_read_that_nobody_forwards_is_recorded_as_that_and_forgotten() {
+    let world = World::new().await;
+    world.policy(NOTED).await;
+    let session = world.open().await.session;
+    let operation = select(&session);
+    let cleared = world.clear(&session, &operation).await;
+    let admission = world.gate.admit(&session, &operation, cleared).await.unwrap();
+    drop(released(admission.reply).await.unwrap());
+    drop(world.gate.inner.journal.unforwarded(session.id(), operation.id()));
+    let outcome = world.event(EventKind::Outcome).await;
+    assert_eq!(
+        (&*outcome.fields["outcome"], &*outcome.fields["word"]),
+        ("refused", "not_forwarded")
+    );
+    assert_eq!(world.event(EventKind::Intent).await.sequence + 1, outcome.sequence);
+    let settlement = Settlement {
+        operation: operation.id(),
+        outcome: Outcome::Completed,
+        rows: 1,
+        bytes: 1,
+        word: "SELECT 1".to_owned(),
+        masked: MaskTally::default(),
+    };
+    assert!(world.gate.inner.store.settle_noted(settlement).is_some(), "nothing waits for it");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_read_that_cannot_be_noted_waits_for_the_log() {
     let world = World::new().await;

@@ -2,6 +2,7 @@
 
 use crate::{
     apply::StateMachine,
+    audit_row::AuditRow,
     command::*,
     effect::Effect,
     format::{self, Stored},
@@ -92,7 +93,7 @@ impl Replica {
 
     pub(super) fn events(&self) -> Vec<AuditEvent> {
         let rows = self.state.scan(&key_space::table(Table::Audit), None, usize::MAX).unwrap();
-        rows.iter().map(|(_, bytes)| AuditEvent::decode(bytes).unwrap()).collect()
+        rows.iter().flat_map(|(_, row)| AuditRow::decode(row).unwrap().events().unwrap()).collect()
     }
 
     pub(super) fn count(&self, kind: EventKind) -> usize {

@@ -5,10 +5,12 @@ use crate::{
     command::{
         AccessRefused, Administered, ApplyResources, AttachEvidence, Attempt, Cancel, ClaimHold,
         CloseSession, Command, CreateJoinToken, Decide, EndSession, Expected, Initialise, Intent,
-        IssueCredential, Leaves, NodeUp, OpenHold, OpenSession, ParkHold, Refused, RemoveNode,
-        ResourceBody, ResourceChange, Revocable, Revoke, TakeNotes, UseJoinToken, WithdrawHold,
-        Withdrawer,
+        IssueCredential, LateOutcome, Leaves, LostNotes, NodeUp, NotedBasis, NotedOutcome,
+        NotedRead, OpenHold, OpenSession, ParkHold, Refused, RemoveNode, ResourceBody,
+        ResourceChange, Revocable, Revoke, TakeNotes, UseJoinToken, WithdrawHold, Withdrawer,
+        Wording,
     },
+    notes::Noted,
     records::{AuditText, Author, HeldOperation, JoinFacts, RequestId, ResourceKind},
 };
 use countersign_core::{
@@ -18,14 +20,16 @@ use countersign_core::{
     gate::{CancelKey, Settlement},
     hold::{Choice, HoldTerms},
     id::{CredentialId, HoldId, Incarnation, NodeId, OperationId, Revision, SessionId},
-    permit::Basis,
+    mask::MaskTally,
+    permit::{AuditLevel, Basis},
+    record::Outcome,
     reviewer::Reviewer,
     target::{Protocol, TargetName},
 };
 use std::net::SocketAddr;
 
-stored!(Command = "a command", Intent = "an intent");
-list!(Intent, ResourceChange, Settlement);
+stored!(Command = "a command", Noted = "a note");
+list!(ResourceChange, SessionId, NotedBasis, Wording, LateOutcome, NotedRead, LostNotes);
 
 impl Form for Attempt {
     type Dto = [u8; 16];
@@ -140,13 +144,43 @@ form_struct!(IntentV1 for Intent {
     text: AuditText,
     actions: Vec<String>,
 });
+form_enum!(NotedV1 for Noted { Intent(intent: Box<Intent>), Outcome(settlement: Settlement) });
 form_struct!(TakeNotesV1 for TakeNotes {
     node: NodeId,
     book: [u8; 16],
-    first: u64,
-    intents: Vec<Intent>,
-    outcomes: Vec<Settlement>,
+    sessions: Vec<SessionId>,
+    bases: Vec<NotedBasis>,
+    wordings: Vec<Wording>,
+    outcomes: Vec<LateOutcome>,
+    reads: Vec<NotedRead>,
+    lost: Vec<LostNotes>,
 });
+form_struct!(NotedBasisV1 for NotedBasis {
+    audit: AuditLevel,
+    revision: Revision,
+    rules: Vec<String>,
+    actions: Vec<String>,
+});
+form_struct!(WordingV1 for Wording { summary: String, text: AuditText });
+form_struct!(NotedReadV1 for NotedRead {
+    sequence: u64,
+    operation: OperationId,
+    fingerprint: Fingerprint,
+    session: u32,
+    basis: u32,
+    wording: u32,
+    outcome: Option<NotedOutcome>,
+});
+form_struct!(NotedOutcomeV1 for NotedOutcome {
+    sequence: u64,
+    outcome: Outcome,
+    rows: u64,
+    bytes: u64,
+    word: String,
+    masked: MaskTally,
+});
+form_struct!(LateOutcomeV1 for LateOutcome { sequence: u64, settlement: Settlement });
+form_struct!(LostNotesV1 for LostNotes { first: u64, last: Option<u64>, bytes: u64 });
 form_struct!(RefusedV1 for Refused {
     operation: OperationId,
     session: SessionId,

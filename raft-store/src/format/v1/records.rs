@@ -1,8 +1,9 @@
 //! The forms of what the state holds.
 
 use super::{Bad, Form, FormatError, Stored, form_enum, form_struct, list, read, stored, write};
+use crate::audit_row::{AuditRow, EventRun, RunEvent, RunTemplate, RunValue};
 use crate::records::{
-    AppliedRequest, Attachment, AuditText, Author, ClusterRecord, CredentialRecord,
+    AppliedRequest, Attachment, AuditText, Author, BookTaken, ClusterRecord, CredentialRecord,
     CredentialState, EvidenceRecord, HeldOperation, HoldBudget, HoldPhase, HoldRecord, JoinFacts,
     JoinTokenRecord, NodeRecord, NodeState, NotesTaken, OperationRecord, OperationState, RequestId,
     RequestRecord, ResourceKind, ResourceRecord, RevocationRecord, SessionRecord, SessionState,
@@ -39,10 +40,10 @@ stored!(
     RequestRecord = "a request",
     HoldBudget = "a budget of holds",
     NotesTaken = "the notes taken from a node",
-    AuditEvent = "an audit event",
+    AuditRow = "a row of the audit",
     ChainHead = "the chain head",
 );
-list!(Attachment);
+list!(Attachment, BookTaken, RunTemplate, RunEvent, RunValue);
 
 impl Form for RequestId {
     type Dto = [u8; 16];
@@ -170,7 +171,8 @@ form_struct!(ResourceRecordV1 for ResourceRecord {
     author: Author,
     at: LogTime,
 });
-form_struct!(NotesTakenV1 for NotesTaken { book: [u8; 16], last: u64 });
+form_struct!(NotesTakenV1 for NotesTaken { books: Vec<BookTaken> });
+form_struct!(BookTakenV1 for BookTaken { book: [u8; 16], last: u64 });
 form_struct!(OperationRecordV1 for OperationRecord {
     id: OperationId,
     session: SessionId,
@@ -225,4 +227,21 @@ form_struct!(AuditEventV1 for AuditEvent {
     fields: BTreeMap<String, String>,
     previous: ChainHash,
 });
+form_enum!(AuditRowV1 for AuditRow { One(event: Box<AuditEvent>), Run(run: Box<EventRun>) });
+form_struct!(EventRunV1 for EventRun {
+    first: u64,
+    at: LogTime,
+    index: LogIndex,
+    previous: ChainHash,
+    texts: Vec<String>,
+    templates: Vec<RunTemplate>,
+    events: Vec<RunEvent>,
+});
+form_struct!(RunTemplateV1 for RunTemplate {
+    kind: EventKind,
+    fixed: Vec<(String, String)>,
+    open: Vec<String>,
+});
+form_struct!(RunEventV1 for RunEvent { template: u32, values: Vec<RunValue> });
+form_enum!(RunValueV1 for RunValue { Own(text: String), Shared(place: u32) });
 form_struct!(ChainHeadV1 for ChainHead { sequence: u64, hash: ChainHash });

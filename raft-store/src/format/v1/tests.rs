@@ -81,8 +81,9 @@ fn every_stored_form_is_as_it_was_written_first() {
     found.check(&samples::requests());
     found.check(&[("hold-budget", samples::hold_budget())]);
     found.check(&[("notes-taken", samples::notes_taken())]);
-    found.check(&[("noted-intent", samples::noted_intent())]);
+    found.check(&samples::noted());
     found.check(&samples::events());
+    found.check(&[("event-run", samples::event_run())]);
     found.check(&[("chain-head", samples::chain_head())]);
     found.check(&samples::holds_in_every_state());
     assert!(found.wrong.is_empty(), "not as frozen:\n{}", found.wrong);
@@ -151,12 +152,15 @@ fn every_variant_of_every_enum_has_a_sample() {
             missing(values(samples::resources()).into_iter().map(|record| record.kind)),
             missing(values(samples::operations()).into_iter().map(|record| record.state)),
             missing(values(samples::requests())),
+            missing(values(samples::noted())),
+            missing(values(samples::events()).into_iter().chain([samples::event_run()])),
             missing(values(samples::credentials()).into_iter().map(|record| record.state)),
         ]
         .concat();
     assert!(missing.is_empty(), "without a sample: {missing:?}");
+    let rows = values(samples::events()).into_iter();
     let kinds: BTreeSet<EventKind> =
-        values(samples::events()).into_iter().map(|event| event.kind).collect();
+        rows.flat_map(|row| row.events().unwrap()).map(|event| event.kind).collect();
     assert!(kinds.iter().eq(EventKind::ALL), "every kind of event has a sample");
 }
 

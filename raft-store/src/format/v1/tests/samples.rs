@@ -1,6 +1,7 @@
 //! One value of everything that is stored or sent.
 
 use crate::{
+    audit_row::{AuditRow, EventRun, RunEvent, RunTemplate, RunValue},
     effect::Effect,
     limits::Limit,
     records::*,
@@ -26,7 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 mod commands;
 
-pub(super) use commands::{commands, noted_intent};
+pub(super) use commands::{commands, noted};
 
 fn t(text: &str) -> String {
     text.to_owned()
@@ -349,15 +350,15 @@ pub(super) fn requests() -> Vec<(&'static str, RequestRecord)> {
 }
 
 pub(super) fn notes_taken() -> NotesTaken {
-    NotesTaken { book: [5; 16], last: 7 }
+    NotesTaken { books: vec![BookTaken { book: [5; 16], last: 7 }] }
 }
 
 pub(super) fn hold_budget() -> HoldBudget {
     HoldBudget { since: LogTime(60_000), holds: 3, bytes: 1_000, evidence: 500 }
 }
 
-pub(super) fn events() -> Vec<(&'static str, AuditEvent)> {
-    let of = |kind: &EventKind| AuditEvent {
+pub(super) fn events() -> Vec<(&'static str, AuditRow)> {
+    let event = |kind: &EventKind| AuditEvent {
         sequence: 3,
         at: LogTime(2),
         index: LogIndex(1),
@@ -365,7 +366,27 @@ pub(super) fn events() -> Vec<(&'static str, AuditEvent)> {
         fields: BTreeMap::from([(t("agent.name"), t("bot")), (t("rows"), t("1"))]),
         previous: ChainHash([5; 32]),
     };
+    let of = |kind: &EventKind| AuditRow::One(Box::new(event(kind)));
     EventKind::ALL.iter().map(|kind| (of_all("event", kind.name()), of(kind))).collect()
+}
+
+pub(super) fn event_run() -> AuditRow {
+    AuditRow::Run(Box::new(EventRun {
+        first: 3,
+        at: LogTime(2),
+        index: LogIndex(1),
+        previous: ChainHash([5; 32]),
+        texts: vec![t("select 1")],
+        templates: vec![RunTemplate {
+            kind: EventKind::Intent,
+            fixed: vec![(t("agent.name"), t("bot"))],
+            open: vec![t("operation.id"), t("operation.text")],
+        }],
+        events: vec![RunEvent {
+            template: 0,
+            values: vec![RunValue::Own(t("op")), RunValue::Shared(0)],
+        }],
+    }))
 }
 
 pub(super) fn chain_head() -> ChainHead {

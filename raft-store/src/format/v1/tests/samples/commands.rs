@@ -1,7 +1,7 @@
 //! One value of every command.
 
 use super::*;
-use crate::command::*;
+use crate::{command::*, notes::Noted};
 use countersign_core::{
     gate::Settlement,
     mask::MaskTally,
@@ -155,26 +155,32 @@ fn intent(audit: AuditLevel) -> Intent {
     }
 }
 
-pub(in crate::format::v1::tests) fn noted_intent() -> Intent {
-    intent(AuditLevel::Batched)
+pub(in crate::format::v1::tests) fn noted() -> Vec<(&'static str, Noted)> {
+    vec![
+        ("noted-intent", Noted::Intent(Box::new(intent(AuditLevel::Batched)))),
+        ("noted-outcome", Noted::Outcome(settlement())),
+    ]
 }
 
-fn of_operations() -> Vec<(&'static str, Command)> {
-    let text = || AuditText { text: t("select"), length: 6 };
-    let intent = intent(AuditLevel::BeforeForward);
-    let mut ahead = intent.clone();
-    ahead.basis.audit = AuditLevel::BeforeReply;
-    let batched = noted_intent();
+fn settlement() -> Settlement {
     let mut masked = MaskTally::default();
     masked.add("contacts", "public.customers.email", 3);
-    let settlement = Settlement {
+    Settlement {
         operation: op(),
         outcome: Outcome::Failed,
         rows: 1,
         bytes: 2,
         word: t("42P01"),
         masked,
-    };
+    }
+}
+
+fn of_operations() -> Vec<(&'static str, Command)> {
+    let text = || AuditText { text: t("select"), length: 6 };
+    let batched = intent(AuditLevel::Batched);
+    let intent = intent(AuditLevel::BeforeForward);
+    let mut ahead = intent.clone();
+    ahead.basis.audit = AuditLevel::BeforeReply;
     let refused = Refused {
         operation: op(),
         session: ses(),
@@ -194,22 +200,50 @@ fn of_operations() -> Vec<(&'static str, Command)> {
         what: t("open"),
         reason: t("expired"),
     };
-    let taken = TakeNotes {
-        node: NodeId(2),
-        book: [5; 16],
-        first: 7,
-        intents: vec![noted_intent()],
-        outcomes: vec![settlement.clone()],
-    };
     vec![
+        ("command-take-notes", Command::TakeNotes(Box::new(taken_notes()))),
         ("command-intent-batched", Command::Intent(Box::new(batched), Attempt([1; 16]))),
-        ("command-take-notes", Command::TakeNotes(Box::new(taken))),
         ("command-intent-ahead", Command::Intent(Box::new(ahead), Attempt([1; 16]))),
         ("command-intent", Command::Intent(Box::new(intent), Attempt([1; 16]))),
-        ("command-outcome", Command::Outcome(settlement)),
+        ("command-outcome", Command::Outcome(settlement())),
         ("command-refused", Command::Refused(Box::new(refused))),
         ("command-access-refused", Command::AccessRefused(access)),
     ]
+}
+
+fn taken_notes() -> TakeNotes {
+    let Settlement { operation, outcome, rows, bytes, word, masked } = settlement();
+    let read = |sequence, outcome| NotedRead {
+        sequence,
+        operation,
+        fingerprint: fingerprint(),
+        session: 0,
+        basis: 0,
+        wording: 0,
+        outcome,
+    };
+    let outcome = NotedOutcome { sequence: 8, outcome, rows, bytes, word, masked };
+    TakeNotes {
+        node: NodeId(2),
+        book: [5; 16],
+        sessions: vec![ses()],
+        bases: vec![NotedBasis {
+            audit: AuditLevel::Batched,
+            revision: Revision(6),
+            rules: vec![t("r")],
+            actions: vec![t("postgres:read")],
+        }],
+        wordings: vec![Wording {
+            summary: t("SELECT"),
+            text: AuditText { text: t("select"), length: 6 },
+        }],
+        outcomes: vec![LateOutcome { sequence: 6, settlement: settlement() }],
+        reads: vec![read(7, Some(outcome)), read(9, None)],
+        lost: vec![
+            LostNotes { first: 10, last: Some(12), bytes: 300 },
+            LostNotes { first: 13, last: None, bytes: 5 },
+        ],
+    }
 }
 
 fn of_administrators() -> Vec<(&'static str, Command)> {
