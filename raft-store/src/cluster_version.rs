@@ -56,6 +56,7 @@ const fn of_action(action: Action) -> u32 {
         | Action::PostgresCopy
         | Action::PostgresProgram
         | Action::PostgresSession
+        | Action::PostgresPreference
         | Action::PostgresShow
         | Action::PostgresTransaction
         | Action::PostgresCursor

@@ -94,6 +94,8 @@ actions! {
     PostgresProgram = "postgres:program",
     /// Changes session settings.
     PostgresSession = "postgres:session",
+    /// Changes a setting that a client may also give when it logs in: how values are written, the client's name.
+    PostgresPreference = "postgres:preference",
     /// Shows a setting.
     PostgresShow = "postgres:show",
     /// Begins or ends transactions and savepoints.

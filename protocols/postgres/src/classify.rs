@@ -140,6 +140,8 @@ pub enum Action {
     Program,
     /// Changes session settings or session objects.
     Session,
+    /// Changes nothing but a setting that a client may also give when it logs in.
+    Preference,
     /// Shows a harmless setting.
     Show,
     /// Begins, ends or structures a transaction.
@@ -176,6 +178,7 @@ impl Action {
             Self::Copy => "postgres:copy",
             Self::Program => "postgres:program",
             Self::Session => "postgres:session",
+            Self::Preference => "postgres:preference",
             Self::Show => "postgres:show",
             Self::Transaction => "postgres:transaction",
             Self::Cursor => "postgres:cursor",

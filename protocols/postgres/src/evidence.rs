@@ -32,6 +32,8 @@ pub(crate) struct Inquiry {
     pub(crate) database: String,
     /// The agent's settings, which literals are read by.
     pub(crate) settings: Vec<(String, String)>,
+    /// The statements by which it has changed them since.
+    pub(crate) preferences: Vec<String>,
     pub(crate) subject: Subject,
     pub(crate) transaction: Option<Open>,
 }

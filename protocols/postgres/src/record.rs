@@ -185,6 +185,7 @@ fn undoing(operation: &Operation) -> Undoing {
         | Action::PostgresLock
         | Action::PostgresCopy
         | Action::PostgresSession
+        | Action::PostgresPreference
         | Action::PostgresShow
         | Action::PostgresCursor
         | Action::PostgresDescribe

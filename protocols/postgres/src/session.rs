@@ -114,13 +114,29 @@ struct Session {
     names: Names,
     /// A Describe that is answered together with the Execute behind it, if one follows.
     pending: Option<StatementOrPortal>,
-    /// Texts of approved statements that changed settings: what comes later means what they made of it.
-    changes: Vec<String>,
+    /// Admitted statements that changed settings: what comes later means what they made of it.
+    changes: Vec<Change>,
     /// What the agent has been told of the target's settings.
     told: Vec<(String, String)>,
     /// The operation that the target is working on.
     in_flight: Option<Account>,
     accounts: Accounts,
+}
+
+/// A change of settings.
+struct Change {
+    /// As later fingerprints have it.
+    text: String,
+    of: Changed,
+}
+
+/// Which settings a change is of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Changed {
+    /// One that could have been given when the session was opened.
+    Preference,
+    /// Any.
+    Setting,
 }
 
 /// The connection to the target.

@@ -8,7 +8,7 @@ mod parameters;
 pub use certificate::AnyCertificate;
 
 pub(crate) use packet::{InitialPacket, StartupError, read_packet};
-pub(crate) use parameters::{Dropped, StartupParameters};
+pub(crate) use parameters::{Dropped, PREFERENCES, StartupParameters};
 
 use crate::{
     error::{Complaint, Severity, SqlState},

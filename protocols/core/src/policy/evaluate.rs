@@ -236,6 +236,7 @@ pub(super) const fn weakest_audit(action: Action) -> AuditLevel {
         | Action::PostgresCopy
         | Action::PostgresProgram
         | Action::PostgresSession
+        | Action::PostgresPreference
         | Action::PostgresCursor
         | Action::PostgresPrepare
         | Action::PostgresNotify
@@ -263,6 +264,7 @@ const fn default_audit(action: Action) -> AuditLevel {
         | Action::PostgresCopy
         | Action::PostgresProgram
         | Action::PostgresSession
+        | Action::PostgresPreference
         | Action::PostgresCursor
         | Action::PostgresPrepare
         | Action::PostgresNotify

@@ -21,6 +21,7 @@ impl Action {
             Self::Copy => PolicyAction::PostgresCopy,
             Self::Program => PolicyAction::PostgresProgram,
             Self::Session => PolicyAction::PostgresSession,
+            Self::Preference => PolicyAction::PostgresPreference,
             Self::Show => PolicyAction::PostgresShow,
             Self::Transaction => PolicyAction::PostgresTransaction,
             Self::Cursor => PolicyAction::PostgresCursor,

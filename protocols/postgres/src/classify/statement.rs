@@ -42,8 +42,13 @@ pub fn classify(text: &str) -> Classified {
     Classified { statements }
 }
 
-/// Transaction control between other statements of one text would open or close the fence in the middle of it.
+/// Transaction control between other statements of one text would open or close the fence in the middle of it; and a text
+/// that changes a setting runs outside of the fence, with whatever else is in it.
 fn mark_in_batch(statement: &mut Statement) {
+    if statement.demands.iter().any(|demand| demand.action == Action::Preference) {
+        statement.demands.insert(Demand { action: Action::Session, object: None });
+        statement.notes.insert("a setting together with other statements in one text".to_owned());
+    }
     if statement.demands.iter().any(|demand| demand.action == Action::Transaction) {
         statement.demands.insert(Demand { action: Action::Opaque, object: None });
         statement

@@ -4,7 +4,7 @@ use pg_query::{
     Node, NodeEnum,
     protobuf::{
         AConst, DeclareCursorStmt, DefElem, DiscardMode, ExplainStmt, LockStmt, PrepareStmt,
-        TransactionStmt, TransactionStmtKind, VariableSetStmt, a_const::Val,
+        TransactionStmt, TransactionStmtKind, VariableSetKind, VariableSetStmt, a_const::Val,
     },
 };
 
@@ -13,6 +13,7 @@ use super::{
     flow::{Carries, Extent, Output, Outputs},
     walk::Walk,
 };
+use crate::startup::PREFERENCES;
 
 /// Settings that SHOW and `current_setting` may say to anybody: what drivers ask for, no paths, no addresses, no secrets.
 const HARMLESS_SETTINGS: &[&str] = &[
@@ -76,6 +77,9 @@ const PINNED_SETTINGS: &[&str] = &[
 /// Settings that make the session another role.
 const ROLE_SETTINGS: &[&str] = &["role", "session_authorization"];
 
+/// The longest constant that is a preference, in bytes, as when it is given at the login.
+const MAX_PREFERENCE: usize = 256;
+
 /// Options of EXPLAIN that only shape its output.
 const PLAIN_EXPLAIN_OPTIONS: &[&str] = &[
     "verbose",
@@ -116,8 +120,12 @@ impl Walk {
 
     /// SET and RESET.
     pub(super) fn set(&mut self, set: &VariableSetStmt) -> StatementKind {
-        let VariableSetStmt { kind: _, name, args, jumble_args: _, is_local: _, location: _ } = set;
-        self.demand(Action::Session);
+        let VariableSetStmt { kind, name, args, jumble_args: _, is_local: _, location: _ } = set;
+        self.demand(if is_preference(*kind, name, args) {
+            Action::Preference
+        } else {
+            Action::Session
+        });
         if name == "TRANSACTION" && !args.iter().all(narrows) {
             self.opaque("it lifts the read-only fence");
         }
@@ -272,6 +280,33 @@ impl Walk {
         let LockStmt { relations, mode: _, nowait: _ } = lock;
         self.relations(Action::Lock, relations);
         StatementKind::Lock
+    }
+}
+
+/// Whether a setting is given constants, or put back to its default, that a client may also give when it logs in, where no
+/// policy is asked.
+fn is_preference(kind: i32, name: &str, values: &[Node]) -> bool {
+    let sets = matches!(
+        VariableSetKind::try_from(kind),
+        Ok(VariableSetKind::VarSetValue
+            | VariableSetKind::VarSetDefault
+            | VariableSetKind::VarReset)
+    );
+    let known = PREFERENCES.iter().any(|preference| preference.eq_ignore_ascii_case(name));
+    sets && known && values.iter().all(is_short_constant)
+}
+
+fn is_short_constant(value: &Node) -> bool {
+    let Some(NodeEnum::AConst(AConst { val: Some(value), isnull: false, .. })) = &value.node else {
+        return false;
+    };
+    match value {
+        Val::Ival(_) => true,
+        Val::Fval(number) => number.fval.len() <= MAX_PREFERENCE,
+        Val::Sval(text) => {
+            text.sval.len() <= MAX_PREFERENCE && !text.sval.contains(char::is_control)
+        }
+        Val::Boolval(_) | Val::Bsval(_) => false,
     }
 }
 

@@ -76,6 +76,7 @@ impl Walk {
             | Action::Ddl
             | Action::Lock
             | Action::Copy
+            | Action::Preference
             | Action::Show
             | Action::Transaction
             | Action::Cursor

@@ -84,6 +84,9 @@ pub(super) async fn ask(
         settings: &settings,
     };
     let mut upstream = upstream::dial(&inquiry.target, &login).await?;
+    if !inquiry.preferences.is_empty() {
+        upstream.own(&inquiry.preferences, Standing::Alone).await?;
+    }
     if let Some(open) = inquiry.transaction {
         evidence.transaction = Some(transaction::look_at(&mut upstream, open).await?);
     }

@@ -134,6 +134,7 @@ impl Code {
             | Action::PostgresLock
             | Action::PostgresCopy
             | Action::PostgresShow
+            | Action::PostgresPreference
             | Action::PostgresTransaction
             | Action::PostgresCursor
             | Action::PostgresDescribe

@@ -80,6 +80,7 @@ pub(super) fn preparing(understood: &Understood) -> BTreeSet<Demand> {
             | Action::PostgresCopy
             | Action::PostgresProgram
             | Action::PostgresSession
+            | Action::PostgresPreference
             | Action::PostgresTransaction
             | Action::PostgresCursor
             | Action::PostgresPrepare

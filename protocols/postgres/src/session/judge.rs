@@ -74,7 +74,7 @@ impl Session {
             all.push(pair("protocol", kind));
         }
         all.extend(self.startup.settings.iter().cloned());
-        all.extend(self.changes.iter().map(|text| pair("set", text)));
+        all.extend(self.changes.iter().map(|change| pair("set", &change.text)));
         all
     }
 }

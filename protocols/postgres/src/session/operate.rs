@@ -1,7 +1,7 @@
 //! One operation, from what it means to its outcome: looked up, judged, held, admitted, fenced, forwarded, settled.
 
 use super::{
-    End, Session, Stop, SyncSent,
+    Change, Changed, End, Session, Stop, SyncSent,
     accounts::{Rest, Suspended},
     describe::Described,
     relay::{Ended, Until},
@@ -19,7 +19,7 @@ use crate::{
 };
 use countersign_core::{
     gate::{Admission, Judged, Reply},
-    operation::{Effect, Operation},
+    operation::{Action, Demand, Effect, Operation},
 };
 use std::sync::Arc;
 
@@ -45,13 +45,19 @@ pub(super) enum Hears {
 }
 
 /// A change of settings as later fingerprints have it: the text, and each value that is bound, exactly.
-fn change(operation: &Operation) -> String {
+fn change(operation: &Operation) -> Change {
     let text = String::from_utf8_lossy(operation.text()).into_owned();
     let bound = operation.classification().parameters.iter().enumerate().map(|(n, parameter)| {
         let value = parameter.value.as_deref().map_or_else(|| "NULL".to_owned(), exactly);
         format!("; ${} (format {}) = {value}", n + 1, parameter.format)
     });
-    std::iter::once(text).chain(bound).collect()
+    let preference = |demand: &Demand| demand.action == Action::PostgresPreference;
+    let of = if operation.demands().iter().all(preference) {
+        Changed::Preference
+    } else {
+        Changed::Setting
+    };
+    Change { text: std::iter::once(text).chain(bound).collect(), of }
 }
 
 /// Bytes so that different ones never look the same, and readable where they are text.

@@ -8,8 +8,10 @@ const MAX_VALUE: usize = 256;
 /// The longest user or database name: a target's name, a slash and a database's name.
 const MAX_NAME: usize = 128;
 
-/// The settings that are handed on to the target, in the spelling it reports them.
-const PASSED: &[&str] = &["DateStyle", "TimeZone", "IntervalStyle", "extra_float_digits"];
+/// The settings that an agent may give, in the spelling in which the target reports them. They are handed on to it; the
+/// name of the application also stands in the audit. A SET of one asks for no more than `postgres:preference`.
+pub(crate) const PREFERENCES: &[&str] =
+    &["DateStyle", "TimeZone", "IntervalStyle", "extra_float_digits", "application_name"];
 
 /// What an agent asked for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -19,7 +21,7 @@ pub(crate) struct StartupParameters {
     /// The part behind the slash.
     pub(crate) database: Option<String>,
     pub(crate) application_name: String,
-    /// Settings of [`PASSED`], in its order.
+    /// Settings of [`PREFERENCES`], the name of the application not among them, sorted.
     pub(crate) settings: Vec<(String, String)>,
     pub(crate) dropped: Vec<Dropped>,
 }
@@ -51,7 +53,7 @@ impl StartupParameters {
                 "client_encoding" => check_encoding(&value)?,
                 "replication" => check_replication(&value)?,
                 "options" => check_options(&value)?,
-                _ => match PASSED.iter().find(|known| known.eq_ignore_ascii_case(&folded)) {
+                _ => match PREFERENCES.iter().find(|known| known.eq_ignore_ascii_case(&folded)) {
                     Some(known) => settings.push(((*known).to_owned(), value)),
                     None => dropped.push(Dropped(name)),
                 },

@@ -106,6 +106,30 @@ async fn a_held_change_is_explained_with_its_values_and_not_executed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plan_is_asked_for_under_what_the_agent_has_set_without_asking_anybody() {
+    let place = Place::with_postgres().await;
+    let mut agent = Agent::connect(&place).await;
+    assert_eq!(kinds(&agent.query("SET DateStyle = 'German'").await), "CZ");
+    assert_eq!(kinds(&agent.query("SET extra_float_digits = 3;").await), "CZ");
+    assert_eq!(place.gate.hold_count(), 0);
+    // It is no date in the way dates are read otherwise.
+    let text = b"DELETE FROM accounts WHERE date '31.12.2020' < now()";
+    agent.send(&frame::query(text)).await;
+    let hold = place.gate.hold(0).await;
+    let settings = format!("{:?}", hold.operation.classification().settings);
+    assert!(settings.contains("SET DateStyle = 'German'"), "{settings}");
+    plan(&hold.evidence().await);
+    // Another setting could be anything.
+    let mut agent = Agent::connect(&place).await;
+    agent.send(&frame::query(b"SET my.tenant = '8'")).await;
+    place.gate.approve(1).await;
+    assert_eq!(kinds(&agent.until_ready().await), "NCZ");
+    agent.send(&frame::query(b"DELETE FROM accounts WHERE id = 1")).await;
+    let evidence = place.gate.hold(2).await.evidence().await;
+    assert!(absent(&evidence).contains("settings"), "{evidence:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_that_somebody_made_runs_while_a_plan_is_asked_for() {
     let place = Place::with_postgres().await;
     place.truth(TRAPS);

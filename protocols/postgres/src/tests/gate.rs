@@ -37,7 +37,7 @@ use tokio::sync::{mpsc, watch};
 pub(crate) const TOKEN: &str = "a-good-token";
 
 const POLICY: &str = r#"
-@id("reads") permit(principal in Group::"ci", action in [Action::"postgres:read", Action::"postgres:show", Action::"postgres:transaction", Action::"postgres:describe"], resource in Target::"orders");
+@id("reads") permit(principal in Group::"ci", action in [Action::"postgres:read", Action::"postgres:show", Action::"postgres:preference", Action::"postgres:transaction", Action::"postgres:describe"], resource in Target::"orders");
 @id("writes") @hold("dba") permit(principal in Group::"ci", action in [Action::"postgres:write", Action::"postgres:ddl", Action::"postgres:function", Action::"postgres:session", Action::"postgres:copy", Action::"postgres:lock", Action::"postgres:opaque", Action::"postgres:notify", Action::"postgres:cursor", Action::"postgres:explain", Action::"postgres:prepare"], resource in Target::"orders");
 @id("no-admin") forbid(principal, action == Action::"postgres:admin", resource);
 "#;

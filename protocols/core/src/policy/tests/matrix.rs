@@ -103,6 +103,7 @@ fn the_development_policy_allows_plain_reads_and_holds_the_rest() {
     check(on(Action::PostgresRead, relation("public", "accounts")), "allow");
     check(on(Action::PostgresRead, Resource::Target), "allow");
     check(on(Action::PostgresShow, Resource::Target), "allow");
+    check(on(Action::PostgresPreference, Resource::Target), "allow");
     check(on(Action::PostgresTransaction, Resource::Target), "allow");
     check(on(Action::PostgresDescribe, Resource::Target), "allow");
     check(on(Action::PostgresRead, relation("pg_catalog", "pg_class")), "hold for 1 of dba");
@@ -111,6 +112,7 @@ fn the_development_policy_allows_plain_reads_and_holds_the_rest() {
             action,
             Action::PostgresRead
                 | Action::PostgresShow
+                | Action::PostgresPreference
                 | Action::PostgresTransaction
                 | Action::PostgresDescribe
         ) {

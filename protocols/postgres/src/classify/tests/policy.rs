@@ -49,6 +49,7 @@ fn actions_are_called_the_same_here_and_in_policies() {
         Action::Copy,
         Action::Program,
         Action::Session,
+        Action::Preference,
         Action::Show,
         Action::Transaction,
         Action::Cursor,

@@ -55,6 +55,11 @@ impl Asks<'_> {
             ("sets", "role" | "session_authorization") => {
                 self.any(&[Action::Role, Action::Session])
             }
+            (
+                "sets",
+                "DateStyle" | "IntervalStyle" | "TimeZone" | "extra_float_digits"
+                | "application_name",
+            ) => self.any(&[Action::Session, Action::Preference]),
             ("sets", _) => self.any(&[Action::Session]),
             ("prepares", _) => self.any(&[Action::Prepare]),
             ("opens", _) => self.any(&[Action::Cursor]),
