@@ -46,6 +46,7 @@ stage() {
 prepare() {
   cs_packages build-essential pkg-config libclang1-14 libclang-common-14-dev git python3 python3-venv \
     ca-certificates postgresql postgresql-client postgresql-contrib haproxy openssl procps util-linux \
+    default-jdk-headless libpostgresql-jdbc-java nodejs npm \
     || cs_say "going on without; what needs them will fail"
   cs_toolchain
   cs_own_build
@@ -66,6 +67,14 @@ python_clients() {
   rm -rf "$venv"
   python3 -m venv "$venv" \
     && "$CS_TEST_PYTHON" -m pip install --quiet 'psycopg[binary]==3.*' 'pg8000==1.*' 'asyncpg==0.*'
+}
+
+# node-postgres, in a folder of its own; PostgreSQL's JDBC driver is Debian's.
+node_clients() {
+  export CS_TEST_CLIENTS="$CS_CACHE/node-clients"
+  [ -d "$CS_TEST_CLIENTS/node_modules/pg-copy-streams" ] && return 0
+  mkdir -p "$CS_TEST_CLIENTS"
+  npm install --silent --no-audit --no-fund --prefix "$CS_TEST_CLIENTS" pg@8 pg-copy-streams@7
 }
 
 # One provider of cryptography: nothing that is built may pull in another.
@@ -139,7 +148,8 @@ broken_gate_is_found() {
 
 prepare
 if [ $# -gt 0 ]; then
-  python_clients || cs_say "the Python drivers are missing: their test will fail"
+  python_clients || cs_say "the Python drivers are missing: their tests will fail"
+  node_clients || cs_say "node-postgres is missing: its test will fail"
   build
   tests "$@"
   finish
@@ -153,6 +163,7 @@ stage broken-gate-lints lint_the_broken_gate
 stage documentation env RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --quiet
 stage providers one_provider
 stage python-drivers python_clients
+stage node-drivers node_clients
 tests
 stage quickstart bash deploy/quickstart.sh --once
 if [ "${CS_CHAOS_MINUTES:-1}" != 0 ]; then

@@ -223,7 +223,10 @@ impl Default for Limits {
 
 impl Default for Telemetry {
     fn default() -> Self {
-        Self { log_format: LogFormat::Text, log_level: "info,openraft=error".to_owned() }
+        Self {
+            log_format: LogFormat::Text,
+            log_level: "info,openraft=error,rustls=error".to_owned(),
+        }
     }
 }
 

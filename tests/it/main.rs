@@ -14,6 +14,8 @@ mod cancel;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod clients;
+#[cfg(test)]
 mod decisions;
 #[cfg(test)]
 mod draining;

@@ -4,9 +4,13 @@ use crate::api::install_crypto;
 use anyhow::Context as _;
 use rustls::{
     ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject as _},
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
-use std::{future::poll_fn, path::PathBuf, time::Duration};
+use std::{
+    future::poll_fn,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use tokio::{sync::mpsc, time::timeout};
 use tokio_postgres::{
     AsyncMessage, Client, Config,
@@ -36,6 +40,8 @@ pub struct Login {
     pub ca_file: PathBuf,
     /// The startup parameter `options`.
     pub options: Option<String>,
+    /// The folder of `client.crt` and `client.key`, with which to log in instead of the token.
+    pub certificate: Option<PathBuf>,
 }
 
 impl Login {
@@ -60,6 +66,13 @@ impl Login {
         self
     }
 
+    /// With the certificate in this folder.
+    #[must_use]
+    pub fn certified(mut self, folder: &Path) -> Self {
+        self.certificate = Some(folder.to_owned());
+        self
+    }
+
     /// TLS that trusts the node's authority and nothing else.
     pub fn tls(&self) -> anyhow::Result<MakeRustlsConnect> {
         install_crypto();
@@ -67,7 +80,14 @@ impl Login {
         for certificate in CertificateDer::pem_file_iter(&self.ca_file)? {
             roots.add(certificate?)?;
         }
-        let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        let config = ClientConfig::builder().with_root_certificates(roots);
+        let config = match &self.certificate {
+            None => config.with_no_client_auth(),
+            Some(folder) => config.with_client_auth_cert(
+                vec![CertificateDer::from_pem_file(folder.join("client.crt"))?],
+                PrivateKeyDer::from_pem_file(folder.join("client.key"))?,
+            )?,
+        };
         Ok(MakeRustlsConnect::new(config))
     }
 

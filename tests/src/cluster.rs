@@ -134,6 +134,7 @@ impl Cluster {
             token: token.to_owned(),
             ca_file: self.environment.get("CS_CA")?.into(),
             options: None,
+            certificate: None,
         })
     }
 

@@ -65,5 +65,5 @@ settings! {
     "limits.balancer_ms" = "5000": "How long a node that shuts down still takes agents while /readyz fails already. Longer than a load balancer needs to notice: the interval of its check times its count of failures.",
     "limits.drain_ms" = "10000": "How long open sessions may go on after that.",
     "telemetry.log_format" = "\"text\"": "json (one object a line) or text.",
-    "telemetry.log_level" = "\"info,openraft=error\"": "error, warn, info, debug, trace, or directives such as info,countersign_node=debug.",
+    "telemetry.log_level" = "\"info,openraft=error,rustls=error\"": "error, warn, info, debug, trace, or directives such as info,countersign_node=debug.",
 }
