@@ -1,11 +1,12 @@
 //! `audit`: searching the trail, following it, taking it away, and proving that nothing of it is missing or changed.
 
 mod chain_file;
+mod keys;
 mod live;
 mod verify;
 
 use crate::{
-    cli::{AuditCommand, EventFilter, Global},
+    cli::{AuditCommand, EventFilter, ExportFormat, Global},
     connection,
     failure::Failure,
     output::{self, Terminal},
@@ -13,7 +14,7 @@ use crate::{
 };
 use countersign_api::{
     Client,
-    audit::{AuditEvent, AuditQuery, Order},
+    audit::{AuditEvent, AuditQuery, ExportRequest, Order},
     page::MAX_PAGE,
     time::Timestamp,
 };
@@ -41,13 +42,21 @@ pub(crate) async fn run(
         AuditCommand::Tail { filter, lines } => {
             tail(&connection::client(global, terminal)?, query(filter)?, lines, terminal).await
         }
-        AuditCommand::Export { format: _, after } => {
-            chain_file::export(&connection::client(global, terminal)?, after, terminal).await
+        AuditCommand::Export { format: ExportFormat::Jsonl, after, from, to } => {
+            let [from, to] = [from, to].map(|time| time.as_deref().map(moment).transpose());
+            let request = ExportRequest { after: Some(after), through: None, from: from?, to: to? };
+            chain_file::export(&connection::client(global, terminal)?, &request, terminal).await
         }
-        AuditCommand::Verify { live: true, .. } => live::verify(global, terminal).await,
-        AuditCommand::Verify { file, head, live: false } => {
+        AuditCommand::Keys => keys::show(&connection::client(global, terminal)?, terminal).await,
+        AuditCommand::RotateKey => {
+            keys::rotate(&connection::client(global, terminal)?, terminal).await
+        }
+        AuditCommand::Verify { live: true, key, .. } => {
+            live::verify(global, verify::known(None, key.as_deref())?, terminal).await
+        }
+        AuditCommand::Verify { file, head, key, live: false } => {
             let file = file.ok_or_else(|| Failure::usage("name a file, or say --live"))?;
-            verify::file(&file, head.as_deref(), terminal)
+            verify::file(&file, verify::known(head.as_deref(), key.as_deref())?, terminal)
         }
     }
 }

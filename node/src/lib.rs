@@ -6,6 +6,7 @@
 // What agents pass through.
 #[cfg(feature = "broken-gate")]
 mod broken_gate;
+mod chain;
 mod credential;
 pub mod expiry;
 pub mod gate;

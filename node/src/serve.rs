@@ -8,6 +8,7 @@ use crate::{
     api,
     app::{App, Node},
     arrivals::{Arrivals, BalancersError, Told},
+    chain,
     clock::Clock,
     cluster::{self, ClusterError, Member},
     config::Config,
@@ -170,6 +171,9 @@ async fn serve_agents(
     node.gate.begin(incarnation);
     let keeping = expiry::keep(member.store.clone(), app.shutdown.clone());
     app.shutdown.keep_running("moving log time", keeping);
+    let signing =
+        chain::keep(member.store.clone(), Arc::clone(&member.cluster_key), app.shutdown.clone());
+    app.shutdown.keep_running("signing the audit chain", signing);
     let command = GrammarCommand::this_executable()
         .map_err(|source| ServeError::System { what: "find the program's own file", source })?;
     let grammar = Arc::new(Grammar::new(command, GrammarLimits::default()));

@@ -16,6 +16,7 @@ mod request;
 mod resource;
 mod revocation;
 mod session;
+mod signing;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -112,6 +113,8 @@ fn dispatch(step: &mut Step<'_>, command: Command) -> Done {
         Command::TakeNotes(command) => notes::take(step, *command),
         Command::IssueCredential(command) => credential::issue(step, *command),
         Command::AttachEvidence(command) => hold::attach_evidence(step, *command),
+        Command::IntroduceAuditKey(command) => signing::introduce(step, *command),
+        Command::RecordCheckpoint(command) => signing::checkpoint(step, *command),
     }
 }
 

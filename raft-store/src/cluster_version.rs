@@ -40,7 +40,9 @@ pub(crate) fn needed_by(command: &Command) -> u32 {
         | Command::Administered(_)
         | Command::TakeNotes(_)
         | Command::IssueCredential(_)
-        | Command::AttachEvidence(_) => FIRST,
+        | Command::AttachEvidence(_)
+        | Command::IntroduceAuditKey(_)
+        | Command::RecordCheckpoint(_) => FIRST,
     }
 }
 

@@ -16,6 +16,7 @@ use countersign_core::{
     hold::{Choice, HoldTerms},
     id::{CredentialId, HoldId, Incarnation, NodeId, OperationId, Revision, SessionId},
     permit::Basis,
+    record::{KeyIntroduction, Signed},
     reviewer::Reviewer,
     target::{Protocol, TargetName},
 };
@@ -74,6 +75,10 @@ pub enum Command {
     IssueCredential(Box<IssueCredential>),
     /// What was found out about a held operation is attached to its hold.
     AttachEvidence(Box<AttachEvidence>),
+    /// The cluster gets a new key that it signs its audit chain with.
+    IntroduceAuditKey(Box<IntroduceAuditKey>),
+    /// The audit chain so far was signed.
+    RecordCheckpoint(Box<RecordCheckpoint>),
 }
 
 /// Sixteen random bytes that tell one call of [`Store::claim`](crate::handle::Store::claim) or
@@ -434,6 +439,38 @@ pub struct IssueCredential {
     pub source: SocketAddr,
     /// The node that issues it.
     pub node: NodeId,
+}
+
+/// The cluster gets a new key that it signs its audit chain with.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct IntroduceAuditKey {
+    /// The key, with its own signature and that of the key before.
+    pub introduction: KeyIntroduction,
+    /// Its secret half, sealed under the cluster key.
+    pub sealed_key: Vec<u8>,
+    /// Who asked for it; nobody for the first one.
+    pub author: Option<Author>,
+}
+
+/// The audit chain so far was signed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RecordCheckpoint {
+    /// What was signed.
+    pub signed: Signed,
+    /// Who asked for it, and what for. Nobody did where it was due; then one about an older event than the last is nothing
+    /// new.
+    pub asked: Option<CheckpointAsked>,
+}
+
+/// Somebody asks for a checkpoint.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CheckpointAsked {
+    /// Drawn by the node: the same one is the same request.
+    pub id: RequestId,
+    /// Who.
+    pub author: Author,
+    /// What for.
+    pub reason: String,
 }
 
 /// A one-time token for a joining node.

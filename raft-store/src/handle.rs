@@ -9,6 +9,7 @@ mod view;
 pub use crate::notes::{NotSynced, Noting};
 pub use error::{LogError, ProposeError, ReadError};
 pub use log::{BoxFuture, Effects, Log, Look, Status};
+pub(crate) use view::audit_event;
 pub use view::{
     AuditFilter, AuditPage, HoldFilter, HoldPage, HoldsIn, SessionFilter, SessionPage, StateView,
 };
@@ -20,8 +21,8 @@ use crate::{
     command::{
         AccessRefused, Administered, ApplyResources, AttachEvidence, Attempt, Cancel, ClaimHold,
         CloseSession, Command, CreateJoinToken, Decide, EndSession, Initialise, Intent,
-        IssueCredential, NodeUp, OpenHold, OpenSession, ParkHold, Refused, RemoveNode, Revoke,
-        UseJoinToken, WithdrawHold,
+        IntroduceAuditKey, IssueCredential, NodeUp, OpenHold, OpenSession, ParkHold,
+        RecordCheckpoint, Refused, RemoveNode, Revoke, UseJoinToken, WithdrawHold,
     },
     effect::Happened,
     engine::Engine,
@@ -393,6 +394,22 @@ impl Store {
             if let Answer::CredentialIssued(life) = answer { Some(life) } else { None }
         })
         .await
+    }
+
+    /// Makes a new audit key known.
+    pub async fn introduce_audit_key(
+        &self,
+        command: IntroduceAuditKey,
+    ) -> Result<Committed<()>, ProposeError> {
+        self.done(Command::IntroduceAuditKey(Box::new(command))).await
+    }
+
+    /// Records that the chain so far was signed.
+    pub async fn record_checkpoint(
+        &self,
+        command: RecordCheckpoint,
+    ) -> Result<Committed<()>, ProposeError> {
+        self.done(Command::RecordCheckpoint(Box::new(command))).await
     }
 
     /// Records a one-time join token.

@@ -66,6 +66,8 @@ pub(crate) enum Table {
     Credential = 24,
     /// Evidence by hold.
     Evidence = 25,
+    /// Audit keys by number.
+    AuditKey = 26,
 }
 
 /// The single values.
@@ -84,6 +86,10 @@ pub(crate) enum Single {
     ChainHead = 5,
     /// The greatest node id given out.
     LastNode = 6,
+    /// The number of the last audit key.
+    LastAuditKey = 7,
+    /// The last checkpoint of the audit chain.
+    Checkpoint = 8,
 }
 
 /// What can expire.

@@ -56,6 +56,8 @@ pub const MAX_CHANGES: usize = 500;
 pub const MAX_JOIN_TOKEN_LIFE_MS: u64 = 24 * 60 * 60 * 1000;
 /// The longest life of an agent's credential, in milliseconds: one hour.
 pub const MAX_CREDENTIAL_LIFE_MS: u64 = 60 * 60 * 1000;
+/// Bytes of a sealed key.
+pub const MAX_SEALED_KEY: usize = 1024;
 /// What expires in one tick; the rest expires in the next.
 pub const MAX_EXPIRIES_A_TICK: usize = 1_000;
 /// What is forgotten in one tick; the rest is forgotten in the next.

@@ -10,7 +10,7 @@ use countersign_core::{
     id::{CredentialId, HoldId, Incarnation, LogIndex, NodeId, OperationId, Revision, SessionId},
     log_time::LogTime,
     operation::{Demand, Operation, Parameter},
-    record::Outcome,
+    record::{KeyIntroduction, Outcome, Signed},
     target::{Protocol, TargetName},
 };
 use std::{borrow::Cow, collections::BTreeSet, fmt, net::SocketAddr};
@@ -368,6 +368,28 @@ pub struct ClusterRecord {
     pub initialised_at: LogTime,
 }
 
+/// A key that the cluster signs its audit chain with.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AuditKeyRecord {
+    /// The key, as it was made known.
+    pub introduction: KeyIntroduction,
+    /// Its secret half, sealed under the cluster key.
+    pub sealed_key: Vec<u8>,
+    /// Log time.
+    pub at: LogTime,
+    /// The sequence of its audit event.
+    pub sequence: u64,
+}
+
+/// The last checkpoint of the audit chain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CheckpointRecord {
+    /// What was signed.
+    pub signed: Signed,
+    /// The sequence of its audit event.
+    pub sequence: u64,
+}
+
 /// The kinds of resources.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum ResourceKind {
@@ -492,6 +514,8 @@ pub enum RequestRecord {
     ClosedUnopened,
     /// An administrator's act is recorded.
     Administered,
+    /// A checkpoint that was asked for is recorded.
+    Checkpointed,
 }
 
 /// A change of resources that was made, kept for a repetition of the request.

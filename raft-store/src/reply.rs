@@ -164,4 +164,7 @@ pub enum StateRefusal {
         /// The version that it needs.
         needed: u32,
     },
+    /// A checkpoint or a key of the audit is not signed as this chain asks.
+    #[error("it is not signed as this audit chain asks")]
+    NotVerified,
 }

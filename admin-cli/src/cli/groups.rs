@@ -269,7 +269,7 @@ pub(crate) enum AuditCommand {
         #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
         lines: usize,
     },
-    /// Write all events, with the head of the chain as last line
+    /// Write events with the keys as first line and the signed end as last; that you did is recorded
     Export {
         /// Form of the export
         #[arg(long, value_enum, default_value_t = ExportFormat::Jsonl)]
@@ -277,7 +277,17 @@ pub(crate) enum AuditCommand {
         /// Only events after this sequence; the file verifies from there on
         #[arg(long, value_name = "SEQUENCE", default_value_t = 0)]
         after: u64,
+        /// Only events at or after this time (RFC 3339), or so long ago (2h)
+        #[arg(long, value_name = "TIME")]
+        from: Option<String>,
+        /// Only events before this time (RFC 3339), or so long ago (2h)
+        #[arg(long, value_name = "TIME")]
+        to: Option<String>,
     },
+    /// List the keys that the chain is signed with: note one of them where the cluster cannot reach
+    Keys,
+    /// Have the chain signed with a new key from now on, which the old one endorses
+    RotateKey,
     /// Prove that nothing is missing from, changed in or added to the chain
     #[command(group = ArgGroup::new("what").required(true).args(["file", "live"]))]
     Verify {
@@ -286,9 +296,12 @@ pub(crate) enum AuditCommand {
         /// Verify the running cluster: its whole chain, and that all nodes have the same
         #[arg(long)]
         live: bool,
-        /// The head that the chain must end at, known from elsewhere: SEQUENCE:HASH
+        /// An event that the file must have, with its hash, known from elsewhere: SEQUENCE:HASH
         #[arg(long, value_name = "HEAD", conflicts_with = "live")]
         head: Option<String>,
+        /// A key of the cluster's that is known from elsewhere (`audit keys`); the others follow from it
+        #[arg(long, value_name = "KEY")]
+        key: Option<String>,
     },
 }
 

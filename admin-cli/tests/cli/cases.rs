@@ -293,12 +293,10 @@ fn a_document_that_cannot_be_read_is_named_with_its_line() {
 #[test]
 fn an_exported_chain_is_verified_and_a_cut_one_is_not() {
     let folder = tempfile::tempdir().unwrap();
-    let zero = "0".repeat(64);
-    let header =
-        r#"{"export":{"format":"countersign-audit-export-v1","cluster_id":"c","after":0}}"#;
-    let head = json!({"head": {"sequence": 0, "hash": zero, "index": 9, "at": "2026-11-22T20:00:00.000Z", "cluster_id": "c", "node": 1}});
-    std::fs::write(folder.path().join("whole.jsonl"), format!("{header}\n{head}\n")).unwrap();
-    std::fs::write(folder.path().join("cut.jsonl"), format!("{header}\n")).unwrap();
+    let whole = include_str!("../../../node/api/tests/export/frozen.jsonl");
+    let (cut, _end) = whole.trim_end().rsplit_once('\n').unwrap();
+    std::fs::write(folder.path().join("whole.jsonl"), whole).unwrap();
+    std::fs::write(folder.path().join("cut.jsonl"), format!("{cut}\n")).unwrap();
     let run = |file| {
         ctl(folder.path(), &["audit", "verify", file]).current_dir(folder.path()).output().unwrap()
     };

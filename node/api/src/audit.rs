@@ -1,9 +1,17 @@
 //! The audit chain on the wire. An event is carried losslessly, so that anyone can compute its hash again.
 
+pub mod export;
+mod signed;
+
+pub use signed::{
+    AuditHead, AuditKey, AuditKeys, AuditSignature, ExportRequest, ExportTerms, RingError, SpanEnd,
+    ring,
+};
+
 use crate::time::Timestamp;
 use countersign_core::{
     id::LogIndex,
-    record::{self, ChainHash, ChainHead, EventKind},
+    record::{self, ChainHash, EventKind},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -70,52 +78,32 @@ impl From<&record::AuditEvent> for AuditEvent {
 impl TryFrom<&AuditEvent> for record::AuditEvent {
     type Error = EventError;
 
-    /// The event with its own hash checked against the one it carries.
     fn try_from(event: &AuditEvent) -> Result<Self, EventError> {
+        event.clone().try_into()
+    }
+}
+
+impl TryFrom<AuditEvent> for record::AuditEvent {
+    type Error = EventError;
+
+    /// The event with its own hash checked against the one it carries.
+    fn try_from(event: AuditEvent) -> Result<Self, EventError> {
         let sequence = event.sequence;
         let kind = EventKind::named(&event.kind)
             .ok_or_else(|| EventError::UnknownKind { sequence, kind: event.kind.clone() })?;
-        let previous = chain_hash(&event.previous).ok_or(EventError::Hash { sequence })?;
-        let said = chain_hash(&event.hash).ok_or(EventError::Hash { sequence })?;
+        let chain_hash =
+            |text: &str| text.parse::<ChainHash>().map_err(|_| EventError::Hash { sequence });
+        let previous = chain_hash(&event.previous)?;
+        let said = chain_hash(&event.hash)?;
         let read = Self {
             sequence,
             at: event.at.into(),
             index: LogIndex(event.index),
             kind,
-            fields: event.fields.clone(),
+            fields: event.fields,
             previous,
         };
         if read.hash() == said { Ok(read) } else { Err(EventError::Changed { sequence }) }
-    }
-}
-
-fn chain_hash(text: &str) -> Option<ChainHash> {
-    let mut bytes = [0; 32];
-    hex::decode_to_slice(text, &mut bytes).ok()?;
-    Some(ChainHash(bytes))
-}
-
-/// The end of the chain, as a node knows it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
-pub struct AuditHead {
-    /// The sequence of the last event; 0 when there is none.
-    pub sequence: u64,
-    /// Its hash, 64 hexadecimal digits.
-    pub hash: String,
-    /// The log entry that made the last event.
-    pub index: u64,
-    /// Log time.
-    pub at: Timestamp,
-    /// The cluster.
-    pub cluster_id: String,
-    /// The node that says so.
-    pub node: u64,
-}
-
-impl AuditHead {
-    /// The head as `record::ChainWalk` takes it; `None` when the hash cannot be read.
-    pub fn chain_head(&self) -> Option<ChainHead> {
-        Some(ChainHead { sequence: self.sequence, hash: chain_hash(&self.hash)? })
     }
 }
 

@@ -1,14 +1,16 @@
-//! The audit chain: searching it, and its head.
+//! The audit chain: searching it. What is signed about it is in `signed`.
+
+pub(crate) mod signed;
 
 use super::{
     Api,
     failure::{Answer, Failure},
-    input::{Asked, Nothing, cursor, page_size},
+    input::{Asked, cursor, page_size},
     reading,
 };
 use axum::{Json, extract::State};
 use countersign_api::{
-    audit::{AuditEvent, AuditHead, AuditQuery, Order},
+    audit::{AuditEvent, AuditQuery, Order},
     page::Page,
     problem::{Problem, ProblemKind},
 };
@@ -165,32 +167,4 @@ fn of_agent(event: &record::AuditEvent, agent: Option<&str>) -> bool {
     field("agent.name") == Some(agent)
         || field("agent.subject") == Some(agent)
         || whole().as_deref() == Some(agent)
-}
-
-/// The head of the audit chain.
-#[utoipa::path(get, path = "/v1/audit/head", tag = "audit", responses((status = 200, body = AuditHead), (status = "default", body = Problem)))]
-pub(crate) async fn head(
-    State(api): State<Api>,
-    Asked { query: Nothing {}, min }: Asked<Nothing>,
-) -> Answer<Json<AuditHead>> {
-    let node = api.node()?;
-    let (id, store) = (node.id, node.store.clone());
-    let head =
-        reading::linear(node, min.get(), move |view| head_of(view, id.0, store.status().applied.0));
-    Ok(Json(head.await?))
-}
-
-fn head_of(view: &StateView, node: u64, applied: u64) -> Answer<AuditHead> {
-    let head = view.chain_head()?;
-    let cluster_id = view.cluster()?.map(|cluster| hex::encode(cluster.id)).unwrap_or_default();
-    // The view may be a little older than the status: the index of the last event is what it certainly has.
-    let last = view.audit_event(head.sequence)?.map_or(applied, |event| event.index.0);
-    Ok(AuditHead {
-        sequence: head.sequence,
-        hash: head.hash.to_string(),
-        index: last,
-        at: view.log_time()?.into(),
-        cluster_id,
-        node,
-    })
 }

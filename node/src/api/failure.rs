@@ -139,7 +139,8 @@ impl From<StateRefusal> for Failure {
             | StateRefusal::NoSuchOperation
             | StateRefusal::AlreadySettled { .. }
             | StateRefusal::IntentStands
-            | StateRefusal::OldCluster { .. }) => conflict(other.to_string()),
+            | StateRefusal::OldCluster { .. }
+            | StateRefusal::NotVerified) => conflict(other.to_string()),
         }
     }
 }

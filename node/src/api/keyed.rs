@@ -68,7 +68,8 @@ impl Keyed {
                 | RequestRecord::AccessRefused
                 | RequestRecord::Cancelled
                 | RequestRecord::ClosedUnopened
-                | RequestRecord::Administered,
+                | RequestRecord::Administered
+                | RequestRecord::Checkpointed,
             ) => return Err(StateRefusal::IdUsed.into()),
         };
         let answer: ApplyAnswer = serde_json::from_str(&applied.answer)

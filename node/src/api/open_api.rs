@@ -23,7 +23,7 @@ use utoipa::{
         health::live, health::ready, serve,
         holds::whoami, holds::list, holds::show, holds::decide, holds::withdraw, events::follow,
         sessions::list, sessions::show, sessions::end,
-        audit::events, audit::head,
+        audit::events, audit::signed::head, audit::signed::keys, audit::signed::rotate, audit::signed::export,
         resources::list, resources::list_kind, resources::show, resources::replace, resources::remove, resources::apply,
         policy::check, policy::schema,
         cluster::show, cluster::init, cluster::create_token, cluster::join, cluster::transfer_leader, cluster::drain, cluster::undrain,

@@ -61,7 +61,10 @@ fn operations() -> Vec<Route> {
             post(credentials::postgres).layer(small()),
         ),
         route(Method::GET, "/v1/audit/events", Audit, get(audit::events)),
-        route(Method::GET, "/v1/audit/head", Audit, get(audit::head)),
+        route(Method::GET, "/v1/audit/head", Audit, get(audit::signed::head)),
+        route(Method::GET, "/v1/audit/keys", Audit, get(audit::signed::keys)),
+        route(Method::POST, "/v1/audit/keys", Access::Admin, post(audit::signed::rotate)),
+        route(Method::POST, "/v1/audit/exports", Audit, post(audit::signed::export)),
     ]
 }
 

@@ -19,6 +19,8 @@ pub enum Purpose {
     PeerAuthority,
     /// The key of the authority of agents' credentials.
     CredentialAuthority,
+    /// A key that the audit chain is signed with.
+    AuditSigning,
 }
 
 impl Purpose {
@@ -26,6 +28,7 @@ impl Purpose {
         match self {
             Self::PeerAuthority => b"countersign-peer-authority-key-v1",
             Self::CredentialAuthority => b"countersign-credential-authority-key-v1",
+            Self::AuditSigning => b"countersign-audit-signing-key-v1",
         }
     }
 }

@@ -142,7 +142,8 @@ fn of_state(refused: &StateRefusal) -> Refusal {
         | StateRefusal::AlreadySettled { .. }
         | StateRefusal::Conflict { .. }
         | StateRefusal::BadName { .. }
-        | StateRefusal::BadJoinToken => {
+        | StateRefusal::BadJoinToken
+        | StateRefusal::NotVerified => {
             tracing::error!(
                 refused = refused as &dyn std::error::Error,
                 "the state refused what the gate proposed"

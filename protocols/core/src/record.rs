@@ -3,6 +3,17 @@
 //! Every event carries the hash of its predecessor: SHA-256 over a domain name, the predecessor's hash and the event's
 //! fields in canonical, length-prefixed form. A removed, changed, reordered or inserted event breaks the chain.
 
+pub mod facts;
+mod keys;
+mod proof;
+mod signed;
+
+pub use keys::{Endorsement, KeyError, KeyIntroduction, KeyRing};
+pub use proof::{MAX_CHECKPOINT_LAG, ProofError, ProofWalk};
+pub use signed::{
+    AuditKey, Claim, ClusterId, NotHex, Signature, Signed, Statement, WrongSignature,
+};
+
 use crate::{id::LogIndex, log_time::LogTime};
 use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, fmt};
@@ -84,6 +95,10 @@ kinds! {
     AccessRefused = "access_refused",
     /// Of what a node had noted on its own disk, something cannot be read any more.
     NotesLost = "notes_lost",
+    /// The cluster has a new key that it signs its audit chain with.
+    AuditKeyIntroduced = "audit_key_introduced",
+    /// The chain so far was signed.
+    Checkpoint = "checkpoint",
 }
 
 /// What became of an intent.

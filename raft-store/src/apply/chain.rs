@@ -29,6 +29,11 @@ use std::{
 pub(super) struct Facts(BTreeMap<String, String>);
 
 impl Facts {
+    /// Facts that core has named.
+    pub(super) fn read(facts: BTreeMap<String, String>) -> Self {
+        Self(facts)
+    }
+
     /// Adds a fact.
     pub(super) fn with(mut self, name: &str, value: impl Display) -> Self {
         self.0.insert(name.to_owned(), value.to_string());

@@ -168,7 +168,8 @@ pub(super) fn administered(step: &mut Step<'_>, command: Administered) -> Done {
             RequestRecord::AccessRefused
             | RequestRecord::Applied(_)
             | RequestRecord::Cancelled
-            | RequestRecord::ClosedUnopened,
+            | RequestRecord::ClosedUnopened
+            | RequestRecord::Checkpointed,
         ) => return Err(StateRefusal::IdUsed.into()),
     }
     short([command.what.as_str(), command.author.name.as_str()])?;

@@ -266,7 +266,8 @@ pub(super) fn access_refused(step: &mut Step<'_>, command: AccessRefused) -> Don
             RequestRecord::Applied(_)
             | RequestRecord::Cancelled
             | RequestRecord::ClosedUnopened
-            | RequestRecord::Administered,
+            | RequestRecord::Administered
+            | RequestRecord::Checkpointed,
         ) => return Err(StateRefusal::IdUsed.into()),
     }
     let facts = match &command.who {

@@ -28,7 +28,8 @@ pub(super) fn apply(step: &mut Step<'_>, command: ApplyResources) -> Done {
             | RequestRecord::AccessRefused
             | RequestRecord::Cancelled
             | RequestRecord::ClosedUnopened
-            | RequestRecord::Administered,
+            | RequestRecord::Administered
+            | RequestRecord::Checkpointed,
         ) => return Err(StateRefusal::IdUsed.into()),
     }
     within(command.comment.len(), MAX_COMMENT, Limit::Comment)?;

@@ -132,7 +132,8 @@ pub(super) fn cancel(step: &mut Step<'_>, command: Cancel) -> Done {
             RequestRecord::AccessRefused
             | RequestRecord::Applied(_)
             | RequestRecord::ClosedUnopened
-            | RequestRecord::Administered,
+            | RequestRecord::Administered
+            | RequestRecord::Checkpointed,
         ) => return Err(StateRefusal::IdUsed.into()),
     }
     let session = match step.id_at(&key_space::cancel_key(command.key))? {

@@ -4,7 +4,7 @@
 use crate::{
     effect::Effect,
     format::{FormatError, Stored},
-    handle::ReadError,
+    handle::{ReadError, audit_event},
     key_space::Single,
     limits::{Limit, MAX_NAME, MAX_SHORT_TEXT},
     machine::{Overlay, Pair, StoreError, View, Writes},
@@ -14,6 +14,7 @@ use crate::{
 use countersign_core::{
     id::{LogIndex, Revision},
     log_time::LogTime,
+    record::AuditEvent,
 };
 
 /// How many keys of a table are fetched at a time.
@@ -108,6 +109,10 @@ impl<'a> Step<'a> {
 
     pub(super) fn get<T: Stored>(&self, key: &[u8]) -> Result<Option<T>, Stop> {
         self.see(|view| state::get(view, key))
+    }
+
+    pub(super) fn audit_event(&self, sequence: u64) -> Result<Option<AuditEvent>, Stop> {
+        self.see(|view| audit_event(view, sequence))
     }
 
     pub(super) fn id_at(&self, key: &[u8]) -> Result<Option<[u8; 16]>, Stop> {

@@ -10,3 +10,4 @@ mod holds;
 mod nodes;
 mod notes;
 mod resources;
+mod signing;

@@ -6,6 +6,8 @@
 
 mod audit;
 
+pub(crate) use audit::event as audit_event;
+
 pub use audit::{AuditFilter, AuditPage};
 
 use super::{Log, ReadError};
@@ -15,9 +17,9 @@ use crate::{
     limits::MAX_ROWS_A_READ,
     machine::View,
     records::{
-        ClusterRecord, CredentialRecord, EvidenceRecord, HeldOperation, HoldPhase, HoldRecord,
-        JoinTokenRecord, NodeRecord, OperationRecord, RequestId, RequestRecord, ResourceKind,
-        ResourceRecord, RevocationRecord, SessionRecord,
+        AuditKeyRecord, CheckpointRecord, ClusterRecord, CredentialRecord, EvidenceRecord,
+        HeldOperation, HoldPhase, HoldRecord, JoinTokenRecord, NodeRecord, OperationRecord,
+        RequestId, RequestRecord, ResourceKind, ResourceRecord, RevocationRecord, SessionRecord,
     },
     state::{self, NewestFirst},
 };
@@ -129,6 +131,11 @@ impl StateView {
         Ok(self.get(&key_space::single(Single::ChainHead))?.unwrap_or_default())
     }
 
+    /// The last checkpoint of the audit chain.
+    pub fn checkpoint(&self) -> Result<Option<CheckpointRecord>, ReadError> {
+        self.get(&key_space::single(Single::Checkpoint))
+    }
+
     /// A hold.
     pub fn hold(&self, id: HoldId) -> Result<Option<HoldRecord>, ReadError> {
         self.get(&key_space::hold(id))
@@ -224,6 +231,11 @@ impl StateView {
     /// All nodes, removed ones too, by id.
     pub fn nodes(&self) -> Result<Vec<NodeRecord>, ReadError> {
         self.whole(&key_space::table(Table::Node))
+    }
+
+    /// All keys that the cluster has signed its audit chain with, by number; the last is in force.
+    pub fn audit_keys(&self) -> Result<Vec<AuditKeyRecord>, ReadError> {
+        self.whole(&key_space::table(Table::AuditKey))
     }
 
     /// All revoked identities.

@@ -49,7 +49,7 @@ fn keys() -> Vec<(&'static str, Vec<u8>)> {
     all
 }
 
-fn singles() -> [(&'static str, Single); 6] {
+fn singles() -> [(&'static str, Single); 8] {
     [
         ("single-cluster", Single::Cluster),
         ("single-log-time", Single::LogTime),
@@ -57,15 +57,18 @@ fn singles() -> [(&'static str, Single); 6] {
         ("single-last-revision", Single::LastRevision),
         ("single-chain-head", Single::ChainHead),
         ("single-last-node", Single::LastNode),
+        ("single-last-audit-key", Single::LastAuditKey),
+        ("single-checkpoint", Single::Checkpoint),
     ]
 }
 
-fn numbered_tables() -> [(&'static str, Table); 4] {
+fn numbered_tables() -> [(&'static str, Table); 5] {
     [
         ("session-by-number", Table::SessionByNumber),
         ("hold-by-number", Table::HoldByNumber),
         ("open-hold", Table::OpenHold),
         ("open-session-by-number", Table::OpenSessionByNumber),
+        ("audit-key", Table::AuditKey),
     ]
 }
 
@@ -108,7 +111,8 @@ fn every_table_has_a_frozen_key() {
         | Table::HoldBudget
         | Table::NotesTaken
         | Table::Credential
-        | Table::Evidence => 25,
+        | Table::Evidence
+        | Table::AuditKey => 26,
     };
     assert!(begin.into_iter().eq(1..=last(Table::Single)));
 }

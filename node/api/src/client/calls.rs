@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     agent::Caller,
-    audit::{AuditEvent, AuditHead, AuditQuery},
+    audit::{AuditEvent, AuditHead, AuditKeys, AuditQuery, ExportRequest, ExportTerms},
     cluster::{
         Cluster, DrainAnswer, InitAnswer, InitRequest, JoinAnswer, JoinRequest, JoinToken,
         JoinTokenRequest, Readiness, TransferRequest,
@@ -82,6 +82,21 @@ impl Client {
     /// The head of the audit chain.
     pub async fn audit_head(&self) -> Result<AuditHead> {
         self.send(Call::get(&["v1", "audit", "head"])).await
+    }
+
+    /// The keys that the cluster has signed its audit chain with.
+    pub async fn audit_keys(&self) -> Result<AuditKeys> {
+        self.send(Call::get(&["v1", "audit", "keys"])).await
+    }
+
+    /// Makes a new audit key.
+    pub async fn rotate_audit_key(&self) -> Result<AuditKeys> {
+        self.send(Call::new(Method::POST, &["v1", "audit", "keys"], Repeat::OnlyUnsent)).await
+    }
+
+    /// Begins an export.
+    pub async fn export_audit(&self, request: &ExportRequest) -> Result<ExportTerms> {
+        self.post(&["v1", "audit", "exports"], request, Repeat::Safe).await
     }
 
     /// One page of the resources of all kinds.

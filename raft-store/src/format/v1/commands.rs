@@ -3,12 +3,12 @@
 use super::{Bad, Form, FormatError, Stored, form_enum, form_struct, list, read, stored, write};
 use crate::{
     command::{
-        AccessRefused, Administered, ApplyResources, AttachEvidence, Attempt, Cancel, ClaimHold,
-        CloseSession, Command, CreateJoinToken, Decide, EndSession, Expected, Initialise, Intent,
-        IssueCredential, LateOutcome, Leaves, LostNotes, NodeUp, NotedBasis, NotedOutcome,
-        NotedRead, OpenHold, OpenSession, ParkHold, Refused, RemoveNode, ResourceBody,
-        ResourceChange, Revocable, Revoke, TakeNotes, UseJoinToken, WithdrawHold, Withdrawer,
-        Wording,
+        AccessRefused, Administered, ApplyResources, AttachEvidence, Attempt, Cancel,
+        CheckpointAsked, ClaimHold, CloseSession, Command, CreateJoinToken, Decide, EndSession,
+        Expected, Initialise, Intent, IntroduceAuditKey, IssueCredential, LateOutcome, Leaves,
+        LostNotes, NodeUp, NotedBasis, NotedOutcome, NotedRead, OpenHold, OpenSession, ParkHold,
+        RecordCheckpoint, Refused, RemoveNode, ResourceBody, ResourceChange, Revocable, Revoke,
+        TakeNotes, UseJoinToken, WithdrawHold, Withdrawer, Wording,
     },
     notes::Noted,
     records::{AuditText, Author, HeldOperation, JoinFacts, RequestId, ResourceKind},
@@ -22,7 +22,7 @@ use countersign_core::{
     id::{CredentialId, HoldId, Incarnation, NodeId, OperationId, Revision, SessionId},
     mask::MaskTally,
     permit::{AuditLevel, Basis},
-    record::Outcome,
+    record::{KeyIntroduction, Outcome, Signed},
     reviewer::Reviewer,
     target::{Protocol, TargetName},
 };
@@ -69,6 +69,8 @@ form_enum!(CommandV1 for Command {
     TakeNotes(command: Box<TakeNotes>),
     IssueCredential(command: Box<IssueCredential>),
     AttachEvidence(command: Box<AttachEvidence>),
+    IntroduceAuditKey(command: Box<IntroduceAuditKey>),
+    RecordCheckpoint(command: Box<RecordCheckpoint>),
 });
 form_struct!(InitialiseV1 for Initialise {
     cluster_id: [u8; 16],
@@ -236,6 +238,16 @@ form_struct!(IssueCredentialV1 for IssueCredential {
     source: SocketAddr,
     node: NodeId,
 });
+form_struct!(IntroduceAuditKeyV1 for IntroduceAuditKey {
+    introduction: KeyIntroduction,
+    sealed_key: Vec<u8>,
+    author: Option<Author>,
+});
+form_struct!(RecordCheckpointV1 for RecordCheckpoint {
+    signed: Signed,
+    asked: Option<CheckpointAsked>,
+});
+form_struct!(CheckpointAskedV1 for CheckpointAsked { id: RequestId, author: Author, reason: String });
 form_struct!(CreateJoinTokenV1 for CreateJoinToken {
     sha256: [u8; 32],
     expires_after_ms: u64,

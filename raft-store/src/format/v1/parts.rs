@@ -16,7 +16,10 @@ use countersign_core::{
     mask::MaskTally,
     operation::{Action, Demand, Parameter, Resource},
     permit::{AuditLevel, Basis},
-    record::{ChainHash, EventKind, Outcome},
+    record::{
+        AuditKey, ChainHash, ChainHead, Claim, ClusterId, Endorsement, EventKind, KeyIntroduction,
+        Outcome, Signature, Signed, Statement,
+    },
     reviewer::Reviewer,
     target::{Protocol, TargetName},
 };
@@ -94,15 +97,39 @@ impl Form for Fingerprint {
     }
 }
 
-impl Form for ChainHash {
-    type Dto = [u8; 32];
+macro_rules! bytes {
+    ($($value:ty = $bytes:ty),+ $(,)?) => { $(
+        impl Form for $value {
+            type Dto = $bytes;
 
-    fn dto(&self) -> [u8; 32] {
-        self.0
+            fn dto(&self) -> $bytes {
+                self.0
+            }
+
+            fn of(dto: $bytes) -> Result<Self, Bad> {
+                Ok(Self(dto))
+            }
+        }
+    )+ };
+}
+
+bytes!(ChainHash = [u8; 32], AuditKey = [u8; 32], ClusterId = [u8; 16]);
+
+/// As two halves: serde knows no arrays of 64.
+impl Form for Signature {
+    type Dto = ([u8; 32], [u8; 32]);
+
+    fn dto(&self) -> Self::Dto {
+        let mut halves = ([0; 32], [0; 32]);
+        let (first, second) = self.0.split_at(32);
+        halves.0.copy_from_slice(first);
+        halves.1.copy_from_slice(second);
+        halves
     }
 
-    fn of(dto: [u8; 32]) -> Result<Self, Bad> {
-        Ok(Self(dto))
+    fn of((first, second): Self::Dto) -> Result<Self, Bad> {
+        let whole = [first, second].concat();
+        whole.try_into().map(Self).map_err(|_| Bad("not a signature"))
     }
 }
 
@@ -249,6 +276,22 @@ form_struct!(EstimatesV1 for Estimates { returned: u64, changed: Vec<EstimatedCh
 form_struct!(EstimatedChangeV1 for EstimatedChange { what: String, rows: u64 });
 form_struct!(OpenTransactionV1 for OpenTransaction { age_ms: u64, locks: Locks });
 form_enum!(LocksV1 for Locks { Known { lines: Vec<String>, left_out: u64 }, Unknown(reason: String) });
+form_enum!(ClaimV1 for Claim { Checkpoint, Head, Span { after: u64 } });
+form_struct!(StatementV1 for Statement {
+    claim: Claim,
+    cluster: ClusterId,
+    head: ChainHead,
+    at: LogTime,
+});
+form_struct!(SignedV1 for Signed { statement: Statement, key: AuditKey, signature: Signature });
+form_struct!(EndorsementV1 for Endorsement { by: AuditKey, signature: Signature });
+form_struct!(KeyIntroductionV1 for KeyIntroduction {
+    cluster: ClusterId,
+    number: u64,
+    key: AuditKey,
+    endorsement: Option<Endorsement>,
+    own: Signature,
+});
 form_struct!(ConsumptionV1 for Consumption {
     hold: HoldId,
     operation: OperationId,

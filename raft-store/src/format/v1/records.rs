@@ -3,11 +3,11 @@
 use super::{Bad, Form, FormatError, Stored, form_enum, form_struct, list, read, stored, write};
 use crate::audit_row::{AuditRow, EventRun, RunEvent, RunTemplate, RunValue};
 use crate::records::{
-    AppliedRequest, Attachment, AuditText, Author, BookTaken, ClusterRecord, CredentialRecord,
-    CredentialState, EvidenceRecord, HeldOperation, HoldBudget, HoldPhase, HoldRecord, JoinFacts,
-    JoinTokenRecord, NodeRecord, NodeState, NotesTaken, OperationRecord, OperationState, RequestId,
-    RequestRecord, ResourceKind, ResourceRecord, RevocationRecord, SessionRecord, SessionState,
-    Start,
+    AppliedRequest, Attachment, AuditKeyRecord, AuditText, Author, BookTaken, CheckpointRecord,
+    ClusterRecord, CredentialRecord, CredentialState, EvidenceRecord, HeldOperation, HoldBudget,
+    HoldPhase, HoldRecord, JoinFacts, JoinTokenRecord, NodeRecord, NodeState, NotesTaken,
+    OperationRecord, OperationState, RequestId, RequestRecord, ResourceKind, ResourceRecord,
+    RevocationRecord, SessionRecord, SessionState, Start,
 };
 use countersign_core::{
     agent::{Agent, Identity},
@@ -17,7 +17,7 @@ use countersign_core::{
     id::{CredentialId, HoldId, Incarnation, LogIndex, NodeId, OperationId, Revision, SessionId},
     log_time::LogTime,
     operation::{Demand, Parameter},
-    record::{AuditEvent, ChainHash, ChainHead, EventKind, Outcome},
+    record::{AuditEvent, ChainHash, ChainHead, EventKind, KeyIntroduction, Outcome, Signed},
     target::{Protocol, TargetName},
 };
 use std::{
@@ -42,6 +42,8 @@ stored!(
     NotesTaken = "the notes taken from a node",
     AuditRow = "a row of the audit",
     ChainHead = "the chain head",
+    AuditKeyRecord = "an audit key",
+    CheckpointRecord = "a checkpoint",
 );
 list!(Attachment, BookTaken, RunTemplate, RunEvent, RunValue);
 
@@ -190,6 +192,7 @@ form_enum!(RequestRecordV1 for RequestRecord {
     Cancelled,
     ClosedUnopened,
     Administered,
+    Checkpointed,
 });
 form_struct!(HoldBudgetV1 for HoldBudget { since: LogTime, holds: u64, bytes: u64, evidence: u64 });
 form_struct!(RevocationRecordV1 for RevocationRecord {
@@ -244,4 +247,11 @@ form_struct!(RunTemplateV1 for RunTemplate {
 });
 form_struct!(RunEventV1 for RunEvent { template: u32, values: Vec<RunValue> });
 form_enum!(RunValueV1 for RunValue { Own(text: String), Shared(place: u32) });
+form_struct!(AuditKeyRecordV1 for AuditKeyRecord {
+    introduction: KeyIntroduction,
+    sealed_key: Vec<u8>,
+    at: LogTime,
+    sequence: u64,
+});
+form_struct!(CheckpointRecordV1 for CheckpointRecord { signed: Signed, sequence: u64 });
 form_struct!(ChainHeadV1 for ChainHead { sequence: u64, hash: ChainHash });

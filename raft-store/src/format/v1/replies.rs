@@ -58,6 +58,7 @@ form_enum!(StateRefusalV1 for StateRefusal {
     IntentStands,
     OldCluster { needed: u32 },
     NoSuchCredential,
+    NotVerified,
 });
 form_enum!(LimitV1 for Limit {
     HeldText,

@@ -85,6 +85,8 @@ fn every_stored_form_is_as_it_was_written_first() {
     found.check(&samples::events());
     found.check(&[("event-run", samples::event_run())]);
     found.check(&[("chain-head", samples::chain_head())]);
+    found.check(&[("audit-key", samples::audit_key())]);
+    found.check(&samples::checkpoints());
     found.check(&samples::holds_in_every_state());
     assert!(found.wrong.is_empty(), "not as frozen:\n{}", found.wrong);
     let frozen: BTreeSet<&str> = frozen().into_keys().collect();
@@ -155,6 +157,7 @@ fn every_variant_of_every_enum_has_a_sample() {
             missing(values(samples::noted())),
             missing(values(samples::events()).into_iter().chain([samples::event_run()])),
             missing(values(samples::credentials()).into_iter().map(|record| record.state)),
+            missing(values(samples::checkpoints()).into_iter().map(|r| r.signed.statement.claim)),
         ]
         .concat();
     assert!(missing.is_empty(), "without a sample: {missing:?}");

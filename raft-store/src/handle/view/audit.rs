@@ -46,7 +46,7 @@ pub struct AuditPage {
 }
 
 /// The event of this sequence.
-pub(super) fn event(view: &dyn View, sequence: u64) -> Result<Option<AuditEvent>, ReadError> {
+pub(crate) fn event(view: &dyn View, sequence: u64) -> Result<Option<AuditEvent>, ReadError> {
     let Some((_, row)) = row_of(view, sequence)? else { return Ok(None) };
     Ok(events(&row)?.into_iter().find(|event| event.sequence == sequence))
 }

@@ -19,7 +19,10 @@ use countersign_core::{
     id::*,
     log_time::LogTime,
     operation::{Action, Demand, Parameter, Resource},
-    record::{AuditEvent, ChainHash, ChainHead, EventKind, Outcome},
+    record::{
+        AuditEvent, AuditKey, ChainHash, ChainHead, Claim, ClusterId, Endorsement, EventKind,
+        KeyIntroduction, Outcome, Signature, Signed, Statement,
+    },
     reviewer::Reviewer,
     target::{Protocol, TargetName},
 };
@@ -346,6 +349,7 @@ pub(super) fn requests() -> Vec<(&'static str, RequestRecord)> {
         ("request-cancelled", RequestRecord::Cancelled),
         ("request-closed-unopened", RequestRecord::ClosedUnopened),
         ("request-administered", RequestRecord::Administered),
+        ("request-checkpointed", RequestRecord::Checkpointed),
     ]
 }
 
@@ -387,6 +391,41 @@ pub(super) fn event_run() -> AuditRow {
             values: vec![RunValue::Own(t("op")), RunValue::Shared(0)],
         }],
     }))
+}
+
+pub(super) fn introduction() -> KeyIntroduction {
+    let endorsement = Some(Endorsement { by: AuditKey([1; 32]), signature: Signature([2; 64]) });
+    KeyIntroduction {
+        cluster: ClusterId([7; 16]),
+        number: 2,
+        key: AuditKey([3; 32]),
+        endorsement,
+        own: Signature([4; 64]),
+    }
+}
+
+pub(super) fn signed(claim: Claim) -> Signed {
+    let statement =
+        Statement { claim, cluster: ClusterId([7; 16]), head: chain_head(), at: LogTime(8) };
+    Signed { statement, key: AuditKey([3; 32]), signature: Signature([5; 64]) }
+}
+
+pub(super) fn audit_key() -> AuditKeyRecord {
+    AuditKeyRecord {
+        introduction: introduction(),
+        sealed_key: vec![9, 8],
+        at: LogTime(7),
+        sequence: 3,
+    }
+}
+
+pub(super) fn checkpoints() -> Vec<(&'static str, CheckpointRecord)> {
+    let of = |claim| CheckpointRecord { signed: signed(claim), sequence: 4 };
+    vec![
+        ("checkpoint", of(Claim::Checkpoint)),
+        ("checkpoint-of-a-head", of(Claim::Head)),
+        ("checkpoint-of-a-span", of(Claim::Span { after: 2 })),
+    ]
 }
 
 pub(super) fn chain_head() -> ChainHead {
@@ -468,6 +507,7 @@ fn refusals() -> Vec<(&'static str, StateRefusal)> {
         ("refusal-bad-name", StateRefusal::BadName { name: t("A") }),
         ("refusal-bad-join-token", StateRefusal::BadJoinToken),
         ("refusal-intent-stands", StateRefusal::IntentStands),
+        ("refusal-not-verified", StateRefusal::NotVerified),
         ("refusal-old-cluster", StateRefusal::OldCluster { needed: 2 }),
     ];
     all.extend(limits);

@@ -267,10 +267,23 @@ fn of_administrators() -> Vec<(&'static str, Command)> {
         what: t("drain"),
         author: author(),
     };
+    let introduce = IntroduceAuditKey {
+        introduction: introduction(),
+        sealed_key: vec![9, 8],
+        author: Some(author()),
+    };
+    let checkpoint = |asked| {
+        let signed = signed(Claim::Checkpoint);
+        Command::RecordCheckpoint(Box::new(RecordCheckpoint { signed, asked }))
+    };
+    let asked = CheckpointAsked { id: RequestId([2; 16]), author: author(), reason: t("export") };
     let revoke = |what| Command::Revoke(Revoke { what, reason: t("left"), author: author() });
     vec![
         ("command-apply-resources", Command::ApplyResources(apply)),
         ("command-administered", Command::Administered(act)),
+        ("command-introduce-audit-key", Command::IntroduceAuditKey(Box::new(introduce))),
+        ("command-record-checkpoint", checkpoint(None)),
+        ("command-record-checkpoint-asked", checkpoint(Some(asked))),
         ("command-revoke-identity", revoke(Revocable::Identity(identity()))),
         ("command-revoke-session", revoke(Revocable::Session(ses()))),
         ("command-revoke-credential", revoke(Revocable::Credential(credential_id()))),
