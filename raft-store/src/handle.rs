@@ -6,7 +6,10 @@ mod error;
 mod log;
 mod view;
 
-pub use crate::notes::{NotSynced, Noting};
+pub use crate::{
+    notes::{NotSynced, Noting},
+    standing::Standing,
+};
 pub use error::{LogError, ProposeError, ReadError};
 pub use log::{BoxFuture, Effects, Log, Look, Status};
 pub(crate) use view::audit_event;
@@ -15,9 +18,7 @@ pub use view::{
 };
 
 use crate::{
-    COMMAND_BYTES, EngineConfig, StartError,
-    apply::StateMachine,
-    cluster_version,
+    COMMAND_BYTES, EngineConfig, StartError, cluster_version,
     command::{
         AccessRefused, Administered, ApplyResources, AttachEvidence, Attempt, Cancel, ClaimHold,
         CloseSession, Command, CreateJoinToken, Decide, EndSession, Initialise, Intent,
@@ -31,6 +32,7 @@ use crate::{
     notes::Notes,
     records::HoldRecord,
     reply::{Answer, CredentialLife, Reply, SessionOpened, StateRefusal},
+    standing::{Standings, Watched},
 };
 use countersign_core::{
     gate::Settlement,
@@ -51,6 +53,8 @@ pub struct Store {
     log: Arc<dyn Log>,
     /// Where there are none, every intent waits for the log.
     notes: Option<Notes>,
+    /// Where it is not kept, the state itself is asked every time.
+    standings: Option<Arc<Standings>>,
 }
 
 /// An answer, and the log entry that gave it. A view at or after that index shows what it did.
@@ -89,8 +93,11 @@ impl Store {
         listener: TcpListener,
     ) -> Result<(Self, Arc<Engine>), StartError> {
         let (folder, node) = (config.folder.join(NOTES), NodeId(config.node));
-        let engine = Arc::new(Engine::start(config, Arc::new(StateMachine), listener).await?);
-        let store = Self::over(Arc::<Engine>::clone(&engine));
+        let standings = Arc::<Standings>::default();
+        let machine = Arc::new(Watched(Arc::clone(&standings)));
+        let engine = Arc::new(Engine::start(config, machine, listener).await?);
+        let store =
+            Self { standings: Some(standings), ..Self::over(Arc::<Engine>::clone(&engine)) };
         match store.with_notes(folder, node).await {
             Ok(store) => Ok((store, engine)),
             Err(error) => {
@@ -102,7 +109,7 @@ impl Store {
 
     /// A store over this log, without notes.
     pub fn over(log: Arc<dyn Log>) -> Self {
-        Self { log, notes: None }
+        Self { log, notes: None, standings: None }
     }
 
     /// The same store with the notes in `folder`. What is there already is carried into the log before anything is noted.
@@ -110,7 +117,7 @@ impl Store {
         let log = Arc::downgrade(&self.log);
         let opened = tokio::task::spawn_blocking(move || Notes::open(&folder, node, log));
         let notes = opened.await.map_err(io::Error::other)??;
-        Ok(Self { log: self.log, notes: Some(notes) })
+        Ok(Self { notes: Some(notes), ..self })
     }
 
     /// Proposes a command and waits for its answer. The typed methods below are for callers; this is for what has none.
@@ -169,6 +176,12 @@ impl Store {
     /// Whether the lease was confirmed so lately that a read may be answered before the log has its intent.
     pub fn has_fresh_lease(&self) -> bool {
         self.log.lease_is_fresh()
+    }
+
+    /// What this node has applied of that which a session's standing hangs on; `None` where it is not kept in memory. It is
+    /// asked before the state is read, so that what is read is at least as new.
+    pub fn standing(&self) -> Option<Standing> {
+        self.standings.as_ref().map(|kept| kept.now())
     }
 
     /// What happens from now on, in log order. A receiver that falls behind is told so and must read the state anew.

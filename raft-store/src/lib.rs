@@ -53,4 +53,5 @@ pub mod apply;
 mod audit_row;
 mod cluster_version;
 mod key_space;
+mod standing;
 mod state;

@@ -78,6 +78,13 @@ pub trait Machine: Send + Sync + 'static {
     /// # Errors
     /// [`Halt`] when the batch must not be skipped and cannot be applied. The node stops.
     fn apply(&self, view: &dyn View, batch: Batch<'_>) -> Result<Applied, Halt>;
+
+    /// Is told what was written of what it has applied, when readers see it and nobody has been told yet. What it keeps of
+    /// that is for readers and must never come back into [`apply`](Self::apply).
+    fn written(&self, _writes: &Writes) {}
+
+    /// Is told that the state was read from the disk, at the start, or replaced by that of a peer.
+    fn replaced(&self, _view: &dyn View) {}
 }
 
 /// Why a node can go no further. It is never answered by skipping an entry.

@@ -91,10 +91,10 @@ impl HeldOperation {
         Self {
             text: found.text.to_vec(),
             parameters: found.parameters.clone(),
-            settings: found.settings.clone(),
-            summary: found.summary.clone(),
-            demands: found.demands.clone(),
-            context: found.context.clone(),
+            settings: found.settings.to_vec(),
+            summary: found.summary.to_string(),
+            demands: BTreeSet::clone(&found.demands),
+            context: found.context.to_vec(),
         }
     }
 }

@@ -67,6 +67,7 @@ impl StateMachine {
         let state = applied_state(&disk)?;
         // What a crash left of a snapshot that was being installed.
         disk.clear(crate::disk::Family::State(state.slot.other()))?;
+        machine.replaced(&StateView::current(&disk, state.slot));
         let (applied, _) = watch::channel(state.applied.map_or(0, |id| id.index));
         let (diverged, _) = watch::channel(state.diverged_at);
         let greatest_id = AtomicU64::new(state.greatest_id);

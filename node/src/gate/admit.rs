@@ -125,6 +125,13 @@ fn meanwhile_the_intent(
 /// Whether the log would take this intent now, by what this node has applied. The rules that it was judged by are compiled
 /// behind what is applied; for what is only noted nobody else finds out that they are not in force any more.
 fn is_in_force(inner: &Inner, session: &Session, basis: &Basis) -> bool {
+    // Before the state is read: what changes meanwhile is another epoch.
+    let standing = inner.store.standing();
+    if let Some(standing) = standing
+        && inner.sessions.stood(session.id(), (standing.epoch, basis.revision))
+    {
+        return standing.log_time < session.agent().expires_at;
+    }
     let look = || -> Result<bool, ReadError> {
         let view = inner.store.view()?;
         let open =
@@ -134,7 +141,11 @@ fn is_in_force(inner: &Inner, session: &Session, basis: &Basis) -> bool {
             && view.log_time()? < session.agent().expires_at
             && view.revocation(&session.agent().identity)?.is_none())
     };
-    look().unwrap_or_default()
+    let stands = look().unwrap_or_default();
+    if stands && let Some(standing) = standing {
+        inner.sessions.stands(session.id(), (standing.epoch, basis.revision));
+    }
+    stands
 }
 
 /// Audit level `batched`: the permit at once, the answer once the intent is on this node's disk. Where the lease is not

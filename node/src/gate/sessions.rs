@@ -2,7 +2,7 @@
 
 use super::signals::SessionSignals;
 use countersign_core::{
-    id::{LogIndex, SessionId},
+    id::{LogIndex, Revision, SessionId},
     refusal::Refusal,
 };
 use std::{
@@ -26,7 +26,12 @@ struct Line {
     cancels: watch::Sender<u64>,
     /// The log entry under which it has begun last: a hold it waits for, or an intent.
     begun: LogIndex,
+    /// When the state was last found to let it read, and under which rules.
+    stood: Option<Stood>,
 }
+
+/// An epoch of the applied state, and the policy revision of it.
+pub(super) type Stood = (u64, Revision);
 
 impl Sessions {
     pub(super) fn new(limit: usize) -> Self {
@@ -42,7 +47,7 @@ impl Sessions {
         }
         let (ended, hears_end) = watch::channel(None);
         let (cancels, hears_cancels) = watch::channel(0);
-        open.insert(id, Line { ended, cancels, begun: LogIndex(0) });
+        open.insert(id, Line { ended, cancels, begun: LogIndex(0), stood: None });
         Ok(SessionSignals::new(hears_end, hears_cancels, lives))
     }
 
@@ -78,6 +83,18 @@ impl Sessions {
         if let Some(line) = self.lock().get_mut(&id) {
             line.begun = line.begun.max(at);
         }
+    }
+
+    /// The state says that it may read in this epoch, under these rules.
+    pub(super) fn stands(&self, id: SessionId, stood: Stood) {
+        if let Some(line) = self.lock().get_mut(&id) {
+            line.stood = Some(stood);
+        }
+    }
+
+    /// Whether the state has said so.
+    pub(super) fn stood(&self, id: SessionId, stood: Stood) -> bool {
+        self.lock().get(&id).is_some_and(|line| line.stood == Some(stood))
     }
 
     /// Cancels what it does. A cancel that stands before that in the log was meant for something else.

@@ -156,19 +156,19 @@ pub struct Classification {
     /// The bound values.
     pub parameters: Vec<Parameter>,
     /// Session settings that change meaning, in the adapter's fixed order.
-    pub settings: Vec<(String, String)>,
+    pub settings: Arc<[(String, String)]>,
     /// One line for people: statement kinds and relations, no values.
-    pub summary: String,
+    pub summary: Arc<str>,
     /// Every action and resource. Empty is read as opaque by the policy.
-    pub demands: BTreeSet<Demand>,
+    pub demands: Arc<BTreeSet<Demand>>,
     /// The columns that it names, whatever it does to them. A name that can belong to several relations counts for each.
-    pub columns: BTreeSet<NamedColumn>,
+    pub columns: Arc<BTreeSet<NamedColumn>>,
     /// Whether it can leave anything behind. It says when the intent must be committed at the latest; no rule is asked.
     pub effect: Effect,
     /// Whether it stands in an open transaction. What that means for a hold, policy says.
     pub transaction: Transaction,
     /// Facts shown to the reviewer and in the audit (transaction state, application name), as name and value.
-    pub context: Vec<(String, String)>,
+    pub context: Arc<[(String, String)]>,
 }
 
 /// An operation with its fingerprint.

@@ -16,6 +16,7 @@ mod fenced;
 mod greeting;
 mod held;
 mod judge;
+mod meaning;
 mod operate;
 mod reach;
 mod relay;
@@ -28,7 +29,9 @@ mod value;
 pub(crate) use consult::{Asks, consult};
 pub(crate) use text_reader::TextReader;
 
-use consult::{Knowledge, Temporary};
+use consult::{AnswersAre, Knowledge, Temporary};
+use judge::KeptSettings;
+use meaning::Meanings;
 
 use crate::{
     catalogue::{Catalogues, Place},
@@ -109,6 +112,8 @@ struct Session {
     sync: SyncSent,
     knowledge: Knowledge,
     temporary: Temporary,
+    answers_are: AnswersAre,
+    meanings: Meanings,
     /// Another connection to the target, which asks its catalogue what a block must not be asked for.
     scout: Option<Box<Upstream>>,
     names: Names,
@@ -116,6 +121,8 @@ struct Session {
     pending: Option<StatementOrPortal>,
     /// Admitted statements that changed settings: what comes later means what they made of it.
     changes: Vec<Change>,
+    /// The settings of the last operation.
+    kept_settings: Option<KeptSettings>,
     /// What the agent has been told of the target's settings.
     told: Vec<(String, String)>,
     /// The operation that the target is working on.
@@ -285,10 +292,13 @@ pub(crate) async fn run(
         sync: SyncSent::No,
         knowledge: Knowledge::Shared,
         temporary: Temporary::None,
+        answers_are: AnswersAre::Fresh,
+        meanings: Meanings::default(),
         scout: None,
         names: Names::new(rand::random()),
         pending: None,
         changes: Vec::new(),
+        kept_settings: None,
         told: Vec::new(),
         in_flight: None,
         accounts: Accounts::default(),

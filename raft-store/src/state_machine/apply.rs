@@ -38,7 +38,7 @@ impl Shared {
             }
         }
         let Group { state, writes, effects, .. } = group;
-        self.write(&state, writes)?;
+        self.write(&state, &writes)?;
         self.diverged.send_if_modified(|known| {
             let before = std::mem::replace(known, state.diverged_at);
             before != *known
@@ -52,10 +52,10 @@ impl Shared {
     }
 
     /// Data and record in one step. Not synced: after a crash the log is applied again from the record's index.
-    fn write(&self, state: &AppliedState, writes: Writes) -> io::Result<()> {
+    fn write(&self, state: &AppliedState, writes: &Writes) -> io::Result<()> {
         let family = self.disk.family(Family::State(state.slot))?;
         let mut batch = WriteBatch::default();
-        for (key, value) in writes {
+        for (key, value) in writes.iter() {
             match value {
                 Some(value) => batch.put_cf(family, key, value),
                 None => batch.delete_cf(family, key),
@@ -63,6 +63,7 @@ impl Shared {
         }
         batch.put_cf(self.disk.family(Family::Meta)?, applied_state::KEY, state.encode()?);
         self.disk.write("applying entries", batch);
+        self.machine.written(writes);
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use openraft::RaftSnapshotBuilder;
 use rocksdb::{IteratorMode, ReadOptions, WriteBatch};
 
 use super::{AppliedState, Shared, StateMachine, applied_state, blocking};
-use crate::disk::{DiskError, Family};
+use crate::disk::{DiskError, Family, StateView};
 use crate::encoding::Encoded;
 use crate::halt::halt;
 use crate::log_store;
@@ -90,6 +90,7 @@ impl Shared {
         }
         self.disk.write("taking a snapshot into use", batch);
         self.disk.sync("syncing a snapshot");
+        self.machine.replaced(&StateView::current(&self.disk, state.slot));
         if let Some(last) = meta.last_log_id {
             // The leader counts on what the snapshot covers as if this node had appended it.
             self.raiser.raise(last)?;

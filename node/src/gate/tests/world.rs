@@ -308,13 +308,13 @@ pub(crate) fn operation(session: &Session, action: Action, text: &str) -> Arc<Op
         id: OperationId::from_bytes(rand::random()),
         text: text.as_bytes().into(),
         parameters: Vec::new(),
-        settings: Vec::new(),
-        summary: action.name().to_owned(),
-        demands: BTreeSet::from([Demand { action, resource }]),
-        columns: BTreeSet::new(),
+        settings: Arc::default(),
+        summary: action.name().into(),
+        demands: BTreeSet::from([Demand { action, resource }]).into(),
+        columns: Arc::default(),
         effect: if action == Action::PostgresRead { Effect::Passing } else { Effect::Lasting },
         transaction: Transaction::None,
-        context: Vec::new(),
+        context: Arc::default(),
     };
     #[expect(clippy::disallowed_methods, reason = "a test is its own classifier")]
     let operation = Operation::classified(session, classification);

@@ -41,13 +41,13 @@ fn operation(id: u8, text: &str) -> Operation {
         id: OperationId::from_bytes([id; 16]),
         text: Arc::from(text.as_bytes()),
         parameters: Vec::new(),
-        settings: Vec::new(),
-        summary: String::new(),
-        demands: BTreeSet::new(),
-        columns: BTreeSet::new(),
+        settings: Arc::default(),
+        summary: "".into(),
+        demands: Arc::default(),
+        columns: Arc::default(),
         effect: Effect::Passing,
         transaction: Transaction::None,
-        context: Vec::new(),
+        context: Arc::default(),
     };
     Operation::classified(&session(), classification)
 }

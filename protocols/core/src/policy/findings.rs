@@ -49,7 +49,7 @@ impl Matter {
             target: session.target().name.clone(),
             role: session.role().to_owned(),
             demands,
-            columns: operation.classification().columns.clone(),
+            columns: BTreeSet::clone(&operation.classification().columns),
             effect: operation.effect(),
             transaction: operation.transaction(),
         }

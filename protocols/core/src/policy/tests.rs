@@ -67,13 +67,13 @@ fn operation_with(
         id: OperationId::from_bytes([1; 16]),
         text: Arc::from(&b"a statement"[..]),
         parameters: Vec::new(),
-        settings: Vec::new(),
-        summary: String::new(),
-        demands: demands.iter().cloned().collect(),
-        columns: columns.into_iter().collect(),
+        settings: Arc::default(),
+        summary: "".into(),
+        demands: Arc::new(demands.iter().cloned().collect()),
+        columns: Arc::new(columns.into_iter().collect()),
         effect,
         transaction,
-        context: Vec::new(),
+        context: Arc::default(),
     };
     Operation::classified(session, classification)
 }

@@ -1,8 +1,8 @@
 //! The accounts of a session's operations from the target's last word to the record: an outcome is settled once the
 //! transaction that it hangs on is over, and a portal's once it has no rows left.
 
-use super::Session;
-use crate::{mask::Rows, record::Account, state::Block, understood::Understood};
+use super::{Session, meaning::Meaning};
+use crate::{mask::Rows, record::Account, state::Block};
 use countersign_core::{id::Revision, operation::Operation, permit::Release};
 use std::{collections::HashMap, sync::Arc};
 
@@ -24,7 +24,7 @@ pub(super) struct Accounts {
 #[derive(Debug)]
 pub(super) struct Suspended {
     pub(super) operation: Arc<Operation>,
-    pub(super) understood: Understood,
+    pub(super) meaning: Arc<Meaning>,
     pub(super) rest: Rest,
     pub(super) account: Account,
 }

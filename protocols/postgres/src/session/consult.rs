@@ -40,6 +40,15 @@ pub(super) enum Temporary {
     Perhaps,
 }
 
+/// Where the answers about a text came from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum AnswersAre {
+    /// All from what the sessions of the target know together.
+    Shared,
+    /// Some from the target, for this text alone as far as anybody knows.
+    Fresh,
+}
+
 /// Whom the catalogue is asked through.
 pub(crate) trait Asks {
     /// Why it could not be asked.
@@ -123,6 +132,7 @@ impl Asks for Session {
         if missing.is_empty() {
             return Ok(facts);
         }
+        self.answers_are = AnswersAre::Fresh;
         self.dial().await?;
         let generation = self.around.catalogues.generation(&self.place);
         let (seen, for_all) = match self.block {
@@ -154,6 +164,7 @@ impl Session {
         understood: &mut Understood,
     ) -> Result<(), Stop> {
         let target = Arc::clone(&self.target);
+        self.answers_are = AnswersAre::Shared;
         consult(self, &target, classified, understood).await
     }
 

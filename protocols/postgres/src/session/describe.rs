@@ -62,7 +62,7 @@ impl Session {
         let mut understood = Understood::of(&classified, &self.target).typed(&statement.type_oids);
         understood.summary = format!("preparation, without execution, of {}", understood.summary);
         let text = Arc::clone(&statement.text);
-        self.operate(&classified, understood, text, Form::Prepare { statement, described }).await
+        self.operate(understood, text, Form::Prepare { statement, described }).await
     }
 }
 

@@ -133,9 +133,13 @@ impl Session {
         {
             return Ok(());
         }
-        let understood = self.understand(&classified, &text)?.typed(&portal.statement.type_oids);
         let form = Form::Portal { name, portal, describe, rows };
-        self.operate(&classified, understood, Arc::clone(&text), form).await?;
+        if let Some(meaning) = self.kept_meaning(&classified, &form) {
+            self.operate_again(meaning, Arc::clone(&text), form).await?;
+        } else {
+            let understood = self.understand(&classified, &text)?.typed(form.type_oids());
+            self.operate(understood, Arc::clone(&text), form).await?;
+        }
         self.note_dropped(&classified, &text);
         Ok(())
     }

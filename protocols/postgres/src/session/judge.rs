@@ -1,6 +1,6 @@
 //! Makes the operation that the gate judges: everything that gives a text its meaning, with what it asks for.
 
-use super::{Session, describe, operate::Form, value::parameters};
+use super::{Session, describe, meaning::Meaning, operate::Form, value::parameters};
 use crate::{classify::Name, state::Block, understood::Understood};
 use countersign_core::{
     id::OperationId,
@@ -11,44 +11,70 @@ use std::{collections::BTreeSet, sync::Arc};
 /// The longest line of columns, in bytes.
 const MAX_COLUMNS_LINE: usize = 1024;
 
+/// The settings of an operation, which the next one like it shares.
+#[derive(Debug)]
+pub(super) struct KeptSettings {
+    made_of: MadeOf,
+    all: Arc<[(String, String)]>,
+}
+
+/// What the settings of operations are made of that can change within a session; the changes themselves only grow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct MadeOf {
+    block: Block,
+    protocol: &'static str,
+    changes: usize,
+}
+
 impl Session {
+    /// What every operation of a text shares that is put like this.
+    pub(super) fn meaning(&self, understood: Understood, form: &Form) -> Meaning {
+        let demands = match form {
+            Form::Query | Form::Portal { .. } => understood.asked.demands(),
+            Form::Prepare { .. } => describe::preparing(&understood),
+        };
+        let columns = understood.asked.columns();
+        let mut context = vec![
+            ("application_name".to_owned(), self.startup.application_name.clone()),
+            ("protocol".to_owned(), form.protocol().to_owned()),
+        ];
+        context.extend(line_of(&columns).map(|line| ("columns".to_owned(), line)));
+        context.extend(understood.notes.iter().map(|note| ("note".to_owned(), note.clone())));
+        Meaning {
+            demands: Arc::new(demands),
+            columns: Arc::new(columns),
+            context: context.into(),
+            summary: understood.summary.as_str().into(),
+            understood,
+        }
+    }
+
     /// The operation with everything that gives it its meaning.
     pub(super) fn operation(
-        &self,
-        understood: &Understood,
+        &mut self,
+        meaning: &Meaning,
         text: Arc<[u8]>,
         form: &Form,
     ) -> Operation {
-        let (parameters, kind) = match form {
-            Form::Query => (Vec::new(), "simple"),
-            Form::Portal { portal, .. } => (parameters(portal), "extended"),
-            Form::Prepare { .. } => (Vec::new(), "preparation"),
+        let parameters = match form {
+            Form::Query | Form::Prepare { .. } => Vec::new(),
+            Form::Portal { portal, .. } => parameters(portal),
         };
-        let demands = match form {
-            Form::Query | Form::Portal { .. } => understood.asked.demands(),
-            Form::Prepare { .. } => describe::preparing(understood),
-        };
-        let mut context = vec![
-            ("application_name".to_owned(), self.startup.application_name.clone()),
-            ("protocol".to_owned(), kind.to_owned()),
-        ];
-        let columns = understood.asked.columns();
-        context.extend(line_of(&columns).map(|line| ("columns".to_owned(), line)));
-        context.extend(understood.notes.iter().map(|note| ("note".to_owned(), note.clone())));
+        let settings = self.settings(form.protocol());
         let classification = Classification {
             id: OperationId::from_bytes(rand::random()),
             text,
             parameters,
-            settings: self.settings(kind),
-            summary: understood.summary.clone(),
-            demands,
-            columns,
-            effect: self.effect(understood, form),
+            settings,
+            summary: Arc::clone(&meaning.summary),
+            demands: Arc::clone(&meaning.demands),
+            columns: Arc::clone(&meaning.columns),
+            effect: self.effect(&meaning.understood, form),
             transaction: match self.block {
                 Block::Idle => Transaction::None,
                 Block::Implicit(_) | Block::Explicit | Block::Failed => Transaction::Open,
             },
-            context,
+            context: Arc::clone(&meaning.context),
         };
         #[expect(
             clippy::disallowed_methods,
@@ -59,7 +85,19 @@ impl Session {
     }
 
     /// Every setting that changes what a text means, in a fixed order.
-    fn settings(&self, kind: &str) -> Vec<(String, String)> {
+    fn settings(&mut self, kind: &'static str) -> Arc<[(String, String)]> {
+        let made = MadeOf { block: self.block, protocol: kind, changes: self.changes.len() };
+        if let Some(kept) = &self.kept_settings
+            && kept.made_of == made
+        {
+            return Arc::clone(&kept.all);
+        }
+        let all: Arc<[(String, String)]> = self.every_setting(kind).into();
+        self.kept_settings = Some(KeptSettings { made_of: made, all: Arc::clone(&all) });
+        all
+    }
+
+    fn every_setting(&self, kind: &str) -> Vec<(String, String)> {
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let mut all = vec![
             pair("role", &self.role),

@@ -4,11 +4,12 @@ use super::{
     Change, Changed, End, Session, Stop, SyncSent,
     accounts::{Rest, Suspended},
     describe::Described,
+    meaning::Meaning,
     relay::{Ended, Until},
     simple::MAX_CHANGE,
 };
 use crate::{
-    classify::{Classified, Fence},
+    classify::Fence,
     error::{Complaint, Severity, SqlState},
     fence::{Around, Posture},
     forward::{self, Describe, Ending, ParseAt, Wire},
@@ -97,6 +98,24 @@ impl Form {
         }
     }
 
+    /// What the audit calls it.
+    pub(super) const fn protocol(&self) -> &'static str {
+        match self {
+            Self::Query => "simple",
+            Self::Portal { .. } => "extended",
+            Self::Prepare { .. } => "preparation",
+        }
+    }
+
+    /// The types that the agent gave the parameters.
+    pub(super) fn type_oids(&self) -> &[u32] {
+        match self {
+            Self::Query => &[],
+            Self::Portal { portal, .. } => &portal.statement.type_oids,
+            Self::Prepare { statement, .. } => &statement.type_oids,
+        }
+    }
+
     pub(super) const fn until(&self) -> Until {
         match self {
             Self::Query => Until::Ready,
@@ -110,7 +129,6 @@ impl Session {
     /// Carries an operation from its text to its outcome.
     pub(super) async fn operate(
         &mut self,
-        classified: &Classified,
         understood: Understood,
         text: Arc<[u8]>,
         form: Form,
@@ -119,12 +137,38 @@ impl Session {
         // A cancel that came before an operation is not about it.
         self.heard.mark_unchanged();
         self.check_state(&understood, &form)?;
-        self.check_catalogue(classified, &mut understood).await?;
+        let finding = self.finding();
+        let classified = Arc::clone(&understood.classified);
+        self.check_catalogue(&classified, &mut understood).await?;
         if !matches!(form, Form::Prepare { .. }) {
             self.check_reach(&mut understood).await?;
         }
         self.check_state(&understood, &form)?;
-        let operation = Arc::new(self.operation(&understood, text, &form));
+        let meaning = Arc::new(self.meaning(understood, &form));
+        self.keep_meaning(&form, (finding, &meaning));
+        self.operate_as(meaning, text, form).await
+    }
+
+    /// The same of a text that was found to mean this a moment ago.
+    pub(super) async fn operate_again(
+        &mut self,
+        meaning: Arc<Meaning>,
+        text: Arc<[u8]>,
+        form: Form,
+    ) -> Result<(), Stop> {
+        self.heard.mark_unchanged();
+        self.check_state(&meaning.understood, &form)?;
+        self.operate_as(meaning, text, form).await
+    }
+
+    async fn operate_as(
+        &mut self,
+        meaning: Arc<Meaning>,
+        text: Arc<[u8]>,
+        form: Form,
+    ) -> Result<(), Stop> {
+        let understood = &meaning.understood;
+        let operation = Arc::new(self.operation(&meaning, text, &form));
         let gate = Arc::clone(&self.around.gate);
         let admission = match gate.judge(&self.opened, &operation).await? {
             Judged::Cleared(cleared) => {
@@ -132,21 +176,21 @@ impl Session {
                 gate.admit(&self.opened, &operation, cleared).await?
             }
             Judged::Held(held) => {
-                let inquiry = self.inquiry(classified, &understood, &operation, &form);
+                let inquiry = self.inquiry(&understood.classified, understood, &operation, &form);
                 self.wait(held, inquiry).await?
             }
         };
         self.in_flight = Some(Account::new(&operation));
-        let done = self.carry_out(&operation, &understood, &form, admission).await;
-        self.note_catalogue(&understood, &form);
-        self.close_account(done, (operation, understood))
+        let done = self.carry_out(&operation, understood, &form, admission).await;
+        self.note_catalogue(understood, &form);
+        self.close_account(done, (operation, meaning))
     }
 
     /// What became of an operation, once its session goes on.
     fn close_account(
         &mut self,
         done: Result<Option<Rest>, Stop>,
-        (operation, understood): (Arc<Operation>, Understood),
+        (operation, meaning): (Arc<Operation>, Arc<Meaning>),
     ) -> Result<(), Stop> {
         if matches!(done, Err(Stop::End(_))) {
             return done.map(drop);
@@ -154,7 +198,7 @@ impl Session {
         let Some(account) = self.in_flight.take() else { return done.map(drop) };
         match done {
             Ok(Some(rest)) => {
-                self.accounts.suspend(Suspended { operation, understood, rest, account });
+                self.accounts.suspend(Suspended { operation, meaning, rest, account });
                 self.retire_portals();
                 Ok(())
             }
@@ -384,12 +428,13 @@ impl Session {
             let state = SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE;
             return Err(Stop::Refuse(Complaint::new(state, complaint)));
         };
-        let Suspended { operation, understood, rest, account } = suspended;
+        let Suspended { operation, meaning, rest, account } = suspended;
+        let understood = &meaning.understood;
         self.in_flight = Some(account);
         let form = Form::continued(portal, rows);
-        let done = self.carry_on(&understood, (&form, rows), rest).await;
-        self.note_catalogue(&understood, &form);
-        self.close_account(done, (operation, understood))
+        let done = self.carry_on(understood, (&form, rows), rest).await;
+        self.note_catalogue(understood, &form);
+        self.close_account(done, (operation, meaning))
     }
 
     async fn carry_on(

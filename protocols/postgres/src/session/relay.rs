@@ -97,13 +97,16 @@ impl Session {
 
     async fn relay_all(&mut self, form: &Form, copy: Copy) -> Result<Ended, Stop> {
         let mut told = Told { ended: Ended::Complete, rows: 0 };
+        // What the agent has not heard yet goes with the first words of the answer, as the server itself does it: it writes
+        // nothing before a Flush, a Sync or a full buffer.
+        let mut head = self.upstream()?.reader.head().await.map_err(End::TargetLost)?;
         loop {
-            let head = self.target_head().await?;
             let kind = BackendKind::of(head).map_err(End::TargetLost)?;
             if let Step::Done = self.relay_one(form, copy, (head, kind), &mut told).await? {
                 return Ok(told.ended);
             }
             self.writer.gather().await.map_err(End::agent)?;
+            head = self.target_head().await?;
         }
     }
 

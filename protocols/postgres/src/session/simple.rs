@@ -55,8 +55,13 @@ impl Session {
         if self.deallocate(&classified, &text) == Here::Done {
             return Ok(());
         }
-        let understood = self.understand(&classified, &text)?;
-        self.operate(&classified, understood, text.as_ref().into(), Form::Query).await?;
+        let exact = text.as_ref().into();
+        if let Some(meaning) = self.kept_meaning(&classified, &Form::Query) {
+            self.operate_again(meaning, exact, Form::Query).await?;
+        } else {
+            let understood = self.understand(&classified, &text)?;
+            self.operate(understood, exact, Form::Query).await?;
+        }
         self.note_dropped(&classified, &text);
         Ok(())
     }

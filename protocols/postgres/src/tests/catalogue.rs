@@ -217,6 +217,52 @@ async fn a_transaction_is_judged_by_what_it_has_changed_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_text_was_found_to_mean_is_given_up_with_the_catalogue_that_said_so() {
+    let place = Place::with_postgres().await;
+    place.truth(SETUP);
+    let (mut agent, mut other) = (Agent::connect(&place).await, Agent::connect(&place).await);
+    let read = |schema: &str, name: &str| demand(Action::PostgresRead, schema, name);
+    let by_portal = [execute("SELECT * FROM through"), frame::sync().to_vec()].concat();
+    let by_query = frame::query(b"SELECT * FROM through").to_vec();
+    let replace = |source: &str| {
+        frame::query(format!("CREATE OR REPLACE VIEW through AS {source}").as_bytes())
+    };
+    // Often enough that it is known by then.
+    for bytes in [&by_portal, &by_portal, &by_portal, &by_query, &by_query, &by_query] {
+        agent.send(bytes).await;
+        assert_eq!(error(&agent.until_ready().await), "");
+        assert_eq!(asked(&place), [read("public", "through"), read("secret", "accounts")]);
+    }
+    // Another session changes it.
+    let n = place.gate.hold_count();
+    other.send(&replace("SELECT id::text AS code FROM public.accounts")).await;
+    place.gate.approve(n).await;
+    assert_eq!(error(&other.until_ready().await), "");
+    for bytes in [&by_portal, &by_query, &by_portal, &by_query] {
+        agent.send(bytes).await;
+        assert_eq!(error(&agent.until_ready().await), "");
+        assert_eq!(asked(&place), [read("public", "through")]);
+    }
+    // The session's own transaction does, and takes it back.
+    assert_eq!(status(&agent.query("BEGIN").await), 'T');
+    let n = place.gate.hold_count();
+    agent.send(&replace("SELECT code FROM secret.accounts")).await;
+    place.gate.approve(n).await;
+    assert_eq!(status(&agent.until_ready().await), 'T');
+    for bytes in [&by_query, &by_query] {
+        agent.send(bytes).await;
+        assert_eq!(error(&agent.until_ready().await), "");
+        assert_eq!(asked(&place), [read("public", "through"), read("secret", "accounts")]);
+    }
+    assert_eq!(status(&agent.query("ROLLBACK").await), 'I');
+    for bytes in [&by_portal, &by_query] {
+        agent.send(bytes).await;
+        assert_eq!(error(&agent.until_ready().await), "");
+        assert_eq!(asked(&place), [read("public", "through")]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_parameter_of_a_type_that_is_not_postgresqls_own_is_asked_for() {
     let place = Place::with_postgres().await;
     let known: Vec<String> = crate::classify::built_in_types()

@@ -316,7 +316,7 @@ async fn what_is_set_by_a_bound_value_is_told_apart_by_that_value() {
         agent.send(&frame::query(b"DELETE FROM accounts")).await;
         let hold = place.gate.hold(2 * n + 1).await;
         let settings = hold.operation.classification().settings.clone();
-        said.extend(settings.into_iter().filter(|(name, _)| name == "set"));
+        said.extend(settings.iter().filter(|(name, _)| name == "set").cloned());
         drop(agent);
     }
     let [(_, seven), (_, eight)] = &said[..] else { panic!("{said:?}") };
