@@ -69,12 +69,19 @@ const fn of_action(action: Action) -> u32 {
         | Action::PostgresMaintain
         | Action::PostgresReplication
         | Action::PostgresAdmin
-        | Action::PostgresOpaque => FIRST,
+        | Action::PostgresOpaque
+        | Action::SshQuery
+        | Action::SshList
+        | Action::SshRead
+        | Action::SshScan
+        | Action::SshWrite
+        | Action::SshExec
+        | Action::SshOpaque => FIRST,
     }
 }
 
 const fn of_protocol(protocol: Protocol) -> u32 {
     match protocol {
-        Protocol::Postgres => FIRST,
+        Protocol::Postgres | Protocol::Ssh => FIRST,
     }
 }

@@ -259,6 +259,9 @@ fn acted(resource: &Acted, record: &HoldRecord) -> String {
     match resource {
         Acted::Target => record.hold.target.to_string(),
         Acted::Relation { schema, name } => format!("{}/{schema}.{name}", record.hold.target),
+        Acted::Path { path: inside } | Acted::Program { name: inside } => {
+            format!("{}:{inside}", record.hold.target)
+        }
     }
 }
 

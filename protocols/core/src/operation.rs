@@ -4,6 +4,7 @@ use crate::{
     fingerprint::{Fingerprint, Fingerprinted},
     id::OperationId,
     session::Session,
+    target::Protocol,
 };
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -21,7 +22,8 @@ pub struct Parameter {
 }
 
 /// What is acted upon. The adapter gives the path inside the target; policies see entities
-/// `Target::"orders"`, `Schema::"orders/public"`, `Relation::"orders/public.accounts"`, each in the one before.
+/// `Target::"orders"`, `Schema::"orders/public"`, `Relation::"orders/public.accounts"`, each in the one before; and
+/// `Target::"web1"`, `Path::"web1:/"`, `Path::"web1:/var"`, `Path::"web1:/var/log"` alike, and `Program::"web1:uptime"`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Resource {
     /// The target as a whole: nothing inside it is named.
@@ -31,6 +33,17 @@ pub enum Resource {
         /// Its schema, resolved.
         schema: String,
         /// Its name, decoded.
+        name: String,
+    },
+    /// A place in the files of an SSH target.
+    Path {
+        /// Absolute (`/var/log`), or below the login's own directory (`~/notes`): without `.`, `..` and doubled slashes.
+        /// What a pattern matches is written as the pattern (`/var/log/*`).
+        path: String,
+    },
+    /// A program of an SSH target.
+    Program {
+        /// Its name where it is looked for in the usual places, its path elsewhere.
         name: String,
     },
 }
@@ -118,12 +131,69 @@ actions! {
     PostgresAdmin = "postgres:admin",
     /// Not fully understood: never allowed by a rule that does not name this action.
     PostgresOpaque = "postgres:opaque",
+    /// Runs a program in a way that is known to tell something and to do nothing else.
+    SshQuery = "ssh:query",
+    /// Has names and attributes of files told.
+    SshList = "ssh:list",
+    /// Has the contents of a file told.
+    SshRead = "ssh:read",
+    /// Has the contents of more files told than are named: everything below a folder, or what a pattern matches.
+    SshScan = "ssh:scan",
+    /// Writes to a file.
+    SshWrite = "ssh:write",
+    /// Runs a program, with everything that it does.
+    SshExec = "ssh:exec",
+    /// Not fully understood: never allowed by a rule that does not name this action.
+    SshOpaque = "ssh:opaque",
 }
 
 impl Action {
     /// Whether this is the action of what the gateway could not fully understand (invariant `opaque_is_not_allowed`).
     pub const fn is_opaque(self) -> bool {
-        matches!(self, Self::PostgresOpaque)
+        matches!(self, Self::PostgresOpaque | Self::SshOpaque)
+    }
+
+    /// The action of what could not be understood of a protocol.
+    pub const fn opaque_of(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::Postgres => Self::PostgresOpaque,
+            Protocol::Ssh => Self::SshOpaque,
+        }
+    }
+
+    /// The protocol whose action it is: the group that policies name it by.
+    pub const fn protocol(self) -> Protocol {
+        match self {
+            Self::PostgresRead
+            | Self::PostgresWrite
+            | Self::PostgresDdl
+            | Self::PostgresPrivilege
+            | Self::PostgresRole
+            | Self::PostgresFunction
+            | Self::PostgresLock
+            | Self::PostgresCopy
+            | Self::PostgresProgram
+            | Self::PostgresSession
+            | Self::PostgresShow
+            | Self::PostgresTransaction
+            | Self::PostgresCursor
+            | Self::PostgresPrepare
+            | Self::PostgresDescribe
+            | Self::PostgresExplain
+            | Self::PostgresNotify
+            | Self::PostgresMaintain
+            | Self::PostgresReplication
+            | Self::PostgresAdmin
+            | Self::PostgresPreference
+            | Self::PostgresOpaque => Protocol::Postgres,
+            Self::SshQuery
+            | Self::SshList
+            | Self::SshRead
+            | Self::SshScan
+            | Self::SshWrite
+            | Self::SshExec
+            | Self::SshOpaque => Protocol::Ssh,
+        }
     }
 }
 
@@ -163,6 +233,8 @@ pub struct Classification {
     pub demands: Arc<BTreeSet<Demand>>,
     /// The columns that it names, whatever it does to them. A name that can belong to several relations counts for each.
     pub columns: Arc<BTreeSet<NamedColumn>>,
+    /// The commands that it consists of, each as a line of its words; for a protocol that has no commands, none.
+    pub commands: Arc<BTreeSet<String>>,
     /// Whether it can leave anything behind. It says when the intent must be committed at the latest; no rule is asked.
     pub effect: Effect,
     /// Whether it stands in an open transaction. What that means for a hold, policy says.

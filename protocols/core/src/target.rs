@@ -8,13 +8,19 @@ use std::fmt;
 pub enum Protocol {
     /// PostgreSQL frontend/backend protocol 3.0.
     Postgres,
+    /// The SSH connection protocol (RFC 4254).
+    Ssh,
 }
 
 impl Protocol {
+    /// Every protocol.
+    pub const ALL: &[Self] = &[Self::Postgres, Self::Ssh];
+
     /// The name used in policies, audit events and configuration.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Postgres => "postgres",
+            Self::Ssh => "ssh",
         }
     }
 }

@@ -201,7 +201,15 @@ fn undoing(operation: &Operation) -> Undoing {
         | Action::PostgresMaintain
         | Action::PostgresReplication
         | Action::PostgresAdmin
-        | Action::PostgresOpaque => false,
+        | Action::PostgresOpaque
+        // Another protocol's, which no operation here asks for.
+        | Action::SshQuery
+        | Action::SshList
+        | Action::SshRead
+        | Action::SshScan
+        | Action::SshWrite
+        | Action::SshExec
+        | Action::SshOpaque => false,
     };
     if operation.demands().iter().all(|demand| certain(demand.action)) {
         Undoing::Certain

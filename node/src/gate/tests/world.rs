@@ -312,6 +312,7 @@ pub(crate) fn operation(session: &Session, action: Action, text: &str) -> Arc<Op
         summary: action.name().into(),
         demands: BTreeSet::from([Demand { action, resource }]).into(),
         columns: Arc::default(),
+        commands: Arc::default(),
         effect: if action == Action::PostgresRead { Effect::Passing } else { Effect::Lasting },
         transaction: Transaction::None,
         context: Arc::default(),

@@ -45,6 +45,7 @@ fn operation(id: u8, text: &str) -> Operation {
         summary: "".into(),
         demands: Arc::default(),
         columns: Arc::default(),
+        commands: Arc::default(),
         effect: Effect::Passing,
         transaction: Transaction::None,
         context: Arc::default(),

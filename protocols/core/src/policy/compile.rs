@@ -172,7 +172,8 @@ fn actions_of(policy: &Policy) -> Vec<Action> {
 }
 
 fn names_actions(policy: &Policy) -> bool {
-    let single = |uid: &EntityUid| uid.id().unescaped() != "postgres";
+    let single =
+        |uid: &EntityUid| Action::ALL.iter().any(|action| action.name() == uid.id().unescaped());
     match policy.action_constraint() {
         ActionConstraint::Any => false,
         ActionConstraint::Eq(uid) => single(&uid),

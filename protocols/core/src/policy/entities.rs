@@ -25,11 +25,10 @@ pub(super) fn principal(matter: &Matter) -> Result<(EntityUid, Vec<Entity>), Ent
     let id = uid("Agent", &agent.to_string())?;
     let groups =
         groups.iter().map(|group| uid("Group", group)).collect::<Result<HashSet<_>, _>>()?;
-    let text = |value: &str| RestrictedExpression::new_string(value.to_owned());
     let attributes = HashMap::from([
-        ("issuer".to_owned(), text(&agent.issuer)),
-        ("subject".to_owned(), text(&agent.subject)),
-        ("name".to_owned(), text(name)),
+        ("issuer".to_owned(), text(agent.issuer.clone())),
+        ("subject".to_owned(), text(agent.subject.clone())),
+        ("name".to_owned(), text(name.clone())),
     ]);
     let mut entities: Vec<_> =
         groups.iter().map(|group| Entity::new_no_attrs(group.clone(), HashSet::new())).collect();
@@ -52,7 +51,19 @@ pub(super) fn resource(
             uid("Schema", &format!("{target}/{}", quoted(schema)))?,
             whole,
         ]),
+        Resource::Path { path } => folders(path)
+            .map(|place| uid("Path", &format!("{target}:{place}")))
+            .chain([Ok(whole)])
+            .collect(),
+        Resource::Program { name } => Ok(vec![uid("Program", &format!("{target}:{name}"))?, whole]),
     }
+}
+
+/// A path and the folders that it lies in, innermost first: the last is `/` or `~`.
+fn folders(path: &str) -> impl Iterator<Item = &str> {
+    let inside = path.rmatch_indices('/').map(|(at, _)| at).filter(|at| *at + 1 < path.len());
+    let outside = inside.filter_map(|at| path.get(..at.max(1)));
+    std::iter::once(path).chain(outside)
 }
 
 /// The entities of `line`, each in the next.
@@ -67,28 +78,40 @@ pub(super) fn nested(line: &[EntityUid]) -> Vec<Entity> {
 
 /// The context of the whole operation.
 pub(super) fn context(matter: &Matter) -> Result<Context, EntityError> {
-    let tables = matter.demands.iter().filter_map(|demand| match &demand.resource {
-        Resource::Target => None,
-        Resource::Relation { schema, name } => {
-            Some(RestrictedExpression::new_string(format!("{}.{}", quoted(schema), quoted(name))))
+    let (mut tables, mut paths, mut programs) = (Vec::new(), Vec::new(), Vec::new());
+    for demand in &matter.demands {
+        match &demand.resource {
+            Resource::Target => (),
+            Resource::Relation { schema, name } => {
+                tables.push(text(format!("{}.{}", quoted(schema), quoted(name))));
+            }
+            Resource::Path { path } => paths.push(text(path.clone())),
+            Resource::Program { name } => programs.push(text(name.clone())),
         }
-    });
+    }
     let columns = matter.columns.iter().map(|named| {
         let NamedColumn { schema, relation, column } = named;
         let column = column.as_deref().map_or_else(|| "*".to_owned(), quoted);
-        let whole = format!("{}.{}.{column}", quoted(schema), quoted(relation));
-        RestrictedExpression::new_string(whole)
+        text(format!("{}.{}.{column}", quoted(schema), quoted(relation)))
     });
+    let commands = matter.commands.iter().cloned().map(text);
     Context::from_pairs([
         ("columns".to_owned(), RestrictedExpression::new_set(columns)),
         ("tables".to_owned(), RestrictedExpression::new_set(tables)),
-        ("role".to_owned(), RestrictedExpression::new_string(matter.role.clone())),
+        ("paths".to_owned(), RestrictedExpression::new_set(paths)),
+        ("programs".to_owned(), RestrictedExpression::new_set(programs)),
+        ("commands".to_owned(), RestrictedExpression::new_set(commands)),
+        ("role".to_owned(), text(matter.role.clone())),
         (
             "in_transaction".to_owned(),
             RestrictedExpression::new_bool(matter.transaction == Transaction::Open),
         ),
     ])
     .map_err(|_| EntityError)
+}
+
+fn text(value: String) -> RestrictedExpression {
+    RestrictedExpression::new_string(value)
 }
 
 fn quoted(name: &str) -> String {

@@ -64,7 +64,7 @@ impl Rules {
 /// Judges `operation` of `session` by the rules in force.
 pub fn evaluate(rules: &Rules, session: &Session, operation: &Operation) -> Verdict {
     let Rules { policies, masks } = rules;
-    let matter = Matter::of(session, operation, demands(operation));
+    let matter = Matter::of(session, operation, demands(session, operation));
     match policies.findings.get_or_find(matter, |matter| find(policies, matter)) {
         Finding::Hold(terms) => Verdict::Hold(terms),
         Finding::Deny(reason) => Verdict::Deny(reason),
@@ -126,10 +126,11 @@ fn hold(wish: HoldWish, transaction: Transaction) -> Finding {
 }
 
 /// An operation that demands nothing was not understood (invariant `opaque_is_not_allowed`).
-fn demands(operation: &Operation) -> BTreeSet<Demand> {
+fn demands(session: &Session, operation: &Operation) -> BTreeSet<Demand> {
     let found = operation.demands();
     if found.is_empty() {
-        BTreeSet::from([Demand { action: Action::PostgresOpaque, resource: Resource::Target }])
+        let action = Action::opaque_of(session.target().protocol);
+        BTreeSet::from([Demand { action, resource: Resource::Target }])
     } else {
         found.clone()
     }
@@ -222,9 +223,13 @@ const fn least_audit(effect: Effect) -> AuditLevel {
 /// The level that a rule may ask for at the least: what only reads may be noted on one disk for a moment.
 pub(super) const fn weakest_audit(action: Action) -> AuditLevel {
     match action {
-        Action::PostgresRead | Action::PostgresShow | Action::PostgresDescribe => {
-            AuditLevel::Batched
-        }
+        Action::PostgresRead
+        | Action::PostgresShow
+        | Action::PostgresDescribe
+        | Action::SshQuery
+        | Action::SshList
+        | Action::SshRead
+        | Action::SshScan => AuditLevel::Batched,
         Action::PostgresTransaction
         | Action::PostgresExplain
         | Action::PostgresWrite
@@ -243,7 +248,10 @@ pub(super) const fn weakest_audit(action: Action) -> AuditLevel {
         | Action::PostgresMaintain
         | Action::PostgresReplication
         | Action::PostgresAdmin
-        | Action::PostgresOpaque => default_audit(action),
+        | Action::PostgresOpaque
+        | Action::SshWrite
+        | Action::SshExec
+        | Action::SshOpaque => default_audit(action),
     }
 }
 
@@ -254,7 +262,11 @@ const fn default_audit(action: Action) -> AuditLevel {
         | Action::PostgresShow
         | Action::PostgresTransaction
         | Action::PostgresDescribe
-        | Action::PostgresExplain => AuditLevel::BeforeReply,
+        | Action::PostgresExplain
+        | Action::SshQuery
+        | Action::SshList
+        | Action::SshRead
+        | Action::SshScan => AuditLevel::BeforeReply,
         Action::PostgresWrite
         | Action::PostgresDdl
         | Action::PostgresPrivilege
@@ -271,7 +283,10 @@ const fn default_audit(action: Action) -> AuditLevel {
         | Action::PostgresMaintain
         | Action::PostgresReplication
         | Action::PostgresAdmin
-        | Action::PostgresOpaque => AuditLevel::BeforeForward,
+        | Action::PostgresOpaque
+        | Action::SshWrite
+        | Action::SshExec
+        | Action::SshOpaque => AuditLevel::BeforeForward,
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     operation::{Demand, Effect, NamedColumn, Operation, Transaction},
     permit::AuditLevel,
     session::Session,
-    target::TargetName,
+    target::{Protocol, TargetName},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,6 +23,8 @@ const MOST: usize = 4096;
 const MOST_DEMANDS: usize = 16;
 /// Columns of a matter whose finding is kept.
 const MOST_COLUMNS: usize = 64;
+/// Commands of a matter whose finding is kept.
+const MOST_COMMANDS: usize = 8;
 
 /// All that a rule can ask about. What is not in it (the text, the values, the time) cannot change a finding.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -31,9 +33,11 @@ pub(super) struct Matter {
     pub(super) name: String,
     pub(super) groups: BTreeSet<String>,
     pub(super) target: TargetName,
+    pub(super) protocol: Protocol,
     pub(super) role: String,
     pub(super) demands: BTreeSet<Demand>,
     pub(super) columns: BTreeSet<NamedColumn>,
+    pub(super) commands: BTreeSet<String>,
     pub(super) effect: Effect,
     pub(super) transaction: Transaction,
 }
@@ -47,9 +51,11 @@ impl Matter {
             name: agent.name.clone(),
             groups: agent.groups.clone(),
             target: session.target().name.clone(),
+            protocol: session.target().protocol,
             role: session.role().to_owned(),
             demands,
             columns: BTreeSet::clone(&operation.classification().columns),
+            commands: BTreeSet::clone(&operation.classification().commands),
             effect: operation.effect(),
             transaction: operation.transaction(),
         }
@@ -75,7 +81,10 @@ impl Findings {
         matter: Matter,
         find: impl FnOnce(&Matter) -> Finding,
     ) -> Finding {
-        if matter.demands.len() > MOST_DEMANDS || matter.columns.len() > MOST_COLUMNS {
+        if matter.demands.len() > MOST_DEMANDS
+            || matter.columns.len() > MOST_COLUMNS
+            || matter.commands.len() > MOST_COMMANDS
+        {
             return find(&matter);
         }
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&matter).cloned();

@@ -1,7 +1,7 @@
 //! The Cedar schema that the gateway publishes. Policies are validated against it strictly, so a rule that names what
 //! does not exist is refused when it is applied instead of never matching.
 
-use crate::operation::Action;
+use crate::{operation::Action, target::Protocol};
 
 /// The types. The actions are appended by [`schema_text`], from the one list of actions.
 pub const SCHEMA: &str = r#"// A group of an identity provider's claims, or of a Binding.
@@ -19,6 +19,13 @@ entity Target;
 entity Schema in [Target];
 entity Relation in [Schema];
 
+// Inside an SSH target its files and programs. "web1:/var/log" is in "web1:/var", that in "web1:/", that in the target; what
+// is written without a leading / is in "web1:~", the login's own folder. Links are the target's: a rule that permits a folder
+// permits what its links lead to, and a rule that forbids a folder does not forbid other ways to it.
+// A program is "web1:uptime" where it is looked for in the usual places, "web1:/opt/x/deploy" elsewhere.
+entity Path in [Path, Target];
+entity Program in [Target];
+
 type Operation = {
   // Every relation of the whole operation, as "SCHEMA.RELATION".
   tables: Set<String>,
@@ -29,18 +36,35 @@ type Operation = {
   role: String,
   // Whether the operation stands in a transaction that was open before it.
   in_transaction: Bool,
+  // SSH: every file that the whole operation names, as its Path has it behind the target's name.
+  paths: Set<String>,
+  // SSH: every program that it runs, as its Program has it behind the target's name.
+  programs: Set<String>,
+  // SSH: every simple command that it consists of, its words with one blank between them, quoted where they must be.
+  commands: Set<String>,
 };
 
 // Every action of one protocol.
 action postgres;
+action ssh;
 "#;
+
+/// What the actions of a protocol act on.
+const fn resources(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Postgres => "Target, Schema, Relation",
+        Protocol::Ssh => "Target, Path, Program",
+    }
+}
 
 /// The whole schema, as `GET /v1/policy/schema` serves it.
 pub fn schema_text() -> String {
     let actions = Action::ALL.iter().map(|action| {
         format!(
-            "action \"{}\" in [postgres] appliesTo {{ principal: [Agent], resource: [Target, Schema, Relation], context: Operation }};\n",
-            action.name()
+            "action \"{}\" in [{}] appliesTo {{ principal: [Agent], resource: [{}], context: Operation }};\n",
+            action.name(),
+            action.protocol().name(),
+            resources(action.protocol())
         )
     });
     std::iter::once(SCHEMA.to_owned()).chain(actions).collect()

@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "a test has no gate and no adapter")]
 
 mod compiling;
+mod files;
 mod judging;
 mod keeping;
 mod matrix;
@@ -19,7 +20,7 @@ use crate::{
     session::{Opening, Session},
     target::{Protocol, Target, TargetName},
 };
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 fn documents(text: &str) -> Vec<PolicyDocument> {
     vec![PolicyDocument { name: "sample".to_owned(), text: text.to_owned() }]
@@ -53,6 +54,18 @@ fn session(subject: &str, groups: &[&str], target: &str) -> Session {
     })
 }
 
+/// A session at an SSH target.
+fn ssh_session(target: &str) -> Session {
+    let plain = session("ci-bot", &["ci"], target);
+    Session::opened(Opening {
+        id: plain.id(),
+        agent: plain.agent().clone(),
+        target: Target { protocol: Protocol::Ssh, ..plain.target().clone() },
+        role: plain.role().to_owned(),
+        opened_at: plain.opened_at(),
+    })
+}
+
 fn operation(session: &Session, demands: &[Demand], how: (Effect, Transaction)) -> Operation {
     operation_with(session, demands, how, Vec::new())
 }
@@ -71,6 +84,7 @@ fn operation_with(
         summary: "".into(),
         demands: Arc::new(demands.iter().cloned().collect()),
         columns: Arc::new(columns.into_iter().collect()),
+        commands: Arc::default(),
         effect,
         transaction,
         context: Arc::default(),

@@ -119,7 +119,7 @@ proptest! {
             } else {
                 let names = |resource: &Resource| match resource {
                     Resource::Relation { name: other, .. } => other == name,
-                    Resource::Target => false,
+                    Resource::Target | Resource::Path { .. } | Resource::Program { .. } => false,
                 };
                 prop_assert!(demands.iter().any(|demand| names(&demand.resource)));
             }

@@ -149,7 +149,15 @@ impl Code {
             | Action::PostgresMaintain
             | Action::PostgresReplication
             | Action::PostgresAdmin
-            | Action::PostgresOpaque => false,
+            | Action::PostgresOpaque
+            // Another protocol's, which no text asks for.
+            | Action::SshQuery
+            | Action::SshList
+            | Action::SshRead
+            | Action::SshScan
+            | Action::SshWrite
+            | Action::SshExec
+            | Action::SshOpaque => false,
         };
         if demands.into_iter().all(shown) { Self::OfText } else { Self::Unseen }
     }

@@ -70,7 +70,17 @@ impl Session {
 pub(super) fn preparing(understood: &Understood) -> BTreeSet<Demand> {
     let swapped = |demand: Demand| {
         let kept = match demand.action {
-            Action::PostgresRead | Action::PostgresShow | Action::PostgresOpaque => true,
+            Action::PostgresRead
+            | Action::PostgresShow
+            | Action::PostgresOpaque
+            // Another protocol's, which no text asks for.
+            | Action::SshQuery
+            | Action::SshList
+            | Action::SshRead
+            | Action::SshScan
+            | Action::SshWrite
+            | Action::SshExec
+            | Action::SshOpaque => true,
             Action::PostgresFunction => understood.parsing == Parsing::RunsCode,
             Action::PostgresWrite
             | Action::PostgresDdl

@@ -69,6 +69,7 @@ impl Session {
             summary: Arc::clone(&meaning.summary),
             demands: Arc::clone(&meaning.demands),
             columns: Arc::clone(&meaning.columns),
+            commands: Arc::default(),
             effect: self.effect(&meaning.understood, form),
             transaction: match self.block {
                 Block::Idle => Transaction::None,

@@ -193,7 +193,9 @@ fn last_demands(server: &Server, passed: Option<&Passed>) -> String {
     let shown = |demand: &Demand| {
         let action = demand.action.name().trim_start_matches("postgres:");
         match &demand.resource {
-            Resource::Target => action.to_owned(),
+            Resource::Target | Resource::Path { .. } | Resource::Program { .. } => {
+                action.to_owned()
+            }
             Resource::Relation { schema, name } => format!("{action} {schema}.{name}"),
         }
     };

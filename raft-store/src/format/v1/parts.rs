@@ -82,7 +82,7 @@ numbers!(NodeId, Incarnation, Revision, LogIndex, LogTime);
 named!(
     Action = |name| Action::ALL.iter().copied().find(|action| action.name() == name),
     EventKind = EventKind::named,
-    Protocol = |name| (name == Protocol::Postgres.name()).then_some(Protocol::Postgres),
+    Protocol = |name| Protocol::ALL.iter().copied().find(|protocol| protocol.name() == name),
 );
 
 impl Form for Fingerprint {
@@ -207,7 +207,12 @@ form_struct!(ParameterV1 for Parameter {
     value: Option<Vec<u8>>,
     shown: String,
 });
-form_enum!(ResourceV1 for Resource { Target, Relation { schema: String, name: String } });
+form_enum!(ResourceV1 for Resource {
+    Target,
+    Relation { schema: String, name: String },
+    Path { path: String },
+    Program { name: String },
+});
 form_struct!(DemandV1 for Demand { action: Action, resource: Resource });
 form_struct!(CancelKeyV1 for CancelKey { process: u32, secret: u32 });
 form_enum!(OutcomeV1 for Outcome { Completed, Failed, Refused, OutcomeUnknown });

@@ -139,7 +139,7 @@ fn all_problems_of_all_documents_are_told_at_once() {
     let documents = ["@x(\"1\") permit(principal, action, resource);", "permit(", ""]
         .map(|text| PolicyDocument { name: format!("d{}", text.len()), text: text.to_owned() });
     let found = Policies::compile(&documents).unwrap_err();
-    let named: std::collections::BTreeSet<_> = found.iter().map(|p| p.document.as_str()).collect();
+    let named: BTreeSet<_> = found.iter().map(|p| p.document.as_str()).collect();
     assert_eq!(named.len(), 2, "{found:#?}");
 }
 

@@ -51,7 +51,7 @@ fn demands() -> Vec<Vec<Demand>> {
 #[test]
 fn what_was_found_before_changes_no_verdict() {
     let policies = compile(TEXT);
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for _ in 0..2 {
         for session in sessions() {
             for demands in demands() {

@@ -130,10 +130,20 @@ pub(super) fn held_operation() -> HeldOperation {
         demands: Action::ALL
             .iter()
             .map(|action| Demand { action: *action, resource: Resource::Target })
-            .chain([Demand {
-                action: Action::PostgresWrite,
-                resource: Resource::Relation { schema: t("public"), name: t("a") },
-            }])
+            .chain([
+                Demand {
+                    action: Action::PostgresWrite,
+                    resource: Resource::Relation { schema: t("public"), name: t("a") },
+                },
+                Demand {
+                    action: Action::SshRead,
+                    resource: Resource::Path { path: t("/var/log/syslog") },
+                },
+                Demand {
+                    action: Action::SshExec,
+                    resource: Resource::Program { name: t("systemctl") },
+                },
+            ])
             .collect(),
         context: vec![(t("client"), t("psql"))],
     }
