@@ -11,6 +11,7 @@ use super::tree;
 const CRATES: &[(&str, &str, u8, &[&str])] = &[
     ("protocols/core", "countersign-core", 0, &[]),
     ("protocols/postgres", "countersign-postgres", 1, &["countersign-core"]),
+    ("protocols/ssh", "countersign-ssh", 1, &["countersign-core"]),
     ("raft-store", "countersign-raft-store", 1, &["countersign-core"]),
     ("node/api", "countersign-api", 1, &["countersign-core"]),
     (
