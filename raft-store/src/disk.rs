@@ -26,6 +26,8 @@ const MEMTABLE_BYTES: usize = 32 << 20;
 const CACHE_BYTES: usize = 64 << 20;
 /// Bits of a filter for each key of a table file: one in a hundred absent keys is looked for in vain.
 const FILTER_BITS: f64 = 10.0;
+/// The part of what a family gathers in memory that its filter takes.
+const MEMTABLE_FILTER: f64 = 0.05;
 /// Open table files; RocksDB's default has no bound.
 const OPEN_FILES: i32 = 512;
 /// RocksDB's own log files that are kept.
@@ -185,6 +187,9 @@ impl Disk {
             options.set_block_based_table_factory(&tables);
             options.set_compression_type(DBCompressionType::Lz4);
             options.set_write_buffer_size(MEMTABLE_BYTES);
+            // So that an absent key is not looked for in what is still in memory either.
+            options.set_memtable_prefix_bloom_ratio(MEMTABLE_FILTER);
+            options.set_memtable_whole_key_filtering(true);
             ColumnFamilyDescriptor::new(family.name(), options)
         });
         let db = DB::open_cf_descriptors(&options, folder, families)

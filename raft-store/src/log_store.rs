@@ -3,6 +3,7 @@
 
 mod flush;
 mod reader;
+mod tail;
 
 use std::io;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ pub(crate) use reader::LogReader;
 use crate::disk::{Disk, DiskError, Family};
 use crate::encoding::Encoded;
 use crate::raft_types::{Entry, LogId, TypeConfig, Vote};
+use tail::Tail;
 
 const VOTE: &str = "vote";
 const PURGED: &str = "purged";
@@ -31,6 +33,7 @@ pub(crate) struct LogStore {
     disk: Arc<Disk>,
     flusher: Flusher,
     purge_limit: Arc<PurgeLimit>,
+    tail: Arc<Tail>,
     committed: Committed,
 }
 
@@ -59,7 +62,8 @@ impl PurgeLimit {
 
 impl LogStore {
     pub(crate) fn new(disk: Arc<Disk>, flusher: Flusher, purge_limit: Arc<PurgeLimit>) -> Self {
-        Self { disk, flusher, purge_limit, committed: Committed::default() }
+        let tail = flusher.tail();
+        Self { disk, flusher, purge_limit, tail, committed: Committed::default() }
     }
 
     fn put(&self, key: &str, value: &impl Encoded) -> io::Result<()> {
@@ -121,7 +125,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn get_log_reader(&mut self) -> LogReader {
-        LogReader::new(self.disk.clone())
+        LogReader::new(self.disk.clone(), self.tail.clone())
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
@@ -156,19 +160,22 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         I::IntoIter: OptionalSend,
     {
         let mut batch = WriteBatch::default();
-        let mut last = None;
+        let mut appended = Vec::new();
         for entry in entries {
-            let family = self.disk.family(Family::Log)?;
-            batch.put_cf(family, key_of(entry.log_id.index), entry.encode()?);
-            last = Some(entry.log_id);
+            let bytes = entry.encode()?;
+            batch.put_cf(self.disk.family(Family::Log)?, key_of(entry.log_id.index), &bytes);
+            appended.push((entry, bytes.len()));
         }
+        let last = appended.last().map(|(entry, _)| entry.log_id);
         self.disk.write("appending to the log", batch);
+        self.tail.append(appended);
         self.flusher.append(last, done).await
     }
 
     async fn truncate_after(&mut self, last: Option<LogId>) -> io::Result<()> {
         // The high-water file first: after a crash in between, the log is longer than promised, which is no harm.
         self.flusher.lower(last).await?;
+        self.tail.truncate_after(last);
         let from = last.map_or(0, |id| id.index + 1);
         let mut batch = WriteBatch::default();
         batch.delete_range_cf(self.disk.family(Family::Log)?, key_of(from), key_of(u64::MAX));
@@ -180,6 +187,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         if !self.purge_limit.allows(upto.index) {
             return Err(io::Error::other("entries that no synced snapshot covers are not purged"));
         }
+        self.tail.purge(upto.index);
         let mut batch = WriteBatch::default();
         put_purge(&self.disk, &mut batch, upto)?;
         self.disk.write("purging the log", batch);

@@ -1,6 +1,8 @@
 //! The concrete types this crate gives to the consensus library, named once so that its type parameters appear nowhere
 //! else. No behaviour beyond small conversions.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::state_hash::StateHash;
@@ -64,9 +66,34 @@ pub(crate) struct Mark {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum EntryData {
     /// Commands of many callers, and the leader's clock when it gathered them.
-    Batch { at_ms: u64, commands: Vec<Vec<u8>> },
+    Batch { at_ms: u64, commands: Commands },
     /// The hash that a majority of the voters had at the previous checkpoint, for every node to compare with its own.
     Checkpoint { of: Option<Mark> },
+}
+
+/// Commands of one entry. They are read in several places while they are in memory, so copies share them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<Vec<u8>>", into = "Vec<Vec<u8>>")]
+pub(crate) struct Commands(Arc<[Vec<u8>]>);
+
+impl From<Vec<Vec<u8>>> for Commands {
+    fn from(commands: Vec<Vec<u8>>) -> Self {
+        Self(commands.into())
+    }
+}
+
+impl From<Commands> for Vec<Vec<u8>> {
+    fn from(commands: Commands) -> Self {
+        commands.0.to_vec()
+    }
+}
+
+impl std::ops::Deref for Commands {
+    type Target = [Vec<u8>];
+
+    fn deref(&self) -> &[Vec<u8>] {
+        &self.0
+    }
 }
 
 impl std::fmt::Display for EntryData {

@@ -6,6 +6,7 @@
 mod applied_state;
 mod apply;
 mod effects;
+mod recent;
 mod snapshots;
 
 use std::io;
@@ -43,6 +44,7 @@ pub(crate) struct Shared {
     snapshots: SnapshotFolder,
     raiser: Raiser,
     effects: EffectsSender,
+    recent: recent::Recent,
     applied: watch::Sender<u64>,
     /// The index at which this node was found to differ.
     diverged: watch::Sender<Option<u64>>,
@@ -71,8 +73,18 @@ impl StateMachine {
         let (applied, _) = watch::channel(state.applied.map_or(0, |id| id.index));
         let (diverged, _) = watch::channel(state.diverged_at);
         let greatest_id = AtomicU64::new(state.greatest_id);
-        let shared =
-            Shared { disk, machine, snapshots, raiser, effects, applied, diverged, greatest_id };
+        let recent = recent::Recent::default();
+        let shared = Shared {
+            disk,
+            machine,
+            snapshots,
+            raiser,
+            effects,
+            recent,
+            applied,
+            diverged,
+            greatest_id,
+        };
         Ok(Self { shared: Arc::new(shared) })
     }
 

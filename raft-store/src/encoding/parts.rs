@@ -220,7 +220,8 @@ impl EntryV1<'_> {
         let payload = match self.payload {
             PayloadV1::Blank => openraft::EntryPayload::Blank,
             PayloadV1::Batch { at_ms, commands } => {
-                let commands = commands.into_iter().map(Blob::into_vec).collect();
+                let commands: Vec<_> = commands.into_iter().map(Blob::into_vec).collect();
+                let commands = commands.into();
                 openraft::EntryPayload::Normal(EntryData::Batch { at_ms, commands })
             }
             PayloadV1::Checkpoint { of } => {

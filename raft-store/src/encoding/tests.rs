@@ -52,6 +52,7 @@ fn entry(payload: openraft::alias::PayloadOf<TypeConfig>) -> Entry {
 
 fn batch() -> Entry {
     let commands = vec![b"one".to_vec(), vec![], vec![0xff; 3]];
+    let commands = commands.into();
     entry(openraft::EntryPayload::Normal(EntryData::Batch { at_ms: 1_700_000_000_000, commands }))
 }
 

@@ -9,7 +9,7 @@ mod replies;
 mod tests;
 
 use super::{FormatError, Stored, VERSION};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Serialize, Serializer, de::DeserializeOwned, ser::SerializeTupleVariant};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A stored form that stands for no value.
@@ -24,8 +24,50 @@ pub(crate) trait Form: Sized {
     /// The twin of this value.
     fn dto(&self) -> Self::Dto;
 
+    /// Writes what the twin would, without making one.
+    fn put<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.dto().serialize(to)
+    }
+
     /// The value of a twin.
     fn of(dto: Self::Dto) -> Result<Self, Bad>;
+}
+
+/// A value that is written as its twin would be.
+pub(crate) struct Put<'a, T>(pub(crate) &'a T);
+
+impl<T: Form> Serialize for Put<'_, T> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.0.put(to)
+    }
+}
+
+/// Writes a field of a variant.
+fn put_field<S: SerializeTupleVariant>(mut to: S, field: &impl Form) -> Result<S, S::Error> {
+    to.serialize_field(&Put(field)).map(|()| to)
+}
+
+/// The place of a variant among the names of all.
+const fn place_of(name: &str, names: &[&str]) -> u32 {
+    let (mut place, mut at) = (0, names);
+    while let [first, rest @ ..] = at {
+        if same(first.as_bytes(), name.as_bytes()) {
+            return place;
+        }
+        (place, at) = (place + 1, rest);
+    }
+    place
+}
+
+const fn same(one: &[u8], other: &[u8]) -> bool {
+    let (mut one, mut other) = (one, other);
+    while let ([first, one_rest @ ..], [second, other_rest @ ..]) = (one, other) {
+        if *first != *second {
+            return false;
+        }
+        (one, other) = (one_rest, other_rest);
+    }
+    one.is_empty() && other.is_empty()
 }
 
 /// An enum that knows its variants, so that a test can say which of them has no sample.
@@ -36,7 +78,7 @@ pub(crate) trait Variants {
 }
 
 fn write<T: Form>(what: &'static str, value: &T) -> Result<Vec<u8>, FormatError> {
-    postcard::to_extend(&value.dto(), vec![VERSION])
+    postcard::to_extend(&Put(value), vec![VERSION])
         .map_err(|error| FormatError::Unwritable { what, detail: error.to_string() })
 }
 
@@ -81,6 +123,10 @@ macro_rules! plain {
                 self.clone()
             }
 
+            fn put<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                self.serialize(to)
+            }
+
             fn of(dto: Self) -> Result<Self, Bad> {
                 Ok(dto)
             }
@@ -99,6 +145,17 @@ macro_rules! form_struct {
 
             fn dto(&self) -> $dto {
                 $dto { $($field: $crate::format::v1::Form::dto(&self.$field)),+ }
+            }
+
+            fn put<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                let fields = [$(stringify!($field)),+].len();
+                let mut to = serde::Serializer::serialize_struct(to, stringify!($dto), fields)?;
+                $(serde::ser::SerializeStruct::serialize_field(
+                    &mut to,
+                    stringify!($field),
+                    &$crate::format::v1::Put(&self.$field),
+                )?;)+
+                serde::ser::SerializeStruct::end(to)
             }
 
             fn of(dto: $dto) -> Result<Self, $crate::format::v1::Bad> {
@@ -136,6 +193,25 @@ macro_rules! form_enum {
                 ),+ }
             }
 
+            /// A variant is its place and then its fields, however they are named.
+            fn put<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                const NAMES: &[&str] = &[$(stringify!($variant)),+];
+                match self { $(
+                    Self::$variant $(( $($place),+ ))? $({ $($field),+ })? => {
+                        const PLACE: u32 =
+                            $crate::format::v1::place_of(stringify!($variant), NAMES);
+                        const FIELDS: &[&str] =
+                            &[$($(stringify!($place)),+)? $($(stringify!($field)),+)?];
+                        let to = serde::Serializer::serialize_tuple_variant(
+                            to, stringify!($dto), PLACE, stringify!($variant), FIELDS.len(),
+                        )?;
+                        $($(let to = $crate::format::v1::put_field(to, $place)?;)+)?
+                        $($(let to = $crate::format::v1::put_field(to, $field)?;)+)?
+                        serde::ser::SerializeTupleVariant::end(to)
+                    }
+                ),+ }
+            }
+
             fn of(dto: $dto) -> Result<Self, $crate::format::v1::Bad> {
                 Ok(match dto { $(
                     $dto::$variant $(( $($place),+ ))? $({ $($field),+ })? => Self::$variant
@@ -158,6 +234,13 @@ impl<T: Form> Form for Option<T> {
         self.as_ref().map(Form::dto)
     }
 
+    fn put<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Some(value) => to.serialize_some(&Put(value)),
+            None => to.serialize_none(),
+        }
+    }
+
     fn of(dto: Self::Dto) -> Result<Self, Bad> {
         dto.map(T::of).transpose()
     }
@@ -170,6 +253,10 @@ impl<T: Form> Form for Box<T> {
         self.as_ref().dto()
     }
 
+    fn put<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.as_ref().put(to)
+    }
+
     fn of(dto: Self::Dto) -> Result<Self, Bad> {
         T::of(dto).map(Self::new)
     }
@@ -180,6 +267,10 @@ impl<T: Form + Ord> Form for BTreeSet<T> {
 
     fn dto(&self) -> Self::Dto {
         self.iter().map(Form::dto).collect()
+    }
+
+    fn put<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(self.iter().map(Put))
     }
 
     fn of(dto: Self::Dto) -> Result<Self, Bad> {
@@ -210,6 +301,10 @@ macro_rules! list {
 
             fn dto(&self) -> Self::Dto {
                 self.iter().map($crate::format::v1::Form::dto).collect()
+            }
+
+            fn put<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.collect_seq(self.iter().map($crate::format::v1::Put))
             }
 
             fn of(dto: Self::Dto) -> Result<Self, $crate::format::v1::Bad> {

@@ -10,6 +10,7 @@ use openraft::storage::IOFlushed;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::tail::Tail;
 use crate::disk::{Disk, measure};
 use crate::halt::halt;
 use crate::high_water::{Acknowledged, HighWater};
@@ -33,17 +34,21 @@ enum Request {
 #[derive(Debug)]
 pub(crate) struct Flusher {
     requests: mpsc::Sender<Request>,
+    tail: Arc<Tail>,
 }
 
 /// A way to the flush thread that does not keep it running.
 #[derive(Debug)]
 pub(crate) struct Raiser {
     requests: mpsc::WeakSender<Request>,
+    tail: Arc<Tail>,
 }
 
 impl Raiser {
     /// Promises everything up to `to`, which a synced snapshot covers. Blocks until that is on the disk.
     pub(crate) fn raise(&self, to: LogId) -> io::Result<()> {
+        // They have left the log, whatever they were here.
+        self.tail.purge(to.index);
         let (done, wait) = oneshot::channel();
         let requests = self.requests.upgrade().ok_or_else(gone)?;
         requests.blocking_send(Request::Raise { to, done }).map_err(|_| gone())?;
@@ -82,12 +87,17 @@ impl Flusher {
         let thread = std::thread::Builder::new().name("log-flush".to_owned()).spawn(move || {
             FlushThread { disk, high_water, times, acknowledge: Vec::new() }.run(queue);
         })?;
-        Ok((Self { requests }, thread))
+        Ok((Self { requests, tail: Arc::default() }, thread))
     }
 
     /// For who only ever raises the promise.
     pub(crate) fn raiser(&self) -> Raiser {
-        Raiser { requests: self.requests.downgrade() }
+        Raiser { requests: self.requests.downgrade(), tail: self.tail.clone() }
+    }
+
+    /// The end of the log that this thread makes durable.
+    pub(super) fn tail(&self) -> Arc<Tail> {
+        self.tail.clone()
     }
 
     /// Acknowledges an append once it is durable.

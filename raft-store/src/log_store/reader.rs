@@ -8,6 +8,7 @@ use std::sync::Arc;
 use openraft::{OptionalSend, RaftLogReader};
 use rocksdb::{Direction, IteratorMode};
 
+use super::tail::Tail;
 use super::{index_of, key_of, stored_vote};
 use crate::disk::{Disk, DiskError, Family};
 use crate::encoding::Encoded;
@@ -29,11 +30,12 @@ enum Begin {
 #[derive(Debug, Clone)]
 pub(crate) struct LogReader {
     disk: Arc<Disk>,
+    tail: Arc<Tail>,
 }
 
 impl LogReader {
-    pub(super) fn new(disk: Arc<Disk>) -> Self {
-        Self { disk }
+    pub(super) fn new(disk: Arc<Disk>, tail: Arc<Tail>) -> Self {
+        Self { disk, tail }
     }
 
     /// The entries of `range`, without a gap.
@@ -43,6 +45,10 @@ impl LogReader {
         range: impl RangeBounds<u64>,
         bytes: usize,
     ) -> io::Result<Vec<Entry>> {
+        let end = end_of(&range);
+        if let Some(entries) = self.tail.read(from, end, bytes) {
+            return Ok(entries);
+        }
         let (mut entries, mut read) = (Vec::new(), 0);
         let mut expected = match begin {
             Begin::Exactly => Some(from),
@@ -103,11 +109,7 @@ impl RaftLogReader<TypeConfig> for LogReader {
             Bound::Excluded(index) => index.saturating_add(1),
             Bound::Unbounded => 0,
         };
-        let end = match range.end_bound() {
-            Bound::Included(index) => index.saturating_add(1),
-            Bound::Excluded(index) => *index,
-            Bound::Unbounded => u64::MAX,
-        };
+        let end = end_of(&range);
         Box::pin(pieces(self.clone(), from, end))
     }
 }
@@ -130,6 +132,15 @@ fn pieces(
         let next = next + piece.len() as u64;
         Ok(piece.next().map(|entry| (entry, (reader, next, piece))))
     })
+}
+
+/// The first index behind a range.
+fn end_of(range: &impl RangeBounds<u64>) -> u64 {
+    match range.end_bound() {
+        Bound::Included(index) => index.saturating_add(1),
+        Bound::Excluded(index) => *index,
+        Bound::Unbounded => u64::MAX,
+    }
 }
 
 /// What follows would be taken for its neighbour.

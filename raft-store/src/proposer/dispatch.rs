@@ -105,8 +105,8 @@ async fn commit(
     }
     let voters: Vec<NodeId> = parts.raft.voter_ids().collect();
     let Some(at_ms) = parts.clocks.stamp(*parts.raft.node_id(), &voters) else { return batch };
-    let commands = batch.iter().map(|proposal| proposal.command.clone()).collect();
-    let data = EntryData::Batch { at_ms, commands };
+    let commands: Vec<_> = batch.iter().map(|proposal| proposal.command.clone()).collect();
+    let data = EntryData::Batch { at_ms, commands: commands.into() };
     let write = parts.raft.client_write(data);
     match wait(parts, &mut batch, (*parts.raft.node_id(), deadline), write).await {
         Waited::Answered(Ok(written)) => {

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use openraft::EntryPayload;
 use rocksdb::WriteBatch;
 
+use super::recent::Remembered;
 use super::{AppliedState, Shared, applied_state};
 use crate::disk::{Family, StateView};
 use crate::encoding::Encoded;
@@ -17,7 +18,7 @@ use crate::raft_types::{Entry, EntryData, Mark, Membership, Replies, StoredMembe
 /// The state while a group is applied, before it is written.
 struct Group<'a> {
     shared: &'a Shared,
-    base: StateView<'a>,
+    base: Remembered<'a>,
     state: AppliedState,
     writes: Writes,
     effects: Vec<(u64, Vec<Effect>)>,
@@ -27,7 +28,7 @@ impl Shared {
     /// Applies the entries and returns the replies of each.
     pub(super) fn apply(&self, entries: &[Entry]) -> io::Result<Vec<Replies>> {
         let state = applied_state(&self.disk)?;
-        let base = StateView::current(&self.disk, state.slot);
+        let base = self.recent.over(StateView::current(&self.disk, state.slot));
         let mut group =
             Group { shared: self, base, state, writes: Writes::new(), effects: Vec::new() };
         let mut replies = Vec::with_capacity(entries.len());
@@ -37,8 +38,10 @@ impl Shared {
                 Err(reason) => halt("applying an entry", &Chain(&reason)),
             }
         }
-        let Group { state, writes, effects, .. } = group;
+        let Group { state, writes, effects, base, .. } = group;
+        drop(base);
         self.write(&state, &writes)?;
+        self.recent.wrote(writes);
         self.diverged.send_if_modified(|known| {
             let before = std::mem::replace(known, state.diverged_at);
             before != *known

@@ -89,6 +89,7 @@ impl Shared {
             log_store::put_purge(&self.disk, &mut batch, last)?;
         }
         self.disk.write("taking a snapshot into use", batch);
+        self.recent.forget();
         self.disk.sync("syncing a snapshot");
         self.machine.replaced(&StateView::current(&self.disk, state.slot));
         if let Some(last) = meta.last_log_id {

@@ -10,7 +10,7 @@ use openraft::EntryPayload;
 use openraft::vote::RaftLeaderId;
 
 use super::{AppliedState, StateMachine, applied_state};
-use crate::disk::Disk;
+use crate::disk::{Disk, StateView};
 use crate::log_store::{FlushTimes, Flusher, PurgeLimit};
 use crate::machine::{Applied, Batch, Halt, Machine, Pair, View, Writes};
 use crate::raft_types::{
@@ -103,8 +103,8 @@ impl StateMachine {
     }
 
     fn apply_one(&self, index: u64, commands: &[&str]) {
-        let commands = commands.iter().map(|command| command.as_bytes().to_vec()).collect();
-        self.apply_data(index, EntryData::Batch { at_ms: 0, commands });
+        let commands: Vec<_> = commands.iter().map(|command| command.as_bytes().to_vec()).collect();
+        self.apply_data(index, EntryData::Batch { at_ms: 0, commands: commands.into() });
     }
 
     fn checkpoint(&self, index: u64, of: Option<Mark>) {
@@ -147,6 +147,26 @@ fn the_running_hash_is_the_hash_of_all_pairs() {
     }
 }
 
+#[test]
+fn what_is_remembered_of_the_state_is_what_the_database_has() {
+    let (_folder, state) = StateMachine::for_test();
+    for index in 1..200_usize {
+        // Of lengths that are remembered, that are not, and of one after the other; removed, and written anew.
+        let lengths = [0, 1, 511, 512, 513, 600];
+        let value = "v".repeat(lengths[index % lengths.len()]);
+        let (set, other) = (format!("k{}={value}", index % 11), format!("k{}", index % 5));
+        state.apply_one(index as u64, &[&set, &other]);
+        let (pairs, record) = state.all();
+        assert_eq!(record.hash, hash_of(&pairs));
+        let recent = state.shared.recent.over(StateView::current(&state.shared.disk, record.slot));
+        for key in (0..11).map(|n| format!("k{n}")) {
+            let known = pairs.iter().find(|(known, _)| *known == key.as_bytes());
+            let known = known.map(|(_, value)| value.clone());
+            assert_eq!(recent.get(key.as_bytes()).unwrap(), known, "{key} at {index}");
+        }
+    }
+}
+
 fn filled() -> (TestFolder, StateMachine) {
     let (folder, state) = StateMachine::for_test();
     for index in 1..200 {
@@ -169,7 +189,8 @@ fn a_snapshot_carries_the_whole_state() {
     assert_eq!(pairs, copied);
     assert_eq!((from.hash, from.applied), (to.hash, to.applied));
     assert_ne!(from.slot, to.slot);
-    target.apply_one(200, &["after=it"]);
+    // What was known of the state that is gone is not known of this one.
+    target.apply_one(200, &["after=it", "old=again", "key-1=new", "key-2"]);
     let (pairs, record) = target.all();
     assert_eq!(record.hash, hash_of(&pairs));
 }
@@ -202,7 +223,7 @@ fn an_interrupted_installation_leaves_the_old_state() {
     assert_eq!(target.all(), before);
     let (folder, again) = reopened(folder, target);
     assert_eq!(again.all(), before);
-    let rest = crate::disk::StateView::current(folder.disk(), before.1.slot.other());
+    let rest = StateView::current(folder.disk(), before.1.slot.other());
     assert_eq!(rest.scan(b"", None, 1).unwrap(), vec![]);
     assert_eq!(applied_state(folder.disk()).unwrap(), before.1);
     // The leader sends it again, under the same name.

@@ -23,6 +23,7 @@ use countersign_core::{
     reviewer::Reviewer,
     target::{Protocol, TargetName},
 };
+use serde::Serializer;
 use std::{collections::BTreeSet, net::SocketAddr};
 
 list!(String, (String, String), Parameter, Decision, Requirement, EstimatedChange);
@@ -67,6 +68,10 @@ macro_rules! named {
 
             fn dto(&self) -> String {
                 self.name().to_owned()
+            }
+
+            fn put<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.serialize_str(self.name())
             }
 
             fn of(dto: String) -> Result<Self, Bad> {

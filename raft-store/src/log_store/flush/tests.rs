@@ -32,7 +32,7 @@ fn a_vote_is_given_only_after_it_is_on_the_disk() {
     let path = folder.path().join("high-water");
     let mut thread = thread(folder.path(), HighWater::create(&path).unwrap());
     let (requests, mut queue) = mpsc::channel(QUEUE);
-    let flusher = Flusher { requests };
+    let flusher = Flusher { requests, tail: Arc::default() };
     let vote = Vote::new(7, 3);
     let mut given = Box::pin(flusher.vote(vote));
     assert!(given.as_mut().now_or_never().is_none());
@@ -51,7 +51,7 @@ fn one_sync_acknowledges_a_group_in_order_and_a_truncation_closes_it() {
     let path = folder.path().join("high-water");
     let mut thread = thread(folder.path(), HighWater::create(&path).unwrap());
     let (requests, mut queue) = mpsc::channel(QUEUE);
-    let flusher = Flusher { requests };
+    let flusher = Flusher { requests, tail: Arc::default() };
     let mut votes: Vec<_> =
         (1..=3).map(|term| Box::pin(flusher.vote(Vote::new(term, 1)))).collect();
     for vote in &mut votes {
@@ -110,7 +110,11 @@ fn the_promise_is_taken_back_before_entries_are_removed() {
     let promise = Acknowledged { last: Some(id(9)), vote: None };
     thread.record(promise);
     let (requests, mut queue) = mpsc::channel(QUEUE);
-    let mut log = LogStore::new(thread.disk.clone(), Flusher { requests }, Arc::default());
+    let mut log = LogStore::new(
+        thread.disk.clone(),
+        Flusher { requests, tail: Arc::default() },
+        Arc::default(),
+    );
     let disk = thread.disk.clone();
     let has_last = || disk.db().get_cf(disk.family(Family::Log).unwrap(), key_of(9)).unwrap();
     {
