@@ -139,6 +139,7 @@ impl Asked {
                         }
                         // It belongs to another relation of the statement, or the server will say that there is none.
                         Naming::Qualified | Naming::Alone => {}
+                        Naming::New => drop(all.insert(of(Some(column)))),
                     },
                     (column, _) => drop(all.insert(of(column.as_ref()))),
                 }
@@ -192,7 +193,7 @@ fn relation(schema: &str, name: &str) -> Resource {
 }
 
 /// Whether the administrator declares a call harmless. A type or collation of the same name is no function.
-fn is_allowed(name: &Name, statement: &Statement, target: &PostgresTarget) -> bool {
+pub(crate) fn is_allowed(name: &Name, statement: &Statement, target: &PostgresTarget) -> bool {
     target.allow_functions.contains(&name.to_string()) && !statement.types.contains(name)
 }
 

@@ -6,14 +6,14 @@
 //! It judges nothing: what it finds becomes a demand. The read-only fence stands behind it.
 
 mod answer;
+mod attached;
 mod look_up;
 mod question;
 mod reach;
 
-pub(crate) use answer::{
-    Answers, Fact, Guard, Relation, RelationKind, is_of_the_past, read, together,
-};
-pub(crate) use look_up::{look_up, qualified_names_in_block, qualified_names_only};
+pub(crate) use answer::{Answers, Fact, Guard, Relation, RelationKind, read, together};
+pub(crate) use attached::attached;
+pub(crate) use look_up::{look_up, qualified_names_only};
 pub(crate) use question::{Question, questions, questions_inside};
 pub(crate) use reach::{Attribute, Kin, Known, Reach, Reached, Rows, Rules, reach, read_reach};
 

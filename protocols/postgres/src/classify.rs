@@ -49,6 +49,7 @@ pub use columns::{NamedColumn, Naming};
 pub use demands::policy_demands;
 pub use flow::{Carried, Carries, Column, Columns, Extent};
 pub use functions::built_in_functions;
+pub(crate) use functions::sets_nothing;
 pub use grammar::{Busy, Grammar, GrammarCommand, GrammarLimits};
 pub use name::Name;
 pub use operators::built_in_operators;

@@ -9,7 +9,6 @@
 //! why. Nothing here judges, and nothing waits for it.
 
 mod ask;
-mod code;
 mod gathering;
 mod plan;
 mod transaction;

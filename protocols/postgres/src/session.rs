@@ -4,6 +4,7 @@
 //! It keeps no policy and no record; those are the gate's.
 
 mod accounts;
+mod ask;
 mod consult;
 mod conversation;
 mod copy_in;
@@ -44,7 +45,7 @@ use crate::{
     mask::Masker,
     record::Account,
     startup::StartupParameters,
-    state::{Block, Flow, Names, Work},
+    state::{Block, Changes, Flow, Names, Work},
     target::PostgresTarget,
     upstream::Upstream,
 };
@@ -119,8 +120,8 @@ struct Session {
     names: Names,
     /// A Describe that is answered together with the Execute behind it, if one follows.
     pending: Option<StatementOrPortal>,
-    /// Admitted statements that changed settings: what comes later means what they made of it.
-    changes: Vec<Change>,
+    /// What operations have set: what comes later means what they made of it.
+    changes: Changes,
     /// The settings of the last operation.
     kept_settings: Option<KeptSettings>,
     /// What the agent has been told of the target's settings.
@@ -128,22 +129,6 @@ struct Session {
     /// The operation that the target is working on.
     in_flight: Option<Account>,
     accounts: Accounts,
-}
-
-/// A change of settings.
-struct Change {
-    /// As later fingerprints have it.
-    text: String,
-    of: Changed,
-}
-
-/// Which settings a change is of.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Changed {
-    /// One that could have been given when the session was opened.
-    Preference,
-    /// Any.
-    Setting,
 }
 
 /// The connection to the target.
@@ -297,7 +282,7 @@ pub(crate) async fn run(
         scout: None,
         names: Names::new(rand::random()),
         pending: None,
-        changes: Vec::new(),
+        changes: Changes::default(),
         kept_settings: None,
         told: Vec::new(),
         in_flight: None,

@@ -1,9 +1,11 @@
 //! The state that agent and target must agree on: where the target's transaction stands, whether messages are being
-//! skipped, and which statement and portal a name means. Pure: nothing here talks to anyone.
+//! skipped, which statement and portal a name means, and what was set. Pure: nothing here talks to anyone.
 
 mod budget;
+mod changes;
 mod names;
 
+pub(crate) use changes::Changes;
 pub(crate) use names::{Bound, NameError, Names, Portal, PortalPlace, Prepared, Stale};
 
 /// Where the target's transaction stands.

@@ -11,6 +11,7 @@ mod fake;
 mod fence;
 pub(crate) mod gate;
 mod hold;
+mod look_up;
 mod mask;
 mod names;
 mod place;

@@ -2,18 +2,18 @@
 //! transaction, to settings and to the connection. It judges nothing.
 
 use crate::{
-    asked::Asked,
+    asked::{Asked, is_allowed},
     catalogue::Known,
     classify::{
-        Classified, Fence, Statement, StatementKind, TransactionStep, is_built_in_type,
-        is_pinned_setting,
+        Action as Found, Classified, Fence, Statement, StatementKind, TransactionStep,
+        is_built_in_type, is_pinned_setting, sets_nothing,
     },
     mask::{Code, Subject},
     state::Work,
     target::PostgresTarget,
 };
 use countersign_core::operation::{Action, Effect};
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// What one text asks for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,6 +22,8 @@ pub(crate) struct Understood {
     /// What the relations are that it reads, where that matters.
     pub(crate) known: Arc<Known>,
     pub(crate) asked: Asked,
+    /// The types, not PostgreSQL's own, that the agent gave to parameters.
+    pub(crate) given: BTreeSet<u32>,
     pub(crate) fence: Fence,
     pub(crate) parsing: Parsing,
     pub(crate) runs: Runs,
@@ -74,9 +76,21 @@ pub(crate) enum Border {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Settings {
     Kept,
+    /// It runs code that may change any, and the text does not say which.
+    Unseen,
     Changed,
     /// Those that the gateway makes itself are among them: it makes them again in front of the next operation.
     PutBack,
+}
+
+impl Settings {
+    /// Whether the text itself says what it sets.
+    pub(crate) const fn says(self) -> bool {
+        match self {
+            Self::Kept | Self::Unseen => false,
+            Self::Changed | Self::PutBack => true,
+        }
+    }
 }
 
 /// Functions that a text may call and still be known to leave the session as it is. Few are enough: behind every other one
@@ -137,6 +151,8 @@ impl Understood {
             Settings::PutBack
         } else if any(|kind| matches!(kind, StatementKind::Set(_))) || statements.iter().any(sets) {
             Settings::Changed
+        } else if statements.iter().any(|statement| may_set(statement, target)) {
+            Settings::Unseen
         } else {
             Settings::Kept
         };
@@ -144,6 +160,7 @@ impl Understood {
             classified: Arc::clone(classified),
             known: Arc::default(),
             asked,
+            given: BTreeSet::new(),
             fence,
             parsing: Parsing::Quiet,
             runs: if fence == Fence::ReadOnly && statements.iter().all(is_still) {
@@ -164,11 +181,12 @@ impl Understood {
         }
     }
 
-    /// The same where the agent gave the parameters these types.
+    /// The same where the agent gave the parameters these types. What other types than PostgreSQL's own bring, the catalogue
+    /// is asked.
     pub(crate) fn typed(mut self, type_oids: &[u32]) -> Self {
-        if let Some(oid) = type_oids.iter().find(|oid| !is_built_in_type(**oid)) {
-            let note = format!("a parameter is given the type {oid}, which can bring code");
-            self.demand(Action::PostgresFunction, note);
+        self.given = type_oids.iter().copied().filter(|oid| !is_built_in_type(*oid)).collect();
+        if !self.given.is_empty() {
+            self.runs = Runs::Anything;
         }
         self
     }
@@ -203,6 +221,9 @@ impl Understood {
         self.runs = Runs::Anything;
         if action != Action::PostgresRead {
             self.fence = Fence::Writes;
+            if self.settings == Settings::Kept {
+                self.settings = Settings::Unseen;
+            }
         }
         let note = cut(&note, MAX_NOTE);
         if self.notes.len() < MAX_NOTES && !self.notes.contains(&note) {
@@ -221,12 +242,25 @@ fn is_still(statement: &Statement) -> bool {
     kind && calls && statement.types.is_empty()
 }
 
-/// Whether a statement changes settings by another name than SET. What the functions that it calls do in turn, no text says.
+/// Whether a statement changes settings by another name than SET.
 fn sets(statement: &Statement) -> bool {
     // EXPLAIN ANALYZE carries out what it explains.
     let by_hand = matches!(statement.kind, StatementKind::Update | StatementKind::Explain)
         && statement.tables.iter().any(|table| table.name == "pg_settings");
     by_hand || statement.functions.iter().any(|function| function.name == "set_config")
+}
+
+/// Whether a statement runs code that may set anything. What triggers and defaults run, no text says.
+fn may_set(statement: &Statement, target: &PostgresTarget) -> bool {
+    let asks = |action| statement.demands.iter().any(|demand| demand.action == action);
+    // What EXECUTE, FETCH, DO and CALL run is written elsewhere, and so is what nobody has understood.
+    let elsewhere = matches!(statement.kind, StatementKind::Routine | StatementKind::Opaque)
+        || asks(Found::Opaque) && (asks(Found::Prepare) || asks(Found::Cursor));
+    let calls = statement.demands.iter().filter(|demand| demand.action == Found::Function);
+    elsewhere
+        || calls
+            .filter_map(|demand| demand.object.as_ref())
+            .any(|name| !sets_nothing(name) && !is_allowed(name, statement, target))
 }
 
 /// One line over all statements; where it becomes too long, with the count of those it leaves out.

@@ -71,6 +71,9 @@ fn weigh_code(understood: &mut Understood, target: &PostgresTarget, question: &Q
             format!("a column reference may call a user function: {name}")
         }
         Question::Operator(name) => format!("a user operator may stand in for {name}"),
+        Question::Type(oid) => {
+            format!("a parameter is given the type {oid}, which can bring code")
+        }
         Question::Casts => "a user function converts between PostgreSQL's own types".to_owned(),
         Question::Classes => "a user operator class is the default of a type".to_owned(),
         Question::Domains => {

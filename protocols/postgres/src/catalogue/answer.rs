@@ -79,12 +79,6 @@ pub(crate) fn read(
     questions.iter().map(|question| (question.clone(), answered(question))).collect()
 }
 
-/// Whether the rows were had in a transaction that goes on seeing the catalogue as it was, while the server reads texts by
-/// what it is now.
-pub(crate) fn is_of_the_past(rows: &[OwnRow]) -> bool {
-    !rows.iter().any(|row| text(row, 0) == "i" && text(row, 1) == "read committed")
-}
-
 /// The answers of several look-ups, each that differs: what one of them has not seen, another has.
 pub(crate) fn together(all: &[Answers]) -> Vec<(Question, Fact)> {
     let questions: BTreeSet<&Question> = all.iter().flat_map(BTreeMap::keys).collect();
@@ -117,6 +111,11 @@ fn answer(rows: &[OwnRow], question: &Question, search_path: &[String]) -> Fact 
         Question::Function(name) => present("f", name),
         Question::Operator(name) => present("o", name),
         Question::RowFunction(name) => present("c", name),
+        // A row says that it brings none.
+        Question::Type(oid) => match present("t", &oid.to_string()) {
+            Fact::Absent => Fact::Present,
+            Fact::Present | Fact::Relation(_) => Fact::Absent,
+        },
         Question::Casts => present("k", ""),
         Question::Classes => present("p", ""),
         Question::Domains => present("m", ""),

@@ -3,7 +3,7 @@
 //!
 //! What belongs to an extension counts as the server's own here: nobody but who administers the server brings it in.
 
-use super::question::Question;
+use super::{attached::code_of, question::Question};
 use std::collections::BTreeSet;
 
 /// Leaves `pg_catalog` alone in the search path until the transaction ends. Definitions of views that are asked for then
@@ -11,15 +11,6 @@ use std::collections::BTreeSet;
 pub(crate) fn qualified_names_only() -> String {
     "SELECT pg_catalog.set_config('search_path', '', true)".to_owned()
 }
-
-/// The same inside a block, where it takes no snapshot. Outside, the server would warn of it.
-pub(crate) fn qualified_names_in_block() -> String {
-    "SET LOCAL search_path TO ''".to_owned()
-}
-
-/// What a look-up says of its own transaction, beside the answers.
-const ISOLATION: &str =
-    "SELECT 'i', pg_catalog.current_setting('transaction_isolation'), NULL, NULL, NULL, NULL";
 
 /// The names that a set of questions is about.
 #[derive(Default)]
@@ -29,6 +20,7 @@ struct Names<'a> {
     functions: BTreeSet<&'a str>,
     operators: BTreeSet<&'a str>,
     rows: BTreeSet<&'a str>,
+    types: BTreeSet<u32>,
 }
 
 impl<'a> Names<'a> {
@@ -44,6 +36,7 @@ impl<'a> Names<'a> {
                 Question::Function(name) => drop(names.functions.insert(name)),
                 Question::Operator(name) => drop(names.operators.insert(name)),
                 Question::RowFunction(name) => drop(names.rows.insert(name)),
+                Question::Type(oid) => drop(names.types.insert(*oid)),
                 Question::Casts | Question::Classes | Question::Domains => {}
             }
         }
@@ -67,7 +60,7 @@ pub(crate) fn look_up(questions: &BTreeSet<Question>, search_path: &[String]) ->
          asked(oid, schema, name, namespace) AS ({ASKED} \
            WHERE c.relname OPERATOR(pg_catalog.=) ANY ({relations}) \
              AND (n.nspname OPERATOR(pg_catalog.=) ANY ({schemas}) OR n.oid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema())) \
-         {RELATIONS} UNION ALL {COLUMNS} UNION ALL {DESCENDANTS} \
+         {relations_are} UNION ALL {COLUMNS} UNION ALL {DESCENDANTS} \
          UNION ALL SELECT 'f', n.nspname::pg_catalog.text, p.proname::pg_catalog.text, NULL, NULL, NULL \
            FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace \
            WHERE p.proname OPERATOR(pg_catalog.=) ANY ({functions}) AND n.nspname OPERATOR(pg_catalog.=) ANY ({own}) \
@@ -82,7 +75,9 @@ pub(crate) fn look_up(questions: &BTreeSet<Question>, search_path: &[String]) ->
            FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace \
            WHERE p.proname OPERATOR(pg_catalog.=) ANY ({rows}) AND n.nspname OPERATOR(pg_catalog.=) ANY ({own}) \
              AND p.oid {BY_A_USER} AND p.pronargs OPERATOR(pg_catalog.>=) 1 \
-         UNION ALL {ISOLATION} UNION ALL {DATABASE}"
+         UNION ALL {types} UNION ALL {DATABASE}",
+        relations_are = relations_are(),
+        types = types(&names.types),
     )
 }
 
@@ -143,9 +138,13 @@ const ASKED: &str = "SELECT c.oid, CASE WHEN n.oid OPERATOR(pg_catalog.=) pg_cat
      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace";
 
 /// What they are: kind, definition, and what stands between a read and their rows: row security, types, and what the planner
-/// evaluates of indexes, constraints, generated columns and statistics; it folds functions that are only called immutable. A row security policy depends on its
-/// own table; on a function, an operator or another relation it depends only where it uses one that somebody made.
-const RELATIONS: &str = "SELECT 'r', q.schema, q.name, c.relkind::pg_catalog.text, \
+/// evaluates of what belongs to them; it folds functions that are only called immutable. A row security policy depends on its
+/// own table; on a function, an operator or another relation it depends only where it uses one that somebody made. Types of
+/// the relation's own columns are looked at apart.
+fn relations_are() -> String {
+    let code = code_of("SELECT c.oid");
+    format!(
+        "SELECT 'r', q.schema, q.name, c.relkind::pg_catalog.text, \
        CASE WHEN c.relkind OPERATOR(pg_catalog.=) 'v' THEN pg_catalog.pg_get_viewdef(c.oid) END, \
        CASE WHEN c.relrowsecurity AND EXISTS (SELECT 1 FROM pg_catalog.pg_policy y \
            JOIN pg_catalog.pg_depend d ON d.objid OPERATOR(pg_catalog.=) y.oid \
@@ -158,26 +157,30 @@ const RELATIONS: &str = "SELECT 'r', q.schema, q.name, c.relkind::pg_catalog.tex
          WHEN EXISTS (SELECT 1 FROM code WHERE code.type OPERATOR(pg_catalog.=) c.reltype) THEN 'code' \
          WHEN c.relrowsecurity \
            OR EXISTS (SELECT 1 FROM pg_catalog.pg_inherits i WHERE i.inhparent OPERATOR(pg_catalog.=) c.oid) \
-           OR EXISTS (SELECT 1 FROM ( \
-               SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, c.oid \
-               UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, x.indexrelid \
-                 FROM pg_catalog.pg_index x WHERE x.indrelid OPERATOR(pg_catalog.=) c.oid \
-               UNION ALL SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, y.oid \
-                 FROM pg_catalog.pg_constraint y WHERE y.conrelid OPERATOR(pg_catalog.=) c.oid \
-               UNION ALL SELECT 'pg_catalog.pg_attrdef'::pg_catalog.regclass, g.oid \
-                 FROM pg_catalog.pg_attrdef g WHERE g.adrelid OPERATOR(pg_catalog.=) c.oid \
-               UNION ALL SELECT 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass, s.oid \
-                 FROM pg_catalog.pg_statistic_ext s WHERE s.stxrelid OPERATOR(pg_catalog.=) c.oid) part(class, object) \
-             JOIN pg_catalog.pg_depend d ON d.classid OPERATOR(pg_catalog.=) part.class \
-               AND d.objid OPERATOR(pg_catalog.=) part.object \
-             WHERE d.refobjid OPERATOR(pg_catalog.>=) '16384'::pg_catalog.oid \
-               AND (d.refclassid OPERATOR(pg_catalog.=) ANY (ARRAY['pg_catalog.pg_proc'::pg_catalog.regclass, \
-                   'pg_catalog.pg_operator'::pg_catalog.regclass, 'pg_catalog.pg_opclass'::pg_catalog.regclass, \
-                   'pg_catalog.pg_opfamily'::pg_catalog.regclass]::pg_catalog.oid[]) \
-                 OR d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_type'::pg_catalog.regclass \
-                   AND part.object OPERATOR(pg_catalog.<>) c.oid)) \
+           OR EXISTS (SELECT 1 FROM ({code}) found(object, class) \
+             WHERE found.class OPERATOR(pg_catalog.<>) 'pg_catalog.pg_type'::pg_catalog.regclass \
+               OR found.object OPERATOR(pg_catalog.<>) c.oid) \
          THEN 'planning' END \
-     FROM asked q JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) q.oid";
+     FROM asked q JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) q.oid"
+    )
+}
+
+/// The types that bring no code of a user's: enumerations and what belongs to extensions, and arrays of these.
+fn types(asked: &BTreeSet<u32>) -> String {
+    let asked: Vec<String> = asked.iter().map(ToString::to_string).collect();
+    format!(
+        "SELECT 't', NULL, t.oid::pg_catalog.text, NULL, NULL, NULL FROM pg_catalog.pg_type t \
+           JOIN pg_catalog.pg_type b ON b.oid OPERATOR(pg_catalog.=) \
+             CASE WHEN t.typcategory OPERATOR(pg_catalog.=) 'A'::pg_catalog.\"char\" THEN t.typelem ELSE t.oid END \
+         WHERE t.oid OPERATOR(pg_catalog.=) ANY ('{{{asked}}}'::pg_catalog.oid[]) \
+           AND NOT EXISTS (SELECT 1 FROM code WHERE code.type OPERATOR(pg_catalog.=) b.oid) \
+           AND (b.typtype OPERATOR(pg_catalog.=) 'e'::pg_catalog.\"char\" \
+             OR b.typtype OPERATOR(pg_catalog.=) 'b'::pg_catalog.\"char\" \
+               AND EXISTS ({IN_AN_EXTENSION} 'pg_catalog.pg_type'::pg_catalog.regclass \
+                 AND e.objid OPERATOR(pg_catalog.=) b.oid))",
+        asked = asked.join(",")
+    )
+}
 
 /// The columns they have, each as its length in bytes, a colon and its name.
 const COLUMNS: &str = "SELECT 'a', q.schema, q.name, pg_catalog.string_agg(pg_catalog.concat( \
@@ -213,7 +216,7 @@ const DATABASE: &str = concat!(
 );
 
 /// An array of names as a constant; `standard_conforming_strings` is on, so that only quotes are special.
-fn array<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+pub(super) fn array<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let quoted: Vec<String> =
         names.into_iter().map(|name| format!("'{}'", name.replace('\'', "''"))).collect();
     format!("ARRAY[{}]::pg_catalog.name[]", quoted.join(","))

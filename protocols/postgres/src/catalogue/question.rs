@@ -17,6 +17,8 @@ pub(crate) enum Question {
     Operator(String),
     /// Whether a user function of this name takes a row.
     RowFunction(String),
+    /// Whether values of the type of this number, which an agent gave to a parameter, can bring code of a user's.
+    Type(u32),
     /// Whether there is a cast by a user's function between PostgreSQL's own types, which any expression may use.
     Casts,
     /// Whether a user's operator class is the default for a type, by which rows are sorted and grouped.

@@ -29,7 +29,10 @@ impl Walk {
     )]
     fn carries_code(&mut self, node: &NodeEnum) -> bool {
         match node {
-            NodeEnum::CreateTrigStmt(trigger) => self.defined(trigger.relation.as_ref()),
+            NodeEnum::CreateTrigStmt(trigger) => {
+                self.defined(trigger.relation.as_ref());
+                self.writes_columns(&trigger.columns);
+            }
             NodeEnum::RuleStmt(rule) => self.defined(rule.relation.as_ref()),
             NodeEnum::CreateForeignTableStmt(table) => {
                 self.defined(table.base_stmt.as_ref().and_then(|base| base.relation.as_ref()));

@@ -30,6 +30,8 @@ pub enum Naming {
     Alone,
     /// Behind the name of its relation, which calls a function with the whole row where there is no such column.
     Qualified,
+    /// By the name that it is only going to have.
+    New,
 }
 
 /// The columns that every table has beside its own.
@@ -45,6 +47,7 @@ pub(crate) fn is_system_column(name: &str) -> bool {
 pub(super) struct Written {
     qualifier: Option<String>,
     column: Option<String>,
+    naming: Naming,
 }
 
 impl Walk {
@@ -53,7 +56,14 @@ impl Walk {
         self.written_columns.insert(Written {
             qualifier: qualifier.map(ToOwned::to_owned),
             column: column.map(ToOwned::to_owned),
+            naming: if qualifier.is_some() { Naming::Qualified } else { Naming::Alone },
         });
+    }
+
+    /// A column that comes to be.
+    pub(super) fn writes_new_column(&mut self, column: &str) {
+        let column = Some(column.to_owned());
+        self.written_columns.insert(Written { qualifier: None, column, naming: Naming::New });
     }
 
     /// Columns by their names alone.
@@ -96,20 +106,17 @@ impl Walk {
             naming: Naming::Alone,
         };
         let mut columns = BTreeSet::new();
-        for Written { qualifier, column } in &self.written_columns {
-            let (of, naming) = match qualifier {
-                Some(qualifier) => {
-                    let called = self.called.get(qualifier).into_iter().flatten().collect();
-                    (called, Naming::Qualified)
-                }
-                None => (relations.clone(), Naming::Alone),
+        for Written { qualifier, column, naming } in &self.written_columns {
+            let of = match qualifier {
+                Some(qualifier) => self.called.get(qualifier).into_iter().flatten().collect(),
+                None => relations.clone(),
             };
             for relation in of {
-                let relation = relation.clone();
+                let (relation, naming) = (relation.clone(), *naming);
                 columns.insert(NamedColumn { relation, column: column.clone(), naming });
             }
             // The name of a relation, where a column can stand, is its whole row.
-            let row = column.as_ref().filter(|_| qualifier.is_none());
+            let row = column.as_ref().filter(|_| *naming == Naming::Alone);
             columns.extend(
                 row.and_then(|name| self.called.get(name)).into_iter().flatten().map(all_of),
             );

@@ -6,8 +6,8 @@ use pg_query::{
     protobuf::{
         AlterTableCmd, AlterTableStmt, AlterTableType, ColumnDef, Constraint, CreateSchemaStmt,
         CreateStmt, CreateTableAsStmt, DefElem, DropBehavior, DropStmt, IndexStmt, ObjectType,
-        PartitionBoundSpec, PartitionElem, PartitionRangeDatum, PartitionSpec, RangeVar, TypeName,
-        ViewStmt,
+        PartitionBoundSpec, PartitionElem, PartitionRangeDatum, PartitionSpec, RangeVar,
+        RenameStmt, TypeName, ViewStmt,
     },
 };
 
@@ -39,9 +39,7 @@ impl Walk {
                 self.demand(Action::Maintain);
                 self.opaque("it runs the stored query of the view");
             }
-            NodeEnum::RenameStmt(rename) => {
-                self.renamed(rename.rename_type, rename.relation.as_ref());
-            }
+            NodeEnum::RenameStmt(rename) => self.rename(rename),
             NodeEnum::AlterObjectSchemaStmt(alter) => {
                 self.renamed(alter.object_type, alter.relation.as_ref());
                 if let Some(relation) = &alter.relation {
@@ -68,6 +66,33 @@ impl Walk {
         match relation {
             Some(relation) => self.relation(Action::Ddl, relation),
             None => self.demand(Action::Ddl),
+        }
+    }
+
+    fn rename(&mut self, rename: &RenameStmt) {
+        let RenameStmt {
+            rename_type,
+            relation_type: _,
+            relation,
+            object: _,
+            subname,
+            newname,
+            behavior: _,
+            missing_ok: _,
+        } = rename;
+        self.renamed(*rename_type, relation.as_ref());
+        match (relation, ObjectType::try_from(*rename_type)) {
+            (Some(_), Ok(ObjectType::ObjectColumn)) => {
+                self.writes_column(None, Some(subname));
+                self.writes_new_column(newname);
+            }
+            // What belongs to a relation.
+            (Some(_), _) if !subname.is_empty() => {}
+            (Some(relation), _) => {
+                let schema = Some(relation.schemaname.clone()).filter(|name| !name.is_empty());
+                self.named_relation(Action::Ddl, Name { schema, name: newname.clone() });
+            }
+            (None, _) => {}
         }
     }
 
@@ -260,6 +285,11 @@ impl Walk {
             self.demand(Action::Ddl);
         }
         if let Some(definition) = def {
+            if let Some(NodeEnum::ColumnDef(column)) = &definition.node
+                && !column.colname.is_empty()
+            {
+                self.writes_new_column(&column.colname);
+            }
             self.definition(definition);
         }
     }
@@ -321,9 +351,22 @@ impl Walk {
         self.optional(constraint.raw_expr.as_deref());
         self.optional(constraint.where_clause.as_deref());
         self.definition_items(&constraint.options);
+        for columns in [
+            &constraint.keys,
+            &constraint.including,
+            &constraint.fk_attrs,
+            &constraint.fk_del_set_cols,
+            &constraint.pk_attrs,
+        ] {
+            self.writes_columns(columns);
+        }
         if let Some(relation) = &constraint.pktable {
             self.relation(Action::Ddl, relation);
             self.relation(Action::Read, relation);
+            if constraint.pk_attrs.is_empty() {
+                // Its primary key, whichever columns that has.
+                self.writes_column(Some(&relation.relname), None);
+            }
         }
         if !constraint.exclusions.is_empty() || !constraint.cooked_expr.is_empty() {
             self.opaque("an exclusion constraint is not understood");

@@ -488,6 +488,15 @@ pub(super) fn effects(name: &Name) -> impl Iterator<Item = Action> {
         .map(|(_, action)| *action)
 }
 
+/// Whether a call of this name that is not harmless is known to be of PostgreSQL's own and to leave every setting as it is.
+/// That no user's function stands where it is meant, the catalogue says.
+pub(crate) fn sets_nothing(name: &Name) -> bool {
+    let mut known = effects(name).peekable();
+    name.built_in().is_some()
+        && known.peek().is_some()
+        && known.all(|action| !matches!(action, Action::Session | Action::Opaque))
+}
+
 /// Whether a name is, or for a pattern with a star begins with, the pattern.
 fn matches(pattern: &str, name: &str) -> bool {
     pattern.strip_suffix('*').map_or(name == pattern, |start| name.starts_with(start))

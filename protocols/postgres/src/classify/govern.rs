@@ -6,7 +6,7 @@ use pg_query::{
     protobuf::{GrantStmt, GrantTargetType, ObjectType, VacuumRelation, VacuumStmt},
 };
 
-use super::{Action, Name, walk::Walk};
+use super::{Action, Name, name, walk::Walk};
 
 impl Walk {
     /// Publications and subscriptions. A subscription connects elsewhere and brings rows from there.
@@ -41,6 +41,10 @@ impl Walk {
             }
             self.optional(table.where_clause.as_deref());
             self.plain_names(&table.columns);
+            self.writes_columns(&table.columns);
+            if let (Some(relation), []) = (&table.relation, table.columns.as_slice()) {
+                self.writes_column(Some(&relation.relname), None);
+            }
         }
     }
 
@@ -143,7 +147,15 @@ impl Walk {
             Some(_) | None => None,
         };
         match names.and_then(Name::from_nodes) {
-            Some(name) => self.named_relation(action, name),
+            Some(relation) => {
+                if let (Ok(ObjectType::ObjectColumn), Some(column)) =
+                    (ObjectType::try_from(object_type), object.and_then(last_name))
+                {
+                    self.also_called(&relation.name, std::slice::from_ref(&relation));
+                    self.writes_column(None, Some(column));
+                }
+                self.named_relation(action, relation);
+            }
             None => self.opaque("the relation of an object is not understood"),
         }
     }
@@ -175,6 +187,7 @@ impl Walk {
             {
                 self.maintained(relation.as_ref());
                 self.plain_names(va_cols);
+                self.writes_columns(va_cols);
             } else {
                 self.unknown("VACUUM", node);
             }
@@ -209,5 +222,14 @@ impl Walk {
         }
         self.demand(Action::Admin);
         true
+    }
+}
+
+/// The last of a list of names.
+fn last_name(object: &Node) -> Option<&str> {
+    if let Some(NodeEnum::List(list)) = &object.node {
+        list.items.last().and_then(name::string)
+    } else {
+        None
     }
 }

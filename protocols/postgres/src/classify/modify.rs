@@ -46,6 +46,7 @@ impl Walk {
             if !target_list.is_empty() || where_clause.is_some() {
                 self.also_reads(target.as_ref());
             }
+            self.calls_target("excluded", target.as_ref());
             self.assignments(target_list);
             self.optional(where_clause.as_deref());
         }
@@ -155,8 +156,8 @@ impl Walk {
             return self.set_outputs(Outputs::default());
         };
         self.also_reads(target);
-        self.called_in_returning("old", target);
-        self.called_in_returning("new", target);
+        self.calls_target("old", target);
+        self.calls_target("new", target);
         for option in options {
             if let Some(NodeEnum::ReturningOption(ReturningOption {
                 option: _,
@@ -165,7 +166,7 @@ impl Walk {
             })) = &option.node
             {
                 self.identifier(value);
-                self.called_in_returning(value, target);
+                self.calls_target(value, target);
                 // OLD and NEW under another name are rows of the relation.
                 self.stands_for(value, &Carries::reaching(Extent::EveryRow));
             } else {
@@ -176,8 +177,8 @@ impl Walk {
         self.set_outputs(outputs);
     }
 
-    /// A name that RETURNING has for rows of the relation that is changed.
-    fn called_in_returning(&mut self, name: &str, target: Option<&RangeVar>) {
+    /// A name that RETURNING or ON CONFLICT has for rows of the relation that is changed.
+    fn calls_target(&mut self, name: &str, target: Option<&RangeVar>) {
         let known = target.and_then(|target| self.called.get(called(target)).cloned());
         self.also_called(name, &known.into_iter().flatten().collect::<Vec<_>>());
     }

@@ -1,7 +1,7 @@
 //! The conversation with the target over the connection that evidence is gathered by: first the transaction's locks, then,
 //! where nothing of a user's can run, the plan.
 
-use super::{Inquiry, Statement, Subject, code, plan, transaction};
+use super::{Inquiry, Statement, Subject, plan, transaction};
 use crate::{
     catalogue::{self, Fact, Question},
     classify::Classified,
@@ -119,7 +119,7 @@ async fn foreign_code(
     if let Some(reason) = runs_code(&understood) {
         return Ok(Some(reason.to_owned()));
     }
-    let attached = code::attached(classified, &target.search_path);
+    let attached = catalogue::attached(classified, &target.search_path);
     let own = [catalogue::qualified_names_only(), attached];
     let found = asker.upstream.own(&own, Standing::Alone).await?;
     let reason = "what belongs to its relations uses code that somebody made";

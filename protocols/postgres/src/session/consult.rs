@@ -1,10 +1,5 @@
 //! Asks the target's catalogue what a text can mean. What several sessions may believe is kept for all; what one
-//! transaction has changed is not.
-//!
-//! A block may be one that goes on seeing the catalogue as it was at its first query, while the server reads every text by
-//! what the catalogue is now; and asking in it would be that first query. So a block that has changed nothing is not asked
-//! in: the answers come over another connection. One that has is asked in, because what it has not committed counts, and
-//! where it sees the past the other connection is asked as well.
+//! transaction has changed is not. How it is asked is in [`super::ask`].
 
 use super::{Session, Stop};
 use crate::{
@@ -13,10 +8,10 @@ use crate::{
     state::Block,
     target::PostgresTarget,
     understood::Understood,
-    upstream::{self, OwnError, OwnRow, Standing},
+    upstream::OwnRow,
     weigh::{Definition, Origin, weigh, weigh_view},
 };
-use countersign_core::{operation::Action, refusal::Refusal};
+use countersign_core::operation::Action;
 use std::{collections::BTreeSet, sync::Arc};
 
 /// Views in views that are followed.
@@ -74,7 +69,8 @@ pub(crate) async fn consult<A: Asks + Send>(
     classified: &Classified,
     understood: &mut Understood,
 ) -> Result<(), A::Stop> {
-    let questions = catalogue::questions(classified);
+    let mut questions = catalogue::questions(classified);
+    questions.extend(understood.given.iter().copied().map(Question::Type));
     let mut seen = questions.len();
     if seen > MAX_QUESTIONS {
         too_many(understood);
@@ -135,22 +131,23 @@ impl Asks for Session {
         self.answers_are = AnswersAre::Fresh;
         self.dial().await?;
         let generation = self.around.catalogues.generation(&self.place);
-        let (seen, for_all) = match self.block {
-            Block::Idle => {
-                let rows = self.look_up(&missing).await?;
-                (Vec::new(), Some(self.answers(&rows, &missing)))
-            }
+        let text = catalogue::look_up(&missing, &self.target.search_path);
+        let (within, for_all) = match self.block {
+            Block::Idle => (None, Some(self.ask(text).await?)),
             Block::Implicit(_) | Block::Explicit | Block::Failed => {
-                self.look_up_in_transaction(&missing).await?
+                let asked = self.ask_in_transaction(text).await?;
+                (asked.within, asked.elsewhere)
             }
         };
+        let within = within.map(|rows| self.answers(&rows, &missing));
+        let for_all = for_all.map(|rows| self.answers(&rows, &missing));
         for (question, fact) in for_all.iter().flatten() {
             if fact.is_shared(question) {
                 let catalogues = &self.around.catalogues;
                 catalogues.put(&self.place, question.clone(), fact.clone(), generation);
             }
         }
-        let all: Vec<Answers> = seen.into_iter().chain(for_all).collect();
+        let all: Vec<Answers> = within.into_iter().chain(for_all).collect();
         facts.extend(catalogue::together(&all));
         Ok(facts)
     }
@@ -172,68 +169,6 @@ impl Session {
         catalogue::read(rows, questions, &self.target.search_path)
     }
 
-    /// What the session's own transaction sees, where that can be another thing than what everybody sees; and that.
-    async fn look_up_in_transaction(
-        &mut self,
-        questions: &BTreeSet<Question>,
-    ) -> Result<(Vec<Answers>, Option<Answers>), Stop> {
-        let in_block = self.block == Block::Explicit;
-        let own = self.knowledge == Knowledge::Own || self.temporary == Temporary::Perhaps;
-        let rows = if own || !in_block { Some(self.look_up(questions).await?) } else { None };
-        let seen = rows.iter().map(|rows| self.answers(rows, questions)).collect();
-        if in_block && rows.as_deref().is_none_or(catalogue::is_of_the_past) {
-            let text = catalogue::look_up(questions, &self.target.search_path);
-            let rows = self.ask_elsewhere(text).await?;
-            return Ok((seen, Some(self.answers(&rows, questions))));
-        }
-        Ok((seen, None))
-    }
-
-    /// The rows of the look-up. Outside a transaction the path is restored by the end of its own; inside one it is put back.
-    async fn look_up(&mut self, questions: &BTreeSet<Question>) -> Result<Vec<OwnRow>, Stop> {
-        self.ask(catalogue::look_up(questions, &self.target.search_path)).await
-    }
-
-    /// The rows of a statement that asks the catalogue.
-    pub(super) async fn ask(&mut self, text: String) -> Result<Vec<OwnRow>, Stop> {
-        self.known_posture().await?;
-        let path = upstream::search_path(&self.target.search_path);
-        match self.block {
-            Block::Explicit => {
-                let rows = self.own(&[catalogue::qualified_names_in_block(), text]).await?;
-                self.own(&[format!("SET LOCAL search_path TO {path}")]).await?;
-                Ok(rows)
-            }
-            Block::Implicit(_) | Block::Failed => {
-                let rows = self.own(&[catalogue::qualified_names_only(), text]).await?;
-                let path = path.replace('\'', "''");
-                let back = format!("SELECT pg_catalog.set_config('search_path', '{path}', true)");
-                self.own(&[back]).await?;
-                Ok(rows)
-            }
-            Block::Idle => self.own(&[catalogue::qualified_names_only(), text]).await,
-        }
-    }
-
-    /// The same over another connection, which is kept until the block ends.
-    pub(super) async fn ask_elsewhere(&mut self, text: String) -> Result<Vec<OwnRow>, Stop> {
-        let mut scout = match self.scout.take() {
-            Some(scout) => scout,
-            None => Box::new(self.dialled().await?),
-        };
-        let asked = [catalogue::qualified_names_only(), text];
-        match scout.own(&asked, Standing::Alone).await {
-            Ok(rows) => {
-                self.scout = Some(scout);
-                Ok(rows)
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the catalogue could not be asked over another connection");
-                Err(Stop::Refuse((&Refusal::TargetUnavailable).into()))
-            }
-        }
-    }
-
     /// An operation that may have changed the catalogue went to the target.
     pub(super) fn catalogue_touched(&mut self) {
         self.knowledge = Knowledge::Own;
@@ -250,23 +185,6 @@ impl Session {
             self.around.catalogues.forget(&self.place);
             if self.block == Block::Idle {
                 self.knowledge = Knowledge::Shared;
-            }
-        }
-    }
-
-    /// Runs statements of the gateway's own where the transaction stands.
-    pub(super) async fn own(&mut self, statements: &[String]) -> Result<Vec<OwnRow>, Stop> {
-        let standing = if self.block == Block::Idle { Standing::Alone } else { Standing::Within };
-        let upstream = self.upstream()?;
-        let asked = upstream.own(statements, standing).await;
-        self.hand_over_asides()?;
-        match asked {
-            Ok(rows) => Ok(rows),
-            Err(OwnError::Frame(error)) => Err(super::End::TargetLost(error).into()),
-            Err(OwnError::Refused { code, status }) => {
-                tracing::warn!(%code, "the target refused a statement of the gateway's own");
-                self.rolled_back(status);
-                Err(Stop::Refuse((&Refusal::TargetUnavailable).into()))
             }
         }
     }

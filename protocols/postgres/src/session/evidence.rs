@@ -1,6 +1,6 @@
 //! What there is to find out about a held operation: of what a plan is wanted, and which transaction is open.
 
-use super::{Changed, Link, Session, operate::Form};
+use super::{Link, Session, operate::Form};
 use crate::{
     classify::{Classified, StatementKind},
     evidence::{Inquiry, Open, Statement, Subject, runs_code},
@@ -27,7 +27,7 @@ impl Session {
             role: self.role.clone(),
             database: self.database.clone(),
             settings: self.startup.settings.clone(),
-            preferences: self.preferences(),
+            preferences: self.changes.preferences(),
             subject,
             transaction: self.open_transaction(),
         })
@@ -74,16 +74,10 @@ impl Session {
         if matches!(form, Form::Prepare { .. }) {
             return Some("the statement is prepared and not executed");
         }
-        if self.changes.iter().any(|change| change.of == Changed::Setting) {
+        if self.changes.has_settings() {
             return Some("the session has changed settings that a plan depends on");
         }
         runs_code(understood)
-    }
-
-    /// What the agent has set that it could have said when it logged in.
-    fn preferences(&self) -> Vec<String> {
-        let said = self.changes.iter().filter(|change| change.of == Changed::Preference);
-        said.map(|change| change.text.clone()).collect()
     }
 
     fn open_transaction(&self) -> Option<Open> {

@@ -23,7 +23,7 @@ pub(super) struct KeptSettings {
 struct MadeOf {
     block: Block,
     protocol: &'static str,
-    changes: usize,
+    changes: u64,
 }
 
 impl Session {
@@ -87,7 +87,7 @@ impl Session {
 
     /// Every setting that changes what a text means, in a fixed order.
     fn settings(&mut self, kind: &'static str) -> Arc<[(String, String)]> {
-        let made = MadeOf { block: self.block, protocol: kind, changes: self.changes.len() };
+        let made = MadeOf { block: self.block, protocol: kind, changes: self.changes.count() };
         if let Some(kept) = &self.kept_settings
             && kept.made_of == made
         {
@@ -113,7 +113,7 @@ impl Session {
             all.push(pair("protocol", kind));
         }
         all.extend(self.startup.settings.iter().cloned());
-        all.extend(self.changes.iter().map(|change| pair("set", &change.text)));
+        all.extend(self.changes.settings());
         all
     }
 }

@@ -1,7 +1,7 @@
 //! One operation, from what it means to its outcome: looked up, judged, held, admitted, fenced, forwarded, settled.
 
 use super::{
-    Change, Changed, End, Session, Stop, SyncSent,
+    End, Session, Stop, SyncSent,
     accounts::{Rest, Suspended},
     describe::Described,
     meaning::Meaning,
@@ -16,16 +16,13 @@ use crate::{
     mask::{Masker, Rows},
     record::Account,
     state::{Block, Mode, Portal, Prepared, Work},
-    understood::{Border, Copy, Settings, Understood},
+    understood::{Border, Copy, Parsing, Settings, Understood},
 };
 use countersign_core::{
     gate::{Admission, Judged, Reply},
-    operation::{Action, Demand, Effect, Operation},
+    operation::{Effect, Operation},
 };
 use std::sync::Arc;
-
-/// Settings changes that one session may make: each is part of what later operations mean.
-const MAX_CHANGES: usize = 100;
 
 /// How the agent put the operation.
 #[derive(Debug)]
@@ -43,27 +40,6 @@ pub(super) enum Form {
 pub(super) enum Hears {
     It,
     Nothing,
-}
-
-/// A change of settings as later fingerprints have it: the text, and each value that is bound, exactly.
-fn change(operation: &Operation) -> Change {
-    let text = String::from_utf8_lossy(operation.text()).into_owned();
-    let bound = operation.classification().parameters.iter().enumerate().map(|(n, parameter)| {
-        let value = parameter.value.as_deref().map_or_else(|| "NULL".to_owned(), exactly);
-        format!("; ${} (format {}) = {value}", n + 1, parameter.format)
-    });
-    let preference = |demand: &Demand| demand.action == Action::PostgresPreference;
-    let of = if operation.demands().iter().all(preference) {
-        Changed::Preference
-    } else {
-        Changed::Setting
-    };
-    Change { text: std::iter::once(text).chain(bound).collect(), of }
-}
-
-/// Bytes so that different ones never look the same, and readable where they are text.
-fn exactly(value: &[u8]) -> String {
-    format!("'{}'", value.escape_ascii())
 }
 
 impl Form {
@@ -231,14 +207,14 @@ impl Session {
                     .hint("Send Sync more often."),
             ));
         }
-        if understood.settings != Settings::Kept && self.changes.len() >= MAX_CHANGES {
+        if understood.settings.says() && self.changes.is_full() {
             let complaint = "the session has changed its settings too often";
             return Err(Stop::Refuse(
                 Complaint::new(SqlState::CONFIGURATION_LIMIT, complaint)
                     .hint("Open another session."),
             ));
         }
-        if understood.settings != Settings::Kept && form.bound_bytes() > MAX_CHANGE {
+        if understood.settings.says() && form.bound_bytes() > MAX_CHANGE {
             let complaint =
                 format!("the values of what changes settings have at most {MAX_CHANGE} bytes");
             return Err(Stop::Refuse(Complaint::new(SqlState::PROGRAM_LIMIT_EXCEEDED, complaint)));
@@ -399,8 +375,13 @@ impl Session {
     /// What changes settings is a part of what comes later from the moment that it is forwarded: whether all of it came to
     /// be, an answer does not always say (a portal that is left suspended, a batch that fails behind its own COMMIT).
     fn note_change(&mut self, understood: &Understood, form: &Form, operation: &Operation) {
-        if understood.settings != Settings::Kept && !matches!(form, Form::Prepare { .. }) {
-            self.changes.push(change(operation));
+        match (form, understood.settings) {
+            (Form::Prepare { .. }, _) if understood.parsing == Parsing::RunsCode => {
+                self.changes.run(operation);
+            }
+            (Form::Prepare { .. }, _) | (_, Settings::Kept) => {}
+            (_, Settings::Unseen) => self.changes.run(operation),
+            (_, Settings::Changed | Settings::PutBack) => self.changes.set(operation),
         }
     }
 
@@ -432,6 +413,10 @@ impl Session {
         let understood = &meaning.understood;
         self.in_flight = Some(account);
         let form = Form::continued(portal, rows);
+        // Each row can set something else.
+        if understood.settings != Settings::Kept {
+            self.changes.run(&operation);
+        }
         let done = self.carry_on(understood, (&form, rows), rest).await;
         self.note_catalogue(understood, &form);
         self.close_account(done, (operation, meaning))

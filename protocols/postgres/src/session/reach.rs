@@ -2,10 +2,7 @@
 //! columns of the rows are covered. It is asked in front of every execution, in the transaction that is open; a statement
 //! that was prepared or described long ago is judged by what is there now.
 
-use super::{
-    Session, Stop,
-    consult::{Knowledge, Temporary},
-};
+use super::{Session, Stop, consult::Knowledge};
 use crate::{
     catalogue::{self, Known, Reach, Rows},
     classify::Name,
@@ -72,18 +69,14 @@ impl Session {
         Ok(known)
     }
 
-    /// A block can go on seeing the catalogue of its first query, while the server reads texts by the present one: that is
-    /// asked for over another connection. What the block itself has changed is only seen in it.
     async fn reach(&mut self, names: &BTreeSet<Name>) -> Result<Reach, Stop> {
         let text = catalogue::reach(names, &self.target.search_path);
-        if self.block != Block::Explicit {
+        if self.block == Block::Idle {
             return read(&self.ask(text).await?);
         }
-        let present = read(&self.ask_elsewhere(text.clone()).await?)?;
-        if (self.knowledge, self.temporary) == (Knowledge::Shared, Temporary::None) {
-            return Ok(present);
-        }
-        Ok(present.and(read(&self.ask(text).await?)?))
+        let asked = self.ask_in_transaction(text).await?;
+        let seen = asked.elsewhere.iter().chain(&asked.within).map(|rows| read(rows));
+        seen.reduce(|one, other| Ok(one?.and(other?))).unwrap_or_else(|| Ok(Reach::default()))
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     frame::{self, read_text},
     mask::Masker,
     state::Block,
-    understood::{Settings, Understood},
+    understood::Understood,
 };
 use bytes::Bytes;
 use std::sync::Arc;
@@ -73,7 +73,7 @@ impl Session {
         text: &[u8],
     ) -> Result<Understood, Stop> {
         let understood = Understood::of(classified, &self.target);
-        if understood.settings == Settings::Changed && text.len() > MAX_CHANGE {
+        if understood.settings.says() && text.len() > MAX_CHANGE {
             let complaint = format!("a text that changes settings has at most {MAX_CHANGE} bytes");
             return Err(Stop::Refuse(
                 Complaint::new(SqlState::PROGRAM_LIMIT_EXCEEDED, complaint)

@@ -353,6 +353,55 @@ async fn to_be_asked_about_is_not_the_first_query_of_a_block() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn columns_are_named_by_whatever_a_definition_says_of_them() {
+    let place = Place::with_postgres().await;
+    place.truth(SETUP);
+    let mut agent = Agent::connect(&place).await;
+    let (id, name) = ("public.accounts.id", "public.accounts.name");
+    let (both, other) = (format!("{id} {name}"), "public.accounts.other");
+    for (text, expected) in [
+        ("ALTER TABLE accounts RENAME COLUMN name TO other", format!("{name} {other}")),
+        (
+            "ALTER TABLE accounts RENAME name TO accounts",
+            format!("public.accounts.accounts {name}"),
+        ),
+        ("ALTER TABLE accounts ADD COLUMN other text", other.to_owned()),
+        ("ALTER TABLE accounts ADD UNIQUE (name)", name.to_owned()),
+        ("ALTER TABLE accounts ADD PRIMARY KEY (id) INCLUDE (name)", both.clone()),
+        (
+            "ALTER TABLE members ADD FOREIGN KEY (id) REFERENCES accounts (id)",
+            format!("{id} public.members.id"),
+        ),
+        (
+            "ALTER TABLE members ADD FOREIGN KEY (id) REFERENCES accounts",
+            format!("{both} public.members.id"),
+        ),
+        ("COMMENT ON COLUMN accounts.name IS 'x'", name.to_owned()),
+        ("COMMENT ON TABLE accounts IS 'x'", String::new()),
+        (
+            "INSERT INTO accounts (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET id = 2 WHERE excluded.name = ''",
+            both.clone(),
+        ),
+        (
+            "CREATE TRIGGER g BEFORE UPDATE OF name ON accounts EXECUTE FUNCTION f()",
+            name.to_owned(),
+        ),
+    ] {
+        let hold = held(&place, &mut agent, &frame::query(text.as_bytes())).await;
+        let named = &hold.operation.classification().columns;
+        let shown = named.iter().map(|named| {
+            let column = named.column.as_deref().unwrap_or("*");
+            format!("{}.{}.{column}", named.schema, named.relation)
+        });
+        assert_eq!(shown.collect::<Vec<_>>().join(" "), expected, "{text}");
+    }
+    // A new name of a relation is asked about too.
+    let renamed = frame::query(b"ALTER TABLE accounts RENAME TO other");
+    let hold = held(&place, &mut agent, &renamed).await;
+    assert!(hold.operation.demands().contains(&demand(Action::PostgresDdl, "public", "other")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn columns_are_those_that_the_relations_have() {
     let place = Place::with_postgres().await;
     place.truth(SETUP);

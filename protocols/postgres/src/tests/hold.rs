@@ -289,6 +289,87 @@ async fn what_sets_something_is_a_part_of_what_comes_later_by_whatever_name_it_s
     assert_eq!(said, changes);
 }
 
+/// What the next operation's fingerprint has of what ran before it.
+async fn ran(place: &Place, agent: &mut Agent) -> String {
+    let n = place.gate.hold_count();
+    agent.send(&frame::query(b"DELETE FROM accounts")).await;
+    let hold = place.gate.hold(n).await;
+    hold.decide.send_replace(Decision::Refuse(Refusal::Internal));
+    agent.until_ready().await;
+    let settings = hold.operation.classification().settings.clone();
+    let ran = settings.into_iter().find(|(name, _)| name == "ran");
+    ran.map(|(_, line)| line).unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_runs_code_that_it_does_not_show_is_told_apart_in_what_comes_later() {
+    let place = Place::with_postgres().await;
+    place.truth(
+        "CREATE FUNCTION public.tenant(t text) RETURNS text LANGUAGE sql AS $$ SELECT set_config('my.tenant', t, false) $$;
+         CREATE PROCEDURE public.become(t text) LANGUAGE sql AS $$ SELECT set_config('my.tenant', t, false) $$;
+         CREATE SEQUENCE public.numbers OWNED BY NONE; ALTER SEQUENCE public.numbers OWNER TO app",
+    );
+    let mut agent = Agent::connect(&place).await;
+    let approved = async |agent: &mut Agent, text: &str| {
+        let n = place.gate.hold_count();
+        agent.send(&frame::query(text.as_bytes())).await;
+        place.gate.approve(n).await;
+        assert_eq!(error(&agent.until_ready().await), "", "{text}");
+    };
+    // None of these sets anything by itself.
+    approved(&mut agent, "SELECT nextval('numbers')").await;
+    approved(&mut agent, "SELECT pg_advisory_lock(7)").await;
+    assert_eq!(ran(&place, &mut agent).await, "");
+    approved(&mut agent, "PREPARE p(text) AS SELECT set_config('my.tenant', $1, false)").await;
+    approved(&mut agent, "DECLARE c CURSOR WITH HOLD FOR SELECT tenant(id::text) FROM accounts")
+        .await;
+    let mut all = std::collections::BTreeSet::from([ran(&place, &mut agent).await]);
+    let texts = [
+        "EXECUTE p('1')",
+        "EXECUTE p('1')",
+        "EXPLAIN ANALYZE EXECUTE p('2')",
+        "CREATE TABLE made AS EXECUTE p('3')",
+        "FETCH c",
+        "FETCH c",
+        "MOVE c",
+        "DO $$ BEGIN PERFORM set_config('my.tenant', '4', false); END $$",
+        "CALL become('5')",
+        "SELECT tenant('6')",
+        "SELECT query_to_xml('SELECT set_config(''my.tenant'', ''7'', false)', true, true, '')",
+        "SELECT 1 FROM accounts WHERE ('8'::text).tenant IS NOT NULL",
+    ];
+    for text in texts {
+        approved(&mut agent, text).await;
+        assert!(all.insert(ran(&place, &mut agent).await), "{text} is told apart");
+    }
+    // Further rows of a portal.
+    assert_eq!(status(&agent.query("BEGIN").await), 'T');
+    let n = place.gate.hold_count();
+    let bind = frame::Bind {
+        portal: "rows",
+        statement: "",
+        parameters: std::iter::empty::<(u16, Option<&[u8]>)>(),
+        result_formats: &[],
+    };
+    let text = b"SELECT tenant(id::text) FROM accounts";
+    let first = [frame::parse("", text, &[]), frame::bind(bind), frame::execute("rows", 1)];
+    agent.send(&[first.concat(), frame::sync().to_vec()].concat()).await;
+    place.gate.approve(n).await;
+    assert_eq!(error(&agent.until_ready().await), "");
+    let held = async |agent: &mut Agent| {
+        let n = place.gate.hold_count();
+        agent.send(&frame::query(b"DELETE FROM accounts")).await;
+        let hold = place.gate.approve(n).await;
+        assert_eq!(error(&agent.until_ready().await), "");
+        hold.operation.fingerprint().to_string()
+    };
+    let before = held(&mut agent).await;
+    agent.send(&[frame::execute("rows", 1), frame::sync()].concat()).await;
+    assert_eq!(error(&agent.until_ready().await), "");
+    assert_ne!(held(&mut agent).await, before);
+    assert_eq!(status(&agent.query("ROLLBACK").await), 'I');
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_set_by_a_bound_value_is_told_apart_by_that_value() {
     let place = Place::with_postgres().await;

@@ -62,6 +62,16 @@ impl Upstream {
         self.answer_of_own(statements.len(), standing).await
     }
 
+    /// The same with the rows of each.
+    pub(crate) async fn own_each(
+        &mut self,
+        statements: &[String],
+        standing: Standing,
+    ) -> Result<Vec<Vec<OwnRow>>, OwnError> {
+        self.queue_own(statements, standing);
+        self.answer_of_each(statements.len(), standing).await
+    }
+
     /// Puts statements of the gateway's own behind what is queued already.
     pub(crate) fn queue_own(&mut self, statements: &[String], standing: Standing) {
         for statement in statements {
@@ -106,6 +116,15 @@ impl Upstream {
         statements: usize,
         standing: Standing,
     ) -> Result<Vec<OwnRow>, OwnError> {
+        let mut each = self.answer_of_each(statements, standing).await?;
+        Ok(each.pop().unwrap_or_default())
+    }
+
+    async fn answer_of_each(
+        &mut self,
+        statements: usize,
+        standing: Standing,
+    ) -> Result<Vec<Vec<OwnRow>>, OwnError> {
         let answered = timeout(OWN_DEADLINE, self.own_rows(statements, standing)).await;
         answered.unwrap_or(Err(OwnError::Frame(FrameError::Late)))
     }
@@ -118,27 +137,23 @@ impl Upstream {
         &mut self,
         statements: usize,
         standing: Standing,
-    ) -> Result<Vec<OwnRow>, OwnError> {
+    ) -> Result<Vec<Vec<OwnRow>>, OwnError> {
         self.writer.flush().await?;
-        let mut rows = Vec::new();
-        let mut left = statements;
+        let (mut each, mut rows) = (Vec::new(), Vec::new());
         loop {
             let (kind, body) = self.next_own().await?;
             match kind {
                 BackendKind::ParseComplete
                 | BackendKind::BindComplete
                 | BackendKind::NoticeResponse => {}
-                BackendKind::DataRow if left == 1 && rows.len() < MAX_OWN_ROWS => {
-                    rows.push(read_row(body)?);
-                }
-                BackendKind::DataRow if left > 1 => {}
-                BackendKind::CommandComplete => left = left.saturating_sub(1),
-                BackendKind::ReadyForQuery if left == 0 => return Ok(rows),
+                BackendKind::DataRow if rows.len() < MAX_OWN_ROWS => rows.push(read_row(body)?),
+                BackendKind::CommandComplete => each.push(std::mem::take(&mut rows)),
+                BackendKind::ReadyForQuery if each.len() == statements => return Ok(each),
                 BackendKind::ErrorResponse => return Err(self.own_refused(body, standing).await),
                 other => return Err(unexpected(other).into()),
             }
-            if left == 0 && standing == Standing::Within {
-                return Ok(rows);
+            if each.len() == statements && standing == Standing::Within {
+                return Ok(each);
             }
         }
     }
