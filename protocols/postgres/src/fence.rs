@@ -18,6 +18,8 @@ use tokio::time::Instant;
 pub(crate) enum Posture {
     /// New transactions are read-only, and the role is the reader's, where there is one.
     Reading,
+    /// The same for as long as it takes: somebody has approved it.
+    ReadingAtLength,
     /// New transactions may write, and the role is that of the login.
     Writing,
     /// Something ran that may have changed any of it.
@@ -90,8 +92,10 @@ pub(crate) enum Around {
 pub(crate) fn take_posture(posture: Posture, pinned: &Pinned<'_>) -> Vec<String> {
     let Pinned { search_path, reader, read_limit } = pinned;
     let (read_only, role) = match (posture, reader) {
-        (Posture::Reading, Some(reader)) => ("on", format!("SET ROLE {}", quoted(reader))),
-        (Posture::Reading, None) => ("on", login_role()),
+        (Posture::Reading | Posture::ReadingAtLength, Some(reader)) => {
+            ("on", format!("SET ROLE {}", quoted(reader)))
+        }
+        (Posture::Reading | Posture::ReadingAtLength, None) => ("on", login_role()),
         (Posture::Writing | Posture::Unknown, _) => ("off", login_role()),
     };
     let mut all = vec![
@@ -104,7 +108,9 @@ pub(crate) fn take_posture(posture: Posture, pinned: &Pinned<'_>) -> Vec<String>
     ];
     all.extend(read_limit.map(|limit| match posture {
         Posture::Reading => format!("SET statement_timeout TO {}", limit.as_millis()),
-        Posture::Writing | Posture::Unknown => "RESET statement_timeout".to_owned(),
+        Posture::ReadingAtLength | Posture::Writing | Posture::Unknown => {
+            "RESET statement_timeout".to_owned()
+        }
     }));
     all
 }
@@ -114,8 +120,8 @@ pub(crate) fn take_posture(posture: Posture, pinned: &Pinned<'_>) -> Vec<String>
 pub(crate) fn take_posture_alone(posture: Posture, pinned: &Pinned<'_>) -> String {
     let Pinned { search_path, reader, read_limit } = pinned;
     let (read_only, role) = match (posture, reader) {
-        (Posture::Reading, Some(reader)) => ("on", literal(reader)),
-        (Posture::Reading, None) => ("on", "NULL".to_owned()),
+        (Posture::Reading | Posture::ReadingAtLength, Some(reader)) => ("on", literal(reader)),
+        (Posture::Reading | Posture::ReadingAtLength, None) => ("on", "NULL".to_owned()),
         (Posture::Writing | Posture::Unknown, _) => ("off", "NULL".to_owned()),
     };
     let mut settings = vec![
@@ -128,7 +134,9 @@ pub(crate) fn take_posture_alone(posture: Posture, pinned: &Pinned<'_>) -> Strin
     ];
     settings.extend(read_limit.map(|limit| match posture {
         Posture::Reading => ("statement_timeout", format!("'{}'", limit.as_millis())),
-        Posture::Writing | Posture::Unknown => ("statement_timeout", "NULL".to_owned()),
+        Posture::ReadingAtLength | Posture::Writing | Posture::Unknown => {
+            ("statement_timeout", "NULL".to_owned())
+        }
     }));
     let made = settings
         .into_iter()
@@ -147,9 +155,9 @@ fn login_role() -> String {
 }
 
 /// The statements that fence one read inside a block.
-pub(crate) fn enter_subtransaction(pinned: &Pinned<'_>) -> Vec<String> {
+pub(crate) fn enter_subtransaction(reading: Posture, pinned: &Pinned<'_>) -> Vec<String> {
     let mut all = vec!["SAVEPOINT cs_fence".to_owned()];
-    all.extend(take_posture(Posture::Reading, pinned));
+    all.extend(take_posture(reading, pinned));
     all.push("SET TRANSACTION READ ONLY".to_owned());
     all
 }
@@ -162,8 +170,8 @@ pub(crate) fn leave_subtransaction(pinned: &Pinned<'_>) -> Vec<String> {
 }
 
 /// The statements that make the rest of a pipeline's transaction read-only.
-pub(crate) fn close_pipeline(pinned: &Pinned<'_>) -> Vec<String> {
-    let mut all = take_posture(Posture::Reading, pinned);
+pub(crate) fn close_pipeline(reading: Posture, pinned: &Pinned<'_>) -> Vec<String> {
+    let mut all = take_posture(reading, pinned);
     all.push("SET transaction_read_only TO on".to_owned());
     all
 }
@@ -200,6 +208,9 @@ mod tests {
         assert!(writing.contains("'default_transaction_read_only', 'off'"), "{writing}");
         let ends = "set_config('role', NULL, false), pg_catalog.set_config('statement_timeout', NULL, false)";
         assert!(writing.ends_with(ends), "{writing}");
+        let at_length = take_posture_alone(Posture::ReadingAtLength, &pinned);
+        assert!(at_length.contains("'default_transaction_read_only', 'on'"), "{at_length}");
+        assert!(at_length.ends_with("set_config('statement_timeout', NULL, false)"), "{at_length}");
         let without = Pinned { read_limit: None, ..pinned };
         assert!(!take_posture_alone(Posture::Reading, &without).contains("timeout"));
         assert!(!take_posture(Posture::Writing, &without).concat().contains("timeout"));

@@ -110,19 +110,6 @@ impl Understood {
     pub(crate) fn of(classified: &Arc<Classified>, target: &PostgresTarget) -> Self {
         let statements = &classified.statements;
         let asked = Asked::of(classified, target);
-        let reads = asked
-            .demands()
-            .iter()
-            .all(|demand| matches!(demand.action, Action::PostgresRead | Action::PostgresShow));
-        let fence = match statements.as_slice() {
-            [one] if one.fence == Fence::TransactionControl => Fence::TransactionControl,
-            // What only calls functions that the administrator declares harmless reads too.
-            _ if reads => Fence::ReadOnly,
-            many if many.iter().all(|statement| statement.fence == Fence::ReadOnly) => {
-                Fence::ReadOnly
-            }
-            _ => Fence::Writes,
-        };
         let any = |kinds: fn(&StatementKind) -> bool| {
             statements.iter().any(|statement| kinds(&statement.kind))
         };
@@ -132,6 +119,20 @@ impl Understood {
             Copy::Out
         } else {
             Copy::None
+        };
+        // What a COPY takes out of the target is read as rows are.
+        let reads = asked.demands().iter().all(|demand| {
+            matches!(demand.action, Action::PostgresRead | Action::PostgresShow)
+                || demand.action == Action::PostgresCopy && copy == Copy::Out
+        });
+        let fence = match statements.as_slice() {
+            [one] if one.fence == Fence::TransactionControl => Fence::TransactionControl,
+            // What only calls functions that the administrator declares harmless reads too.
+            _ if reads => Fence::ReadOnly,
+            many if many.iter().all(|statement| statement.fence == Fence::ReadOnly) => {
+                Fence::ReadOnly
+            }
+            _ => Fence::Writes,
         };
         let border = if any(|kind| *kind == StatementKind::Transaction(TransactionStep::Begin)) {
             Border::Begins

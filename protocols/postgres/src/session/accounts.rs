@@ -1,7 +1,7 @@
 //! The accounts of a session's operations from the target's last word to the record: an outcome is settled once the
 //! transaction that it hangs on is over, and a portal's once it has no rows left.
 
-use super::{Session, meaning::Meaning};
+use super::{Session, meaning::Meaning, operate::Stood};
 use crate::{mask::Rows, record::Account, state::Block};
 use countersign_core::{id::Revision, operation::Operation, permit::Release};
 use std::{collections::HashMap, sync::Arc};
@@ -35,6 +35,7 @@ pub(super) struct Rest {
     pub(super) at_target: String,
     /// The policy revision that it was admitted under.
     pub(super) revision: Revision,
+    pub(super) stood: Stood,
     pub(super) release: Release,
     /// The columns of its rows.
     pub(super) rows: Rows,

@@ -1,6 +1,6 @@
 //! Puts the fence up and takes it down around one operation, as the transaction stands.
 
-use super::{End, Remaking, Session, Stop};
+use super::{End, Remaking, Session, Stop, operate::Stood};
 use crate::{
     classify::Fence,
     fence::{self, Around, Made, Pinned, Posture},
@@ -11,26 +11,27 @@ use crate::{
 
 impl Session {
     /// The fence in front of an operation, confirmed by the target.
-    pub(super) async fn enter_fence(&mut self, fence: Fence) -> Result<Around, Stop> {
+    pub(super) async fn enter_fence(&mut self, fence: Fence, stood: Stood) -> Result<Around, Stop> {
+        let reading = self.reading(stood);
         if self.made.is_some_and(|made| !made.stands()) {
             self.doubt_posture();
         }
         match (self.block, fence) {
             (Block::Idle, Fence::ReadOnly) => {
-                self.take_posture(Posture::Reading).await?;
+                self.take_posture(reading).await?;
                 return Ok(Around::Posture);
             }
             (Block::Implicit(Mode::Writable), Fence::ReadOnly) => {
-                let close = fence::close_pipeline(&self.pinned());
-                self.make(Posture::Reading, &close).await?;
+                let close = fence::close_pipeline(reading, &self.pinned());
+                self.make(reading, &close).await?;
                 self.block = Block::Implicit(Mode::ReadOnly);
             }
             (Block::Implicit(Mode::ReadOnly), Fence::ReadOnly) => {
-                self.take_posture(Posture::Reading).await?;
+                self.take_posture(reading).await?;
             }
             (Block::Explicit, Fence::ReadOnly) => {
-                let enter = fence::enter_subtransaction(&self.pinned());
-                self.make(Posture::Reading, &enter).await?;
+                let enter = fence::enter_subtransaction(reading, &self.pinned());
+                self.make(reading, &enter).await?;
                 return Ok(Around::Subtransaction);
             }
             (Block::Idle, Fence::Writes | Fence::TransactionControl)
@@ -41,6 +42,14 @@ impl Session {
             | (Block::Failed, _) => {}
         }
         Ok(Around::Nothing)
+    }
+
+    /// How a read runs: what policy lets pass unseen has a limit in time, where the target says one.
+    fn reading(&self, stood: Stood) -> Posture {
+        match (stood, self.target.read_limit) {
+            (Stood::Never, _) | (Stood::WhileHeld, None) => Posture::Reading,
+            (Stood::WhileHeld, Some(_)) => Posture::ReadingAtLength,
+        }
     }
 
     /// Takes down what is still up.
@@ -111,7 +120,8 @@ impl Session {
     /// Makes sure that the gateway's own look-ups find what they name, whatever ran before them.
     pub(super) async fn known_posture(&mut self) -> Result<(), Stop> {
         match (self.posture, self.block) {
-            (Posture::Reading | Posture::Writing, _) | (Posture::Unknown, Block::Failed) => Ok(()),
+            (Posture::Reading | Posture::ReadingAtLength | Posture::Writing, _)
+            | (Posture::Unknown, Block::Failed) => Ok(()),
             (Posture::Unknown, Block::Idle | Block::Implicit(Mode::ReadOnly)) => {
                 self.take_posture(Posture::Reading).await
             }

@@ -35,6 +35,14 @@ pub(super) enum Form {
     Prepare { statement: Arc<Prepared>, described: Described },
 }
 
+/// Whether an operation stood still between its judgement and its admission.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Stood {
+    Never,
+    /// People took their time.
+    WhileHeld,
+}
+
 /// Whether a message is passed on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Hears {
@@ -146,18 +154,18 @@ impl Session {
         let understood = &meaning.understood;
         let operation = Arc::new(self.operation(&meaning, text, &form));
         let gate = Arc::clone(&self.around.gate);
-        let admission = match gate.judge(&self.opened, &operation).await? {
+        let (admission, stood) = match gate.judge(&self.opened, &operation).await? {
             Judged::Cleared(cleared) => {
                 self.dial().await?;
-                gate.admit(&self.opened, &operation, cleared).await?
+                (gate.admit(&self.opened, &operation, cleared).await?, Stood::Never)
             }
             Judged::Held(held) => {
                 let inquiry = self.inquiry(&understood.classified, understood, &operation, &form);
-                self.wait(held, inquiry).await?
+                (self.wait(held, inquiry).await?, Stood::WhileHeld)
             }
         };
         self.in_flight = Some(Account::new(&operation));
-        let done = self.carry_out(&operation, understood, &form, admission).await;
+        let done = self.carry_out(&operation, understood, &form, (admission, stood)).await;
         self.note_catalogue(understood, &form);
         self.close_account(done, (operation, meaning))
     }
@@ -236,7 +244,7 @@ impl Session {
         operation: &Arc<Operation>,
         understood: &Understood,
         form: &Form,
-        admission: Admission,
+        (admission, stood): (Admission, Stood),
     ) -> Result<Option<Rest>, Stop> {
         self.dial().await?;
         let fence = match form {
@@ -244,12 +252,13 @@ impl Session {
             Form::Prepare { .. } => Fence::ReadOnly,
             Form::Query | Form::Portal { .. } => understood.fence,
         };
-        let around = match (form, self.enter_fence(fence).await?) {
+        let around = match (form, self.enter_fence(fence, stood).await?) {
             // It begins a pipeline, behind whose Sync the posture is made again.
             (Form::Portal { .. }, Around::Posture) => Around::Nothing,
             (_, around) => around,
         };
-        let (ended, rest) = self.forward(operation, understood, (form, around), admission).await?;
+        let admitted = (admission, stood);
+        let (ended, rest) = self.forward(operation, understood, (form, around), admitted).await?;
         self.leave_fence(around).await?;
         match ended {
             Ended::Failed => return Err(Stop::Failed),
@@ -274,7 +283,7 @@ impl Session {
         operation: &Arc<Operation>,
         understood: &Understood,
         (form, around): (&Form, Around),
-        Admission { permit, reply }: Admission,
+        (Admission { permit, reply }, stood): (Admission, Stood),
     ) -> Result<(Ended, Rest), Stop> {
         let portal_name = self.names.portal_name();
         let revision = permit.revision();
@@ -321,7 +330,7 @@ impl Session {
                 .map_err(|refusal| End::Refused(refusal.after_forward(operation.effect())))?,
         };
         let (ended, rows) = self.relay(form, understood, (&release, Rows::default())).await?;
-        Ok((ended, Rest { at_target: portal_name, revision, release, rows }))
+        Ok((ended, Rest { at_target: portal_name, revision, stood, release, rows }))
     }
 
     /// Where rows may have to be masked, the gateway asks for their description where the agent does not.
@@ -428,7 +437,7 @@ impl Session {
         (form, rows): (&Form, i32),
         rest: Rest,
     ) -> Result<Option<Rest>, Stop> {
-        let around = self.enter_fence(understood.fence).await?;
+        let around = self.enter_fence(understood.fence, rest.stood).await?;
         let leased = self.around.gate.goes_on(rest.revision)?;
         self.forget_posture(understood);
         self.put(forward::further_rows(leased, &rest.at_target, rows))?;

@@ -2,9 +2,11 @@
 
 use super::{
     agent::{Agent, error, execute, kinds, status},
+    gate::TestGate,
     place::{Listens, Place},
 };
 use crate::frame;
+use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_only_looks_like_a_read_is_held() {
@@ -120,7 +122,7 @@ async fn an_allowed_read_runs_read_only_wherever_it_stands() {
 async fn a_read_runs_no_longer_than_the_target_lets_it_and_what_is_approved_does() {
     let place = Place::with(Listens::Postgres, |target| {
         target.allow_functions = vec!["pg_sleep".to_owned()];
-        target.read_limit = Some(std::time::Duration::from_secs(1));
+        target.read_limit = Some(Duration::from_secs(1));
     })
     .await;
     let mut agent = Agent::connect(&place).await;
@@ -143,4 +145,97 @@ async fn a_read_runs_no_longer_than_the_target_lets_it_and_what_is_approved_does
     place.gate.approve(1).await;
     assert_eq!(error(&agent.until_ready().await), "");
     assert_eq!(place.truth("SELECT name FROM accounts WHERE id = 1"), "late");
+}
+
+/// Reads of accounts are held, other reads and every COPY are not.
+const COPY_PASSES: &str = r#"
+@id("reads") permit(principal in Group::"ci", action in [Action::"postgres:read", Action::"postgres:copy", Action::"postgres:transaction"], resource in Target::"orders");
+@id("held") @hold("dba") permit(principal in Group::"ci", action in [Action::"postgres:read", Action::"postgres:write"], resource in Target::"orders")
+  when { context.tables.contains("public.accounts") };
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_policy_lets_pass_is_fenced_like_any_read() {
+    let gate = TestGate::judging_by(COPY_PASSES);
+    let place = Place::behind(gate, Listens::Postgres, |target| {
+        target.allow_functions = vec!["burn".to_owned(), "pg_sleep".to_owned()];
+        target.read_limit = Some(Duration::from_secs(1));
+    })
+    .await;
+    let mut agent = Agent::connect(&place).await;
+    let copy = |query: &str| format!("COPY ({query}) TO STDOUT");
+    let (burn, slow) = (copy("SELECT burn()"), copy("SELECT pg_sleep(30)"));
+    for begin in ["", "BEGIN"] {
+        for (text, state) in [(&burn, "25006"), (&slow, "57014")] {
+            let alone = [execute(text), frame::sync().to_vec()].concat();
+            for bytes in [frame::query(text.as_bytes()).to_vec(), alone] {
+                if !begin.is_empty() {
+                    assert_eq!(status(&agent.query(begin).await), 'T');
+                }
+                agent.send(&bytes).await;
+                assert_eq!(error(&agent.until_ready().await), state, "{begin}: {text}");
+                agent.query("ROLLBACK").await;
+            }
+        }
+    }
+    // Many of them in one text, and behind a write in a pipeline.
+    assert_eq!(error(&agent.query(&format!("{}; {burn}", copy("SELECT 1"))).await), "25006");
+    let write = execute("UPDATE accounts SET name = 'x' WHERE id = 1");
+    agent.send(&[write, execute(&burn), frame::sync().to_vec()].concat()).await;
+    place.gate.approve(0).await;
+    assert_eq!(error(&agent.until_ready().await), "25006");
+    assert_eq!(place.truth("SELECT count(*) FROM accounts WHERE name <> 'x'"), "10");
+    // A COPY into the target is no read.
+    assert_eq!(kinds(&agent.query(&copy("SELECT 1")).await), "HdcCZ");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_approved_read_is_fenced_and_takes_the_time_it_takes() {
+    let gate = TestGate::judging_by(COPY_PASSES);
+    let place = Place::behind(gate, Listens::Postgres, |target| {
+        target.allow_functions = vec!["burn".to_owned(), "pg_sleep".to_owned()];
+        target.read_limit = Some(Duration::from_secs(1));
+    })
+    .await;
+    let mut agent = Agent::connect(&place).await;
+    let query = |text: &str| frame::query(text.as_bytes()).to_vec();
+    let alone = |text: &str| [execute(text), frame::sync().to_vec()].concat();
+    let slow = "SELECT id, pg_sleep(1.2) FROM accounts WHERE id = 1";
+    let copied = format!("COPY ({slow}) TO STDOUT");
+    // A portal with rows left goes on as it began.
+    let bind = frame::Bind {
+        portal: "",
+        statement: "",
+        parameters: std::iter::empty::<(u16, Option<&[u8]>)>(),
+        result_formats: &[],
+    };
+    let two = b"SELECT id, pg_sleep(1.2) FROM accounts WHERE id < 3";
+    let in_rows = [
+        frame::parse("", two, &[]),
+        frame::bind(bind),
+        frame::execute("", 1),
+        frame::execute("", 1),
+        frame::sync(),
+    ]
+    .concat();
+    let behind = [execute("SELECT 1"), alone(slow)].concat();
+    let mut n = 0;
+    for begin in ["", "BEGIN"] {
+        for bytes in [query(slow), alone(slow), query(&copied), in_rows.clone(), behind.clone()] {
+            if !begin.is_empty() {
+                assert_eq!(status(&agent.query(begin).await), 'T');
+            }
+            agent.send(&bytes).await;
+            place.gate.approve(n).await;
+            n += 1;
+            let answer = agent.until_ready().await;
+            assert_eq!(error(&answer), "", "{begin}: {answer:?}");
+            // What comes behind it, unseen, is limited again.
+            assert_eq!(error(&agent.query("SELECT pg_sleep(30)").await), "57014", "{begin}");
+            agent.query("ROLLBACK").await;
+        }
+    }
+    agent.send(&query("SELECT burn() FROM accounts")).await;
+    place.gate.approve(n).await;
+    assert_eq!(error(&agent.until_ready().await), "25006");
 }

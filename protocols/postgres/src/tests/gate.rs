@@ -97,7 +97,7 @@ impl TestGate {
         Self { refuses: true, ..Self::judging_by(policy) }
     }
 
-    fn judging_by(policy: &str) -> Self {
+    pub(crate) fn judging_by(policy: &str) -> Self {
         let documents = [PolicyDocument { name: "test".to_owned(), text: policy.to_owned() }];
         Self {
             rules: Mutex::new(Rules {
