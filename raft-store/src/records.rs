@@ -146,6 +146,8 @@ pub struct Attachment {
 pub struct EvidenceRecord {
     /// What was found out.
     pub evidence: Evidence,
+    /// The session that waited then, whose transaction it tells of.
+    pub session: SessionId,
     /// Log time of its attaching.
     pub at: LogTime,
 }

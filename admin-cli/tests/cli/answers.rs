@@ -47,6 +47,7 @@ pub(crate) fn hold(state: &str) -> Value {
             "affected_rows": 300,
             "changes": [{"what": "Delete on accounts", "rows": 300}],
             "transaction": {
+                "session_id": "0199-session", "waiting": false,
                 "age_ms": 61_500,
                 "locks": ["RowExclusiveLock on public.accounts\u{200b}"],
                 "locks_left_out": 2,

@@ -194,6 +194,10 @@ pub struct EstimatedChange {
 /// An open transaction, as it was when it was looked at.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 pub struct OpenTransaction {
+    /// The session whose it is: the one that waited for the hold when the evidence was gathered.
+    pub session_id: String,
+    /// Whether that session waits for the hold still; another one that does may have a transaction of its own.
+    pub waiting: bool,
     /// How long it had been open, in milliseconds.
     pub age_ms: u64,
     /// The locks that it held, a line each; null where they could not be seen.

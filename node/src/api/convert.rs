@@ -59,7 +59,7 @@ pub(crate) fn hold(
         .map(|attached| attached.node)
         .or(session.map(|session| session.node));
     let hold = shown(record, held.as_ref(), node.unwrap_or_default(), extent);
-    Ok(Hold { evidence: found.map(|found| evidence::shown(&found, extent)), ..hold })
+    Ok(Hold { evidence: found.map(|found| evidence::shown(&found, record, extent)), ..hold })
 }
 
 fn shown(record: &HoldRecord, held: Option<&HeldOperation>, node: NodeId, extent: Extent) -> Hold {

@@ -51,7 +51,7 @@ pub(super) async fn judge(
                 session: session.clone(),
                 operation: Arc::clone(operation),
             };
-            Ok(Judged::Held(Box::new(HeldOperation::new(line, *record))))
+            Ok(Judged::Held(Box::new(HeldOperation::new(line, *record, Instant::now()))))
         }
     }
 }
@@ -70,6 +70,8 @@ struct HeldOperation {
     line: Line,
     record: HoldRecord,
     bell: Bell,
+    /// Since when the agent waits, whatever hold it was for first.
+    since: Instant,
     /// When the agent is not kept waiting any longer.
     until: Instant,
     stage: Stage,
@@ -118,10 +120,10 @@ fn step(hold: HoldId, state: &HoldState) -> Step {
 }
 
 impl HeldOperation {
-    fn new(line: Line, record: HoldRecord) -> Self {
+    fn new(line: Line, record: HoldRecord, since: Instant) -> Self {
         let bell = line.inner.bells.listen(record.hold.id);
-        let until = Instant::now() + Duration::from_millis(record.hold.terms.wait_ms);
-        Self { line, record, bell, until, stage: Stage::Look }
+        let until = since + Duration::from_millis(record.hold.terms.wait_ms);
+        Self { line, record, bell, since, until, stage: Stage::Look }
     }
 
     async fn progress(&mut self) -> HoldProgress {
@@ -209,7 +211,7 @@ impl HeldOperation {
             Worked::Held(record) => {
                 // The hold that it waited for is settled, or is this one: either way nothing is parked.
                 self.stage = Stage::Over;
-                *self = Self::new(self.line.clone(), *record);
+                *self = Self::new(self.line.clone(), *record, self.since);
                 Some(HoldProgress::Changed(self.told()))
             }
             Worked::Refused(refusal) => {

@@ -37,7 +37,10 @@ pub(super) fn shown(evidence: &Evidence) -> Vec<String> {
 
 fn open(transaction: &OpenTransaction) -> Vec<(&'static str, String)> {
     let seconds = transaction.age_ms / 1000;
-    let mut pairs = vec![("transaction", format!("open for {seconds} s when it was looked at"))];
+    let whose = if transaction.waiting { "" } else { ", which waits no longer" };
+    let session = visible(&transaction.session_id);
+    let open = format!("of session {session}{whose}, open for {seconds} s when it was looked at");
+    let mut pairs = vec![("transaction", open)];
     let locks = match (&transaction.locks, &transaction.no_locks) {
         (Some(locks), _) if locks.is_empty() => "none on relations".to_owned(),
         (Some(locks), _) => {

@@ -3,11 +3,11 @@
 use super::Extent;
 use countersign_api::hold;
 use countersign_core::evidence::{EstimatedChange, Evidence, Locks, OpenTransaction, Plan};
-use countersign_raft_store::records::EvidenceRecord;
+use countersign_raft_store::records::{EvidenceRecord, HoldRecord};
 use serde_json::Value;
 
 /// The plan is for whoever looks at the hold; lists and events have what is beside it.
-pub(super) fn shown(record: &EvidenceRecord, extent: Extent) -> hold::Evidence {
+pub(super) fn shown(record: &EvidenceRecord, of: &HoldRecord, extent: Extent) -> hold::Evidence {
     let Evidence { plan, estimates, transaction } = &record.evidence;
     let (plan, no_plan) = match (plan, extent) {
         (Plan::Known(document), Extent::Whole) => (Some(read(document)), None),
@@ -22,7 +22,7 @@ pub(super) fn shown(record: &EvidenceRecord, extent: Extent) -> hold::Evidence {
         returned_rows: estimates.as_ref().map(|estimates| estimates.returned),
         affected_rows: changed.map(all),
         changes: changed.unwrap_or_default().iter().map(change).collect(),
-        transaction: transaction.as_ref().map(open),
+        transaction: transaction.as_ref().map(|transaction| open(transaction, record, of)),
     }
 }
 
@@ -39,10 +39,21 @@ fn change(change: &EstimatedChange) -> hold::EstimatedChange {
     hold::EstimatedChange { what: change.what.clone(), rows: change.rows }
 }
 
-fn open(transaction: &OpenTransaction) -> hold::OpenTransaction {
+fn open(
+    transaction: &OpenTransaction,
+    record: &EvidenceRecord,
+    of: &HoldRecord,
+) -> hold::OpenTransaction {
     let (locks, locks_left_out, no_locks) = match &transaction.locks {
         Locks::Known { lines, left_out } => (Some(lines.clone()), *left_out, None),
         Locks::Unknown(reason) => (None, 0, Some(reason.clone())),
     };
-    hold::OpenTransaction { age_ms: transaction.age_ms, locks, locks_left_out, no_locks }
+    hold::OpenTransaction {
+        session_id: record.session.to_string(),
+        waiting: of.attached.iter().any(|waiting| waiting.session == record.session),
+        age_ms: transaction.age_ms,
+        locks,
+        locks_left_out,
+        no_locks,
+    }
 }

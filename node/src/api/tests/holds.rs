@@ -58,14 +58,27 @@ async fn a_hold_shows_what_was_found_out_about_it_and_lists_show_it_without_the_
     assert_eq!(evidence["plan"][0]["Plan"]["Node Type"], "ModifyTable");
     assert_eq!((&evidence["affected_rows"], &evidence["returned_rows"]), (&json!(600), &json!(0)));
     assert_eq!(evidence["changes"][0], json!({"what": "Delete on orders", "rows": 300}));
-    assert_eq!(
-        evidence["transaction"],
-        json!({"age_ms": 5, "locks": ["a lock"], "locks_left_out": 1})
-    );
+    let transaction = |waiting: bool| {
+        json!({
+            "session_id": hold["session_id"], "waiting": waiting,
+            "age_ms": 5, "locks": ["a lock"], "locks_left_out": 1,
+        })
+    };
+    assert_eq!(evidence["transaction"], transaction(true));
     assert_eq!(hold["state"], "pending");
     let list = world.get(Who::Dba, "/v1/holds").await;
     let listed = &list.body["items"][0]["evidence"];
     assert_eq!((&listed["plan"], &listed["affected_rows"]), (&Value::Null, &json!(600)));
+    // Once its session has gone away, it is said to be of one that waits no longer.
+    drop(waits.held);
+    let parked = loop {
+        let shown = world.get(Who::Dba, &format!("/v1/holds/{id}")).await.body;
+        if shown["waiting"] == false {
+            break shown;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(parked["evidence"]["transaction"], transaction(false));
     // A stream that is resumed where it was attached hears of it again.
     drop(reading);
     let mut reading = Reading::open(&world, Who::Dba, Some(index)).await;

@@ -217,6 +217,24 @@ async fn a_policy_that_changes_while_it_waits_judges_the_operation_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_policy_that_changes_again_and_again_keeps_nobody_waiting_for_longer() {
+    let world = World::new().await;
+    let session = world.open().await.session;
+    let (_, mut held) = world.hold(&session, &delete(&session)).await;
+    let wait = |span: &str| POLICY.replace("@wait(\"1m\")", &format!("@wait(\"{span}\")"));
+    let start = tokio::time::Instant::now();
+    // Every change judges it again, and every time it is held.
+    for n in 0..5_u64 {
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        world.policy(&wait(&format!("{}s", 60 + n))).await;
+        assert!(matches!(held.next().await, HoldProgress::Changed(_)));
+    }
+    assert!(matches!(refused(held.next().await), Refusal::Parked { .. }));
+    let waited = start.elapsed();
+    assert!((64..70).contains(&waited.as_secs()), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_progress_that_is_dropped_and_asked_for_again_loses_no_approval() {
     let world = World::new().await;
     let session = world.open().await.session;

@@ -37,10 +37,11 @@ pub(in crate::apply) fn attach_evidence(step: &mut Step<'_>, command: AttachEvid
         return Err(StateRefusal::NotAttached.into());
     }
     budget::spend_evidence(step, &record.hold.requester, &command.evidence)?;
-    let found = EvidenceRecord { evidence: command.evidence, at: step.now };
+    let AttachEvidence { hold: _, session, evidence } = command;
+    let found = EvidenceRecord { evidence, session, at: step.now };
     let digest = Sha256::digest(found.encode()?);
     let facts = facts(&record, &found.evidence)
-        .with("session.id", command.session)
+        .with("session.id", session)
         .with("evidence.sha256", hex::encode(digest));
     chain::append(step, EventKind::EvidenceAttached, facts)?;
     step.put(place, &found)?;

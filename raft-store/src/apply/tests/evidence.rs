@@ -43,7 +43,8 @@ fn evidence_is_attached_once_and_leaves_the_hold_as_it_was() {
     replica.effects.clear();
     replica.run(attach(1, 1, "[]")).unwrap();
     assert_eq!(replica.hold(hold(1)), before);
-    assert_eq!(known(&replica, 1).unwrap().evidence, found("[]"));
+    let EvidenceRecord { evidence, session, .. } = known(&replica, 1).unwrap();
+    assert_eq!((evidence, session), (found("[]"), ses(1)));
     assert_eq!(replica.effects.len(), 1, "who watches is told");
     // A retry is answered alike; anything else comes too late.
     replica.run(attach(1, 1, "[]")).unwrap();

@@ -81,7 +81,11 @@ form_struct!(HeldOperationV1 for HeldOperation {
     demands: BTreeSet<Demand>,
     context: Vec<(String, String)>,
 });
-form_struct!(EvidenceRecordV1 for EvidenceRecord { evidence: Evidence, at: LogTime });
+form_struct!(EvidenceRecordV1 for EvidenceRecord {
+    evidence: Evidence,
+    session: SessionId,
+    at: LogTime,
+});
 form_struct!(AttachmentV1 for Attachment {
     session: SessionId,
     node: NodeId,

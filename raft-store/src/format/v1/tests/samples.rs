@@ -166,7 +166,9 @@ pub(super) fn evidence() -> Vec<(&'static str, EvidenceRecord)> {
     };
     let none = Evidence { plan: Plan::Absent(t("why")), estimates: None, transaction: None };
     [("evidence-seen", seen), ("evidence-unseen", unseen), ("evidence-none", none)]
-        .map(|(name, evidence)| (name, EvidenceRecord { evidence, at: LogTime(70_000) }))
+        .map(|(name, evidence)| {
+            (name, EvidenceRecord { evidence, session: ses(), at: LogTime(70_000) })
+        })
         .to_vec()
 }
 
