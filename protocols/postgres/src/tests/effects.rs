@@ -74,6 +74,7 @@ what_a_server_does! {
     what_the_corpus_says_of_functions_is_what_a_server_does: "functions.txt",
     what_the_corpus_says_of_scopes_is_what_a_server_does: "scopes.txt",
     what_the_corpus_says_of_further_forms_is_what_a_server_does: "further.txt",
+    what_the_corpus_says_of_newer_forms_is_what_a_server_does: "newer.txt",
 }
 
 fn write_down_if_wished(cases: &[Case], lines: &[String]) {

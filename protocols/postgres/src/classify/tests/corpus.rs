@@ -15,6 +15,7 @@ const FILES: &[(&str, &str)] = &[
     ("functions.txt", include_str!("corpus/functions.txt")),
     ("scopes.txt", include_str!("corpus/scopes.txt")),
     ("further.txt", include_str!("corpus/further.txt")),
+    ("newer.txt", include_str!("corpus/newer.txt")),
 ];
 
 /// Texts that only the target's catalogue can tell from plain reads, with what is asked for once it was looked at.
