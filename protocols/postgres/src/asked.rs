@@ -198,4 +198,4 @@ pub(crate) fn is_allowed(name: &Name, statement: &Statement, target: &PostgresTa
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

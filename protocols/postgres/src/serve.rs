@@ -170,6 +170,7 @@ impl Listening {
         };
         drop(place);
         let room = Arc::clone(&self.sessions).try_acquire_owned().ok();
-        session::run(admitted, line, (Arc::clone(&self.surroundings), room)).await;
+        // On the heap: a session's state is larger than what a stack should carry about.
+        Box::pin(session::run(admitted, line, (Arc::clone(&self.surroundings), room))).await;
     }
 }

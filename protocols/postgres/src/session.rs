@@ -175,6 +175,8 @@ enum End {
     Refused(Refusal),
     /// The target is gone, or sent what it must not.
     TargetLost(FrameError),
+    /// The target has ended the session, and the agent has heard why.
+    HungUp,
     /// The target went away while an operation was held.
     LostWhileHeld { hold: HoldId, left: Left, state: SqlState },
 }

@@ -215,6 +215,13 @@ impl Understood {
         }
     }
 
+    /// It reaches something by which settings are changed, unless it only reads.
+    pub(crate) fn may_set(&mut self) {
+        if self.fence == Fence::Writes && self.settings == Settings::Kept {
+            self.settings = Settings::Unseen;
+        }
+    }
+
     /// Something a look at the target has added.
     pub(crate) fn demand(&mut self, action: Action, note: impl Into<String>) {
         let note = note.into();
@@ -222,9 +229,7 @@ impl Understood {
         self.runs = Runs::Anything;
         if action != Action::PostgresRead {
             self.fence = Fence::Writes;
-            if self.settings == Settings::Kept {
-                self.settings = Settings::Unseen;
-            }
+            self.may_set();
         }
         let note = cut(&note, MAX_NOTE);
         if self.notes.len() < MAX_NOTES && !self.notes.contains(&note) {
@@ -308,5 +313,50 @@ mod tests {
         let one = summary([long.as_str(), "SELECT"].into_iter());
         assert!(one.len() < TAKEN / 2 + 64, "{}", one.len());
         assert!(one.ends_with("… (16384 bytes in all); and 1 more statements"), "{one}");
+    }
+
+    #[test]
+    fn what_may_set_something_is_told_from_what_says_so_and_from_what_does_not() {
+        use Settings::{Changed, Kept, PutBack, Unseen};
+        let target = crate::asked::tests::target(&["mine"]);
+        for (text, settings) in [
+            ("SELECT lower(name) FROM t", Kept),
+            ("SELECT nextval('s'), pg_advisory_lock(1), lo_create(0)", Kept),
+            ("SELECT mine(1)", Kept),
+            ("DECLARE c CURSOR FOR SELECT 1", Kept),
+            ("PREPARE p AS DELETE FROM t", Kept),
+            // For sessions to come.
+            ("ALTER ROLE app SET search_path TO other", Kept),
+            ("ALTER DATABASE d SET my.tenant TO '1'", Kept),
+            (
+                "CREATE FUNCTION f() RETURNS int LANGUAGE sql SET search_path TO other AS 'SELECT 1'",
+                Kept,
+            ),
+            ("SET LOCAL my.tenant TO '1'", Changed),
+            ("RESET my.tenant", Changed),
+            ("PREPARE p AS SELECT set_config('my.tenant', '1', false)", Changed),
+            ("DECLARE c CURSOR FOR SELECT set_config('my.tenant', '1', false)", Changed),
+            ("UPDATE pg_settings SET setting = '1' WHERE name = 'my.tenant'", Changed),
+            ("SET search_path TO other", PutBack),
+            ("SET LOCAL ROLE other", PutBack),
+            ("EXECUTE p", Unseen),
+            ("CREATE TABLE t AS EXECUTE p", Unseen),
+            ("EXPLAIN ANALYZE EXECUTE p", Unseen),
+            ("FETCH c", Unseen),
+            ("MOVE c", Unseen),
+            ("DO 'BEGIN END'", Unseen),
+            ("CALL p()", Unseen),
+            ("SELECT f(1)", Unseen),
+            ("SELECT other.mine(1)", Unseen),
+            ("SELECT 1 OPERATOR(public.+) 1", Unseen),
+            ("SELECT 'x'::mood", Unseen),
+            ("INSERT INTO t SELECT public.nextval('s')", Unseen),
+            ("SELECT query_to_xml('SELECT 1', true, true, '')", Unseen),
+            ("SELECT dblink('', '')", Unseen),
+            ("no statement", Unseen),
+        ] {
+            let classified = Arc::new(crate::classify::classify(text));
+            assert_eq!(Understood::of(&classified, &target).settings, settings, "{text}");
+        }
     }
 }

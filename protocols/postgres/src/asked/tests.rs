@@ -12,7 +12,7 @@ use countersign_core::{
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
-fn target(allow_functions: &[&str]) -> PostgresTarget {
+pub(crate) fn target(allow_functions: &[&str]) -> PostgresTarget {
     PostgresTarget {
         name: TargetName::parse("orders").unwrap(),
         address: TargetAddress::Unix { directory: "/tmp".into(), port: 5432 },

@@ -15,8 +15,10 @@ use crate::{
 };
 use countersign_core::refusal::Refusal;
 
-/// How long a question waits for a lock.
-const LOCK_TIMEOUT: &str = "500ms";
+/// How long a question waits for a lock on the agent's connection, where its statement would wait as well.
+const HERE: &str = "5s";
+/// The same on the other connection, which may wait for the agent's own transaction.
+const ELSEWHERE: &str = "500ms";
 /// How long it takes at most; less than the gateway waits for an answer.
 const TIME_LIMIT: &str = "20s";
 
@@ -98,7 +100,7 @@ impl Session {
         self.known_posture().await?;
         let asked = match self.block {
             Block::Explicit => in_block(text),
-            Block::Idle => vec![alone(), SHOW_ISOLATION.to_owned(), text],
+            Block::Idle => vec![alone(HERE), SHOW_ISOLATION.to_owned(), text],
             Block::Implicit(_) | Block::Failed => {
                 let path = upstream::search_path(&self.target.search_path);
                 in_pipeline(text, &path)
@@ -135,7 +137,7 @@ impl Session {
             Some(scout) => scout,
             None => Box::new(self.dialled().await.map_err(Stop::from)?),
         };
-        match scout.own(&[alone(), text], Standing::Alone).await {
+        match scout.own(&[alone(ELSEWHERE), text], Standing::Alone).await {
             Ok(rows) => {
                 self.scout = Some(scout);
                 Ok(rows)
@@ -179,10 +181,10 @@ const SHOW_ISOLATION: &str = "SHOW transaction_isolation";
 
 /// Leaves `pg_catalog` alone in the search path, and bounds what comes, until the transaction ends. Definitions of views
 /// that are asked for then come with every other name qualified, so that they mean the same wherever they are read.
-fn alone() -> String {
+fn alone(lock_timeout: &str) -> String {
     format!(
         "SELECT pg_catalog.set_config('search_path', '', true), \
-         pg_catalog.set_config('lock_timeout', '{LOCK_TIMEOUT}', true), \
+         pg_catalog.set_config('lock_timeout', '{lock_timeout}', true), \
          pg_catalog.set_config('statement_timeout', '{TIME_LIMIT}', true)"
     )
 }
@@ -193,7 +195,7 @@ fn in_block(text: String) -> Vec<String> {
     let front = [
         "SAVEPOINT cs_look".to_owned(),
         "SET LOCAL search_path TO ''".to_owned(),
-        format!("SET LOCAL lock_timeout TO '{LOCK_TIMEOUT}'"),
+        format!("SET LOCAL lock_timeout TO '{HERE}'"),
         format!("SET LOCAL statement_timeout TO '{TIME_LIMIT}'"),
         SHOW_ISOLATION.to_owned(),
         text,
@@ -220,7 +222,7 @@ fn in_pipeline(text: String, path: &str) -> Vec<String> {
     });
     vec![
         format!("SELECT {}", kept.join(", ")),
-        alone(),
+        alone(HERE),
         SHOW_ISOLATION.to_owned(),
         text,
         format!(

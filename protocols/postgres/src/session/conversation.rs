@@ -27,7 +27,7 @@ impl Session {
         loop {
             let step = match self.next().await {
                 Ok(Next::Agent(head)) => self.take(head).await,
-                Ok(Next::Target(head)) => self.relay_aside(head).await,
+                Ok(Next::Target(head)) => self.target_speaks(head).await,
                 Err(end) => Err(end),
             };
             // An agent that sends and does not read is not read any further.
@@ -57,6 +57,12 @@ impl Session {
                 head = reader.head() => head.map(Next::Agent).map_err(End::agent),
             },
         }
+    }
+
+    /// What the target says between operations. An error is its last word, behind which it hangs up.
+    async fn target_speaks(&mut self, head: Head) -> Result<(), End> {
+        self.relay_aside(head).await?;
+        if head.kind == b'E' { Err(End::HungUp) } else { Ok(()) }
     }
 
     /// Takes one message of the agent's.

@@ -71,6 +71,10 @@ impl Session {
                 };
                 (Some(complaint), CloseReason::Target)
             }
+            End::HungUp => {
+                tracing::info!(session.id = %self.opened.id(), "the target has ended the session");
+                (None, CloseReason::Target)
+            }
             End::LostWhileHeld { hold, left, state } => {
                 tracing::info!(
                     session.id = %self.opened.id(), hold.id = %hold, ?left, ?state,

@@ -310,7 +310,7 @@ impl Session {
             Form::Query => Ok(Step::More),
             Form::Prepare { .. } if self.block == Block::Idle => {
                 // Its Sync is there already.
-                self.until_ready().await?;
+                self.end_of_preparation().await?;
                 Ok(Step::Done)
             }
             Form::Portal { .. } if self.sync == SyncSent::Ahead => {
@@ -327,7 +327,7 @@ impl Session {
 
     /// A preparation that stood alone is followed by the `ReadyForQuery` of its Sync.
     async fn end_preparation(&mut self) -> Result<(), End> {
-        if self.block == Block::Idle { self.until_ready().await } else { Ok(()) }
+        if self.block == Block::Idle { self.end_of_preparation().await } else { Ok(()) }
     }
 
     fn say_description(&mut self, form: &Form, head: Head, body: Bytes) -> Result<(), End> {

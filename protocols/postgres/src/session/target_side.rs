@@ -189,11 +189,16 @@ impl Session {
         Ok(status)
     }
 
-    /// Takes everything up to the `ReadyForQuery` of a Sync that was sent.
-    pub(super) async fn until_ready(&mut self) -> Result<(), End> {
+    /// Takes everything up to the `ReadyForQuery` of the Sync of a preparation that stood alone. It ends nothing of the
+    /// agent's: what was bound stays bound up to the agent's own Sync.
+    pub(super) async fn end_of_preparation(&mut self) -> Result<(), End> {
         let status = self.upstream()?.until_ready().await.map_err(End::TargetLost)?;
-        self.set_block(status);
-        self.hand_over_asides()
+        self.hand_over_asides()?;
+        if status == Block::Idle.status() {
+            Ok(())
+        } else {
+            Err(End::TargetLost(FrameError::Malformed { what: "ReadyForQuery" }))
+        }
     }
 
     /// Ends the transaction of a pipeline; what goes wrong at its commit is said to the agent.

@@ -65,10 +65,20 @@ impl Agent {
 
     /// A session of the superuser's at the server itself, past the gateway.
     pub(crate) async fn direct(folder: &Path, database: &str, application: &str) -> Self {
+        Self::direct_as(folder, "postgres", database, application).await
+    }
+
+    /// The same for any role.
+    pub(crate) async fn direct_as(
+        folder: &Path,
+        user: &str,
+        database: &str,
+        application: &str,
+    ) -> Self {
         let socket = UnixStream::connect(folder.join(".s.PGSQL.5432")).await.unwrap();
         let mut agent = Self { stream: Box::new(socket), key: (0, 0) };
         let parameters =
-            [("user", "postgres"), ("database", database), ("application_name", application)];
+            [("user", user), ("database", database), ("application_name", application)];
         agent.send(&frame::startup(&parameters)).await;
         agent.until_ready().await;
         agent

@@ -126,10 +126,8 @@ async fn nothing_of_an_operation_is_written_once_its_session_has_ended() {
             break;
         }
     }
-    let posture: Vec<u8> = (0..6)
-        .flat_map(|_| [frame::empty(b'1'), frame::empty(b'2'), complete("SET")].concat())
-        .chain(frame::ready(b'I'))
-        .collect();
+    let posture =
+        [frame::empty(b'1'), frame::empty(b'2'), complete("SELECT 1"), frame::ready(b'I')].concat();
     target.0.write_all(&posture).await.unwrap();
     assert_eq!(target.0.read_u8().await.unwrap(), b'Q');
     place.gate.end_all(Refusal::NoQuorum).await;

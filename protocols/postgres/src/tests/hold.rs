@@ -296,9 +296,9 @@ async fn ran(place: &Place, agent: &mut Agent) -> String {
     let hold = place.gate.hold(n).await;
     hold.decide.send_replace(Decision::Refuse(Refusal::Internal));
     agent.until_ready().await;
-    let settings = hold.operation.classification().settings.clone();
-    let ran = settings.into_iter().find(|(name, _)| name == "ran");
-    ran.map(|(_, line)| line).unwrap_or_default()
+    let settings = &hold.operation.classification().settings;
+    let ran = settings.iter().find(|(name, _)| name == "ran");
+    ran.map(|(_, line)| line.clone()).unwrap_or_default()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -307,6 +307,7 @@ async fn what_runs_code_that_it_does_not_show_is_told_apart_in_what_comes_later(
     place.truth(
         "CREATE FUNCTION public.tenant(t text) RETURNS text LANGUAGE sql AS $$ SELECT set_config('my.tenant', t, false) $$;
          CREATE PROCEDURE public.become(t text) LANGUAGE sql AS $$ SELECT set_config('my.tenant', t, false) $$;
+         CREATE VIEW public.my_settings AS SELECT * FROM pg_settings; GRANT ALL ON public.my_settings TO app;
          CREATE SEQUENCE public.numbers OWNED BY NONE; ALTER SEQUENCE public.numbers OWNER TO app",
     );
     let mut agent = Agent::connect(&place).await;
@@ -335,6 +336,7 @@ async fn what_runs_code_that_it_does_not_show_is_told_apart_in_what_comes_later(
         "DO $$ BEGIN PERFORM set_config('my.tenant', '4', false); END $$",
         "CALL become('5')",
         "SELECT tenant('6')",
+        "UPDATE my_settings SET setting = '8MB' WHERE name = 'work_mem'",
         "SELECT query_to_xml('SELECT set_config(''my.tenant'', ''7'', false)', true, true, '')",
         "SELECT 1 FROM accounts WHERE ('8'::text).tenant IS NOT NULL",
     ];

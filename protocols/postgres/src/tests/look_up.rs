@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Far less than the gateway waits for an answer of the target's.
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(20);
 
 async fn approved(place: &Place, agent: &mut Agent, text: &str) -> Vec<Message> {
     let n = place.gate.hold_count();
