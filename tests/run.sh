@@ -59,14 +59,15 @@ prepare() {
   ulimit -n "$(ulimit -Hn)"
 }
 
-# The PostgreSQL drivers of Python, in an environment of their own, for the test of drivers.
+# The PostgreSQL drivers of Python, and the published schema of OCSF, in an environment of their own.
 python_clients() {
   local venv="$CS_CACHE/python-clients"
   export CS_TEST_PYTHON="$venv/bin/python"
-  "$CS_TEST_PYTHON" -c 'import psycopg, pg8000, asyncpg' 2>/dev/null && return 0
+  "$CS_TEST_PYTHON" -c 'import psycopg, pg8000, asyncpg, ocsf_json_schema, jsonschema' 2>/dev/null && return 0
   rm -rf "$venv"
   python3 -m venv "$venv" \
-    && "$CS_TEST_PYTHON" -m pip install --quiet 'psycopg[binary]==3.*' 'pg8000==1.*' 'asyncpg==0.*'
+    && "$CS_TEST_PYTHON" -m pip install --quiet 'psycopg[binary]==3.*' 'pg8000==1.*' 'asyncpg==0.*' \
+      'ocsf-json-schema==1.2.0' 'jsonschema==4.*'
 }
 
 # node-postgres, in a folder of its own; PostgreSQL's JDBC driver is Debian's.

@@ -1,8 +1,10 @@
 //! `audit`: searching the trail, following it, taking it away, and proving that nothing of it is missing or changed.
 
+mod archive;
 mod chain_file;
 mod keys;
 mod live;
+mod source;
 mod verify;
 
 use crate::{
@@ -14,11 +16,15 @@ use crate::{
 };
 use countersign_api::{
     Client,
-    audit::{AuditEvent, AuditQuery, ExportRequest, Order},
+    audit::{
+        AuditEvent, AuditQuery, ExportRequest, Order,
+        export::{Form, Known},
+        query::{self, Search},
+    },
     page::MAX_PAGE,
     time::Timestamp,
 };
-use std::time::Duration;
+use std::{collections::VecDeque, path::Path, time::Duration};
 
 /// How often `tail` asks for more.
 const ASK_EVERY: Duration = Duration::from_secs(1);
@@ -34,18 +40,29 @@ pub(crate) async fn run(
     terminal: &mut Terminal,
 ) -> Result<(), Failure> {
     match command {
-        AuditCommand::Search { filter, limit } => {
-            let client = connection::client(global, terminal)?;
-            let events = search(&client, query(filter)?, limit.min(MAX_SEARCH)).await?;
+        AuditCommand::Search { filter, limit, archive } => {
+            let (query, limit) = (query(filter)?, limit.min(MAX_SEARCH));
+            let events = match archive {
+                Some(path) => archived(&path, &query, limit)?,
+                None => search(&connection::client(global, terminal)?, query, limit).await?,
+            };
             terminal.answer(&events, |events, terminal| table(events, terminal))
         }
         AuditCommand::Tail { filter, lines } => {
             tail(&connection::client(global, terminal)?, query(filter)?, lines, terminal).await
         }
-        AuditCommand::Export { format: ExportFormat::Jsonl, after, from, to } => {
+        AuditCommand::Export { format, after, from, to, dir } => {
+            let form = match format {
+                ExportFormat::Jsonl => Form::Native,
+                ExportFormat::Ocsf => Form::Ocsf,
+            };
             let [from, to] = [from, to].map(|time| time.as_deref().map(moment).transpose());
             let request = ExportRequest { after: Some(after), through: None, from: from?, to: to? };
-            chain_file::export(&connection::client(global, terminal)?, &request, terminal).await
+            let client = connection::client(global, terminal)?;
+            match dir {
+                Some(dir) => archive::export(&client, &request, (form, &dir), terminal).await,
+                None => chain_file::export(&client, &request, form, terminal).await,
+            }
         }
         AuditCommand::Keys => keys::show(&connection::client(global, terminal)?, terminal).await,
         AuditCommand::RotateKey => {
@@ -56,23 +73,44 @@ pub(crate) async fn run(
         }
         AuditCommand::Verify { file, head, key, live: false } => {
             let file = file.ok_or_else(|| Failure::usage("name a file, or say --live"))?;
-            verify::file(&file, verify::known(head.as_deref(), key.as_deref())?, terminal)
+            verify::path(&file, verify::known(head.as_deref(), key.as_deref())?, terminal)
         }
     }
 }
 
+/// Everything that is asked for in one search: the options are words of it.
 fn query(filter: EventFilter) -> Result<AuditQuery, Failure> {
-    let EventFilter { agent, target, verdict, kind, text, since, until } = filter;
-    Ok(AuditQuery {
-        agent,
-        target,
-        verdict,
-        kind,
-        text,
-        since: since.as_deref().map(moment).transpose()?,
-        until: until.as_deref().map(moment).transpose()?,
-        ..AuditQuery::default()
-    })
+    let EventFilter { search, agent, target, verdict, kind, text, since, until } = filter;
+    let mut words = search;
+    let named = [("agent:", agent), ("target:", target), ("verdict:", verdict), ("kind:", kind)];
+    let named = named.into_iter().chain([("", text)]);
+    for (name, value) in named.filter_map(|(name, value)| Some((name, value?))) {
+        words.push(format!("{name}{}", query::quoted(&value)));
+    }
+    for (name, time) in [("since", since), ("until", until)] {
+        if let Some(time) = time {
+            words.push(format!("{name}:{}", moment(&time)?));
+        }
+    }
+    let q = words.join(" ");
+    Search::parse(&q).map_err(|error| Failure::usage(error.to_string()))?;
+    Ok(AuditQuery { q: (!q.is_empty()).then_some(q), ..AuditQuery::default() })
+}
+
+/// The last `limit` events of exported files that fit. The files are proved on the way.
+fn archived(path: &Path, query: &AuditQuery, limit: usize) -> Result<Vec<AuditEvent>, Failure> {
+    let search = Search::parse(query.q.as_deref().unwrap_or_default())
+        .map_err(|error| Failure::usage(error.to_string()))?;
+    let mut found = VecDeque::new();
+    source::prove_all(path, Known::default(), |event| {
+        if search.takes(&event) {
+            if found.len() >= limit {
+                found.pop_front();
+            }
+            found.push_back(event);
+        }
+    })?;
+    Ok(found.iter().take(limit).map(AuditEvent::from).collect())
 }
 
 /// A time as RFC 3339 writes it, or so long ago.

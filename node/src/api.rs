@@ -27,6 +27,7 @@ mod revocations;
 mod routes;
 mod sessions;
 mod shares;
+mod sign_ins;
 
 pub use accept::serve;
 pub use open_api::document as open_api_document;
@@ -39,6 +40,7 @@ use countersign_core::agent::Identity;
 use failure::{Answer, not_initialised};
 use pace::Pace;
 use shares::Shares;
+use sign_ins::SignIns;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -57,6 +59,7 @@ pub(crate) struct Api {
     /// Refused accesses, those apart that are counted where persons' tokens are checked.
     proofs: Arc<Failures>,
     pace: Arc<Pace>,
+    sign_ins: Arc<SignIns>,
     streams: Arc<Semaphore>,
     streams_of: Arc<Shares<Identity>>,
 }
@@ -69,6 +72,7 @@ impl Api {
             proofs: Arc::new(Failures::new(failures)),
             refusals: Arc::new(Semaphore::new(MAX_REFUSALS_UNDER_WAY)),
             pace: Arc::new(Pace::new()),
+            sign_ins: Arc::new(SignIns::new()),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             streams_of: Arc::new(Shares::new(MAX_STREAMS_OF_ONE)),
         }

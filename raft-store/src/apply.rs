@@ -5,6 +5,7 @@
 //! and a refused intent whose operation was forwarded ahead of it is recorded as that. The result does not depend on how commands
 //! are gathered into batches.
 
+mod access;
 mod chain;
 mod cluster;
 mod credential;
@@ -115,6 +116,8 @@ fn dispatch(step: &mut Step<'_>, command: Command) -> Done {
         Command::AttachEvidence(command) => hold::attach_evidence(step, *command),
         Command::IntroduceAuditKey(command) => signing::introduce(step, *command),
         Command::RecordCheckpoint(command) => signing::checkpoint(step, *command),
+        Command::SignedIn(command) => access::signed_in(step, *command),
+        Command::Leads(command) => cluster::leads(step, command),
     }
 }
 

@@ -42,7 +42,9 @@ pub(crate) fn needed_by(command: &Command) -> u32 {
         | Command::IssueCredential(_)
         | Command::AttachEvidence(_)
         | Command::IntroduceAuditKey(_)
-        | Command::RecordCheckpoint(_) => FIRST,
+        | Command::RecordCheckpoint(_)
+        | Command::SignedIn(_)
+        | Command::Leads(_) => FIRST,
     }
 }
 

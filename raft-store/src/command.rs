@@ -79,6 +79,10 @@ pub enum Command {
     IntroduceAuditKey(Box<IntroduceAuditKey>),
     /// The audit chain so far was signed.
     RecordCheckpoint(Box<RecordCheckpoint>),
+    /// A person has signed in.
+    SignedIn(Box<SignedIn>),
+    /// A node leads.
+    Leads(Leads),
 }
 
 /// Sixteen random bytes that tell one call of [`Store::claim`](crate::handle::Store::claim) or
@@ -460,6 +464,32 @@ pub struct RecordCheckpoint {
     /// Who asked for it, and what for. Nobody did where it was due; then one about an older event than the last is nothing
     /// new.
     pub asked: Option<CheckpointAsked>,
+}
+
+/// A person has signed in: a token of theirs was taken for the first time.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SignedIn {
+    /// Drawn by the node.
+    pub id: RequestId,
+    /// The node.
+    pub node: NodeId,
+    /// Where the request came from, as address and port.
+    pub source: String,
+    /// Who.
+    pub author: Author,
+    /// The name of the provider.
+    pub provider: String,
+    /// The names of the roles, in order.
+    pub roles: String,
+}
+
+/// A node leads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Leads {
+    /// Which.
+    pub node: NodeId,
+    /// In which term. Each is recorded once.
+    pub term: u64,
 }
 
 /// Somebody asks for a checkpoint.

@@ -90,6 +90,8 @@ pub(crate) enum Single {
     LastAuditKey = 7,
     /// The last checkpoint of the audit chain.
     Checkpoint = 8,
+    /// The term of the last leader that was recorded.
+    LeaderTerm = 9,
 }
 
 /// What can expire.

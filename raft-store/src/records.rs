@@ -518,6 +518,8 @@ pub enum RequestRecord {
     Administered,
     /// A checkpoint that was asked for is recorded.
     Checkpointed,
+    /// It is recorded that somebody has signed in.
+    SignedIn,
 }
 
 /// A change of resources that was made, kept for a repetition of the request.

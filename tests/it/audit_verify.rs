@@ -110,5 +110,35 @@ async fn an_export_verifies_and_every_kind_of_forgery_does_not() {
         exports.matches("ada").count() >= 2,
         "who has taken the audit away is in it: {exports}"
     );
+    archives(&cluster, &noted).await;
     cluster.check_logs(&[]).unwrap();
+}
+
+/// A directory of compressed files is proved and searched like the cluster itself.
+async fn archives(cluster: &Cluster, noted: &str) {
+    let folder = cluster.path().join("archive");
+    let path = folder.to_str().unwrap();
+    audit(cluster, 2, &["export", "--format", "ocsf", "--dir", path]).await;
+    let (good, said) = verify(cluster, &folder, Some(noted)).await;
+    assert!(good, "{said}");
+    let query = ["search", "agent:ci-bot kind:intent -target:none", "-o", "json"];
+    let live = audit(cluster, 1, &query).await;
+    assert!(live.contains("SELECT id FROM orders"), "{live}");
+    let archived = audit(cluster, 1, &[&query[..], &["--archive", path]].concat()).await;
+    assert_eq!(live, archived);
+    let logins = audit(cluster, 3, &["search", "kind:signed_in", "ada"]).await;
+    assert!(logins.contains("ada"), "that the administrator has come is on record: {logins}");
+    let leads =
+        audit(cluster, 3, &["search", "kind:cluster_changed", "\"another node leads\""]).await;
+    assert!(leads.contains("leads"), "{leads}");
+
+    let file = fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
+    let whole = fs::read(&file).unwrap();
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 2] ^= 4;
+    for damaged in [&flipped[..], &whole[..whole.len() - 9]] {
+        fs::write(&file, damaged).unwrap();
+        let (good, said) = verify(cluster, &folder, Some(noted)).await;
+        assert!(!good, "{said}");
+    }
 }

@@ -32,6 +32,8 @@ mod node_loss;
 #[cfg(test)]
 mod noted_reads;
 #[cfg(test)]
+mod ocsf;
+#[cfg(test)]
 mod policy_change;
 #[cfg(test)]
 mod postgres_wire;

@@ -3,19 +3,14 @@
 //! Whoever can replace the whole file can sign it with keys of their own: `--key` names a key that was noted elsewhere
 //! (`audit keys`), `--head` an event with its hash.
 
+use super::source;
 use crate::{
-    documents::shown,
     failure::Failure,
     output::{self, Terminal},
 };
-use anyhow::Context as _;
-use countersign_api::audit::export::{Known, Proof, Reading, prove};
+use countersign_api::audit::export::{Known, Proof};
 use countersign_core::record::{AuditKey, ChainHead};
-use std::{
-    fs::File,
-    io::{BufRead, BufReader},
-    path::Path,
-};
+use std::path::Path;
 
 /// What the command line says is known.
 pub(super) fn known(head: Option<&str>, key: Option<&str>) -> Result<Known, Failure> {
@@ -34,25 +29,12 @@ fn parse_head(text: &str) -> Result<ChainHead, Failure> {
     Ok(ChainHead { sequence, hash: hash.parse().map_err(|_| wrong())? })
 }
 
-/// Verifies a file.
-pub(super) fn file(path: &Path, known: Known, terminal: &mut Terminal) -> Result<(), Failure> {
-    let proof = if path.as_os_str() == "-" {
-        proved(std::io::stdin().lock(), known)
-    } else {
-        let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-        proved(BufReader::new(file), known)
-    };
-    let proof =
-        proof.map_err(|why| Failure::failed(format!("{}: NOT verified: {why}", shown(path))))?;
+/// Verifies a file, or the files of a directory.
+pub(super) fn path(path: &Path, known: Known, terminal: &mut Terminal) -> Result<(), Failure> {
+    let proof = source::prove_all(path, known, drop)?;
     terminal.answer(&proof, |proof, _| text(proof))?;
     warn_of_key(&proof, terminal);
     Ok(())
-}
-
-fn proved(bytes: impl BufRead, known: Known) -> Result<Proof, String> {
-    let (proof, _) = prove(bytes, Reading::new(known)).map_err(|error| error.to_string())?;
-    known.is_in(proof.first - 1, &proof).map_err(|error| error.to_string())?;
-    Ok(proof)
 }
 
 /// Says what a proof without a key that is known does not prove.

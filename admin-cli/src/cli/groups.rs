@@ -260,6 +260,9 @@ pub(crate) enum AuditCommand {
         /// At most this many events
         #[arg(long, value_name = "N", default_value_t = 100)]
         limit: usize,
+        /// Search exported files instead of the cluster: a file or directory of `audit export`
+        #[arg(long, value_name = "PATH")]
+        archive: Option<PathBuf>,
     },
     /// Print events as they come, until Ctrl-C
     Tail {
@@ -283,6 +286,9 @@ pub(crate) enum AuditCommand {
         /// Only events before this time (RFC 3339), or so long ago (2h)
         #[arg(long, value_name = "TIME")]
         to: Option<String>,
+        /// Write compressed files of 100000 events each into this directory, each proved once it is written
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
     },
     /// List the keys that the chain is signed with: note one of them where the cluster cannot reach
     Keys,
@@ -291,7 +297,7 @@ pub(crate) enum AuditCommand {
     /// Prove that nothing is missing from, changed in or added to the chain
     #[command(group = ArgGroup::new("what").required(true).args(["file", "live"]))]
     Verify {
-        /// File written by `audit export --format jsonl`, `-` for stdin; needs no cluster
+        /// File written by `audit export`, directory of such files that follow each other, `-` for stdin; needs no cluster
         file: Option<PathBuf>,
         /// Verify the running cluster: its whole chain, and that all nodes have the same
         #[arg(long)]
@@ -308,6 +314,9 @@ pub(crate) enum AuditCommand {
 /// Which events.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct EventFilter {
+    /// What must hold: words, name:value pairs of facts, and agent: target: verdict: kind: since: until:; - in front excludes
+    #[arg(value_name = "QUERY")]
+    pub(crate) search: Vec<String>,
     /// Only events of this agent
     #[arg(long)]
     pub(crate) agent: Option<String>,
@@ -334,8 +343,10 @@ pub(crate) struct EventFilter {
 /// The forms of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ExportFormat {
-    /// One JSON object a line
+    /// One JSON object a line, as the chain has it
     Jsonl,
+    /// One event of the Open Cybersecurity Schema Framework (1.5) a line
+    Ocsf,
 }
 
 /// `policy`.

@@ -58,6 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Ok::<_, Box<dyn Error>>(prove(
             BufReader::new(file),
             Reading::new(Known { key, head: None }),
+            drop,
         )?)
     });
     let took = begun.elapsed().as_secs_f64();

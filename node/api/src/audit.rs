@@ -1,6 +1,8 @@
 //! The audit chain on the wire. An event is carried losslessly, so that anyone can compute its hash again.
 
 pub mod export;
+mod ocsf;
+pub mod query;
 mod signed;
 
 pub use signed::{
@@ -146,6 +148,10 @@ pub struct AuditQuery {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[param(value_type = Option<String>, format = DateTime)]
     pub until: Option<Timestamp>,
+    /// A search in one line, such as `agent:ci-bot verdict:hold "drop table"`: all that is said in it must hold as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(example = "agent:ci-bot verdict:hold")]
+    pub q: Option<String>,
     /// Oldest first unless `desc` is asked for; a cursor goes on in the same order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[param(inline)]

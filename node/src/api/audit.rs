@@ -10,11 +10,14 @@ use super::{
 };
 use axum::{Json, extract::State};
 use countersign_api::{
-    audit::{AuditEvent, AuditQuery, Order},
+    audit::{
+        AuditEvent, AuditQuery, Order,
+        query::{self, Search},
+    },
     page::Page,
     problem::{Problem, ProblemKind},
 };
-use countersign_core::record::{self, EventKind};
+use countersign_core::record;
 use countersign_raft_store::handle::{AuditFilter, StateView};
 
 /// How many reads of the chain a searched page may take, and about how many bytes it may have; a page may be short, its
@@ -32,20 +35,17 @@ pub(crate) async fn events(
 ) -> Answer<Json<Page<AuditEvent>>> {
     let limit = page_size(query.limit)?;
     let from = cursor(query.cursor.as_deref())?;
-    let filter = filter(&query)?;
-    let (agent, order) = (query.agent, query.order.unwrap_or_default());
-    let page = reading::search(api.node()?, min.get(), move |view| {
-        let agent = agent.as_deref();
-        match order {
-            Order::Asc => {
-                let after = from.unwrap_or(filter.after);
-                forwards(view, AuditFilter { after, ..filter }, agent, limit)
-            }
-            Order::Desc => {
-                let end = view.chain_head()?.sequence;
-                let last = from.map_or(end, |before| before.saturating_sub(1).min(end));
-                backwards(view, &filter, agent, (last, limit))
-            }
+    let (wanted, filter) = wanted(&query)?;
+    let order = query.order.unwrap_or_default();
+    let page = reading::search(api.node()?, min.get(), move |view| match order {
+        Order::Asc => {
+            let after = from.unwrap_or(filter.after);
+            forwards(view, AuditFilter { after, ..filter }, &wanted, limit)
+        }
+        Order::Desc => {
+            let end = view.chain_head()?.sequence;
+            let last = from.map_or(end, |before| before.saturating_sub(1).min(end));
+            backwards(view, &filter, &wanted, (last, limit))
         }
     })
     .await?;
@@ -56,13 +56,13 @@ pub(crate) async fn events(
 fn forwards(
     view: &StateView,
     mut filter: AuditFilter,
-    agent: Option<&str>,
+    wanted: &Search,
     limit: usize,
 ) -> Answer<Page<AuditEvent>> {
     let (mut items, mut bytes) = (Vec::new(), 0);
     for _ in 0..MAX_READS {
         let found = view.audit_events(&filter, limit - items.len())?;
-        for event in found.events.iter().filter(|event| of_agent(event, agent)) {
+        for event in found.events.iter().filter(|event| wanted.takes(event)) {
             bytes += length(event);
             items.push(AuditEvent::from(event));
         }
@@ -82,7 +82,7 @@ fn forwards(
 fn backwards(
     view: &StateView,
     filter: &AuditFilter,
-    agent: Option<&str>,
+    wanted: &Search,
     (last, limit): (u64, usize),
 ) -> Answer<Page<AuditEvent>> {
     let (mut items, mut bytes): (Vec<AuditEvent>, _) = (Vec::new(), 0);
@@ -97,7 +97,7 @@ fn backwards(
                 let before = items.last().map_or(last + 1, |event| event.sequence);
                 return Ok(Page { items, next: Some(before.to_string()) });
             }
-            if of_agent(&event, agent) {
+            if wanted.takes(&event) {
                 bytes += length(&event);
                 items.push(AuditEvent::from(&event));
             }
@@ -132,39 +132,29 @@ fn window(view: &StateView, mut filter: AuditFilter) -> Answer<Vec<record::Audit
     Ok(events)
 }
 
-fn filter(query: &AuditQuery) -> Answer<AuditFilter> {
-    let bad = |detail: &str| Failure::new(ProblemKind::BadRequest, detail);
-    let kind = query
-        .kind
-        .as_deref()
-        .map(|name| EventKind::named(name).ok_or_else(|| bad("`kind` is not a kind of event")))
-        .transpose()?;
-    let mut fields = Vec::new();
-    if let Some(target) = &query.target {
-        fields.push(("target.name".to_owned(), target.clone()));
+/// What is searched for, by the parameters and by the search in one line, and where the chain is looked at for it.
+fn wanted(query: &AuditQuery) -> Answer<(Search, AuditFilter)> {
+    let mut words: Vec<String> = query.q.iter().cloned().collect();
+    let named = [
+        ("agent:", &query.agent),
+        ("target:", &query.target),
+        ("verdict:", &query.verdict),
+        ("kind:", &query.kind),
+        ("", &query.text),
+    ];
+    for (name, value) in named.iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
+        words.push(format!("{name}{}", query::quoted(value)));
     }
-    if let Some(verdict) = &query.verdict {
-        if !matches!(verdict.as_str(), "allow" | "hold" | "deny") {
-            return Err(bad("`verdict` is allow, hold or deny"));
-        }
-        fields.push(("verdict".to_owned(), verdict.clone()));
-    }
-    Ok(AuditFilter {
+    let wanted = Search::parse(&words.join(" "))
+        .map_err(|error| Failure::new(ProblemKind::BadRequest, error.to_string()))?;
+    let filter = AuditFilter {
         after: query.after.unwrap_or(0),
         until: None,
-        from_time: query.since.map(Into::into),
-        to_time: query.until.map(Into::into),
-        kind,
-        fields,
-        text: query.text.clone(),
-    })
-}
-
-fn of_agent(event: &record::AuditEvent, agent: Option<&str>) -> bool {
-    let Some(agent) = agent else { return true };
-    let field = |name: &str| event.fields.get(name).map(String::as_str);
-    let whole = || Some(format!("{}#{}", field("agent.issuer")?, field("agent.subject")?));
-    field("agent.name") == Some(agent)
-        || field("agent.subject") == Some(agent)
-        || whole().as_deref() == Some(agent)
+        from_time: query.since.max(wanted.since).map(Into::into),
+        to_time: [query.until, wanted.until].into_iter().flatten().min().map(Into::into),
+        kind: None,
+        fields: Vec::new(),
+        text: None,
+    };
+    Ok((wanted, filter))
 }

@@ -276,11 +276,13 @@ async fn identified(api: &Api, headers: &HeaderMap, asked: &Asked) -> Answer<Cal
         reviewer: Box::new(person.reviewer),
         expires_at: person.expires_at,
     };
-    known(&node, asked.access, move |view| {
+    let caller = known(&node, asked.access, move |view| {
         let roles = roles(view, &who)?;
         Ok(Caller { who: who.clone(), roles })
-    })
-    .await
+    });
+    let caller = caller.await?;
+    api.signed_in(&caller, &token, source);
+    Ok(caller)
 }
 
 /// What is known of the caller: what a quorum confirms. Only for looking at the cluster, when there is no quorum to ask,

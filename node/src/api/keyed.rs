@@ -69,7 +69,8 @@ impl Keyed {
                 | RequestRecord::Cancelled
                 | RequestRecord::ClosedUnopened
                 | RequestRecord::Administered
-                | RequestRecord::Checkpointed,
+                | RequestRecord::Checkpointed
+                | RequestRecord::SignedIn,
             ) => return Err(StateRefusal::IdUsed.into()),
         };
         let answer: ApplyAnswer = serde_json::from_str(&applied.answer)

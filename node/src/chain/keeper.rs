@@ -1,11 +1,11 @@
-//! Has the chain signed every so often: the leader makes the cluster's first key, and a checkpoint whenever enough events
-//! or enough time has gone by since the last one and something has happened.
+//! Has the chain signed every so often: the leader records that it leads, makes the cluster's first key, and a checkpoint
+//! whenever enough events or enough time has gone by since the last one and something has happened.
 
 use super::{SignError, Signer, draw};
 use crate::{cluster::ClusterKey, shutdown::Shutdown};
 use countersign_core::record::{Claim, ClusterId};
 use countersign_raft_store::{
-    command::{IntroduceAuditKey, RecordCheckpoint},
+    command::{Command, IntroduceAuditKey, Leads, RecordCheckpoint},
     handle::{ProposeError, StateView, Store},
 };
 use std::{sync::Arc, time::Duration};
@@ -21,6 +21,7 @@ const EVERY_MS: u64 = 60_000;
 /// What is to be done.
 enum Due {
     Nothing,
+    Leads,
     Key(Box<IntroduceAuditKey>),
     Checkpoint(Box<RecordCheckpoint>),
 }
@@ -34,16 +35,17 @@ pub(crate) async fn keep(store: Store, key: Arc<ClusterKey>, shutdown: Shutdown)
         }
         let status = store.status();
         if status.leader == Some(status.node) {
-            step(&store, Arc::clone(&key)).await;
+            let leads = Leads { node: status.node, term: status.term };
+            step(&store, leads, Arc::clone(&key)).await;
         }
     }
 }
 
-async fn step(store: &Store, key: Arc<ClusterKey>) {
+async fn step(store: &Store, leads: Leads, key: Arc<ClusterKey>) {
     let reading = store.clone();
-    let due = tokio::task::spawn_blocking(move || due(&reading.view()?, &key));
+    let due = tokio::task::spawn_blocking(move || due(&reading.view()?, leads, &key));
     let proposed = match due.await {
-        Ok(Ok(due)) => propose(store, due).await,
+        Ok(Ok(due)) => propose(store, leads, due).await,
         Ok(Err(error)) => {
             tracing::error!(error = &error as &dyn std::error::Error, "the audit is not signed");
             return;
@@ -56,8 +58,11 @@ async fn step(store: &Store, key: Arc<ClusterKey>) {
     }
 }
 
-fn due(view: &StateView, key: &ClusterKey) -> Result<Due, SignError> {
+fn due(view: &StateView, leads: Leads, key: &ClusterKey) -> Result<Due, SignError> {
     let Some(cluster) = view.cluster()? else { return Ok(Due::Nothing) };
+    if view.leader_term()? < leads.term {
+        return Ok(Due::Leads);
+    }
     let Some(signer) = Signer::in_force(view, key)? else {
         return Ok(Due::Key(Box::new(draw(ClusterId(cluster.id), key, None, None)?)));
     };
@@ -74,9 +79,10 @@ fn due(view: &StateView, key: &ClusterKey) -> Result<Due, SignError> {
     Ok(Due::Checkpoint(Box::new(RecordCheckpoint { signed, asked: None })))
 }
 
-async fn propose(store: &Store, due: Due) -> Result<(), ProposeError> {
+async fn propose(store: &Store, leads: Leads, due: Due) -> Result<(), ProposeError> {
     match due {
         Due::Nothing => Ok(()),
+        Due::Leads => store.propose(&Command::Leads(leads)).await.map(drop),
         Due::Key(command) => store.introduce_audit_key(*command).await.map(drop),
         Due::Checkpoint(command) => store.record_checkpoint(*command).await.map(drop),
     }

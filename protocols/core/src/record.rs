@@ -99,6 +99,8 @@ kinds! {
     AuditKeyIntroduced = "audit_key_introduced",
     /// The chain so far was signed.
     Checkpoint = "checkpoint",
+    /// A person has signed in: a token of theirs was taken for the first time.
+    SignedIn = "signed_in",
 }
 
 /// What became of an intent.

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     cluster_version,
-    command::{Administered, CreateJoinToken, Initialise, NodeUp, RemoveNode, UseJoinToken},
+    command::{Administered, CreateJoinToken, Initialise, Leads, NodeUp, RemoveNode, UseJoinToken},
     effect::Effect,
     key_space::{self, Expiring, Single},
     limits::{Limit, MAX_JOIN_TOKEN_LIFE_MS},
@@ -169,7 +169,8 @@ pub(super) fn administered(step: &mut Step<'_>, command: Administered) -> Done {
             | RequestRecord::Applied(_)
             | RequestRecord::Cancelled
             | RequestRecord::ClosedUnopened
-            | RequestRecord::Checkpointed,
+            | RequestRecord::Checkpointed
+            | RequestRecord::SignedIn,
         ) => return Err(StateRefusal::IdUsed.into()),
     }
     short([command.what.as_str(), command.author.name.as_str()])?;
@@ -179,6 +180,19 @@ pub(super) fn administered(step: &mut Step<'_>, command: Administered) -> Done {
         .author(&command.author);
     chain::append(step, EventKind::ClusterChanged, facts)?;
     request::remember(step, command.id, RequestRecord::Administered)?;
+    Ok(Answer::Done)
+}
+
+/// Records that a node leads, once a term.
+pub(super) fn leads(step: &mut Step<'_>, command: Leads) -> Done {
+    if command.term > step.number(Single::LeaderTerm)? {
+        let facts = Facts::default()
+            .with("node.id", command.node)
+            .with("term", command.term)
+            .with("reason", "another node leads");
+        chain::append(step, EventKind::ClusterChanged, facts)?;
+        step.put_number(key_space::single(Single::LeaderTerm), command.term);
+    }
     Ok(Answer::Done)
 }
 

@@ -267,7 +267,8 @@ pub(super) fn access_refused(step: &mut Step<'_>, command: AccessRefused) -> Don
             | RequestRecord::Cancelled
             | RequestRecord::ClosedUnopened
             | RequestRecord::Administered
-            | RequestRecord::Checkpointed,
+            | RequestRecord::Checkpointed
+            | RequestRecord::SignedIn,
         ) => return Err(StateRefusal::IdUsed.into()),
     }
     let facts = match &command.who {

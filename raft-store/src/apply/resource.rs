@@ -1,6 +1,8 @@
 //! Changes of resources, all or none. What was judged under a policy, or in a session of a target, that has changed is
 //! judged again (invariant `revision_in_force`). Whether a body makes sense is checked by the node before it proposes.
 
+mod change;
+
 use super::{
     chain::{self, Facts},
     hold, request, session,
@@ -10,8 +12,8 @@ use crate::{
     command::{ApplyResources, Expected, ResourceBody, ResourceChange},
     effect::Effect,
     key_space::{self, Single},
-    limits::{Limit, MAX_AUDIT_TEXT, MAX_CHANGES, MAX_COMMENT, MAX_RESOURCE_BODY},
-    records::{AppliedRequest, AuditText, RequestRecord, ResourceKind, ResourceRecord},
+    limits::{Limit, MAX_CHANGES, MAX_COMMENT, MAX_RESOURCE_BODY},
+    records::{AppliedRequest, RequestRecord, ResourceKind, ResourceRecord},
     reply::{Answer, StateRefusal},
 };
 use countersign_core::{id::Revision, record::EventKind, target::TargetName};
@@ -29,7 +31,8 @@ pub(super) fn apply(step: &mut Step<'_>, command: ApplyResources) -> Done {
             | RequestRecord::Cancelled
             | RequestRecord::ClosedUnopened
             | RequestRecord::Administered
-            | RequestRecord::Checkpointed,
+            | RequestRecord::Checkpointed
+            | RequestRecord::SignedIn,
         ) => return Err(StateRefusal::IdUsed.into()),
     }
     within(command.comment.len(), MAX_COMMENT, Limit::Comment)?;
@@ -125,19 +128,13 @@ fn put(
         .with("resource.name", &change.name)
         .maybe("revision.before", before.as_ref().map(|before| before.revision))
         .with("revision.after", revision)
-        .with("diff", diff(was, after))
+        .with("diff", change::diff(was, after))
+        .maybe("body.before_sha256", before.as_ref().map(|_| change::digest(was)))
+        .maybe("body.after_sha256", (!after.is_empty()).then(|| change::digest(after)))
         .with("comment", &command.comment)
         .author(&command.author);
     chain::append(step, EventKind::ResourceChanged, facts)?;
     Ok(())
-}
-
-/// The document before and after, each as far as the audit keeps texts.
-fn diff(was: &str, is: &str) -> String {
-    let half = |text: &str| {
-        AuditText::of(text.as_bytes().get(..MAX_AUDIT_TEXT / 2).unwrap_or(text.as_bytes())).text
-    };
-    format!("- {}\n+ {}", half(was), half(is))
 }
 
 /// Makes the change count: the policy revision moves, holds judged under the old one are void, and sessions of changed

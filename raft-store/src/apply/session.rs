@@ -133,7 +133,8 @@ pub(super) fn cancel(step: &mut Step<'_>, command: Cancel) -> Done {
             | RequestRecord::Applied(_)
             | RequestRecord::ClosedUnopened
             | RequestRecord::Administered
-            | RequestRecord::Checkpointed,
+            | RequestRecord::Checkpointed
+            | RequestRecord::SignedIn,
         ) => return Err(StateRefusal::IdUsed.into()),
     }
     let session = match step.id_at(&key_space::cancel_key(command.key))? {

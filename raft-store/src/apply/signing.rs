@@ -68,7 +68,8 @@ pub(super) fn checkpoint(step: &mut Step<'_>, command: RecordCheckpoint) -> Done
                 | RequestRecord::Applied(_)
                 | RequestRecord::Cancelled
                 | RequestRecord::ClosedUnopened
-                | RequestRecord::Administered,
+                | RequestRecord::Administered
+                | RequestRecord::SignedIn,
             ) => return Err(StateRefusal::IdUsed.into()),
         },
     }

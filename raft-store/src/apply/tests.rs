@@ -1,5 +1,6 @@
 //! The invariants of the state machine, each under its own name, on plain maps.
 
+mod access;
 mod audit;
 mod batches;
 mod bounds;

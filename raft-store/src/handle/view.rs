@@ -131,6 +131,11 @@ impl StateView {
         Ok(self.get(&key_space::single(Single::ChainHead))?.unwrap_or_default())
     }
 
+    /// The last term whose leader is recorded.
+    pub fn leader_term(&self) -> Result<u64, ReadError> {
+        self.look(|view| state::number(view, Single::LeaderTerm))
+    }
+
     /// The last checkpoint of the audit chain.
     pub fn checkpoint(&self) -> Result<Option<CheckpointRecord>, ReadError> {
         self.get(&key_space::single(Single::Checkpoint))

@@ -49,7 +49,7 @@ fn keys() -> Vec<(&'static str, Vec<u8>)> {
     all
 }
 
-fn singles() -> [(&'static str, Single); 8] {
+fn singles() -> [(&'static str, Single); 9] {
     [
         ("single-cluster", Single::Cluster),
         ("single-log-time", Single::LogTime),
@@ -59,6 +59,7 @@ fn singles() -> [(&'static str, Single); 8] {
         ("single-last-node", Single::LastNode),
         ("single-last-audit-key", Single::LastAuditKey),
         ("single-checkpoint", Single::Checkpoint),
+        ("single-leader-term", Single::LeaderTerm),
     ]
 }
 

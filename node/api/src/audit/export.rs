@@ -11,7 +11,7 @@ mod file;
 pub use file::{FileError, prove};
 
 use super::{
-    AuditEvent, EventError,
+    AuditEvent, EventError, ocsf,
     signed::{self, AuditKey, RingError, SpanEnd},
 };
 use crate::time::Timestamp;
@@ -51,18 +51,42 @@ pub struct Header {
     pub keys: Vec<AuditKey>,
 }
 
+/// How the lines of a file are written. A file has one form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// As the chain has them.
+    Native,
+    /// As events of the Open Cybersecurity Schema Framework.
+    Ocsf,
+}
+
+/// How a line begins that is written as the chain has it.
+const NATIVE: [&str; 3] = [r#"{"export":"#, r#"{"event":"#, r#"{"end":"#];
+
 impl Line {
     /// The line as a file has it, without its end.
     pub fn text(&self) -> serde_json::Result<String> {
         serde_json::to_string(self)
     }
 
-    /// Reads a line that is written exactly so.
-    fn read(text: &str) -> Result<Self, ExportError> {
-        let line: Self =
-            serde_json::from_str(text).map_err(|error| ExportError::NoLine(error.to_string()))?;
-        match line.text() {
-            Ok(written) if written == text => Ok(line),
+    /// The same in a form of choice.
+    pub fn text_as(&self, form: Form) -> serde_json::Result<String> {
+        match form {
+            Form::Native => self.text(),
+            Form::Ocsf => ocsf::text(self),
+        }
+    }
+
+    /// Reads a line that is written exactly as it would be.
+    fn read(text: &str) -> Result<(Self, Form), ExportError> {
+        let (line, form) = if NATIVE.iter().any(|begin| text.starts_with(begin)) {
+            (serde_json::from_str(text), Form::Native)
+        } else {
+            (ocsf::read(text), Form::Ocsf)
+        };
+        let line: Self = line.map_err(|error| ExportError::NoLine(error.to_string()))?;
+        match line.text_as(form) {
+            Ok(written) if written == text => Ok((line, form)),
             Ok(_) | Err(_) => Err(ExportError::OtherwiseWritten),
         }
     }
@@ -200,8 +224,13 @@ pub struct Reading {
     known: Known,
     /// Where the file before ended, when there was one.
     before: Option<(ClusterId, ChainHead)>,
+    /// That of the first line.
+    form: Option<Form>,
     stage: Stage,
 }
+
+/// Where the reading stands after a line, and the event of it.
+type Taken = (Stage, Option<record::AuditEvent>);
 
 #[derive(Debug)]
 enum Stage {
@@ -215,38 +244,42 @@ enum Stage {
 impl Reading {
     /// The beginning of a file.
     pub fn new(known: Known) -> Self {
-        Self { known, before: None, stage: Stage::Beginning }
+        Self { known, before: None, form: None, stage: Stage::Beginning }
     }
 
-    /// Takes the next line, without its end.
-    pub fn line(&mut self, text: &str) -> Result<(), ExportError> {
-        let line = Line::read(text)?;
+    /// Takes the next line, without its end; gives the event of it, if it is one.
+    pub fn line(&mut self, text: &str) -> Result<Option<record::AuditEvent>, ExportError> {
+        let (line, form) = Line::read(text)?;
+        if *self.form.get_or_insert(form) != form {
+            return Err(ExportError::OtherwiseWritten);
+        }
         let stage = std::mem::replace(&mut self.stage, Stage::Refused);
-        self.stage = self.next(stage, line)?;
-        Ok(())
+        let (stage, event) = self.next(stage, line)?;
+        self.stage = stage;
+        Ok(event)
     }
 
-    fn next(&self, stage: Stage, line: Line) -> Result<Stage, ExportError> {
+    fn next(&self, stage: Stage, line: Line) -> Result<Taken, ExportError> {
         match (stage, line) {
-            (Stage::Beginning, Line::Export(header)) => self.begin(header),
+            (Stage::Beginning, Line::Export(header)) => Ok((self.begin(header)?, None)),
             (Stage::Beginning, Line::Event(_) | Line::End(_)) => Err(ExportError::NoHeader),
             (Stage::Begun { cluster, after, ring }, Line::Event(event)) => {
                 let event = record::AuditEvent::try_from(event)?;
                 let start = self.start(after, event.previous)?;
                 let walk = Box::new(ProofWalk::new(ring, start));
-                self.step(cluster, after, walk, &event)
+                self.step((cluster, after), walk, event)
             }
             (Stage::Walking { cluster, after, walk }, Line::Event(event)) => {
-                self.step(cluster, after, walk, &record::AuditEvent::try_from(event)?)
+                self.step((cluster, after), walk, event.try_into()?)
             }
             (Stage::Begun { cluster, after, ring }, Line::End(end)) => {
                 let said = end.hash.parse();
                 let said = said.map_err(|error| ExportError::Unreadable { what: "hash", error })?;
                 let walk = ProofWalk::new(ring, self.start(after, said)?);
-                self.end(cluster, after, walk, &end)
+                Ok((self.end(cluster, after, walk, &end)?, None))
             }
             (Stage::Walking { cluster, after, walk }, Line::End(end)) => {
-                self.end(cluster, after, *walk, &end)
+                Ok((self.end(cluster, after, *walk, &end)?, None))
             }
             (Stage::Begun { .. } | Stage::Walking { .. }, Line::Export(_)) => {
                 Err(ExportError::SecondHeader)
@@ -300,14 +333,13 @@ impl Reading {
 
     fn step(
         &self,
-        cluster: ClusterId,
-        after: u64,
+        (cluster, after): (ClusterId, u64),
         mut walk: Box<ProofWalk>,
-        event: &record::AuditEvent,
-    ) -> Result<Stage, ExportError> {
-        walk.step(event)?;
+        event: record::AuditEvent,
+    ) -> Result<Taken, ExportError> {
+        walk.step(&event)?;
         self.agrees(walk.head())?;
-        Ok(Stage::Walking { cluster, after, walk })
+        Ok((Stage::Walking { cluster, after, walk }, Some(event)))
     }
 
     fn end(
@@ -345,6 +377,7 @@ impl Reading {
                 let next = Self {
                     known: self.known,
                     before: Some((cluster, head)),
+                    form: self.form,
                     stage: Stage::Beginning,
                 };
                 Ok((proof, next))

@@ -31,7 +31,7 @@ fn known() -> Known {
 }
 
 fn proof(text: &str, known: Known) -> Result<Proof, FileError> {
-    prove(text.as_bytes(), Reading::new(known)).map(|(proof, _)| proof)
+    prove(text.as_bytes(), Reading::new(known), drop).map(|(proof, _)| proof)
 }
 
 /// Why it does not hold.
@@ -106,13 +106,16 @@ fn files_that_follow_each_other_are_one_chain() {
         text(&part)
     };
     let (first, second) = (file(0, cut), file(cut, 48));
-    let (_, reading) = prove(first.as_bytes(), Reading::new(known())).unwrap();
-    let (proof, _) = prove(second.as_bytes(), reading).unwrap();
+    let (_, reading) = prove(first.as_bytes(), Reading::new(known()), drop).unwrap();
+    let (proof, _) = prove(second.as_bytes(), reading, drop).unwrap();
     assert_eq!((proof.first, proof.sequence), (21, EVENTS));
-    assert!(prove(second.as_bytes(), Reading::new(known())).is_ok(), "a part holds by itself");
+    assert!(
+        prove(second.as_bytes(), Reading::new(known()), drop).is_ok(),
+        "a part holds by itself"
+    );
     let later = file(cut + 1, 48);
-    let (_, reading) = prove(first.as_bytes(), Reading::new(known())).unwrap();
-    let gap = prove(later.as_bytes(), reading).unwrap_err();
+    let (_, reading) = prove(first.as_bytes(), Reading::new(known()), drop).unwrap();
+    let gap = prove(later.as_bytes(), reading, drop).unwrap_err();
     assert!(matches!(gap, FileError::Line { error: ExportError::Gap { .. }, .. }), "{gap}");
 }
 
@@ -354,7 +357,7 @@ proptest! {
     fn each_of_a_thousand_random_tamperings_is_found(what in tampering()) {
         let forged = tampered(&what);
         prop_assume!(forged != TEXT.as_bytes());
-        let found = prove(&forged[..], Reading::new(known()));
+        let found = prove(&forged[..], Reading::new(known()), drop);
         prop_assert!(found.is_err(), "not found");
     }
 }

@@ -4,3 +4,5 @@
 mod cases;
 #[cfg(test)]
 mod chain;
+#[cfg(test)]
+mod ocsf;

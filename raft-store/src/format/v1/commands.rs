@@ -5,10 +5,10 @@ use crate::{
     command::{
         AccessRefused, Administered, ApplyResources, AttachEvidence, Attempt, Cancel,
         CheckpointAsked, ClaimHold, CloseSession, Command, CreateJoinToken, Decide, EndSession,
-        Expected, Initialise, Intent, IntroduceAuditKey, IssueCredential, LateOutcome, Leaves,
-        LostNotes, NodeUp, NotedBasis, NotedOutcome, NotedRead, OpenHold, OpenSession, ParkHold,
-        RecordCheckpoint, Refused, RemoveNode, ResourceBody, ResourceChange, Revocable, Revoke,
-        TakeNotes, UseJoinToken, WithdrawHold, Withdrawer, Wording,
+        Expected, Initialise, Intent, IntroduceAuditKey, IssueCredential, LateOutcome, Leads,
+        Leaves, LostNotes, NodeUp, NotedBasis, NotedOutcome, NotedRead, OpenHold, OpenSession,
+        ParkHold, RecordCheckpoint, Refused, RemoveNode, ResourceBody, ResourceChange, Revocable,
+        Revoke, SignedIn, TakeNotes, UseJoinToken, WithdrawHold, Withdrawer, Wording,
     },
     notes::Noted,
     records::{AuditText, Author, HeldOperation, JoinFacts, RequestId, ResourceKind},
@@ -71,6 +71,8 @@ form_enum!(CommandV1 for Command {
     AttachEvidence(command: Box<AttachEvidence>),
     IntroduceAuditKey(command: Box<IntroduceAuditKey>),
     RecordCheckpoint(command: Box<RecordCheckpoint>),
+    SignedIn(command: Box<SignedIn>),
+    Leads(command: Leads),
 });
 form_struct!(InitialiseV1 for Initialise {
     cluster_id: [u8; 16],
@@ -247,6 +249,15 @@ form_struct!(RecordCheckpointV1 for RecordCheckpoint {
     signed: Signed,
     asked: Option<CheckpointAsked>,
 });
+form_struct!(SignedInV1 for SignedIn {
+    id: RequestId,
+    node: NodeId,
+    source: String,
+    author: Author,
+    provider: String,
+    roles: String,
+});
+form_struct!(LeadsV1 for Leads { node: NodeId, term: u64 });
 form_struct!(CheckpointAskedV1 for CheckpointAsked { id: RequestId, author: Author, reason: String });
 form_struct!(CreateJoinTokenV1 for CreateJoinToken {
     sha256: [u8; 32],

@@ -197,6 +197,7 @@ form_enum!(RequestRecordV1 for RequestRecord {
     ClosedUnopened,
     Administered,
     Checkpointed,
+    SignedIn,
 });
 form_struct!(HoldBudgetV1 for HoldBudget { since: LogTime, holds: u64, bytes: u64, evidence: u64 });
 form_struct!(RevocationRecordV1 for RevocationRecord {

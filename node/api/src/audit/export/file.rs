@@ -2,6 +2,7 @@
 //! compressed, is the caller's.
 
 use super::{ExportError, MAX_LINE_BYTES, Proof, Reading};
+use countersign_core::record::AuditEvent;
 use std::io::{self, BufRead, Read as _};
 
 /// Why a file is not proved, and where.
@@ -28,8 +29,12 @@ pub enum FileError {
     End(ExportError),
 }
 
-/// Proves a file. The second is the beginning of the file that follows it.
-pub fn prove(mut bytes: impl BufRead, mut reading: Reading) -> Result<(Proof, Reading), FileError> {
+/// Proves a file, and gives out its events as it goes; they are proved only when all of it is. The second is the beginning of the file that follows it.
+pub fn prove(
+    mut bytes: impl BufRead,
+    mut reading: Reading,
+    mut each: impl FnMut(AuditEvent),
+) -> Result<(Proof, Reading), FileError> {
     let (mut line, mut buffer) = (0, Vec::new());
     loop {
         line += 1;
@@ -42,6 +47,8 @@ pub fn prove(mut bytes: impl BufRead, mut reading: Reading) -> Result<(Proof, Re
         let whole = buffer.strip_suffix(b"\n").ok_or(at(ExportError::TornLine))?;
         let text = std::str::from_utf8(whole)
             .map_err(|error| at(ExportError::NoLine(error.to_string())))?;
-        reading.line(text).map_err(at)?;
+        if let Some(event) = reading.line(text).map_err(at)? {
+            each(event);
+        }
     }
 }

@@ -362,6 +362,7 @@ pub(super) fn requests() -> Vec<(&'static str, RequestRecord)> {
         ("request-closed-unopened", RequestRecord::ClosedUnopened),
         ("request-administered", RequestRecord::Administered),
         ("request-checkpointed", RequestRecord::Checkpointed),
+        ("request-signed-in", RequestRecord::SignedIn),
     ]
 }
 

@@ -267,6 +267,14 @@ fn of_administrators() -> Vec<(&'static str, Command)> {
         what: t("drain"),
         author: author(),
     };
+    let signed_in = SignedIn {
+        id: RequestId([2; 16]),
+        node: NodeId(1),
+        source: t("127.0.0.1:1"),
+        author: author(),
+        provider: t("people"),
+        roles: t("admin"),
+    };
     let introduce = IntroduceAuditKey {
         introduction: introduction(),
         sealed_key: vec![9, 8],
@@ -281,6 +289,8 @@ fn of_administrators() -> Vec<(&'static str, Command)> {
     vec![
         ("command-apply-resources", Command::ApplyResources(apply)),
         ("command-administered", Command::Administered(act)),
+        ("command-signed-in", Command::SignedIn(Box::new(signed_in))),
+        ("command-leads", Command::Leads(Leads { node: NodeId(2), term: 7 })),
         ("command-introduce-audit-key", Command::IntroduceAuditKey(Box::new(introduce))),
         ("command-record-checkpoint", checkpoint(None)),
         ("command-record-checkpoint-asked", checkpoint(Some(asked))),
