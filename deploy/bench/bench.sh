@@ -3,7 +3,8 @@
 # turns; intents committed a second beside etcd's puts; memory of idle sessions. README.md beside it has the numbers.
 #
 #   bash deploy/bench/bench.sh [--secs 5] [--rounds 3] [--protocols "simple extended prepared"] [--clients "1 16 64"]
-#                              [--in-flight "1 64 256"] [--stream-mb 1024] [--only reads|intents|stream|idle]
+#                              [--in-flight "1 64 256"] [--stream-mb 1024] [--held 10000]
+#                              [--only reads|intents|stream|idle|held]
 #
 # It starts a private PostgreSQL, the proxies and a cluster of three nodes on loopback and stops them. Used when installed:
 # haproxy, pgbouncer, etcd (Debian: etcd-server, etcd-client) and h2load (nghttp2-client). Data go to CS_BENCH_DIR (default
@@ -16,7 +17,7 @@ source deploy/build-env.sh
 # shellcheck source=../private-postgres.sh
 source deploy/private-postgres.sh
 
-SCALE=10 SECS=5 ROUNDS=3 PROTOCOLS="simple extended prepared" CLIENTS="1 16 64" IN_FLIGHT="1 64 256" STREAM_MB=1024 ONLY=all
+SCALE=10 SECS=5 ROUNDS=3 PROTOCOLS="simple extended prepared" CLIENTS="1 16 64" IN_FLIGHT="1 64 256" STREAM_MB=1024 HELD=10000 ONLY=all
 while [ $# -gt 0 ]; do
   case "$1" in
     --secs) SECS="$2"; shift 2 ;;
@@ -25,8 +26,9 @@ while [ $# -gt 0 ]; do
     --clients) CLIENTS="$2"; shift 2 ;;
     --in-flight) IN_FLIGHT="$2"; shift 2 ;;
     --stream-mb) STREAM_MB="$2"; shift 2 ;;
+    --held) HELD="$2"; shift 2 ;;
     --only) ONLY="$2"; shift 2 ;;
-    *) sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
+    *) sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
   esac
 done
 
@@ -140,6 +142,22 @@ second_target() {
     || { cat "$PLACE/apply.log" >&2; cs_fail "the bench's policy is refused"; }
 }
 
+# One agent has all the sessions that wait, and opens them within minutes.
+lift_limits() {
+  local node most=$((HELD + 1000))
+  for node in 1 2 3; do
+    sed -i "s/^\[limits\]/[limits]\nsessions = $most\nopen_holds_per_agent = $most\nholds_per_agent_per_minute = $most/" \
+      "$PLACE/dev/node-$node/node.toml"
+    "$CTL" dev --dir "$PLACE/dev" kill "$node" >/dev/null
+    "$CTL" dev --dir "$PLACE/dev" start "$node" >/dev/null
+  done
+  for _ in $(seq 100); do
+    if "$CTL" dev --dir "$PLACE/dev" status 2>/dev/null | grep -c '^node .* ready' | grep -qx 3; then return 0; fi
+    sleep 0.3
+  done
+  cs_fail "the nodes are not ready again"
+}
+
 as_admin() {
   COUNTERSIGN_TOKEN="$CS_ADMIN_TOKEN" COUNTERSIGN_SERVER="$CS_API_1" COUNTERSIGN_CA_FILE="$CS_CA" "$CTL" --no-color "$@"
 }
@@ -175,6 +193,7 @@ cs_say "preparing: PostgreSQL with pgbench's tables (scale $SCALE) and $STREAM_M
 postgres
 COUNTERSIGN_DEV_POSTGRES="$CS_POSTGRES_URL" "$CTL" dev --dir "$PLACE/dev" up --nodes 3 >"$PLACE/up.log" 2>&1 \
   || { cat "$PLACE/up.log" >&2; cs_fail "the cluster does not start"; }
+if wanted held; then lift_limits; fi
 (umask 077 && "$CTL" dev --dir "$PLACE/dev" env | sed 's/^CS_/export CS_/' >"$PLACE/env")
 # shellcheck disable=SC1091 # written just now
 source "$PLACE/env"
@@ -183,6 +202,6 @@ if wanted reads || wanted stream; then proxies; fi
 if wanted intents; then etcds; fi
 
 export CS_BENCH_SECS="$SECS" CS_BENCH_ROUNDS="$ROUNDS" CS_BENCH_PROTOCOLS="$PROTOCOLS" CS_BENCH_CLIENTS="$CLIENTS" CS_BENCH_IN_FLIGHT="$IN_FLIGHT" \
-  CS_BENCH_STREAM_MB="$STREAM_MB" CS_BENCH_ONLY="$ONLY" CS_BENCH_PLACE="$PLACE" CS_BENCH_SCALE="$SCALE" \
+  CS_BENCH_STREAM_MB="$STREAM_MB" CS_BENCH_HELD="$HELD" CS_BENCH_ONLY="$ONLY" CS_BENCH_PLACE="$PLACE" CS_BENCH_SCALE="$SCALE" \
   CS_POSTGRES_PORT CS_POSTGRES_PASSWORD
 python3 deploy/bench/measure.py

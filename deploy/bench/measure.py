@@ -13,6 +13,7 @@ import ssl
 import statistics
 import struct
 import subprocess
+import sys
 import time
 import urllib.request
 
@@ -307,8 +308,17 @@ def idle():
     print(f"{(most - before) / sessions:.0f} KiB a session ({sessions} sessions; {before >> 10} MiB before them).", flush=True)
 
 
+def held():
+    """Sessions that wait for an approval, by held.py."""
+    print("\n## Sessions that wait for an approval, at one node\n")
+    print("| sessions | memory of an idle one | more for a held one | node's memory | its descriptors | logins took | holds took |")
+    print("|---|---|---|---|---|---|---|", flush=True)
+    beside = pathlib.Path(__file__).with_name("held.py")
+    subprocess.run([sys.executable, beside], env={**ENV, "CS_BENCH_HELD_NODE": str(leader())}, check=True)
+
+
 if __name__ == "__main__":
     machine()
-    for name, measure in [("reads", reads), ("stream", stream), ("intents", intents), ("idle", idle)]:
+    for name, measure in [("reads", reads), ("stream", stream), ("intents", intents), ("idle", idle), ("held", held)]:
         if ENV["CS_BENCH_ONLY"] in ("all", name):
             measure()

@@ -16,6 +16,7 @@ use std::{
     collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
+    time::Duration,
 };
 
 /// The whole configuration.
@@ -32,6 +33,8 @@ pub struct Config {
     pub tls: Tls,
     /// Where the node listens.
     pub listen: Listen,
+    /// How silent peers are asked whether they are there.
+    pub keepalive: Keepalive,
     /// What the node allows at most.
     pub limits: Limits,
     /// What the node says about itself.
@@ -94,12 +97,28 @@ pub struct Listen {
     pub balancers: Vec<String>,
 }
 
+/// How TCP asks agents and targets that are silent whether they are there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Keepalive {
+    /// See [`SETTINGS`].
+    pub idle_seconds: u64,
+    /// See [`SETTINGS`].
+    pub interval_seconds: u64,
+    /// See [`SETTINGS`].
+    pub probes: u32,
+}
+
 /// What the node allows at most.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// See [`SETTINGS`].
     pub sessions: usize,
+    /// See [`SETTINGS`].
+    pub open_holds_per_agent: u64,
+    /// See [`SETTINGS`].
+    pub holds_per_agent_per_minute: u64,
     /// See [`SETTINGS`].
     pub failed_logins_per_minute: u32,
     /// See [`SETTINGS`].
@@ -147,6 +166,16 @@ impl Config {
         self.cluster.peer_overrides.iter().map(entry).collect()
     }
 
+    /// As the sockets are set.
+    pub fn tcp_keepalive(&self) -> countersign_postgres::Keepalive {
+        let Keepalive { idle_seconds, interval_seconds, probes } = self.keepalive;
+        countersign_postgres::Keepalive {
+            idle: Duration::from_secs(idle_seconds),
+            interval: Duration::from_secs(interval_seconds),
+            probes,
+        }
+    }
+
     /// The URL under which people and other nodes reach this node's API, without a slash at the end.
     pub fn api_url(&self) -> String {
         let url =
@@ -163,6 +192,7 @@ impl Default for Config {
             cluster: Cluster::default(),
             tls: Tls::default(),
             listen: Listen::default(),
+            keepalive: Keepalive::default(),
             limits: Limits::default(),
             telemetry: Telemetry::default(),
         }
@@ -209,10 +239,18 @@ impl Default for Listen {
     }
 }
 
+impl Default for Keepalive {
+    fn default() -> Self {
+        Self { idle_seconds: 15, interval_seconds: 15, probes: 4 }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
             sessions: 10_000,
+            open_holds_per_agent: 100,
+            holds_per_agent_per_minute: 4000,
             failed_logins_per_minute: 60,
             api_connections_per_address: 512,
             balancer_ms: 5000,

@@ -73,8 +73,19 @@ pub struct GateParts {
     pub api_url: String,
     /// Open sessions, at most.
     pub max_sessions: usize,
+    /// Holds of one agent, at most.
+    pub most_holds: MostHolds,
     /// The key of the cluster's mask rules.
     pub mask_key: MaskKey,
+}
+
+/// How many holds one agent may have.
+#[derive(Debug, Clone, Copy)]
+pub struct MostHolds {
+    /// Open ones.
+    pub open: u64,
+    /// New ones in a minute.
+    pub a_minute: u64,
 }
 
 #[derive(Debug)]
@@ -86,6 +97,7 @@ struct Inner {
     clock: Clock,
     shutdown: Shutdown,
     api_url: String,
+    most_holds: MostHolds,
     incarnation: OnceLock<Incarnation>,
     policies: PoliciesInForce,
     sessions: sessions::Sessions,
@@ -102,7 +114,7 @@ impl NodeGate {
     /// A gate that admits nothing until [`begin`](Self::begin) gives it an incarnation. Its tasks run until shutdown.
     pub fn start(parts: GateParts) -> Result<Self, PolicyReadError> {
         let GateParts { node, store, identify, targets, clock, shutdown, .. } = parts;
-        let GateParts { api_url, max_sessions, mask_key, .. } = parts;
+        let GateParts { api_url, max_sessions, most_holds, mask_key, .. } = parts;
         // Subscribed before anything is read, so that no change falls between.
         let effects = store.effects();
         let inner = Arc::new(Inner {
@@ -122,6 +134,7 @@ impl NodeGate {
             clock,
             shutdown,
             api_url,
+            most_holds,
         });
         let shutdown = inner.shutdown.clone();
         let following = effects::follow(Arc::clone(&inner), effects);

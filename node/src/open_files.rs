@@ -1,11 +1,12 @@
 //! The limit on open files. Systems start processes with a soft limit of about a thousand, for the sake of programs that
-//! use `select`; a node needs three for each session and may have as many as the hard limit says. It is raised once, at the
+//! use `select`; a node needs two for each session and may have as many as the hard limit says. It is raised once, at the
 //! start; the hard limit is the administrator's.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Descriptors that a session takes: two for the agent's connection, one for the target's.
-const PER_SESSION: u64 = 3;
+/// Descriptors that a session takes: one for the agent's connection, and one for the target's, which is not there while a
+/// first operation is held.
+const PER_SESSION: u64 = 2;
 /// What a node takes beside its sessions: listeners, other nodes, the store's files.
 const BESIDE: u64 = 1024;
 
@@ -44,6 +45,6 @@ mod tests {
         raise(10);
         let after = getrlimit(Resource::Nofile);
         assert_eq!((after.current, after.maximum), (before.maximum, before.maximum));
-        assert_eq!(needed(10_000), 31_024);
+        assert_eq!(needed(10_000), 21_024);
     }
 }

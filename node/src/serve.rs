@@ -13,7 +13,7 @@ use crate::{
     cluster::{self, ClusterError, Member},
     config::Config,
     drain, expiry,
-    gate::{GateParts, NodeGate, PolicyReadError},
+    gate::{GateParts, MostHolds, NodeGate, PolicyReadError},
     identify::{HttpsFetch, Identify},
     incarnation::{self, IncarnationError},
     metrics,
@@ -182,7 +182,12 @@ async fn serve_agents(
     let gate = Arc::new(node.gate.clone());
     #[cfg(feature = "broken-gate")]
     let gate = Arc::new(crate::broken_gate::BrokenGate::over(node.gate.clone()));
-    let serving = ServeConfig { tls, grammar };
+    let serving = ServeConfig {
+        tls,
+        grammar,
+        max_sessions: app.config.limits.sessions,
+        keepalive: app.config.tcp_keepalive(),
+    };
     let work = countersign_postgres::serve(arrivals, gate, targets, serving, end.clone());
     let agents = part("the PostgreSQL listener", work);
     tracing::info!(node.id = member.id.0, incarnation = incarnation.0, "serves");
@@ -219,7 +224,7 @@ async fn stopped_at_once(shutdown: &Shutdown) {
 fn begin(app: &Arc<App>, member: &Member) -> Result<(Arc<Node>, Arc<dyn Targets>), ServeError> {
     let limit = app.config.limits.failed_logins_per_minute;
     let identify = Arc::new(Identify::new(app.clock, Arc::new(HttpsFetch), limit));
-    let targets = Arc::new(TargetTable::default());
+    let targets = Arc::new(TargetTable::new(app.config.tcp_keepalive()));
     let gate = NodeGate::start(GateParts {
         node: member.id,
         store: member.store.clone(),
@@ -229,6 +234,10 @@ fn begin(app: &Arc<App>, member: &Member) -> Result<(Arc<Node>, Arc<dyn Targets>
         shutdown: app.shutdown.clone(),
         api_url: app.config.api_url(),
         max_sessions: app.config.limits.sessions,
+        most_holds: MostHolds {
+            open: app.config.limits.open_holds_per_agent,
+            a_minute: app.config.limits.holds_per_agent_per_minute,
+        },
         mask_key: member.cluster_key.mask_key(),
     })?;
     let node = Node {

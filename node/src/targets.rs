@@ -11,8 +11,8 @@ use countersign_core::{
     target::{TargetName, TargetNameError},
 };
 use countersign_postgres::{
-    ChannelBinding, ClientCertificate, PostgresTarget, SecretError, SecretReference, TargetAddress,
-    TargetRole, TargetTls, Targets,
+    ChannelBinding, ClientCertificate, Keepalive, PostgresTarget, SecretError, SecretReference,
+    TargetAddress, TargetRole, TargetTls, Targets,
 };
 use countersign_raft_store::{
     handle::{ReadError, StateView},
@@ -27,6 +27,7 @@ pub type Defined = BTreeMap<TargetName, (Revision, Arc<PostgresTarget>)>;
 #[derive(Debug, Default)]
 pub struct TargetTable {
     defined: ArcSwap<Defined>,
+    keepalive: Keepalive,
 }
 
 /// A definition that cannot be used. It was checked when it was applied: another version of the program did that.
@@ -45,6 +46,29 @@ enum Unusable {
 }
 
 impl TargetTable {
+    /// None yet; all of them are asked like this whether they are there.
+    pub fn new(keepalive: Keepalive) -> Self {
+        Self { defined: ArcSwap::default(), keepalive }
+    }
+
+    /// The targets of `view`. One that cannot be used is left out, and the log says why.
+    pub fn read(&self, view: &StateView) -> Result<Defined, ReadError> {
+        let mut defined = Defined::new();
+        for resource in view.resources(ResourceKind::Target)? {
+            match target(&resource, self.keepalive) {
+                Ok(target) => {
+                    defined.insert(target.name.clone(), (resource.revision, Arc::new(target)));
+                }
+                Err(error) => tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    target.name = %resource.name,
+                    "a target cannot be used"
+                ),
+            }
+        }
+        Ok(defined)
+    }
+
     /// Uses exactly these targets from now on.
     pub fn replace(&self, defined: Defined) {
         self.defined.store(Arc::new(defined));
@@ -57,25 +81,7 @@ impl Targets for TargetTable {
     }
 }
 
-/// The targets of `view`. One that cannot be used is left out, and the log says why.
-pub fn read(view: &StateView) -> Result<Defined, ReadError> {
-    let mut defined = Defined::new();
-    for resource in view.resources(ResourceKind::Target)? {
-        match target(&resource) {
-            Ok(target) => {
-                defined.insert(target.name.clone(), (resource.revision, Arc::new(target)));
-            }
-            Err(error) => tracing::error!(
-                error = &error as &dyn std::error::Error,
-                target.name = %resource.name,
-                "a target cannot be used"
-            ),
-        }
-    }
-    Ok(defined)
-}
-
-fn target(resource: &ResourceRecord) -> Result<PostgresTarget, Unusable> {
+fn target(resource: &ResourceRecord, keepalive: Keepalive) -> Result<PostgresTarget, Unusable> {
     let TargetSpec::Postgres(definition) = serde_json::from_str(&resource.body)?;
     let (address, tls) = (address(&definition)?, tls(&definition)?);
     let Definition { databases, search_path, roles, allow_functions, read_limit_seconds, .. } =
@@ -106,6 +112,7 @@ fn target(resource: &ResourceRecord) -> Result<PostgresTarget, Unusable> {
         roles,
         read_limit,
         allow_functions,
+        keepalive,
     })
 }
 

@@ -203,6 +203,10 @@ pub struct OpenHold {
     pub terms: HoldTerms,
     /// The policy revision that it was judged under.
     pub revision: Revision,
+    /// How many open holds the node lets the agent have.
+    pub most_open: u64,
+    /// How many it lets the agent open in a period.
+    pub most_a_period: u64,
 }
 
 /// A reviewer decides.

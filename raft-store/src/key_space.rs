@@ -68,6 +68,10 @@ pub(crate) enum Table {
     Evidence = 25,
     /// Audit keys by number.
     AuditKey = 26,
+    /// How many open holds an agent has, by the digest of its identity.
+    OpenHoldCount = 27,
+    /// The holds that a session waits for, by session and hold.
+    WaitingFor = 28,
 }
 
 /// The single values.
@@ -197,10 +201,6 @@ pub(crate) fn evidence(id: HoldId) -> Vec<u8> {
     Key::of(Table::Evidence).bytes(id.as_bytes()).0
 }
 
-pub(crate) fn open_holds_of_agent(agent: &Identity) -> Vec<u8> {
-    Key::of(Table::HoldByAgent).identity(agent).0
-}
-
 pub(crate) fn open_hold_of_agent(agent: &Identity, fingerprint: &Fingerprint) -> Vec<u8> {
     Key::of(Table::HoldByAgent).identity(agent).bytes(fingerprint.as_bytes()).0
 }
@@ -306,6 +306,20 @@ pub(crate) fn read_forget(key: &[u8]) -> Option<(LogTime, Forgotten)> {
 /// What an agent's budget lies under: of one length, so that it can stand in the table of what is forgotten.
 pub(crate) fn digest(agent: &Identity) -> [u8; 32] {
     Sha256::digest(Key::of(Table::HoldBudget).identity(agent).0).into()
+}
+
+/// Where the count of an agent's open holds lies.
+pub(crate) fn open_hold_count(agent: &Identity) -> Vec<u8> {
+    Key::of(Table::OpenHoldCount).bytes(&digest(agent)).0
+}
+
+/// The prefix of everything that a session waits for.
+pub(crate) fn waiting_of(session: SessionId) -> Vec<u8> {
+    Key::of(Table::WaitingFor).bytes(session.as_bytes()).0
+}
+
+pub(crate) fn waiting_for(session: SessionId, hold: HoldId) -> Vec<u8> {
+    Key::of(Table::WaitingFor).bytes(session.as_bytes()).bytes(hold.as_bytes()).0
 }
 
 pub(crate) fn hold_budget(digest: &[u8; 32]) -> Vec<u8> {

@@ -13,13 +13,12 @@ pub const MAX_AUDIT_TEXT: usize = 64 * 1024;
 pub const MAX_SHORT_TEXT: usize = 8 * 1024;
 /// Bytes of a reviewer's comment.
 pub const MAX_COMMENT: usize = 4 * 1024;
-/// Pending and approved holds of one agent.
-pub const MAX_OPEN_HOLDS_PER_AGENT: usize = 100;
+/// The most pending and approved holds of one agent that a node can be set to allow.
+pub const MAX_OPEN_HOLDS_PER_AGENT: u64 = 100_000;
 /// How long a period of an agent's budget of holds is, in milliseconds of log time.
 pub const HOLD_PERIOD_MS: u64 = 60 * 1000;
-/// Holds that one agent opens in a period: far more than humans can decide about, enough for tests whose reviewers are
-/// programs.
-pub const MAX_HOLDS_A_PERIOD: u64 = 4_000;
+/// The most holds that one agent opens in a period that a node can be set to allow.
+pub const MAX_HOLDS_A_PERIOD: u64 = 100_000;
 /// Bytes of operations that one agent has held in a period. With [`HELD_OPERATION_KEPT_MS`] it bounds what one agent can
 /// make every node keep.
 pub const MAX_HELD_BYTES_A_PERIOD: u64 = 8 * 1024 * 1024;

@@ -17,7 +17,12 @@ pub(crate) fn get<T: Stored>(view: &dyn View, key: &[u8]) -> Result<Option<T>, R
 
 /// A single number; 0 when it was never set.
 pub(crate) fn number(view: &dyn View, what: Single) -> Result<u64, ReadError> {
-    let Some(bytes) = view.get(&key_space::single(what))? else { return Ok(0) };
+    number_at(view, &key_space::single(what))
+}
+
+/// The number at `key`; 0 where there is none.
+pub(crate) fn number_at(view: &dyn View, key: &[u8]) -> Result<u64, ReadError> {
+    let Some(bytes) = view.get(key)? else { return Ok(0) };
     let bytes: [u8; 8] = bytes.try_into().map_err(|_| unreadable("a number"))?;
     Ok(u64::from_be_bytes(bytes))
 }

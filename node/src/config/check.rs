@@ -1,12 +1,13 @@
 //! What can be wrong with settings that each can be read: `countersign check`, and the first step of `serve`.
 
-use super::Config;
+use super::{Config, Keepalive};
 use crate::{
     arrivals::Told,
     cluster::{self, JoinTokenText},
     telemetry,
     tls::{self, Clients, TlsError},
 };
+use countersign_raft_store::limits::{MAX_HOLDS_A_PERIOD, MAX_OPEN_HOLDS_PER_AGENT};
 use std::{fmt, path::Path};
 
 /// A problem of the configuration: where, what, and what to do.
@@ -42,6 +43,7 @@ pub fn check(config: &Config) -> Vec<Problem> {
         balancers(config),
         files(config),
         limits(config),
+        keepalive(config),
         log_level(config),
     ]
     .concat()
@@ -173,8 +175,18 @@ fn no_join_token(path: &Path) -> Option<String> {
 
 fn limits(config: &Config) -> Vec<Problem> {
     let limits = &config.limits;
-    let zero = [
+    let wrong = [
         ("limits.sessions", limits.sessions == 0, "0 admits nobody"),
+        (
+            "limits.open_holds_per_agent",
+            !(1..=MAX_OPEN_HOLDS_PER_AGENT).contains(&limits.open_holds_per_agent),
+            "it is from 1 to 100000",
+        ),
+        (
+            "limits.holds_per_agent_per_minute",
+            !(1..=MAX_HOLDS_A_PERIOD).contains(&limits.holds_per_agent_per_minute),
+            "it is from 1 to 100000",
+        ),
         (
             "limits.failed_logins_per_minute",
             limits.failed_logins_per_minute == 0,
@@ -186,9 +198,27 @@ fn limits(config: &Config) -> Vec<Problem> {
             "0 lets nobody connect to the API",
         ),
     ];
-    let zero = zero.into_iter().filter(|(_, zero, _)| *zero);
-    zero.map(|(place, _, message)| problem(place, message, "leave it out for the default"))
+    let wrong = wrong.into_iter().filter(|(_, wrong, _)| *wrong);
+    wrong
+        .map(|(place, _, message)| problem(place, message, "leave it out for the default"))
         .collect()
+}
+
+/// What the operating system takes (Linux: `MAX_TCP_KEEPIDLE`, `MAX_TCP_KEEPINTVL`, `MAX_TCP_KEEPCNT`).
+fn keepalive(config: &Config) -> Vec<Problem> {
+    let Keepalive { idle_seconds, interval_seconds, probes } = config.keepalive;
+    let seconds = 1..=32_767;
+    if seconds.contains(&idle_seconds)
+        && seconds.contains(&interval_seconds)
+        && (1..=127).contains(&probes)
+    {
+        return Vec::new();
+    }
+    vec![problem(
+        "keepalive.idle_seconds, interval_seconds, probes",
+        format!("{idle_seconds} / {interval_seconds} / {probes} is not what TCP takes"),
+        "1 to 32767 seconds each, 1 to 127 probes",
+    )]
 }
 
 fn log_level(config: &Config) -> Vec<Problem> {

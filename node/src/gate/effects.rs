@@ -2,7 +2,7 @@
 //! look at the state: when some were missed, everything is looked at.
 
 use super::Inner;
-use crate::{identify, metrics::counters, shutdown::Why, targets};
+use crate::{identify, metrics::counters, shutdown::Why};
 use countersign_core::{
     id::{LogIndex, SessionId},
     refusal::Refusal,
@@ -190,10 +190,10 @@ impl Inner {
     /// Reads policies, identity providers and targets as this node has applied them.
     async fn read_resources(&self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         self.policies.refresh().await?;
-        let store = self.store.clone();
+        let (store, table) = (self.store.clone(), Arc::clone(&self.targets));
         let read = tokio::task::spawn_blocking(move || {
             let view = store.view()?;
-            Ok::<_, ReadError>((identify::providers(&view)?, targets::read(&view)?))
+            Ok::<_, ReadError>((identify::providers(&view)?, table.read(&view)?))
         });
         let (providers, targets) = read.await??;
         self.identify.trust(providers);

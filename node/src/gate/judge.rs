@@ -103,6 +103,8 @@ async fn hold(
         fingerprint: *operation.fingerprint(),
         terms,
         revision,
+        most_open: inner.most_holds.open,
+        most_a_period: inner.most_holds.a_minute,
     };
     match within(NO_QUORUM_AFTER, inner.store.open_hold(command)).await {
         Ok(committed) => {

@@ -21,6 +21,7 @@ mod mask;
 mod record;
 mod serve;
 mod session;
+mod socket;
 mod startup;
 mod state;
 mod target;
@@ -29,6 +30,7 @@ mod upstream;
 mod weigh;
 
 pub use classify::{Grammar, GrammarCommand, GrammarLimits, WORKER_ARGUMENT, run_grammar_worker};
+pub use line::Keepalive;
 pub use serve::{Incoming, ServeConfig, serve};
 pub use startup::AnyCertificate;
 pub use target::{

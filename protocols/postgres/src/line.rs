@@ -1,12 +1,36 @@
-//! The agent's connection as the operating system keeps it: how a peer that is gone is noticed, and how long one that is
-//! there may stand still. It does not read or write.
+//! Connections as the operating system keeps them: how a peer that is gone is noticed, and how long an agent that is there
+//! may stand still. It does not read or write.
 
-use socket2::{SockRef, Socket, TcpKeepalive};
+use crate::socket::Socket;
+use socket2::{SockRef, TcpKeepalive};
 use std::{io, time::Duration};
-use tokio::net::TcpStream;
 
-/// Idle time before, and between, TCP keep-alive probes.
-const KEEPALIVE: Duration = Duration::from_secs(15);
+/// How TCP asks a silent peer whether it is there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Keepalive {
+    /// Silence before the first probe.
+    pub idle: Duration,
+    /// Between two probes.
+    pub interval: Duration,
+    /// Probes without an answer after which the connection counts as lost. Where there is a user time-out, that counts in its
+    /// place, as long as probes go unanswered.
+    pub probes: u32,
+}
+
+impl Default for Keepalive {
+    fn default() -> Self {
+        Self { idle: Duration::from_secs(15), interval: Duration::from_secs(15), probes: 4 }
+    }
+}
+
+impl Keepalive {
+    /// Has a socket ask like this.
+    pub(crate) fn set(self, socket: SockRef<'_>) -> io::Result<()> {
+        let Self { idle, interval, probes } = self;
+        let all = TcpKeepalive::new().with_time(idle).with_interval(interval).with_retries(probes);
+        socket.set_tcp_keepalive(&all)
+    }
+}
 
 /// How long bytes may stand unacknowledged before the connection counts as lost (`TCP_USER_TIMEOUT`). Since Linux 5.11 the
 /// same time ends a connection whose peer is there and takes nothing (a window of zero).
@@ -28,25 +52,23 @@ impl Patience {
     }
 }
 
-/// A second handle on the socket of a connection.
+/// The socket of an agent's connection, for how patient it is.
 #[derive(Debug)]
 pub(crate) struct Line(Socket);
 
 impl Line {
     /// Prepares a new connection.
-    pub(crate) fn of(socket: &TcpStream) -> io::Result<Self> {
-        socket.set_nodelay(true)?;
-        let line = Self(SockRef::from(socket).try_clone()?);
-        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
-        line.0.set_tcp_keepalive(&keepalive)?;
-        line.0.set_tcp_user_timeout(Some(Patience::Answering.time()))?;
-        Ok(line)
+    pub(crate) fn of(socket: &Socket, keepalive: Keepalive) -> io::Result<Self> {
+        socket.tcp().set_nodelay(true)?;
+        keepalive.set(socket.options())?;
+        socket.options().set_tcp_user_timeout(Some(Patience::Answering.time()))?;
+        Ok(Self(socket.clone()))
     }
 
     /// Has this patience from now on.
     pub(crate) fn be(&self, patience: Patience) {
         // A socket that does not take it any more is one whose next read fails; nothing admitted is given up for it here.
-        if let Err(error) = self.0.set_tcp_user_timeout(Some(patience.time())) {
+        if let Err(error) = self.0.options().set_tcp_user_timeout(Some(patience.time())) {
             tracing::debug!(%error, ?patience, "a time-out could not be set");
         }
     }
@@ -55,19 +77,26 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     #[tokio::test]
     async fn a_line_is_less_patient_while_an_operation_is_held() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let socket = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let line = Line::of(&socket).unwrap();
-        let timeout = || SockRef::from(&socket).tcp_user_timeout().unwrap();
+        let socket = Socket::new(socket);
+        let seconds = Duration::from_secs;
+        let keepalive = Keepalive { idle: seconds(7), interval: seconds(3), probes: 5 };
+        let line = Line::of(&socket, keepalive).unwrap();
+        let timeout = || socket.options().tcp_user_timeout().unwrap();
         assert_eq!(timeout(), Some(Duration::from_mins(5)));
         line.be(Patience::Holding);
         assert_eq!(timeout(), Some(Duration::from_secs(30)));
         line.be(Patience::Answering);
         assert_eq!(timeout(), Some(Duration::from_mins(5)));
-        assert!(SockRef::from(&socket).keepalive().unwrap());
+        let options = socket.options();
+        assert!(options.keepalive().unwrap() && socket.tcp().nodelay().unwrap());
+        assert_eq!(options.tcp_keepalive_time().unwrap(), seconds(7));
+        assert_eq!(options.tcp_keepalive_interval().unwrap(), seconds(3));
+        assert_eq!(options.tcp_keepalive_retries().unwrap(), 5);
     }
 }

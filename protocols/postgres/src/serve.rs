@@ -8,8 +8,9 @@ use crate::{
     classify::Grammar,
     credential,
     evidence::AskingPlaces,
-    line::Line,
+    line::{Keepalive, Line},
     session::{self, Surroundings},
+    socket::Socket,
     startup::{self, ALPN, Begun, StartupError},
     target::Targets,
 };
@@ -20,8 +21,6 @@ use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpStream, sync::Semaphore, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// Open sessions of one node, at most.
-const MAX_SESSIONS: usize = 10_000;
 /// From the first byte to the start-up packet, the TLS handshake included.
 const STARTUP_DEADLINE: Duration = Duration::from_secs(10);
 /// How long the accept loop rests when the process has no file descriptor left.
@@ -36,6 +35,10 @@ pub struct ServeConfig {
     pub tls: Arc<ServerConfig>,
     /// What reads statements.
     pub grammar: Arc<Grammar>,
+    /// Open sessions, at most.
+    pub max_sessions: usize,
+    /// How agents that are silent are asked whether they are there.
+    pub keepalive: Keepalive,
 }
 
 impl fmt::Debug for ServeConfig {
@@ -67,7 +70,8 @@ pub async fn serve(
         evidence: AskingPlaces::default(),
         shutdown: shutdown.clone(),
     };
-    accept(incoming, Listening::new(config.tls, targets, surroundings), shutdown).await;
+    let limits = (config.max_sessions, config.keepalive);
+    accept(incoming, Listening::new(config.tls, targets, surroundings, limits), shutdown).await;
     Ok(())
 }
 
@@ -109,6 +113,7 @@ pub(crate) struct Listening {
     targets: Arc<dyn Targets>,
     surroundings: Arc<Surroundings>,
     sessions: Arc<Semaphore>,
+    keepalive: Keepalive,
 }
 
 impl Listening {
@@ -116,20 +121,23 @@ impl Listening {
         tls: Arc<ServerConfig>,
         targets: Arc<dyn Targets>,
         surroundings: Surroundings,
+        (max_sessions, keepalive): (usize, Keepalive),
     ) -> Arc<Self> {
         let mut tls = ServerConfig::clone(&tls);
         tls.alpn_protocols = vec![ALPN.to_vec()];
-        let sessions = Arc::new(Semaphore::new(MAX_SESSIONS));
+        let sessions = Arc::new(Semaphore::new(max_sessions.min(Semaphore::MAX_PERMITS)));
         Arc::new(Self {
             tls: Arc::new(tls),
             targets,
             surroundings: Arc::new(surroundings),
             sessions,
+            keepalive,
         })
     }
 
     async fn connection(self: Arc<Self>, socket: TcpStream, address: SocketAddr, place: Place) {
-        let line = match Line::of(&socket) {
+        let socket = Socket::new(socket);
+        let line = match Line::of(&socket, self.keepalive) {
             Ok(line) => line,
             Err(error) => return tracing::debug!(%error, "a connection was lost at once"),
         };

@@ -13,6 +13,7 @@ pub(crate) use parameters::{Dropped, PREFERENCES, StartupParameters};
 use crate::{
     error::{Complaint, Severity, SqlState},
     frame::{self, Stream},
+    socket::Socket,
 };
 use countersign_core::gate::CancelKey;
 use rustls::ServerConfig;
@@ -47,12 +48,9 @@ pub(crate) enum Begun {
 }
 
 /// Takes a new connection to its start-up packet.
-pub(crate) async fn begin(
-    socket: TcpStream,
-    tls: Arc<ServerConfig>,
-) -> Result<Begun, StartupError> {
+pub(crate) async fn begin(socket: Socket, tls: Arc<ServerConfig>) -> Result<Begun, StartupError> {
     let mut socket = socket;
-    if starts_with_tls(&socket).await? {
+    if starts_with_tls(socket.tcp()).await? {
         let mut stream = TlsAcceptor::from(tls).accept(socket).await.map_err(StartupError::Tls)?;
         if stream.get_ref().1.alpn_protocol() != Some(ALPN) {
             let complaint = Complaint::protocol("a direct TLS connection without ALPN")
@@ -65,11 +63,11 @@ pub(crate) async fn begin(
         match understood(&mut socket).await? {
             InitialPacket::Cancel(key) => return Ok(Begun::Cancel(key)),
             InitialPacket::Gss => {
-                nothing_glued(&socket)?;
+                nothing_glued(socket.tcp())?;
                 socket.write_all(b"N").await.map_err(StartupError::Io)?;
             }
             InitialPacket::Tls => {
-                nothing_glued(&socket)?;
+                nothing_glued(socket.tcp())?;
                 socket.write_all(b"S").await.map_err(StartupError::Io)?;
                 let stream =
                     TlsAcceptor::from(tls).accept(socket).await.map_err(StartupError::Tls)?;
@@ -104,7 +102,7 @@ fn nothing_glued(socket: &TcpStream) -> Result<(), StartupError> {
     }
 }
 
-async fn over_tls(stream: TlsStream<TcpStream>) -> Result<Begun, StartupError> {
+async fn over_tls(stream: TlsStream<Socket>) -> Result<Begun, StartupError> {
     let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
     let certificate = certificates.first().cloned().map(CertificateDer::into_owned);
     let mut stream: Stream = Box::new(stream);

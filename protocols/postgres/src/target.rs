@@ -1,5 +1,6 @@
 //! A PostgreSQL target as its administrator defined it. Secrets are references here, resolved when the target is dialled.
 
+use crate::line::Keepalive;
 use countersign_core::{id::Revision, secret::Secret, target::TargetName};
 use std::{collections::BTreeMap, fmt, io, path::PathBuf, sync::Arc, time::Duration};
 
@@ -32,6 +33,8 @@ pub struct PostgresTarget {
     pub read_limit: Option<Duration>,
     /// Functions, as `name` or `schema.name`, that the administrator declares harmless.
     pub allow_functions: Vec<String>,
+    /// How it is asked whether it is there.
+    pub keepalive: Keepalive,
 }
 
 /// Where a target listens.

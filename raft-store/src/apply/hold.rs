@@ -20,7 +20,8 @@ use crate::{
     key_space,
     limits::{
         Limit, MAX_ATTACHED, MAX_COMMENT, MAX_DECISIONS, MAX_HELD_PARAMETERS, MAX_HELD_TEXT,
-        MAX_HOLD_LIFE_MS, MAX_NAMES, MAX_OPEN_HOLDS_PER_AGENT, MAX_QUORUM, MAX_REQUIREMENTS,
+        MAX_HOLD_LIFE_MS, MAX_HOLDS_A_PERIOD, MAX_NAMES, MAX_OPEN_HOLDS_PER_AGENT, MAX_QUORUM,
+        MAX_REQUIREMENTS,
     },
     records::{
         Attachment, AuditText, HeldOperation, HoldPhase, HoldRecord, OperationRecord,
@@ -58,20 +59,19 @@ pub(super) fn open(step: &mut Step<'_>, command: OpenHold) -> Done {
     if fingerprint(&session, &command.held) != command.fingerprint {
         return Err(StateRefusal::OtherFingerprint.into());
     }
-    let others = book::open_of_agent(step, &session.agent.identity)?;
-    let (same, others): (Vec<_>, Vec<_>) =
-        others.into_iter().partition(|other| other.hold.fingerprint == command.fingerprint);
-    for other in same {
+    if let Some(other) = book::same(step, &session.agent.identity, &command.fingerprint)? {
         // The same operation may be judged otherwise under the same policy when the agent's claims have changed.
         if other.hold.terms == command.terms && other.hold.owner == session.agent.owner {
             return attach(step, other, &session);
         }
         invalidate(step, other, "the agent's claims have changed")?;
     }
-    if others.len() >= MAX_OPEN_HOLDS_PER_AGENT {
+    let open = book::count(step, &session.agent.identity)?;
+    if open >= command.most_open.min(MAX_OPEN_HOLDS_PER_AGENT) {
         return Err(StateRefusal::OverLimit { limit: Limit::OpenHoldsPerAgent }.into());
     }
-    budget::spend(step, &session.agent.identity, &command.held)?;
+    let most = command.most_a_period.min(MAX_HOLDS_A_PERIOD);
+    budget::spend(step, (&session.agent.identity, most), &command.held)?;
     begin(step, command, session)
 }
 
@@ -120,6 +120,7 @@ fn attach(step: &mut Step<'_>, mut record: HoldRecord, session: &SessionRecord) 
     if !record.attached.iter().any(|waiting| waiting.session == session.id) {
         within(record.attached.len() + 1, MAX_ATTACHED, Limit::Attached)?;
         record.attached.push(attachment(session));
+        step.put_bytes(key_space::waiting_for(session.id, record.hold.id), &[]);
         book::rewrite(step, &record)?;
     }
     Ok(Answer::Attached(Box::new(record)))

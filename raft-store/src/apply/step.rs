@@ -119,6 +119,11 @@ impl<'a> Step<'a> {
         self.see(|view| state::id_at(view, key))
     }
 
+    /// The number that lies there; 0 where there is none.
+    pub(super) fn number_at(&self, key: &[u8]) -> Result<u64, Stop> {
+        self.see(|view| state::number_at(view, key))
+    }
+
     pub(super) fn number(&self, what: Single) -> Result<u64, Stop> {
         self.see(|view| state::number(view, what))
     }

@@ -18,7 +18,6 @@ fn keys() -> Vec<(&'static str, Vec<u8>)> {
         ("open-sessions-of-incarnation", open_sessions_of_incarnation(node_id, start)),
         ("hold", hold(hold_id)),
         ("held-operation", held_operation(hold_id)),
-        ("open-holds-of-agent", open_holds_of_agent(&who)),
         ("open-hold-of-agent", open_hold_of_agent(&who, &Fingerprint::from_bytes([7; 32]))),
         ("operation", operation(operation_id)),
         ("open-operations-of-node", open_operations_of_node(node_id)),
@@ -34,6 +33,9 @@ fn keys() -> Vec<(&'static str, Vec<u8>)> {
         ("hold-budget", hold_budget(&digest(&who))),
         ("notes-taken", notes_taken(node_id)),
         ("evidence", evidence(hold_id)),
+        ("open-hold-count", open_hold_count(&who)),
+        ("waiting-of", waiting_of(session_id)),
+        ("waiting-for", waiting_for(session_id, hold_id)),
         ("expiry-hold", expiry(at, Expiring::Hold(hold_id))),
         ("expiry-join-token", expiry(at, Expiring::JoinToken([8; 32]))),
         ("expiry-credential", expiry(at, Expiring::Credential(CredentialId::from_bytes([6; 16])))),
@@ -113,7 +115,9 @@ fn every_table_has_a_frozen_key() {
         | Table::NotesTaken
         | Table::Credential
         | Table::Evidence
-        | Table::AuditKey => 26,
+        | Table::AuditKey
+        | Table::OpenHoldCount
+        | Table::WaitingFor => 28,
     };
     assert!(begin.into_iter().eq(1..=last(Table::Single)));
 }

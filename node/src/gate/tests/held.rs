@@ -11,10 +11,7 @@ use countersign_core::{
     record::{EventKind, Outcome},
     refusal::Refusal,
 };
-use countersign_raft_store::{
-    command::{Leaves, ParkHold},
-    limits::MAX_OPEN_HOLDS_PER_AGENT,
-};
+use countersign_raft_store::command::{Leaves, ParkHold};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -321,7 +318,7 @@ async fn a_node_that_misses_effects_still_notices_a_decision() {
 async fn an_agent_with_too_many_holds_is_told_so() {
     let world = World::new().await;
     let session = world.open().await.session;
-    for n in 0..MAX_OPEN_HOLDS_PER_AGENT {
+    for n in 0..MOST_HOLDS.open {
         let one = operation(&session, Action::PostgresWrite, &format!("DELETE {n}"));
         drop(world.hold(&session, &one).await);
     }
@@ -353,7 +350,7 @@ async fn an_operation_that_a_limit_refuses_is_in_the_audit() {
     let world = World::new().await;
     let session = world.open().await.session;
     let mut waiting = Vec::new();
-    for n in 0..MAX_OPEN_HOLDS_PER_AGENT {
+    for n in 0..MOST_HOLDS.open {
         let operation = operation(&session, Action::PostgresWrite, &format!("DELETE {n}"));
         waiting.push(world.hold(&session, &operation).await);
     }

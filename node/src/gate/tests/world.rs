@@ -29,6 +29,8 @@ use countersign_raft_store::{
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 
+/// What the gate lets an agent have held.
+pub(crate) const MOST_HOLDS: MostHolds = MostHolds { open: 100, a_minute: 4000 };
 pub(crate) const NOW_MS: u64 = 1_800_000_000_000;
 /// The bootstrap administrator's token, which counts for an hour.
 pub(crate) const BOOTSTRAP: &str = "cs-bootstrap.test";
@@ -97,6 +99,7 @@ impl World {
             shutdown: shutdown.clone(),
             api_url: "https://gate.example".to_owned(),
             max_sessions: 3,
+            most_holds: MOST_HOLDS,
             mask_key: MaskKey::new(Secret::new([7; 32])),
         })
         .unwrap();

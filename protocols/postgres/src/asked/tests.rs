@@ -22,6 +22,7 @@ pub(crate) fn target(allow_functions: &[&str]) -> PostgresTarget {
         roles: BTreeMap::new(),
         read_limit: None,
         allow_functions: allow_functions.iter().map(|&name| name.to_owned()).collect(),
+        keepalive: crate::Keepalive::default(),
     }
 }
 

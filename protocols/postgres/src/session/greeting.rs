@@ -11,6 +11,8 @@ use crate::{
 use bytes::BufMut;
 use countersign_core::gate::CancelKey;
 
+/// Settings of which the gateway remembers what it has told; of a target's that makes up others it does not.
+const MAX_TOLD: usize = 256;
 /// The `server_version` that is reported before a target was ever dialled.
 const ASSUMED_VERSION: &str = "15.0";
 
@@ -60,10 +62,13 @@ impl Session {
 
     /// Tells the agent a setting, unless it has been told.
     pub(super) fn report(&mut self, name: &str, value: &str) {
+        let room = self.told.len() < MAX_TOLD;
         match self.told.iter_mut().find(|(told, _)| told == name) {
             Some((_, told)) if told == value => return,
             Some((_, told)) => value.clone_into(told),
-            None => self.told.push((name.to_owned(), value.to_owned())),
+            None if room => self.told.push((name.to_owned(), value.to_owned())),
+            // Told once more when it changes, or when it does not.
+            None => {}
         }
         self.writer.say(Masker::own(frame::text_pair(b'S', name, value)));
     }

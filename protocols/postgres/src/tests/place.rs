@@ -21,6 +21,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::Arc,
+    time::Duration,
 };
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
@@ -44,6 +45,14 @@ CREATE FUNCTION public.burn() RETURNS int LANGUAGE sql AS 'DELETE FROM accounts 
 CREATE VIEW public.bad_view AS SELECT public.burn() AS id;
 CREATE FUNCTION public.upper(t varchar) RETURNS text LANGUAGE sql AS 'DELETE FROM accounts RETURNING name';
 ";
+
+/// Sessions of the place, and how agents are asked whether they are there.
+const LIMITS: (usize, crate::Keepalive) = (100, KEEPALIVE);
+const KEEPALIVE: crate::Keepalive = crate::Keepalive {
+    idle: Duration::from_secs(15),
+    interval: Duration::from_secs(15),
+    probes: 4,
+};
 
 /// In the folder of the data.
 const SSL_FILES: &str =
@@ -156,6 +165,7 @@ impl Place {
             ]),
             read_limit: None,
             allow_functions: Vec::new(),
+            keepalive: crate::Keepalive::default(),
         };
         if listens == Listens::PostgresTls {
             target.address = TargetAddress::Tcp { host: host.clone(), port: 5432 };
@@ -177,7 +187,7 @@ impl Place {
             shutdown: shutdown.clone(),
         };
         let listening =
-            Listening::new(server_tls, Arc::new(OneTarget(Arc::new(target))), surroundings);
+            Listening::new(server_tls, Arc::new(OneTarget(Arc::new(target))), surroundings, LIMITS);
         tokio::spawn(crate::serve::accept(Bare(listener), listening, shutdown));
         Self { gate, address, client_tls, folder, host, postgres: data }
     }

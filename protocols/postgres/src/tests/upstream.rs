@@ -304,3 +304,22 @@ async fn errors_without_the_fields_they_must_have_pass_and_leave_nothing_out_of_
         assert_eq!(place.gate.settlement(n).await.outcome, Outcome::Failed, "{body:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_that_reports_settings_without_end_is_not_used() {
+    let many = |count: usize, value: &str| -> &'static [u8] {
+        let setting = |n: usize| frame::text_pair(b'S', &format!("setting.{n}"), value);
+        let settings: Vec<u8> = (0..count).flat_map(|n| setting(n).to_vec()).collect();
+        let login = b"R\0\0\0\x08\0\0\0\0S\0\0\0\x19server_encoding\0UTF8\0";
+        let ready = b"K\0\0\0\x0c\0\0\0\x01\0\0\0\x02Z\0\0\0\x05I";
+        [&login[..], &settings, ready].concat().leak()
+    };
+    for (what, first) in [("many", many(500, "on")), ("long ones", many(10, &"x".repeat(10_000)))] {
+        let (address, mut heard) = target(first).await;
+        let place = Place::with(Listens::Nothing, at(address, TargetTls::Disabled)).await;
+        let mut agent = Agent::connect(&place).await;
+        let answer = agent.query("SELECT 1").await;
+        assert_eq!((kinds(&answer).as_str(), status(&answer)), ("EZ", 'I'), "{what}");
+        assert_eq!(heard.recv().await.unwrap(), b"", "{what}");
+    }
+}

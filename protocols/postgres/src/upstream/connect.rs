@@ -8,24 +8,19 @@ use super::{
 };
 use crate::{
     frame::Stream,
+    line::Keepalive,
     target::{ClientCertificate, PostgresTarget, TargetAddress, TargetTls},
 };
 use rustls::{ClientConfig, RootCertStore, crypto::CryptoProvider};
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
-use socket2::{SockRef, TcpKeepalive};
-use std::{io, path::Path, sync::Arc, time::Duration};
+use socket2::SockRef;
+use std::{io, path::Path, sync::Arc};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpStream, UnixStream},
     time::timeout,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
-
-/// Idle time before, and between, TCP keep-alive probes.
-const KEEPALIVE: Duration = Duration::from_secs(15);
-/// Probes without an answer after which the target counts as lost. There is no user time-out besides: it would also end a
-/// COPY whose data the target does not take because it waits for a lock, and it would replace this count.
-const KEEPALIVE_PROBES: u32 = 4;
 
 /// `SSLRequest`.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
@@ -66,7 +61,7 @@ pub(super) async fn connect(
             let stream = UnixStream::connect(path).await.map_err(DialError::Io)?;
             return without_tls(Box::new(stream), certificate);
         }
-        TargetAddress::Tcp { host, port } => (tcp(host, *port).await?, host),
+        TargetAddress::Tcp { host, port } => (tcp((host, *port), target.keepalive).await?, host),
     };
     match &target.tls {
         TargetTls::Disabled => without_tls(Box::new(socket), certificate),
@@ -99,14 +94,12 @@ fn without_tls(
     }
 }
 
-async fn tcp(host: &str, port: u16) -> Result<TcpStream, DialError> {
-    let socket = TcpStream::connect((host, port)).await.map_err(DialError::Io)?;
+/// There is no user time-out beside the probes: it would also end a COPY whose data the target does not take because it waits
+/// for a lock, and it would replace their count.
+async fn tcp(address: (&str, u16), keepalive: Keepalive) -> Result<TcpStream, DialError> {
+    let socket = TcpStream::connect(address).await.map_err(DialError::Io)?;
     socket.set_nodelay(true).map_err(DialError::Io)?;
-    let keepalive = TcpKeepalive::new()
-        .with_time(KEEPALIVE)
-        .with_interval(KEEPALIVE)
-        .with_retries(KEEPALIVE_PROBES);
-    SockRef::from(&socket).set_tcp_keepalive(&keepalive).map_err(DialError::Io)?;
+    keepalive.set(SockRef::from(&socket)).map_err(DialError::Io)?;
     Ok(socket)
 }
 
@@ -150,17 +143,21 @@ async fn client_config(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
     use tokio::net::TcpListener;
 
     #[tokio::test]
     async fn a_target_that_is_gone_is_noticed_by_probes() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let socket = tcp("127.0.0.1", port).await.unwrap();
+        let seconds = Duration::from_secs;
+        let keepalive = Keepalive { idle: seconds(9), interval: seconds(2), probes: 6 };
+        let socket = tcp(("127.0.0.1", port), keepalive).await.unwrap();
         let socket = SockRef::from(&socket);
         assert!(socket.keepalive().unwrap() && socket.tcp_nodelay().unwrap());
-        assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE);
-        assert_eq!(socket.tcp_keepalive_interval().unwrap(), KEEPALIVE);
-        assert_eq!(socket.tcp_keepalive_retries().unwrap(), KEEPALIVE_PROBES);
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), seconds(9));
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), seconds(2));
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), 6);
+        assert_eq!(socket.tcp_user_timeout().unwrap(), None);
     }
 }

@@ -15,6 +15,10 @@ use tokio::io::{ReadHalf, WriteHalf};
 
 /// Mechanisms a target may offer at most.
 const MAX_MECHANISMS: usize = 16;
+/// Settings that a target may report at its login: PostgreSQL 18 has fifteen, extensions add some.
+const MAX_REPORTED: usize = 128;
+/// Bytes of their names and values together.
+const MAX_REPORTED_BYTES: usize = 64 * 1024;
 
 /// Whom and what to log in for.
 #[derive(Debug)]
@@ -168,11 +172,17 @@ impl Talk {
     )]
     async fn settle(mut self, target: &Arc<PostgresTarget>) -> Result<Upstream, DialError> {
         let mut cancel = TargetCancel { target: Arc::clone(target), process: 0, secret: 0 };
-        let mut reported = Vec::new();
+        let (mut reported, mut bytes) = (Vec::new(), 0_usize);
         loop {
             let (kind, body) = self.next().await?;
             match kind {
-                BackendKind::ParameterStatus => reported.push(read_status(body)?),
+                BackendKind::ParameterStatus => {
+                    bytes += body.len();
+                    if reported.len() >= MAX_REPORTED || bytes > MAX_REPORTED_BYTES {
+                        return Err(FrameError::Malformed { what: "number of settings" }.into());
+                    }
+                    reported.push(read_status(body)?);
+                }
                 BackendKind::BackendKeyData => {
                     let mut body = Body::new("BackendKeyData", body);
                     (cancel.process, cancel.secret) = (body.oid()?, body.oid()?);

@@ -16,6 +16,7 @@ use crate::{
 };
 use countersign_core::{
     agent::Identity,
+    fingerprint::Fingerprint,
     hold::HoldEvent,
     id::{HoldId, SessionId},
     record::EventKind,
@@ -33,7 +34,40 @@ pub(super) fn enter(step: &mut Step<'_>, record: &HoldRecord) -> Result<(), Stop
     step.put_bytes(key_space::numbered(Table::OpenHold, record.number), id);
     step.put_bytes(key_space::open_hold_of_agent(&hold.requester, &hold.fingerprint), id);
     step.put_bytes(key_space::expiry(hold.expires_at, Expiring::Hold(hold.id)), &[]);
+    for waiting in &record.attached {
+        step.put_bytes(key_space::waiting_for(waiting.session, hold.id), &[]);
+    }
+    let open = count(step, &hold.requester)?;
+    step.put_number(key_space::open_hold_count(&hold.requester), open.saturating_add(1));
     rewrite(step, record)
+}
+
+/// How many open holds an agent has, those included that have expired since the last tick.
+pub(super) fn count(step: &Step<'_>, agent: &Identity) -> Result<u64, Stop> {
+    step.number_at(&key_space::open_hold_count(agent))
+}
+
+/// One open hold less.
+fn count_off(step: &mut Step<'_>, agent: &Identity) -> Result<(), Stop> {
+    let place = key_space::open_hold_count(agent);
+    match step.number_at(&place)?.saturating_sub(1) {
+        0 => step.delete(place),
+        left => step.put_number(place, left),
+    }
+    Ok(())
+}
+
+/// The open hold of an agent for what has this fingerprint, unless it has expired.
+pub(super) fn same(
+    step: &mut Step<'_>,
+    agent: &Identity,
+    fingerprint: &Fingerprint,
+) -> Result<Option<HoldRecord>, Stop> {
+    let Some(id) = step.id_at(&key_space::open_hold_of_agent(agent, fingerprint))? else {
+        return Ok(None);
+    };
+    let record = get(step, HoldId::from_bytes(id))?;
+    Ok(Some(elapse(step, record)?).filter(|record| !record.hold.state.is_settled()))
 }
 
 /// Writes a hold again and tells the nodes. A settled one leaves the indexes of open ones, and nobody waits for it.
@@ -44,6 +78,7 @@ pub(super) fn rewrite(step: &mut Step<'_>, record: &HoldRecord) -> Result<(), St
         step.delete(key_space::open_hold_of_agent(&hold.requester, &hold.fingerprint));
         step.delete(key_space::expiry(hold.expires_at, Expiring::Hold(hold.id)));
         // Settled once, so this is reached once.
+        count_off(step, &hold.requester)?;
         forget::after(step, HELD_OPERATION_KEPT_MS, Forgotten::HeldOperation(hold.id));
         forget::after(step, HOLD_KEPT_MS, Forgotten::Hold(hold.id));
     }
@@ -59,6 +94,11 @@ pub(super) fn handle(
     event: HoldEvent,
 ) -> Result<HoldRecord, Stop> {
     let hold = record.hold.clone().handle(event, step.now).map_err(StateRefusal::Hold)?;
+    if hold.state.is_settled() {
+        for waiting in &record.attached {
+            step.delete(key_space::waiting_for(waiting.session, hold.id));
+        }
+    }
     let attached = if hold.state.is_settled() { Vec::new() } else { record.attached.clone() };
     let record = HoldRecord { hold, attached, ..record };
     rewrite(step, &record)?;
@@ -105,6 +145,7 @@ pub(super) fn make_void(
 ) -> Result<HoldRecord, Stop> {
     if record.attached.iter().any(|waiting| waiting.session != session) {
         record.attached.retain(|waiting| waiting.session != session);
+        step.delete(key_space::waiting_for(session, record.hold.id));
         rewrite(step, &record)?;
         return Ok(record);
     }
@@ -122,6 +163,7 @@ pub(super) fn let_go(
     if record.attached.len() == before {
         return Ok(record);
     }
+    step.delete(key_space::waiting_for(session, record.hold.id));
     rewrite(step, &record)?;
     if record.attached.is_empty() {
         let facts = Facts::default().hold(&record).with("session.id", session);
@@ -130,21 +172,18 @@ pub(super) fn let_go(
     Ok(record)
 }
 
-/// Takes a session off every hold of its agent.
+/// Takes a session off every hold that it waits for.
 pub(in crate::apply) fn detach(step: &mut Step<'_>, session: &SessionRecord) -> Result<(), Stop> {
-    for record in open_of_agent(step, &session.agent.identity)? {
-        let_go(step, record, session.id)?;
+    for (key, _) in step.all(&key_space::waiting_of(session.id))? {
+        let id = key_space::trailing_id(&key).ok_or_else(|| state::unreadable("a hold id"))?;
+        step.delete(key);
+        let record = get(step, HoldId::from_bytes(id))?;
+        let record = elapse(step, record)?;
+        if !record.hold.state.is_settled() {
+            let_go(step, record, session.id)?;
+        }
     }
     Ok(())
-}
-
-/// The open holds of an agent that have not expired.
-pub(in crate::apply) fn open_of_agent(
-    step: &mut Step<'_>,
-    agent: &Identity,
-) -> Result<Vec<HoldRecord>, Stop> {
-    let rows = step.all(&key_space::open_holds_of_agent(agent))?;
-    read(step, rows)
 }
 
 /// All open holds that have not expired.

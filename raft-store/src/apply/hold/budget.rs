@@ -7,26 +7,23 @@ use crate::{
         step::{Step, Stop},
     },
     key_space::{self, Forgotten},
-    limits::{
-        HOLD_PERIOD_MS, Limit, MAX_EVIDENCE_BYTES_A_PERIOD, MAX_HELD_BYTES_A_PERIOD,
-        MAX_HOLDS_A_PERIOD,
-    },
+    limits::{HOLD_PERIOD_MS, Limit, MAX_EVIDENCE_BYTES_A_PERIOD, MAX_HELD_BYTES_A_PERIOD},
     records::{HeldOperation, HoldBudget},
     reply::StateRefusal,
 };
 use countersign_core::{agent::Identity, evidence::Evidence};
 
-/// Counts one more hold of `agent`, or refuses it.
+/// Counts one more hold of `agent`, or refuses it where there are more than `most` in the period.
 pub(super) fn spend(
     step: &mut Step<'_>,
-    agent: &Identity,
+    (agent, most): (&Identity, u64),
     held: &HeldOperation,
 ) -> Result<(), Stop> {
     let digest = key_space::digest(agent);
     let mut budget = present(step, digest)?;
     budget.holds = budget.holds.saturating_add(1);
     budget.bytes = budget.bytes.saturating_add(size(held));
-    if budget.holds > MAX_HOLDS_A_PERIOD {
+    if budget.holds > most {
         return Err(StateRefusal::OverLimit { limit: Limit::HoldsAPeriod }.into());
     }
     if budget.bytes > MAX_HELD_BYTES_A_PERIOD {

@@ -5,7 +5,6 @@ use crate::{
     command::*,
     key_space::{self, Table},
     limits::*,
-    machine::View,
     reply::StateRefusal,
 };
 use countersign_core::{
@@ -13,10 +12,6 @@ use countersign_core::{
     id::{HoldId, OperationId},
     record::{EventKind, Outcome},
 };
-
-fn rows(replica: &Replica, table: Table) -> usize {
-    replica.state.scan(&key_space::table(table), None, usize::MAX).unwrap().len()
-}
 
 /// Opens hold `n` and takes it back.
 fn come_and_go(replica: &mut Replica, n: u32, bytes: usize) -> Result<(), StateRefusal> {
@@ -40,7 +35,7 @@ fn come_and_go(replica: &mut Replica, n: u32, bytes: usize) -> Result<(), StateR
 fn an_agent_that_opens_holds_and_takes_them_back_runs_out_of_its_budget() {
     let mut replica = Replica::ready();
     replica.opened(1, "bot");
-    let most = u32::try_from(MAX_HOLDS_A_PERIOD).unwrap();
+    let most = u32::try_from(MOST_A_PERIOD).unwrap();
     for n in 1..=most {
         come_and_go(&mut replica, n, 1).unwrap();
     }
@@ -87,7 +82,7 @@ fn what_is_over_is_forgotten_and_the_audit_stays() {
         Table::Hold,
         Table::HoldByNumber,
     ];
-    let kept = |replica: &Replica| all.map(|table| rows(replica, table));
+    let kept = |replica: &Replica| all.map(|table| replica.rows(table));
     replica.run(Command::Tick).unwrap();
     assert_eq!(kept(&replica), [1, 1, 2, 1, 1, 1, 1]);
     let start = replica.now;
@@ -101,7 +96,7 @@ fn what_is_over_is_forgotten_and_the_audit_stays() {
         replica.run(Command::Tick).unwrap();
         assert_eq!(kept(&replica), left, "after {after} ms");
     }
-    assert_eq!(rows(&replica, Table::Forget), 0);
+    assert_eq!(replica.rows(Table::Forget), 0);
     assert_eq!(replica.events(), events);
     assert_eq!(replica.count(EventKind::Withdrawn), 1);
 }
@@ -110,7 +105,7 @@ fn what_is_over_is_forgotten_and_the_audit_stays() {
 fn one_tick_forgets_so_many() {
     let mut replica = Replica::ready();
     replica.opened(1, "bot");
-    let before = rows(&replica, Table::Forget);
+    let before = replica.rows(Table::Forget);
     for n in 0..=MAX_FORGOTTEN_A_TICK {
         let id = key_space::Forgotten::HoldBudget(
             [&(n as u64).to_be_bytes()[..], &[0; 24]].concat().try_into().unwrap(),
@@ -118,9 +113,9 @@ fn one_tick_forgets_so_many() {
         replica.state.insert(key_space::forget(countersign_core::log_time::LogTime(1), id), vec![]);
     }
     replica.run(Command::Tick).unwrap();
-    assert_eq!(rows(&replica, Table::Forget), before + 1);
+    assert_eq!(replica.rows(Table::Forget), before + 1);
     replica.run(Command::Tick).unwrap();
-    assert_eq!(rows(&replica, Table::Forget), before);
+    assert_eq!(replica.rows(Table::Forget), before);
 }
 
 #[test]

@@ -27,6 +27,8 @@ use countersign_core::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(super) const MOST_OPEN: u64 = 100;
+pub(super) const MOST_A_PERIOD: u64 = 500;
 pub(super) const START_MS: u64 = 1_000_000;
 
 #[derive(Clone, Default)]
@@ -142,6 +144,11 @@ impl Replica {
         self.run(command)
     }
 
+    /// How many rows a table has.
+    pub(super) fn rows(&self, table: Table) -> usize {
+        self.state.scan(&key_space::table(table), None, usize::MAX).unwrap().len()
+    }
+
     /// Opens a hold in `session`; the ids of hold and operation are `n`.
     pub(super) fn held(&mut self, n: u8, session: u8, text: &str) -> Reply {
         let command = self.open_hold(n, session, text);
@@ -159,6 +166,8 @@ impl Replica {
             held,
             terms: terms(2),
             revision: self.policy_revision(),
+            most_open: MOST_OPEN,
+            most_a_period: MOST_A_PERIOD,
         }))
     }
 

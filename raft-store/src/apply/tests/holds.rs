@@ -3,7 +3,8 @@
 use super::harness::*;
 use crate::{
     command::*,
-    limits::{Limit, MAX_OPEN_HOLDS_PER_AGENT},
+    key_space::Table,
+    limits::Limit,
     records::*,
     reply::{Answer, StateRefusal},
 };
@@ -256,7 +257,7 @@ fn changed_claims_of_the_agent_make_a_new_hold() {
 fn the_holds_of_an_agent_have_a_limit() {
     let mut replica = Replica::ready();
     replica.opened(1, "bot");
-    for n in 0..MAX_OPEN_HOLDS_PER_AGENT {
+    for n in 0..MOST_OPEN {
         let n = u8::try_from(n).unwrap() + 1;
         replica.held(n, 1, &format!("delete {n}")).unwrap();
     }
@@ -268,6 +269,23 @@ fn the_holds_of_an_agent_have_a_limit() {
         WithdrawHold { hold: hold(1), by: Withdrawer::Agent(ses(1)), comment: String::new() };
     replica.run(Command::WithdrawHold(withdraw)).unwrap();
     assert!(replica.held(250, 1, "delete more").is_ok());
+    // Another node lets it have more.
+    let Command::OpenHold(mut open) = replica.open_hold(251, 1, "delete it all") else { panic!() };
+    open.most_open = MOST_OPEN + 1;
+    assert!(replica.run(Command::OpenHold(open)).is_ok());
+    // What expires counts no more, and what nobody waits for still does.
+    replica.run(Command::CloseSession(CloseSession { id: ses(1), reason: String::new() })).unwrap();
+    assert_eq!(replica.rows(Table::WaitingFor), 0);
+    replica.opened(2, "bot");
+    assert_eq!(
+        refusal(replica.held(252, 2, "delete again")),
+        StateRefusal::OverLimit { limit: Limit::OpenHoldsPerAgent }
+    );
+    replica.now += 60_000;
+    replica.run(Command::Tick).unwrap();
+    assert_eq!(replica.rows(Table::OpenHoldCount), 0);
+    assert!(replica.held(252, 2, "delete again").is_ok());
+    assert_eq!((replica.rows(Table::WaitingFor), replica.rows(Table::OpenHoldCount)), (1, 1));
 }
 
 #[test]

@@ -116,6 +116,8 @@ form_struct!(OpenHoldV1 for OpenHold {
     fingerprint: Fingerprint,
     terms: HoldTerms,
     revision: Revision,
+    most_open: u64,
+    most_a_period: u64,
 });
 form_struct!(DecideV1 for Decide {
     hold: HoldId,

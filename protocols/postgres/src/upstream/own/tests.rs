@@ -27,6 +27,7 @@ fn silent() -> (Upstream, DuplexStream) {
         roles: BTreeMap::new(),
         read_limit: None,
         allow_functions: Vec::new(),
+        keepalive: crate::Keepalive::default(),
     };
     let upstream = Upstream {
         reader: FrameReader::new(reader),

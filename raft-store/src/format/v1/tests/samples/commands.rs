@@ -105,6 +105,8 @@ fn of_holds() -> Vec<(&'static str, Command)> {
         fingerprint: fingerprint(),
         terms: terms(),
         revision: Revision(6),
+        most_open: 100,
+        most_a_period: 4_000,
     };
     let decide = Decide {
         hold: hold_id(),
