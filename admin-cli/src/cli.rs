@@ -5,9 +5,9 @@ mod groups;
 
 pub(crate) use dev::{Algorithm, Cut, DevCommand, DevOptions, Person, UpOptions};
 pub(crate) use groups::{
-    ApplyOptions, AuditCommand, ClusterCommand, ContextCommand, CredentialCommand, Decide,
-    DeleteOptions, DiffOptions, EventFilter, ExportFormat, ExportOptions, GetOptions, HoldsCommand,
-    Named, PolicyCommand, RevokeCommand, SessionsCommand, StateName, TokenCommand,
+    ApplyOptions, AuditCommand, CastFormat, ClusterCommand, ContextCommand, CredentialCommand,
+    Decide, DeleteOptions, DiffOptions, EventFilter, ExportFormat, ExportOptions, GetOptions,
+    HoldsCommand, Named, PolicyCommand, RevokeCommand, SessionsCommand, StateName, TokenCommand,
 };
 
 use clap::{

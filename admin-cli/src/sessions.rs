@@ -1,4 +1,9 @@
-//! `sessions`: connections of agents to targets.
+//! `sessions`: connections of agents to targets, and their recordings.
+
+mod export;
+mod pages;
+mod replay;
+mod timeline;
 
 use crate::{
     cli::{Global, SessionsCommand},
@@ -9,6 +14,7 @@ use crate::{
 };
 use countersign_api::{
     Client,
+    recording::RecordingIndex,
     session::{EndRequest, Session, SessionQuery},
 };
 
@@ -29,6 +35,13 @@ pub(crate) async fn run(
             terminal.answer(&sessions, |sessions, terminal| table(sessions, terminal))
         }
         SessionsCommand::Show { id } => show(&client.session(&id).await?.body, terminal),
+        SessionsCommand::Replay { id, speed, idle } => {
+            let pace = replay::Pace::new(speed, idle)?;
+            replay::replay(&client, &id, pace, terminal).await
+        }
+        SessionsCommand::Export { id, format } => {
+            export::export(&client, &id, format, terminal).await
+        }
         SessionsCommand::End { id, reason } => {
             let ended = client.end_session(&id, &EndRequest { reason }).await?.body;
             terminal.answer(&ended, |session, _| format!("session {} is ended", session.id))
@@ -86,7 +99,7 @@ fn narrow(session: &Session) -> [String; 6] {
 fn show(session: &Session, terminal: &mut Terminal) -> Result<(), Failure> {
     terminal.answer(session, |session, _| {
         let state = if session.open { "open" } else { "ended" };
-        output::pairs(&[
+        let shown = output::pairs(&[
             ("session", session.id.clone()),
             ("state", state.to_owned()),
             ("agent", agent(&session.agent)),
@@ -97,8 +110,24 @@ fn show(session: &Session, terminal: &mut Terminal) -> Result<(), Failure> {
             ("client", visible(&session.client)),
             ("node", session.node.to_string()),
             ("opened", session.opened_at.to_string()),
-        ])
+        ]);
+        match &session.recording {
+            Some(recording) => format!("{shown}\n{}", index(recording)),
+            None => shown,
+        }
     })
+}
+
+/// What there is of a session's recording.
+fn index(recording: &RecordingIndex) -> String {
+    let header = ["segment", "bytes", "nodes", "digest"];
+    let rows = recording.segments.iter().map(|segment| {
+        let places: Vec<String> = segment.places.iter().map(ToString::to_string).collect();
+        let (sequence, size) = (segment.sequence.to_string(), segment.size.to_string());
+        [sequence, size, places.join(","), segment.digest.clone()]
+    });
+    let (state, count) = (recording.state.name(), recording.segment_count);
+    format!("\nrecording: {state}, {count} segments\n{}", output::table(header, rows))
 }
 
 /// An agent with all that identifies it.

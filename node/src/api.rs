@@ -21,6 +21,7 @@ mod own_token;
 mod pace;
 mod policy;
 mod reading;
+mod recordings;
 mod refusals;
 mod resources;
 mod revocations;

@@ -7,6 +7,7 @@ use crate::{
     config::Config,
     gate::NodeGate,
     identify::Identify,
+    recording::Recordings,
     shutdown::Shutdown,
 };
 use countersign_core::id::NodeId;
@@ -42,6 +43,8 @@ pub struct Node {
     pub membership: Arc<dyn Membership>,
     /// The key that seals the authority's key and is given to joining nodes.
     pub cluster_key: Arc<ClusterKey>,
+    /// The recordings of sessions.
+    pub recordings: Recordings,
 }
 
 impl App {

@@ -37,6 +37,8 @@ pub struct Config {
     pub keepalive: Keepalive,
     /// What the node allows at most.
     pub limits: Limits,
+    /// How sessions are recorded.
+    pub recordings: RecordingSettings,
     /// What the node says about itself.
     pub telemetry: Telemetry,
 }
@@ -129,6 +131,28 @@ pub struct Limits {
     pub drain_ms: u64,
 }
 
+/// How sessions are recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RecordingSettings {
+    /// See [`SETTINGS`].
+    pub places: RecordingPlaces,
+    /// See [`SETTINGS`].
+    pub key: Option<String>,
+    /// See [`SETTINGS`].
+    pub earlier_keys: Vec<String>,
+}
+
+/// Where segments of recordings must be to be durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordingPlaces {
+    /// On the node's own disk.
+    Local,
+    /// On another node's too.
+    Peers,
+}
+
 /// What the node says about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -194,6 +218,7 @@ impl Default for Config {
             listen: Listen::default(),
             keepalive: Keepalive::default(),
             limits: Limits::default(),
+            recordings: RecordingSettings::default(),
             telemetry: Telemetry::default(),
         }
     }
@@ -256,6 +281,12 @@ impl Default for Limits {
             balancer_ms: 5000,
             drain_ms: 10_000,
         }
+    }
+}
+
+impl Default for RecordingSettings {
+    fn default() -> Self {
+        Self { places: RecordingPlaces::Peers, key: None, earlier_keys: Vec::new() }
     }
 }
 

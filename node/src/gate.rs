@@ -19,6 +19,7 @@ mod open;
 mod policies;
 mod proposing;
 mod rate;
+mod recorded;
 mod sessions;
 mod signals;
 
@@ -28,6 +29,7 @@ use crate::{
     clock::Clock,
     identify::Identify,
     metrics::counters::{self, answered},
+    recording::Recordings,
     shutdown::Shutdown,
     targets::TargetTable,
 };
@@ -47,6 +49,10 @@ use countersign_core::{
 use countersign_raft_store::handle::Store;
 use futures::FutureExt;
 use std::sync::{Arc, OnceLock};
+use tokio_util::task::TaskTracker;
+
+/// How long a shutdown waits for the ends of recordings.
+const RECORDINGS_END_WITHIN: std::time::Duration = std::time::Duration::from_secs(3);
 
 /// The gate of a node. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -77,6 +83,8 @@ pub struct GateParts {
     pub most_holds: MostHolds,
     /// The key of the cluster's mask rules.
     pub mask_key: MaskKey,
+    /// Where sessions are recorded.
+    pub recordings: Recordings,
 }
 
 /// How many holds one agent may have.
@@ -100,7 +108,10 @@ struct Inner {
     most_holds: MostHolds,
     incarnation: OnceLock<Incarnation>,
     policies: PoliciesInForce,
-    sessions: sessions::Sessions,
+    sessions: Arc<sessions::Sessions>,
+    recordings: Recordings,
+    /// Sessions that are over, and whose recordings are not.
+    closing: TaskTracker,
     bells: hold_bells::HoldBells,
     lease: lease::LeaseWatch,
     journal: journal::Journal,
@@ -114,12 +125,14 @@ impl NodeGate {
     /// A gate that admits nothing until [`begin`](Self::begin) gives it an incarnation. Its tasks run until shutdown.
     pub fn start(parts: GateParts) -> Result<Self, PolicyReadError> {
         let GateParts { node, store, identify, targets, clock, shutdown, .. } = parts;
-        let GateParts { api_url, max_sessions, most_holds, mask_key, .. } = parts;
+        let GateParts { api_url, max_sessions, most_holds, mask_key, recordings, .. } = parts;
         // Subscribed before anything is read, so that no change falls between.
         let effects = store.effects();
         let inner = Arc::new(Inner {
             policies: PoliciesInForce::new(store.clone(), mask_key)?,
-            sessions: sessions::Sessions::new(max_sessions),
+            sessions: Arc::new(sessions::Sessions::new(max_sessions)),
+            recordings,
+            closing: TaskTracker::new(),
             bells: hold_bells::HoldBells::default(),
             lease: lease::LeaseWatch::new(),
             journal: journal::Journal::start(store.clone(), shutdown.stop_token()),
@@ -180,6 +193,12 @@ impl NodeGate {
 
     /// Waits, for a bounded time, until what is to be recorded is recorded.
     pub async fn flush(&self) {
+        // The end of a session is recorded behind the end of its recording.
+        self.inner.closing.close();
+        let ends = tokio::time::timeout(RECORDINGS_END_WITHIN, self.inner.closing.wait());
+        if ends.await.is_err() {
+            tracing::warn!("not every recording was ended before the node stopped");
+        }
         self.inner.journal.flush().await;
     }
 }
@@ -230,7 +249,7 @@ impl Gate for NodeGate {
         operation: &'a Arc<Operation>,
     ) -> BoxFuture<'a, Result<Judged, Refusal>> {
         Box::pin(async move {
-            let judged = held::judge(&self.inner, session, operation).await;
+            let judged = recorded::judge(&self.inner, session, operation).await;
             answered(judged.inspect_err(|refusal| self.inner.limited(session, operation, refusal)))
         })
     }
@@ -242,7 +261,7 @@ impl Gate for NodeGate {
         cleared: Cleared,
     ) -> BoxFuture<'a, Result<Admission, Refusal>> {
         Box::pin(async move {
-            let admitted = admit::admit(&self.inner, session, operation, cleared).await;
+            let admitted = recorded::admit(&self.inner, session, operation, cleared).await;
             answered(
                 admitted.inspect_err(|refusal| self.inner.limited(session, operation, refusal)),
             )
@@ -269,6 +288,7 @@ impl Gate for NodeGate {
 
     fn settle<'a>(&'a self, session: &'a Session, settlement: Settlement) -> BoxFuture<'a, ()> {
         counters::settled(&settlement);
+        recorded::settled(&self.inner, session, &settlement);
         match self.inner.store.settle_noted(settlement) {
             // It goes into the log behind its intent.
             None => Box::pin(std::future::ready(())),

@@ -12,6 +12,7 @@ pub mod expiry;
 pub mod gate;
 pub mod identify;
 pub mod incarnation;
+pub mod recording;
 pub mod targets;
 
 // What people and other nodes talk to.

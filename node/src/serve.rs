@@ -11,12 +11,13 @@ use crate::{
     chain,
     clock::Clock,
     cluster::{self, ClusterError, Member},
-    config::Config,
+    config::{Config, RecordingPlaces},
     drain, expiry,
     gate::{GateParts, MostHolds, NodeGate, PolicyReadError},
     identify::{HttpsFetch, Identify},
     incarnation::{self, IncarnationError},
     metrics,
+    recording::{KeyRing, KeyRingError, Places, RecordingParts, Recordings, repair},
     shutdown::{Shutdown, Why, drain_on_signals},
     targets::TargetTable,
     tls::{self, Clients, TlsError},
@@ -30,6 +31,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+/// The folder of the recordings, in that of the node.
+const RECORDINGS: &str = "recordings";
 /// How long blocking threads may go on after everything has stopped.
 pub const RUNTIME_ENDS_WITHIN: Duration = Duration::from_secs(3);
 /// How long the PostgreSQL listener may take to end its sessions after their grace; it has a limit of its own below this.
@@ -65,6 +68,12 @@ pub enum ServeError {
     /// The rules that deny everything do not compile: the program is broken.
     #[error("the gate cannot start")]
     Gate(#[from] PolicyReadError),
+    /// Sessions could not be recorded: the folder cannot be used.
+    #[error("the recordings in the data directory")]
+    Recordings(#[source] io::Error),
+    /// Sessions could not be recorded: their keys cannot be wrapped.
+    #[error("recordings.key and recordings.earlier_keys")]
+    RecordingKeys(#[from] KeyRingError),
     /// The cluster does not take this start of the node.
     #[error("this node cannot serve")]
     Incarnation(#[from] IncarnationError),
@@ -130,7 +139,11 @@ async fn live(
     member: &Member,
     agents: (Arrivals, Arc<rustls::ServerConfig>),
 ) -> Result<(), ServeError> {
-    let served = match begin(app, member) {
+    let begun = match recordings(app, member).await {
+        Ok(recordings) => begin(app, member, recordings),
+        Err(error) => Err(error),
+    };
+    let served = match begun {
         Ok((node, targets)) => {
             let served = serve_agents(app, member, (&node, targets, agents)).await;
             node.gate.flush().await;
@@ -174,6 +187,8 @@ async fn serve_agents(
     let signing =
         chain::keep(member.store.clone(), Arc::clone(&member.cluster_key), app.shutdown.clone());
     app.shutdown.keep_running("signing the audit chain", signing);
+    let repairing = repair::keep(node.recordings.clone(), app.shutdown.clone());
+    app.shutdown.keep_running("looking after recordings", repairing);
     let command = GrammarCommand::this_executable()
         .map_err(|source| ServeError::System { what: "find the program's own file", source })?;
     let grammar = Arc::new(Grammar::new(command, GrammarLimits::default()));
@@ -220,8 +235,34 @@ async fn stopped_at_once(shutdown: &Shutdown) {
     sleep(SESSIONS_END_AT_ONCE).await;
 }
 
+/// Opens what sessions are recorded in.
+async fn recordings(app: &Arc<App>, member: &Member) -> Result<Recordings, ServeError> {
+    let settings = &app.config.recordings;
+    let keys = KeyRing::load(&member.cluster_key, settings.key.as_deref(), &settings.earlier_keys)?;
+    let parts = RecordingParts {
+        node: member.id,
+        store: member.store.clone(),
+        folder: app.config.data_dir.join(RECORDINGS),
+        keys,
+        peers: member.membership.segment_peers(),
+        places: match settings.places {
+            RecordingPlaces::Local => Places::Local,
+            RecordingPlaces::Peers => Places::Peers,
+        },
+    };
+    let opened = tokio::task::spawn_blocking(move || Recordings::open(parts));
+    let opened = opened.await.map_err(io::Error::other).flatten();
+    let recordings = opened.map_err(ServeError::Recordings)?;
+    member.membership.serve_segments(Arc::new(recordings.clone()));
+    Ok(recordings)
+}
+
 /// Makes what a member of a cluster needs.
-fn begin(app: &Arc<App>, member: &Member) -> Result<(Arc<Node>, Arc<dyn Targets>), ServeError> {
+fn begin(
+    app: &Arc<App>,
+    member: &Member,
+    recordings: Recordings,
+) -> Result<(Arc<Node>, Arc<dyn Targets>), ServeError> {
     let limit = app.config.limits.failed_logins_per_minute;
     let identify = Arc::new(Identify::new(app.clock, Arc::new(HttpsFetch), limit));
     let targets = Arc::new(TargetTable::new(app.config.tcp_keepalive()));
@@ -239,6 +280,7 @@ fn begin(app: &Arc<App>, member: &Member) -> Result<(Arc<Node>, Arc<dyn Targets>
             a_minute: app.config.limits.holds_per_agent_per_minute,
         },
         mask_key: member.cluster_key.mask_key(),
+        recordings: recordings.clone(),
     })?;
     let node = Node {
         id: member.id,
@@ -247,6 +289,7 @@ fn begin(app: &Arc<App>, member: &Member) -> Result<(Arc<Node>, Arc<dyn Targets>
         gate,
         membership: Arc::clone(&member.membership),
         cluster_key: Arc::clone(&member.cluster_key),
+        recordings,
     };
     Ok((Arc::clone(app.became(node)), targets))
 }

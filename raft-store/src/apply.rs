@@ -13,6 +13,7 @@ mod forget;
 mod hold;
 mod intent;
 mod notes;
+mod recording;
 mod request;
 mod resource;
 mod revocation;
@@ -118,6 +119,8 @@ fn dispatch(step: &mut Step<'_>, command: Command) -> Done {
         Command::RecordCheckpoint(command) => signing::checkpoint(step, *command),
         Command::SignedIn(command) => access::signed_in(step, *command),
         Command::Leads(command) => cluster::leads(step, command),
+        Command::RecordSegment(command) => recording::record(step, *command),
+        Command::PlaceSegment(command) => recording::place(step, command),
     }
 }
 

@@ -44,7 +44,9 @@ pub(crate) fn needed_by(command: &Command) -> u32 {
         | Command::IntroduceAuditKey(_)
         | Command::RecordCheckpoint(_)
         | Command::SignedIn(_)
-        | Command::Leads(_) => FIRST,
+        | Command::Leads(_)
+        | Command::RecordSegment(_)
+        | Command::PlaceSegment(_) => FIRST,
     }
 }
 

@@ -7,7 +7,9 @@ mod notes;
 
 pub use notes::{LateOutcome, LostNotes, NotedBasis, NotedOutcome, NotedRead, TakeNotes, Wording};
 
-use crate::records::{AuditText, Author, HeldOperation, JoinFacts, RequestId, ResourceKind};
+use crate::records::{
+    AuditText, Author, HeldOperation, JoinFacts, RequestId, ResourceKind, WrappedKey,
+};
 use countersign_core::{
     agent::{Agent, Identity},
     evidence::Evidence,
@@ -17,10 +19,11 @@ use countersign_core::{
     id::{CredentialId, HoldId, Incarnation, NodeId, OperationId, Revision, SessionId},
     permit::Basis,
     record::{KeyIntroduction, Signed},
+    recording::{Position, SegmentDigest},
     reviewer::Reviewer,
     target::{Protocol, TargetName},
 };
-use std::net::SocketAddr;
+use std::{collections::BTreeSet, net::SocketAddr};
 
 /// One command of the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -83,6 +86,10 @@ pub enum Command {
     SignedIn(Box<SignedIn>),
     /// A node leads.
     Leads(Leads),
+    /// A segment of a recording is where it is kept.
+    RecordSegment(Box<RecordSegment>),
+    /// Another node has a segment of a recording.
+    PlaceSegment(PlaceSegment),
 }
 
 /// Sixteen random bytes that tell one call of [`Store::claim`](crate::handle::Store::claim) or
@@ -275,6 +282,42 @@ pub struct AttachEvidence {
     pub session: SessionId,
     /// What.
     pub evidence: Evidence,
+}
+
+/// A segment of a recording is written, and kept at `places`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RecordSegment {
+    /// Whose recording it belongs to.
+    pub session: SessionId,
+    /// The node that carries, or has carried, the session.
+    pub node: NodeId,
+    /// 1 for the first; the others follow.
+    pub sequence: u64,
+    /// Whether the recording goes on behind it.
+    pub position: Position,
+    /// Its name.
+    pub digest: SegmentDigest,
+    /// The segment before.
+    pub previous: SegmentDigest,
+    /// Its length in bytes.
+    pub size: u64,
+    /// The nodes that have it on their disks.
+    pub places: BTreeSet<NodeId>,
+    /// The data key of the recording, wrapped; the same with each of its segments.
+    pub key: WrappedKey,
+}
+
+/// A node has put a segment of a recording onto its disk that was recorded without it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PlaceSegment {
+    /// Whose recording it belongs to.
+    pub session: SessionId,
+    /// Which of it.
+    pub sequence: u64,
+    /// Its name.
+    pub digest: SegmentDigest,
+    /// The node.
+    pub node: NodeId,
 }
 
 /// The agent takes up an approval.

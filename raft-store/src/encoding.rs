@@ -5,12 +5,14 @@
 
 mod blob;
 mod parts;
+mod segments;
 mod stored;
 mod wire;
 
 use serde::Serialize;
 use serde::de::Deserialize;
 
+pub(crate) use segments::{FetchSegment, FetchSegmentReply, KeepSegment, KeepSegmentReply};
 pub(crate) use wire::{
     AppendReply, ForwardedReply, Greeting, GreetingReply, ProposeReply, ProposeRequest,
     ReadIndexReply, ReadIndexRequest, SnapshotHeader, SnapshotReply,

@@ -3,6 +3,7 @@
 
 mod config;
 mod membership;
+mod segments;
 mod start;
 mod status;
 
@@ -16,13 +17,15 @@ use tokio_util::sync::CancellationToken;
 
 pub use config::{EngineConfig, Timings};
 pub use membership::{Members, MembershipError};
+pub(crate) use segments::Shelf;
+pub use segments::{SegmentError, SegmentShelf};
 pub use start::StartError;
 pub use status::{PeerStatus, Status};
 
 use crate::lease::Lease;
 use crate::log_store::FlushTimes;
 use crate::machine::{StoreError, View};
-use crate::network::{Tls, TlsError, TlsMaterial};
+use crate::network::{Peers, Tls, TlsError, TlsMaterial};
 use crate::proposer::{Committed, ProposeError, Proposer};
 use crate::raft_types::{NodeId, Raft, StorageId};
 use crate::read_index::{Reader, Unconfirmed};
@@ -44,6 +47,8 @@ pub struct Engine {
     tls: Arc<Tls>,
     flush_times: FlushTimes,
     disk_p99: Duration,
+    peers: Arc<Peers>,
+    shelf: Shelf,
     stop: CancellationToken,
     tasks: Mutex<JoinSet<()>>,
     flush_thread: Mutex<Option<JoinHandle<()>>>,

@@ -14,7 +14,8 @@ pub use error::{LogError, ProposeError, ReadError};
 pub use log::{BoxFuture, Effects, Log, Look, Status};
 pub(crate) use view::audit_event;
 pub use view::{
-    AuditFilter, AuditPage, HoldFilter, HoldPage, HoldsIn, SessionFilter, SessionPage, StateView,
+    AuditFilter, AuditPage, HoldFilter, HoldPage, HoldsIn, SegmentPlace, SessionFilter,
+    SessionPage, StateView,
 };
 
 use crate::{
@@ -22,8 +23,8 @@ use crate::{
     command::{
         AccessRefused, Administered, ApplyResources, AttachEvidence, Attempt, Cancel, ClaimHold,
         CloseSession, Command, CreateJoinToken, Decide, EndSession, Initialise, Intent,
-        IntroduceAuditKey, IssueCredential, NodeUp, OpenHold, OpenSession, ParkHold,
-        RecordCheckpoint, Refused, RemoveNode, Revoke, UseJoinToken, WithdrawHold,
+        IntroduceAuditKey, IssueCredential, NodeUp, OpenHold, OpenSession, ParkHold, PlaceSegment,
+        RecordCheckpoint, RecordSegment, Refused, RemoveNode, Revoke, UseJoinToken, WithdrawHold,
     },
     effect::Happened,
     engine::Engine,
@@ -293,6 +294,22 @@ impl Store {
         command: AttachEvidence,
     ) -> Result<Committed<()>, ProposeError> {
         self.done(Command::AttachEvidence(Box::new(command))).await
+    }
+
+    /// Records that a segment of a recording is kept, and where. A retry of what is recorded is no error.
+    pub async fn record_segment(
+        &self,
+        command: RecordSegment,
+    ) -> Result<Committed<()>, ProposeError> {
+        self.done(Command::RecordSegment(Box::new(command))).await
+    }
+
+    /// Records that another node has a segment.
+    pub async fn place_segment(
+        &self,
+        command: PlaceSegment,
+    ) -> Result<Committed<()>, ProposeError> {
+        self.done(Command::PlaceSegment(command)).await
     }
 
     /// Consumes an approval for one operation and records its intent, in one entry. At most one call can succeed for an

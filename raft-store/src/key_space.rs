@@ -72,6 +72,10 @@ pub(crate) enum Table {
     OpenHoldCount = 27,
     /// The holds that a session waits for, by session and hold.
     WaitingFor = 28,
+    /// Recordings by session.
+    Recording = 29,
+    /// Segments of recordings by session and sequence.
+    Segment = 30,
 }
 
 /// The single values.
@@ -239,6 +243,18 @@ pub(crate) fn join_token(sha256: &[u8; 32]) -> Vec<u8> {
 
 pub(crate) fn credential(id: CredentialId) -> Vec<u8> {
     Key::of(Table::Credential).bytes(id.as_bytes()).0
+}
+
+pub(crate) fn recording(of: SessionId) -> Vec<u8> {
+    Key::of(Table::Recording).bytes(of.as_bytes()).0
+}
+
+pub(crate) fn segments(of: SessionId) -> Vec<u8> {
+    Key::of(Table::Segment).bytes(of.as_bytes()).0
+}
+
+pub(crate) fn segment(of: SessionId, sequence: u64) -> Vec<u8> {
+    Key::of(Table::Segment).bytes(of.as_bytes()).number(sequence).0
 }
 
 pub(crate) fn audit(sequence: u64) -> Vec<u8> {

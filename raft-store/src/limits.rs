@@ -68,6 +68,11 @@ pub const MAX_ROWS_A_READ: usize = 1_000;
 /// Audit events that one read looks at: each may have a text of [`MAX_AUDIT_TEXT`] bytes.
 pub const MAX_EVENTS_A_READ: usize = 100;
 
+/// Bytes of a wrapped data key.
+pub const MAX_WRAPPED_KEY: usize = 256;
+/// Places of one segment.
+pub const MAX_PLACES: usize = 16;
+
 /// A limit that a command ran into.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Limit {
@@ -105,6 +110,8 @@ pub enum Limit {
     Names,
     /// [`MAX_EVIDENCE`](countersign_core::evidence::MAX_EVIDENCE), and [`MAX_EVIDENCE_BYTES_A_PERIOD`]
     Evidence,
+    /// [`MAX_SEGMENT`](countersign_core::recording::segment::MAX_SEGMENT), [`MAX_WRAPPED_KEY`] and [`MAX_PLACES`]
+    Segment,
 }
 
 impl Limit {
@@ -127,6 +134,7 @@ impl Limit {
         Self::Name,
         Self::Names,
         Self::Evidence,
+        Self::Segment,
     ];
 
     /// Its name in refusals.
@@ -149,6 +157,7 @@ impl Limit {
             Self::Name => "name",
             Self::Names => "names",
             Self::Evidence => "evidence",
+            Self::Segment => "segment",
         }
     }
 }

@@ -1,6 +1,10 @@
 //! What the replicated state holds, as plain values. How they are stored is not decided here (`format`), nor where
 //! (`state`).
 
+mod recordings;
+
+pub use recordings::{RecordingRecord, SegmentRecord, WrappedKey};
+
 use crate::limits::MAX_AUDIT_TEXT;
 use countersign_core::{
     agent::{Agent, Identity},

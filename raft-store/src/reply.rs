@@ -158,6 +158,15 @@ pub enum StateRefusal {
     /// The intent is recorded; but when the call was repeated nothing could be released under it any more.
     #[error("the intent is recorded, and its session is over")]
     IntentStands,
+    /// The segment does not follow from what is recorded of its session.
+    #[error("segment {expected} of the recording is to come next")]
+    OutOfOrder {
+        /// What follows.
+        expected: u64,
+    },
+    /// The recording has its last segment.
+    #[error("the recording is at its end")]
+    RecordingEnded,
     /// Not every node can read it yet: the cluster version in force is an older one. It was not proposed.
     #[error("this needs cluster version {needed}: upgrade every node first")]
     OldCluster {

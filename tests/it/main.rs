@@ -40,6 +40,8 @@ mod postgres_wire;
 #[cfg(test)]
 mod quorum_loss;
 #[cfg(test)]
+mod recordings;
+#[cfg(test)]
 mod revocation;
 #[cfg(test)]
 mod streaming;

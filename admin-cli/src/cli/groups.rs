@@ -240,6 +240,25 @@ pub(crate) enum SessionsCommand {
         /// The session's id
         id: String,
     },
+    /// Play what happened in a session, from its recording
+    Replay {
+        /// The session's id
+        id: String,
+        /// How fast: 2 is twice as fast as it happened, 0 without any pause
+        #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
+        speed: f64,
+        /// The longest pause between two events, in seconds
+        #[arg(long, value_name = "SECONDS", default_value_t = 2.0)]
+        idle: f64,
+    },
+    /// Write the recording of a session to stdout, for other players
+    Export {
+        /// The session's id
+        id: String,
+        /// In which form
+        #[arg(long, value_enum, default_value_t = CastFormat::AsciicastV3)]
+        format: CastFormat,
+    },
     /// End a session
     End {
         /// The session's id
@@ -248,6 +267,17 @@ pub(crate) enum SessionsCommand {
         #[arg(long, value_name = "TEXT", default_value = "")]
         reason: String,
     },
+}
+
+/// The forms that recordings are exported in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CastFormat {
+    /// asciicast, version 3: what asciinema plays
+    AsciicastV3,
+    /// asciicast, version 2: for older players
+    AsciicastV2,
+    /// A JSON object a line, with nothing left out
+    Jsonl,
 }
 
 /// `audit`.

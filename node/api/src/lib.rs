@@ -12,6 +12,7 @@ pub mod hold;
 pub mod page;
 pub mod policy;
 pub mod problem;
+pub mod recording;
 pub mod resource;
 pub mod revocation;
 pub mod session;

@@ -1,6 +1,6 @@
 //! Sessions: connections of agents to targets.
 
-use crate::{agent::Agent, time::Timestamp};
+use crate::{agent::Agent, recording::RecordingIndex, time::Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -35,6 +35,9 @@ pub struct Session {
     /// Why it was closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub close_reason: Option<String>,
+    /// Its recording: only where one session is shown, and there is any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recording: Option<RecordingIndex>,
 }
 
 /// Which sessions are listed.

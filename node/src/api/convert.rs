@@ -304,6 +304,7 @@ pub(crate) fn session(record: &SessionRecord) -> Session {
         open: closed_at.is_none(),
         closed_at,
         close_reason,
+        recording: None,
     }
 }
 

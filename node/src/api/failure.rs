@@ -139,6 +139,8 @@ impl From<StateRefusal> for Failure {
             | StateRefusal::NoSuchOperation
             | StateRefusal::AlreadySettled { .. }
             | StateRefusal::IntentStands
+            | StateRefusal::OutOfOrder { .. }
+            | StateRefusal::RecordingEnded
             | StateRefusal::OldCluster { .. }
             | StateRefusal::NotVerified) => conflict(other.to_string()),
         }

@@ -1,6 +1,9 @@
 //! The description of the API (OpenAPI 3.1), made of the handlers and types themselves.
 
-use super::{audit, cluster, credentials, events, holds, policy, resources, revocations, sessions};
+use super::{
+    audit, cluster, credentials, events, holds, policy, recordings, resources, revocations,
+    sessions,
+};
 use crate::health;
 use axum::{
     body::Bytes,
@@ -22,7 +25,7 @@ use utoipa::{
     paths(
         health::live, health::ready, serve,
         holds::whoami, holds::list, holds::show, holds::decide, holds::withdraw, events::follow,
-        sessions::list, sessions::show, sessions::end,
+        sessions::list, sessions::show, sessions::end, recordings::read,
         audit::events, audit::signed::head, audit::signed::keys, audit::signed::rotate, audit::signed::export,
         resources::list, resources::list_kind, resources::show, resources::replace, resources::remove, resources::apply,
         policy::check, policy::schema,

@@ -3,7 +3,7 @@
 use super::{
     Api, answers, audit,
     caller::{Access, guard},
-    cluster, credentials, events, holds, input, open_api, own_token, policy, resources,
+    cluster, credentials, events, holds, input, open_api, own_token, policy, recordings, resources,
     revocations, sessions,
 };
 use crate::health;
@@ -53,6 +53,7 @@ fn operations() -> Vec<Route> {
         route(Method::POST, "/v1/holds/{id}/withdraw", Access::Admin, post(holds::withdraw)),
         route(Method::GET, "/v1/sessions", Audit, get(sessions::list)),
         route(Method::GET, "/v1/sessions/{id}", Audit, get(sessions::show)),
+        route(Method::GET, "/v1/sessions/{id}/recording", Audit, get(recordings::read)),
         route(Method::POST, "/v1/sessions/{id}/end", Access::Admin, post(sessions::end)),
         route(
             Method::POST,

@@ -7,7 +7,7 @@ use super::{
     failure::{Answer, Failure},
     holds::check_comment,
     input::{Asked, Body, Nothing, cursor, page_size},
-    reading,
+    reading, recordings,
 };
 use axum::{
     Json,
@@ -74,9 +74,10 @@ pub(crate) async fn show(
 ) -> Answer<Json<Session>> {
     let session = session_id(&id)?;
     let found = reading::linear(api.node()?, min.get(), move |view| {
-        view.session(session)?.ok_or_else(|| Failure::not_found("session", &id))
+        let record = view.session(session)?.ok_or_else(|| Failure::not_found("session", &id))?;
+        Ok(Session { recording: recordings::index(view, session)?, ..convert::session(&record) })
     });
-    Ok(Json(convert::session(&found.await?)))
+    Ok(Json(found.await?))
 }
 
 /// Ends a session, on whichever node it is.
@@ -103,6 +104,6 @@ pub(crate) async fn end(
     Ok(Json(convert::session(&found.await?)))
 }
 
-fn session_id(text: &str) -> Answer<SessionId> {
+pub(super) fn session_id(text: &str) -> Answer<SessionId> {
     text.parse().map_err(|_| Failure::not_found("session", text))
 }

@@ -1,17 +1,25 @@
 //! The engine of `raft-store` in the words of this part.
 
 use super::{EnginePlan, Figures, MemberStatus, Membership, MembershipError, StartEngine, Started};
-use countersign_core::id::{LogIndex, NodeId};
+use crate::recording::{PeerError, SegmentPeers};
+use countersign_core::{
+    id::{LogIndex, NodeId},
+    recording::SegmentDigest,
+};
 use countersign_raft_store::{
     ClusterName, EngineConfig, Member, StorageId, TlsMaterial,
-    engine::{self, Engine, Timings},
+    engine::{self, Engine, SegmentShelf, Timings},
     handle::{BoxFuture, Store},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 use tokio::net::TcpListener;
+
+/// How long a peer may take to keep or to give a segment of a recording.
+const SEGMENT_WITHIN: Duration = Duration::from_secs(2);
 
 /// Starts the engine of `raft-store`.
 #[derive(Debug, Clone, Copy)]
@@ -104,12 +112,54 @@ impl Membership for Members {
         }
     }
 
+    fn segment_peers(&self) -> Arc<dyn SegmentPeers> {
+        Arc::new(Peers(Arc::clone(&self.0)))
+    }
+
+    fn serve_segments(&self, shelf: Arc<dyn SegmentShelf>) {
+        self.0.serve_segments(shelf);
+    }
+
     fn is_running(&self) -> bool {
         self.0.status().running
     }
 
     fn shutdown(&self) -> BoxFuture<'_, ()> {
         Box::pin(self.0.shutdown())
+    }
+}
+
+/// The other members as places of segments.
+#[derive(Debug)]
+struct Peers(Arc<Engine>);
+
+impl SegmentPeers for Peers {
+    fn others(&self) -> Vec<NodeId> {
+        let members = self.0.status().peers.into_keys();
+        members.filter(|id| *id != self.0.node()).map(NodeId).collect()
+    }
+
+    fn keep(
+        &self,
+        to: NodeId,
+        (digest, bytes): (SegmentDigest, Arc<[u8]>),
+    ) -> BoxFuture<'_, Result<(), PeerError>> {
+        Box::pin(async move {
+            let segment = (digest.0, bytes.to_vec());
+            let kept = self.0.keep_segment(to.0, segment, SEGMENT_WITHIN).await;
+            kept.map_err(|error| PeerError(error.to_string()))
+        })
+    }
+
+    fn fetch(
+        &self,
+        from: NodeId,
+        digest: SegmentDigest,
+    ) -> BoxFuture<'_, Result<Option<Vec<u8>>, PeerError>> {
+        Box::pin(async move {
+            let fetched = self.0.fetch_segment(from.0, digest.0, SEGMENT_WITHIN).await;
+            fetched.map_err(|error| PeerError(error.to_string()))
+        })
     }
 }
 

@@ -1,7 +1,11 @@
 //! What this part needs of the engine: starting it, and changing who belongs to it. A test gives its own.
 
+use crate::recording::SegmentPeers;
 use countersign_core::id::{LogIndex, NodeId};
-use countersign_raft_store::handle::{BoxFuture, Store};
+use countersign_raft_store::{
+    engine::SegmentShelf,
+    handle::{BoxFuture, Store},
+};
 use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 /// Who belongs to the cluster, and changing that. Changes work on the leader only.
@@ -34,6 +38,12 @@ pub trait Membership: Send + Sync + fmt::Debug {
 
     /// Whether the engine runs; after a fatal failure it does not.
     fn is_running(&self) -> bool;
+
+    /// The other nodes, as places of recordings.
+    fn segment_peers(&self) -> Arc<dyn SegmentPeers>;
+
+    /// From now on the other nodes' segments are kept on this shelf.
+    fn serve_segments(&self, shelf: Arc<dyn SegmentShelf>);
 
     /// Stops the engine in order.
     fn shutdown(&self) -> BoxFuture<'_, ()>;

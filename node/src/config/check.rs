@@ -4,7 +4,7 @@ use super::{Config, Keepalive};
 use crate::{
     arrivals::Told,
     cluster::{self, JoinTokenText},
-    telemetry,
+    recording, telemetry,
     tls::{self, Clients, TlsError},
 };
 use countersign_raft_store::limits::{MAX_HOLDS_A_PERIOD, MAX_OPEN_HOLDS_PER_AGENT};
@@ -44,6 +44,7 @@ pub fn check(config: &Config) -> Vec<Problem> {
         files(config),
         limits(config),
         keepalive(config),
+        recordings(config),
         log_level(config),
     ]
     .concat()
@@ -219,6 +220,19 @@ fn keepalive(config: &Config) -> Vec<Problem> {
         format!("{idle_seconds} / {interval_seconds} / {probes} is not what TCP takes"),
         "1 to 32767 seconds each, 1 to 127 probes",
     )]
+}
+
+fn recordings(config: &Config) -> Vec<Problem> {
+    let settings = &config.recordings;
+    let keys = settings.key.iter().map(|key| ("recordings.key", key));
+    let earlier = settings.earlier_keys.iter().map(|key| ("recordings.earlier_keys", key));
+    let hint = "write file:PATH or env:NAME; `openssl rand -hex 32` makes a key";
+    keys.chain(earlier)
+        .filter_map(|(place, key)| {
+            let error = recording::check_key(key).err()?;
+            Some(problem(place, error.to_string(), hint))
+        })
+        .collect()
 }
 
 fn log_level(config: &Config) -> Vec<Problem> {

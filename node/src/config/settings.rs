@@ -69,6 +69,9 @@ settings! {
     "limits.api_connections_per_address" = "512": "Open connections to the API from one source address (a /64 of IPv6). All clients behind a balancer that hides theirs are one.",
     "limits.balancer_ms" = "5000": "How long a node that shuts down still takes agents while /readyz fails already. Longer than a load balancer needs to notice: the interval of its check times its count of failures.",
     "limits.drain_ms" = "10000": "How long open sessions may go on after that.",
+    "recordings.places" = "\"peers\"": "Where a segment of a recording must be to be durable: peers (on this node and on another one, where there is one) or local (on this node alone, lost with its disk).",
+    "recordings.key" = "": "The key that wraps the keys of recordings, as file:PATH or env:NAME: 64 hexadecimal digits, the same on every node. Without it: one that is derived from the cluster's key.",
+    "recordings.earlier_keys" = "[]": "Keys that were recordings.key before. What they have wrapped is opened with them.",
     "telemetry.log_format" = "\"text\"": "json (one object a line) or text.",
     "telemetry.log_level" = "\"info,openraft=error,rustls=error\"": "error, warn, info, debug, trace, or directives such as info,countersign_node=debug.",
 }

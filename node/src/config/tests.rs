@@ -240,6 +240,7 @@ fn every_text_setting_takes_a_text_from_the_environment() {
     for setting in SETTINGS.iter().filter(|setting| setting.is_text()) {
         let value = match setting.path {
             "telemetry.log_format" => "json",
+            "recordings.places" => "local",
             path if path.starts_with("listen.") || path == "cluster.listen" => "127.0.0.1:1",
             _ => "2024",
         };

@@ -32,6 +32,7 @@ impl Inner {
             | Refusal::NotSupported { .. }
             | Refusal::TargetUnavailable
             | Refusal::MaskFailed
+            | Refusal::NotRecorded
             | Refusal::Internal => return,
         }
         let Ok(unrecorded) = self.limit_refusals.take() else { return };

@@ -4,11 +4,13 @@ use super::{
     Inner, cancel,
     certified::{self, Uncertified},
     proposing::{NO_QUORUM_AFTER, within},
+    recorded,
     signals::SessionSignals,
 };
 use crate::{
     identify::{Automation, IdentifyError, Throttle},
     metrics::counters,
+    recording::SessionRecorder,
 };
 use countersign_core::{
     agent::Identity,
@@ -91,9 +93,10 @@ pub(super) async fn open(inner: &Arc<Inner>, wish: SessionWish) -> Result<Opened
     drop(inner.await_lease().await?);
     let id = SessionId::from_bytes(rand::random());
     let lives = wish.who.agent.expires_at.0.saturating_sub(inner.clock.now_ms());
-    let signals = inner.sessions.enter(id, Duration::from_millis(lives))?;
+    let recorder = recorded::recorder(inner, id);
+    let signals = inner.sessions.enter(id, (Duration::from_millis(lives), recorder.clone()))?;
     let unopened = Unopened { inner: Arc::clone(inner), session: Some(id) };
-    let opened = propose(inner, &wish, (id, signals)).await?;
+    let opened = propose(inner, &wish, (id, signals, recorder)).await?;
     if wish.revision != opened.revision {
         // The adapter uses another definition than the log says is in force.
         return Err(Refusal::TargetUnavailable);
@@ -111,7 +114,7 @@ struct Opened {
 async fn propose(
     inner: &Inner,
     wish: &SessionWish,
-    (id, signals): (SessionId, SessionSignals),
+    (id, signals, recorder): (SessionId, SessionSignals, SessionRecorder),
 ) -> Result<Opened, Refusal> {
     let cancel = cancel::draw_key(inner.node);
     let command = OpenSession {
@@ -143,19 +146,24 @@ async fn propose(
         role: wish.role.clone(),
         opened_at,
     });
-    let session = OpenedSession { session, signals: Box::new(signals), cancel };
+    let recorder = Arc::new(recorder);
+    let session = OpenedSession { session, signals: Box::new(signals), cancel, recorder };
     Ok(Opened { session, revision })
 }
 
-/// Closes a session.
+/// Closes a session: its recording first, so that the end of the session says how far it came.
 pub(super) fn close(inner: &Inner, session: SessionId, reason: CloseReason) {
-    inner.sessions.leave(session);
+    let recorder = inner.sessions.leave(session);
     let reason = match reason {
         CloseReason::Agent => "the agent ended it".to_owned(),
         CloseReason::Target => "the target ended it".to_owned(),
         CloseReason::Refused(refusal) => refusal.to_string(),
     };
-    inner.journal.close(CloseSession { id: session, reason });
+    let journal = inner.journal.clone();
+    inner.closing.spawn(async move {
+        let reason = recorded::ended(recorder, reason).await;
+        journal.close(CloseSession { id: session, reason });
+    });
 }
 
 impl Inner {
@@ -187,7 +195,7 @@ impl Unopened {
 impl Drop for Unopened {
     fn drop(&mut self) {
         if let Some(id) = self.session.take() {
-            self.inner.sessions.leave(id);
+            drop(self.inner.sessions.leave(id));
             let reason = "it was not opened to the end".to_owned();
             self.inner.journal.close(CloseSession { id, reason });
         }

@@ -142,6 +142,8 @@ fn of_state(refused: &StateRefusal) -> Refusal {
         | StateRefusal::AlreadySettled { .. }
         | StateRefusal::Conflict { .. }
         | StateRefusal::BadName { .. }
+        | StateRefusal::OutOfOrder { .. }
+        | StateRefusal::RecordingEnded
         | StateRefusal::BadJoinToken
         | StateRefusal::NotVerified => {
             tracing::error!(
@@ -173,7 +175,8 @@ fn over(limit: Limit) -> Refusal {
         | Limit::Quorum
         | Limit::Name
         | Limit::Names
-        | Limit::Evidence => Refusal::Overloaded { limit: limit.name() },
+        | Limit::Evidence
+        | Limit::Segment => Refusal::Overloaded { limit: limit.name() },
     }
 }
 

@@ -1,6 +1,7 @@
 //! The sessions that this node carries, and how they are told that something happened. What they do is not known here.
 
 use super::signals::SessionSignals;
+use crate::recording::SessionRecorder;
 use countersign_core::{
     id::{LogIndex, Revision, SessionId},
     refusal::Refusal,
@@ -24,6 +25,7 @@ pub(super) struct Sessions {
 struct Line {
     ended: watch::Sender<Option<Refusal>>,
     cancels: watch::Sender<u64>,
+    recorder: SessionRecorder,
     /// The log entry under which it has begun last: a hold it waits for, or an intent.
     begun: LogIndex,
     /// When the state was last found to let it read, and under which rules.
@@ -40,20 +42,30 @@ impl Sessions {
 
     /// Takes a place for a session that ends by itself after `lives`. The session is told from here on, also of what
     /// happens before its opening is answered.
-    pub(super) fn enter(&self, id: SessionId, lives: Duration) -> Result<SessionSignals, Refusal> {
+    pub(super) fn enter(
+        &self,
+        id: SessionId,
+        (lives, recorder): (Duration, SessionRecorder),
+    ) -> Result<SessionSignals, Refusal> {
         let mut open = self.lock();
         if open.len() >= self.limit {
             return Err(Refusal::Overloaded { limit: "sessions" });
         }
         let (ended, hears_end) = watch::channel(None);
         let (cancels, hears_cancels) = watch::channel(0);
-        open.insert(id, Line { ended, cancels, begun: LogIndex(0), stood: None });
+        open.insert(id, Line { ended, cancels, recorder, begun: LogIndex(0), stood: None });
         Ok(SessionSignals::new(hears_end, hears_cancels, lives))
     }
 
-    /// Gives the place back.
-    pub(super) fn leave(&self, id: SessionId) {
-        self.lock().remove(&id);
+    /// Gives the place back, with the recorder of the session that had it.
+    pub(super) fn leave(&self, id: SessionId) -> Option<SessionRecorder> {
+        self.lock().remove(&id).map(|line| line.recorder)
+    }
+
+    /// The recorder of a session. One that this node does not carry has none, and nothing happens in it.
+    pub(super) fn recorder(&self, id: SessionId) -> Result<SessionRecorder, Refusal> {
+        let open = self.lock();
+        open.get(&id).map(|line| line.recorder.clone()).ok_or(Refusal::NotRecorded)
     }
 
     pub(super) fn count(&self) -> usize {

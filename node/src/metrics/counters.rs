@@ -17,6 +17,11 @@ const COMMIT: &str = "countersign_raft_commit_seconds";
 const OPERATIONS: &str = "countersign_forward_operations_total";
 const ROWS: &str = "countersign_forward_rows_total";
 const BYTES: &str = "countersign_forward_bytes_total";
+const SEGMENTS: &str = "countersign_recording_segments_total";
+const SEGMENT_BYTES: &str = "countersign_recording_bytes_total";
+const RECORDINGS_LOST: &str = "countersign_recording_lost_recordings_total";
+const MENDED: &str = "countersign_recording_mended_segments_total";
+const DURABLE: &str = "countersign_recording_durable_seconds";
 const API_REQUESTS: &str = "countersign_api_requests_total";
 const API_TURNED_AWAY: &str = "countersign_api_turned_away_connections_total";
 const UNANNOUNCED: &str = "countersign_listen_unannounced_connections_total";
@@ -34,6 +39,13 @@ pub(super) fn describe() {
         (OPERATIONS, "Operations that this node forwarded and settled, by outcome."),
         (ROWS, "Rows of the answers to forwarded operations."),
         (BYTES, "Bytes of the answers to forwarded operations."),
+        (SEGMENTS, "Segments of recordings that this node made durable."),
+        (SEGMENT_BYTES, "Bytes of these segments."),
+        (
+            MENDED,
+            "Segments that were put back (healed), got a second place again (placed), or are nowhere (missing).",
+        ),
+        (RECORDINGS_LOST, "Recordings that could not be kept; their sessions were ended."),
         (API_REQUESTS, "Requests to the API, by route and status."),
         (API_TURNED_AWAY, "Connections to the API of sources that had their share."),
         (API_REFUSED, "Accesses to the API that were refused."),
@@ -43,6 +55,7 @@ pub(super) fn describe() {
         describe_counter!(name, meaning);
     }
     describe_histogram!(COMMIT, "How long proposals took until they were answered.");
+    describe_histogram!(DURABLE, "How long segments of recordings took until they were durable.");
 }
 
 /// A proof of identity was looked at.
@@ -86,6 +99,7 @@ const fn reason(refusal: &Refusal) -> &'static str {
         Refusal::AnswerWithheld { .. } => "answer_withheld",
         Refusal::OutcomeUnknown { .. } => "outcome_unknown",
         Refusal::MaskFailed => "mask_failed",
+        Refusal::NotRecorded => "not_recorded",
         Refusal::Internal => "internal",
     }
 }
@@ -121,6 +135,23 @@ pub(crate) fn settled(settlement: &Settlement) {
     counter!(OPERATIONS, "outcome" => settlement.outcome.name()).increment(1);
     counter!(ROWS).increment(settlement.rows);
     counter!(BYTES).increment(settlement.bytes);
+}
+
+/// A segment of a recording is durable.
+pub(crate) fn segment_kept(size: u64, took: Duration) {
+    counter!(SEGMENTS).increment(1);
+    counter!(SEGMENT_BYTES).increment(size);
+    histogram!(DURABLE).record(took.as_secs_f64());
+}
+
+/// Something became of a segment that was looked after: `healed`, `placed` or `missing`.
+pub(crate) fn segment_mended(how: &'static str) {
+    counter!(MENDED, "how" => how).increment(1);
+}
+
+/// A recording could not be kept.
+pub(crate) fn recording_lost() {
+    counter!(RECORDINGS_LOST).increment(1);
 }
 
 /// A request was answered. `route` is the route's pattern.

@@ -13,6 +13,7 @@ use crate::{
     operation::Operation,
     permit::{Cleared, Leased, Permit, Release},
     record::Outcome,
+    recording::Recorder,
     refusal::Refusal,
     secret::Secret,
     session::Session,
@@ -170,6 +171,8 @@ pub struct OpenedSession {
     pub signals: Box<dyn Signals>,
     /// The key that cancels what it does.
     pub cancel: CancelKey,
+    /// Takes what the target says and belongs into the recording. What is asked, decided and done is recorded by the gate.
+    pub recorder: Arc<dyn Recorder>,
 }
 
 /// A key that cancels what a session does (PostgreSQL: `BackendKeyData`). The first half names the node.

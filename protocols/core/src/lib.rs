@@ -21,6 +21,7 @@ pub mod operation;
 pub mod permit;
 pub mod policy;
 pub mod record;
+pub mod recording;
 pub mod refusal;
 pub mod reviewer;
 pub mod secret;

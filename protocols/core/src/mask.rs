@@ -49,6 +49,11 @@ impl<T> Masked<T> {
     pub fn get(&self) -> &T {
         &self.0
     }
+
+    /// What the value says in another form. The function has nothing but the value: what it makes of it is as masked.
+    pub fn read_as<U>(&self, read: fn(&T) -> U) -> Masked<U> {
+        Masked(read(&self.0))
+    }
 }
 
 /// Why a value could not be masked. Whatever the reason, it does not leave the gateway.

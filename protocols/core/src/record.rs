@@ -91,6 +91,8 @@ kinds! {
     Revoked = "revoked",
     /// The cluster was initialised, or its membership changed.
     ClusterChanged = "cluster_changed",
+    /// The last segment of a session's recording came after the session was closed.
+    RecordingEnded = "recording_ended",
     /// A person or an agent failed to identify, or was not permitted an administrative act.
     AccessRefused = "access_refused",
     /// Of what a node had noted on its own disk, something cannot be read any more.

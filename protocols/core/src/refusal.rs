@@ -99,6 +99,9 @@ pub enum Refusal {
     /// Something in the answer is covered by a mask rule and could not be masked. Nothing of it is shown.
     #[error("the answer could not be masked and is withheld")]
     MaskFailed,
+    /// The session is recorded, and its recording cannot be kept any more: nothing goes on without it.
+    #[error("the session could not be recorded and was ended")]
+    NotRecorded,
     /// It was forwarded, and whether it was carried out is not known: nothing executes it again by itself.
     #[error("the outcome of the operation is not known: {reason}")]
     OutcomeUnknown {
@@ -146,6 +149,7 @@ impl Refusal {
             | Self::Parked { .. }
             | Self::PolicyChanged
             | Self::AnswerWithheld { .. }
+            | Self::NotRecorded
             | Self::TargetUnavailable => true,
             Self::NotIdentified
             | Self::NoSuchTarget
@@ -176,6 +180,7 @@ impl Refusal {
                 | Self::PolicyChanged
                 | Self::TooManyHolds
                 | Self::Parked { .. }
+                | Self::NotRecorded
                 | Self::TargetUnavailable),
                 Effect::Passing,
             ) => Self::AnswerWithheld { reason: refusal.to_string() },

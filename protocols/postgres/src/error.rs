@@ -176,6 +176,8 @@ impl From<&Refusal> for Complaint {
                 .hint("Nothing was changed. Connect again, through another node if need be, and send it again."),
             Refusal::MaskFailed => say(SqlState::INSUFFICIENT_PRIVILEGE)
                 .hint("The statement was executed. A mask rule covers values that cannot be masked in this form: ask for them as text, without a computation."),
+            Refusal::NotRecorded => say(SqlState::SYSTEM_ERROR)
+                .hint("Sessions are recorded, and go no further than their recordings. Connect again, through another node if need be."),
             Refusal::OutcomeUnknown { .. } => say(SqlState::TRANSACTION_RESOLUTION_UNKNOWN)
                 .hint("It may have been executed. Look at the target before it is sent again."),
             Refusal::Protocol { .. } => say(SqlState::PROTOCOL_VIOLATION),
@@ -209,6 +211,7 @@ pub(crate) const fn ends_session(refusal: &Refusal) -> bool {
         Refusal::SessionEnded { .. }
         | Refusal::ShuttingDown
         | Refusal::AnswerWithheld { .. }
+        | Refusal::NotRecorded
         | Refusal::OutcomeUnknown { .. }
         | Refusal::MaskFailed
         | Refusal::NotIdentified

@@ -4,16 +4,22 @@
 //! several statements, the commit comes later and can fail. In a block that BEGIN opened it is: COMMIT is an operation of
 //! its own there, with an outcome of its own.
 
+use crate::frame::Body;
+use bytes::Bytes;
 use countersign_core::{
     gate::Settlement,
     id::OperationId,
     mask::MaskTally,
     operation::{Action, Effect, Operation},
     record::Outcome,
+    recording::{Entry, Speaker},
 };
 
 /// The word for what was undone with its transaction: the tag that PostgreSQL itself has for that.
 const ROLLED_BACK: &str = "ROLLBACK";
+
+/// Bytes in front of the body of a message: its type and its length.
+const HEAD: usize = 5;
 
 /// The account of an answer while it passes.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -176,6 +182,35 @@ impl Account {
         };
         Settlement { operation, outcome, rows, bytes, word, masked }
     }
+}
+
+/// An error or a notice, as the agent gets it, for the recording: severity, code, message, detail and hint.
+pub(crate) fn said(message: &Bytes) -> Entry {
+    let speaker = if message.first() == Some(&b'E') { Speaker::Error } else { Speaker::Notice };
+    let mut words = Words::default();
+    let mut fields = Body::new("message", message.slice(HEAD.min(message.len())..));
+    while let Ok(name) = fields.byte() {
+        let Ok(text) = fields.text() else { break };
+        match name {
+            b'S' => words.severity = text,
+            b'C' => words.code = text,
+            b'M' => words.message = text,
+            b'D' => words.rest.extend(["\nDETAIL:  ", &text]),
+            b'H' => words.rest.extend(["\nHINT:  ", &text]),
+            _other => {}
+        }
+    }
+    let Words { severity, code, message, rest } = words;
+    Entry::Said { speaker, text: format!("{severity}:  {message} ({code}){rest}") }
+}
+
+/// The fields of a message that people read.
+#[derive(Default)]
+struct Words {
+    severity: String,
+    code: String,
+    message: String,
+    rest: String,
 }
 
 fn undoing(operation: &Operation) -> Undoing {

@@ -20,6 +20,7 @@ mod judge;
 mod meaning;
 mod operate;
 mod reach;
+mod recorded;
 mod relay;
 mod rows;
 mod simple;
@@ -54,6 +55,7 @@ use countersign_core::{
     gate::{Gate, Signal},
     id::HoldId,
     mask::MaskError,
+    recording::{Recorder, Room},
     refusal::{AgentFacing, Refusal},
     session::Session as Opened,
 };
@@ -126,6 +128,9 @@ struct Session {
     kept_settings: Option<KeptSettings>,
     /// What the agent has been told of the target's settings.
     told: Vec<(String, String)>,
+    recorder: Arc<dyn Recorder>,
+    /// Whether the session may go on before its recording has caught up.
+    room: Room,
     /// The operation that the target is working on.
     in_flight: Option<Account>,
     accounts: Accounts,
@@ -287,6 +292,8 @@ pub(crate) async fn run(
         changes: Changes::default(),
         kept_settings: None,
         told: Vec::new(),
+        recorder: opened.recorder,
+        room: Room::Left,
         in_flight: None,
         accounts: Accounts::default(),
         target,

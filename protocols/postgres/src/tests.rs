@@ -19,6 +19,7 @@ mod place;
 mod posture;
 mod pressure;
 mod queries;
+mod recorded;
 mod target_limits;
 mod upstream;
 mod waiting;

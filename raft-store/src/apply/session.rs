@@ -3,7 +3,7 @@
 
 use super::{
     chain::{self, Facts},
-    credential, forget, hold, request,
+    credential, forget, hold, recording, request,
     step::{Done, Step, Stop, named, short},
 };
 use crate::{
@@ -225,6 +225,7 @@ pub(super) fn shut(
     step.delete(key_space::numbered(Table::OpenSessionByNumber, session.number));
     step.delete(key_space::cancel_key(session.cancel));
     hold::detach(step, &session)?;
+    let facts = recording::facts(step, session.id, facts)?;
     chain::append(step, EventKind::SessionClosed, facts.session(&session).with("reason", reason))?;
     forget::after(step, SESSION_KEPT_MS, Forgotten::Session(session.id));
     let state = SessionState::Closed { at: step.now, reason: reason.to_owned() };

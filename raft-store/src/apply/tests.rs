@@ -10,5 +10,6 @@ mod harness;
 mod holds;
 mod nodes;
 mod notes;
+mod recordings;
 mod resources;
 mod signing;

@@ -147,6 +147,12 @@ fn sent() -> Vec<(&'static str, Vec<u8>)> {
         ("read_index", bytes(ReadIndexRequest { mark: Some(mark()) }.encode())),
         ("read_index_at", bytes(ReadIndexReply::At(5).encode())),
         ("read_index_unconfirmed", bytes(ReadIndexReply::Unconfirmed.encode())),
+        ("keep_segment", bytes(KeepSegment { digest: [7; 32], bytes: vec![1, 2, 3] }.encode())),
+        ("keep_segment_kept", bytes(KeepSegmentReply::Kept.encode())),
+        ("keep_segment_not_kept", bytes(KeepSegmentReply::NotKept.encode())),
+        ("fetch_segment", bytes(FetchSegment { digest: [7; 32] }.encode())),
+        ("fetch_segment_found", bytes(FetchSegmentReply(Some(vec![1, 2, 3])).encode())),
+        ("fetch_segment_absent", bytes(FetchSegmentReply(None).encode())),
         ("greeting", bytes(Greeting.encode())),
         ("greeting_reply", bytes(GreetingReply { wall_ms: 1_700_000_000_000 }.encode())),
     ]
@@ -206,6 +212,14 @@ fn what_is_written_is_read_back_and_nothing_else_is() {
             "propose_reply" => holds::<ProposeReply>(name, bytes),
             "read_index" => holds::<ReadIndexRequest>(name, bytes),
             "read_index_at" | "read_index_unconfirmed" => holds::<ReadIndexReply>(name, bytes),
+            "keep_segment" => holds::<KeepSegment>(name, bytes),
+            "keep_segment_kept" | "keep_segment_not_kept" => {
+                holds::<KeepSegmentReply>(name, bytes);
+            }
+            "fetch_segment" => holds::<FetchSegment>(name, bytes),
+            "fetch_segment_found" | "fetch_segment_absent" => {
+                holds::<FetchSegmentReply>(name, bytes);
+            }
             "greeting" => holds::<Greeting>(name, bytes),
             "greeting_reply" => holds::<GreetingReply>(name, bytes),
             other => panic!("no reader for {other}"),

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Engine, EngineConfig, Timings, join};
+use super::{Engine, EngineConfig, Shelf, Timings, join};
 use crate::agreement::{self, Agreement};
 use crate::checkpoint;
 use crate::clocks::Clocks;
@@ -80,7 +80,15 @@ impl Engine {
                 return Err(StartError::Consensus(error.to_string()));
             }
         };
-        let parts = Parts { config: &config, raft: &raft, state: &state, peers, storage };
+        let shelf = Shelf::default();
+        let parts = Parts {
+            config: &config,
+            raft: &raft,
+            state: &state,
+            peers: peers.clone(),
+            shelf: shelf.clone(),
+            storage,
+        };
         let Running { proposer, reader, lease, stop, tasks } = run(parts, listener, tls.clone());
         Ok(Self {
             node: config.node,
@@ -94,6 +102,8 @@ impl Engine {
             tls,
             flush_times,
             disk_p99,
+            peers,
+            shelf,
             stop,
             tasks: Mutex::new(tasks),
             flush_thread: Mutex::new(Some(flush_thread)),
@@ -107,6 +117,7 @@ struct Parts<'a> {
     raft: &'a Raft,
     state: &'a StateMachine,
     peers: Arc<Peers>,
+    shelf: Shelf,
     storage: StorageId,
 }
 
@@ -121,7 +132,7 @@ struct Running {
 
 /// Starts everything that works with the consensus.
 fn run(parts: Parts<'_>, listener: TcpListener, tls: Arc<Tls>) -> Running {
-    let Parts { config, raft, state, peers, storage } = parts;
+    let Parts { config, raft, state, peers, shelf, storage } = parts;
     let (stop, clocks) = (CancellationToken::new(), Clocks::new(config.clock.clone()));
     let mut tasks = JoinSet::new();
     let (proposer, gathering) = Proposer::start(ProposerParts {
@@ -139,8 +150,13 @@ fn run(parts: Parts<'_>, listener: TcpListener, tls: Arc<Tls>) -> Running {
     let lease = Lease::new(config.clock.clone(), state.clone(), config.lease);
     let admission =
         Admission { node: config.node, storage, raft: raft.clone(), state: state.clone() };
-    let parts =
-        ServerParts { admission, proposer: proposer.clone(), reader: reader.clone(), clocks };
+    let parts = ServerParts {
+        admission,
+        proposer: proposer.clone(),
+        reader: reader.clone(),
+        clocks,
+        shelf,
+    };
     let serving = Server::run(parts, listener, tls, stop.clone());
     tasks.spawn(async move {
         if let Err(error) = serving.await {

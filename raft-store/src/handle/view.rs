@@ -19,7 +19,8 @@ use crate::{
     records::{
         AuditKeyRecord, CheckpointRecord, ClusterRecord, CredentialRecord, EvidenceRecord,
         HeldOperation, HoldPhase, HoldRecord, JoinTokenRecord, NodeRecord, OperationRecord,
-        RequestId, RequestRecord, ResourceKind, ResourceRecord, RevocationRecord, SessionRecord,
+        RecordingRecord, RequestId, RequestRecord, ResourceKind, ResourceRecord, RevocationRecord,
+        SegmentRecord, SessionRecord,
     },
     state::{self, NewestFirst},
 };
@@ -84,6 +85,10 @@ pub struct SessionPage {
     /// Where to go on; `None` at the end.
     pub next: Option<u64>,
 }
+
+/// A place in the table of all segments.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SegmentPlace(Vec<u8>);
 
 impl StateView {
     /// Typed reads of what `log` has applied.
@@ -159,6 +164,39 @@ impl StateView {
     /// A session.
     pub fn session(&self, id: SessionId) -> Result<Option<SessionRecord>, ReadError> {
         self.get(&key_space::session(id))
+    }
+
+    /// The recording of a session; `None` while nothing of it is recorded.
+    pub fn recording(&self, of: SessionId) -> Result<Option<RecordingRecord>, ReadError> {
+        self.get(&key_space::recording(of))
+    }
+
+    /// Up to `limit` segments of a recording in order, behind the one with sequence `after`.
+    pub fn segments(
+        &self,
+        of: SessionId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<SegmentRecord>, ReadError> {
+        let (prefix, after) = (key_space::segments(of), key_space::segment(of, after));
+        let rows =
+            self.look(|view| Ok(view.scan(&prefix, Some(&after), limit.min(MAX_ROWS_A_READ))?))?;
+        rows.iter().map(|(_, bytes)| Ok(SegmentRecord::decode(bytes)?)).collect()
+    }
+
+    /// Up to `limit` segments of all recordings, behind the place `after`, with the place to go on from; `None` at the end.
+    pub fn all_segments(
+        &self,
+        after: Option<&SegmentPlace>,
+        limit: usize,
+    ) -> Result<(Vec<SegmentRecord>, Option<SegmentPlace>), ReadError> {
+        let table = key_space::table(Table::Segment);
+        let after = after.map(|SegmentPlace(key)| key.as_slice());
+        let rows = self.look(|view| Ok(view.scan(&table, after, limit.min(MAX_ROWS_A_READ))?))?;
+        let next = rows.last().map(|(key, _)| SegmentPlace(key.clone()));
+        let found: Result<_, ReadError> =
+            rows.iter().map(|(_, bytes)| Ok(SegmentRecord::decode(bytes)?)).collect();
+        Ok((found?, next))
     }
 
     /// The open session of a cancel key.

@@ -36,6 +36,9 @@ fn keys() -> Vec<(&'static str, Vec<u8>)> {
         ("open-hold-count", open_hold_count(&who)),
         ("waiting-of", waiting_of(session_id)),
         ("waiting-for", waiting_for(session_id, hold_id)),
+        ("recording", recording(session_id)),
+        ("segments", segments(session_id)),
+        ("segment", segment(session_id, 2)),
         ("expiry-hold", expiry(at, Expiring::Hold(hold_id))),
         ("expiry-join-token", expiry(at, Expiring::JoinToken([8; 32]))),
         ("expiry-credential", expiry(at, Expiring::Credential(CredentialId::from_bytes([6; 16])))),
@@ -117,7 +120,9 @@ fn every_table_has_a_frozen_key() {
         | Table::Evidence
         | Table::AuditKey
         | Table::OpenHoldCount
-        | Table::WaitingFor => 28,
+        | Table::WaitingFor
+        | Table::Recording
+        | Table::Segment => 30,
     };
     assert!(begin.into_iter().eq(1..=last(Table::Single)));
 }

@@ -20,8 +20,8 @@ use super::proto::peer_client::PeerClient;
 use super::tls::Tls;
 use super::{CONNECT_TIMEOUT, FRAME_BYTES, KEEP_ALIVE, STORAGE, TO, codec};
 use crate::encoding::{
-    Encoded, EncodingError, Greeting, GreetingReply, ProposeReply, ProposeRequest, ReadIndexReply,
-    ReadIndexRequest,
+    Encoded, EncodingError, FetchSegment, FetchSegmentReply, Greeting, GreetingReply, KeepSegment,
+    KeepSegmentReply, ProposeReply, ProposeRequest, ReadIndexReply, ReadIndexRequest,
 };
 use crate::raft_types::{Member, NodeId, StorageId};
 
@@ -32,6 +32,7 @@ pub(crate) enum Lane {
     Heartbeat,
     Snapshot,
     Forward,
+    Segment,
 }
 
 /// What could not be asked of a peer.
@@ -157,6 +158,30 @@ impl Peers {
         let mut peer = self.peer((leader, member, Lane::Forward))?;
         let call = peer.call_within(request, Duration::from_millis(request.within_ms))?;
         Ok(codec::value(peer.client.propose(call).await?.get_ref())?)
+    }
+
+    /// Hands a segment of a recording to a peer.
+    pub(crate) async fn keep_segment(
+        &self,
+        (to, member): (NodeId, Member),
+        request: &KeepSegment,
+        within: Duration,
+    ) -> Result<KeepSegmentReply, CallError> {
+        let mut peer = self.peer((to, member, Lane::Segment))?;
+        let call = peer.call_within(request, within)?;
+        Ok(codec::value(peer.client.keep_segment(call).await?.get_ref())?)
+    }
+
+    /// Asks a peer for a segment of a recording.
+    pub(crate) async fn fetch_segment(
+        &self,
+        (from, member): (NodeId, Member),
+        request: &FetchSegment,
+        within: Duration,
+    ) -> Result<FetchSegmentReply, CallError> {
+        let mut peer = self.peer((from, member, Lane::Segment))?;
+        let call = peer.call_within(request, within)?;
+        Ok(codec::value(peer.client.fetch_segment(call).await?.get_ref())?)
     }
 
     /// Asks the leader how far one must have applied.

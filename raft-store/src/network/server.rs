@@ -10,7 +10,7 @@ use futures::stream::BoxStream;
 use futures::{Stream, StreamExt};
 use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest, VoteRequest};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -22,9 +22,11 @@ use super::proto::peer_server::{Peer, PeerServer};
 use super::{Admission, FRAME_BYTES, KEEP_ALIVE, Tls, codec, listen};
 use crate::clocks::Clocks;
 use crate::encoding::{
-    AppendReply, Greeting, GreetingReply, ProposeReply, ProposeRequest, ReadIndexReply,
-    ReadIndexRequest, SnapshotHeader, SnapshotReply,
+    AppendReply, FetchSegment, FetchSegmentReply, Greeting, GreetingReply, KeepSegment,
+    KeepSegmentReply, ProposeReply, ProposeRequest, ReadIndexReply, ReadIndexRequest,
+    SnapshotHeader, SnapshotReply,
 };
+use crate::engine::{SegmentShelf, Shelf};
 use crate::halt::halt;
 use crate::proposer::Proposer;
 use crate::raft_types::{NodeId, Snapshot, TypeConfig};
@@ -37,6 +39,10 @@ const SNAPSHOT_PAUSE: Duration = Duration::from_secs(10);
 const LONGEST: Duration = Duration::from_secs(30);
 /// Streams one connection may have open.
 const STREAMS: u32 = 256;
+/// Segments of recordings that are taken or given at a time; whoever hands over more waits.
+const SEGMENTS_AT_ONCE: usize = 8;
+/// How long a segment waits for its turn.
+const SEGMENT_TURN: Duration = Duration::from_secs(2);
 
 /// Everything the service needs.
 #[derive(Clone)]
@@ -45,6 +51,7 @@ pub(crate) struct ServerParts {
     pub(crate) proposer: Proposer,
     pub(crate) reader: Reader,
     pub(crate) clocks: Clocks,
+    pub(crate) shelf: Shelf,
 }
 
 /// The service.
@@ -53,10 +60,22 @@ pub(crate) struct Server {
     parts: ServerParts,
     /// One snapshot is received at a time.
     receiving: Arc<Semaphore>,
+    /// Few segments are taken at a time.
+    keeping: Arc<Semaphore>,
     stop: CancellationToken,
 }
 
 impl Server {
+    /// The shelf of this node, and a turn at it.
+    async fn shelf(&self) -> Result<(&dyn SegmentShelf, SemaphorePermit<'_>), Status> {
+        let shelf = self.parts.shelf.get();
+        let shelf = shelf.ok_or_else(|| Status::unavailable("no segments are kept here yet"))?;
+        match timeout(SEGMENT_TURN, self.keeping.acquire()).await {
+            Ok(Ok(turn)) => Ok((shelf.as_ref(), turn)),
+            Ok(Err(_)) | Err(_) => Err(Status::resource_exhausted("too many segments at a time")),
+        }
+    }
+
     /// Serves until `stop`.
     pub(crate) async fn run(
         parts: ServerParts,
@@ -66,7 +85,8 @@ impl Server {
     ) -> Result<(), tonic::transport::Error> {
         let streams = ReceiverStream::new(listen(listener, tls, stop.clone()));
         let receiving = Arc::new(Semaphore::new(1));
-        let service = PeerServer::new(Self { parts, receiving, stop: stop.clone() })
+        let keeping = Arc::new(Semaphore::new(SEGMENTS_AT_ONCE));
+        let service = PeerServer::new(Self { parts, receiving, keeping, stop: stop.clone() })
             .max_decoding_message_size(FRAME_BYTES)
             .max_encoding_message_size(FRAME_BYTES);
         let serve = tonic::transport::Server::builder()
@@ -231,6 +251,21 @@ impl Peer for Server {
         self.parts.admission.admit(&call)?;
         let _: Greeting = codec::value(call.get_ref())?;
         codec::answer(&GreetingReply { wall_ms: self.parts.clocks.own_ms() })
+    }
+
+    async fn keep_segment(&self, call: Request<Frame>) -> Result<Response<Frame>, Status> {
+        self.parts.admission.admit(&call)?;
+        let KeepSegment { digest, bytes } = codec::value(call.get_ref())?;
+        let (shelf, _turn) = self.shelf().await?;
+        let kept = shelf.keep(digest, bytes).await;
+        codec::answer(if kept { &KeepSegmentReply::Kept } else { &KeepSegmentReply::NotKept })
+    }
+
+    async fn fetch_segment(&self, call: Request<Frame>) -> Result<Response<Frame>, Status> {
+        self.parts.admission.admit(&call)?;
+        let FetchSegment { digest } = codec::value(call.get_ref())?;
+        let (shelf, _turn) = self.shelf().await?;
+        codec::answer(&FetchSegmentReply(shelf.fetch(digest).await))
     }
 
     async fn propose(&self, call: Request<Frame>) -> Result<Response<Frame>, Status> {

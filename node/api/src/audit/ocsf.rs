@@ -45,7 +45,7 @@ fn class_of(event: &AuditEvent) -> Class {
         EventKind::SessionOpened | EventKind::AccessRefused | EventKind::SignedIn => {
             class(3, 3002, 1)
         }
-        EventKind::SessionClosed => class(3, 3002, 2),
+        EventKind::SessionClosed | EventKind::RecordingEnded => class(3, 3002, 2),
         EventKind::CredentialIssued => class(3, 3002, 3),
         EventKind::Decided
         | EventKind::Withdrawn

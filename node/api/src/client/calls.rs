@@ -15,6 +15,7 @@ use crate::{
     hold::{DecisionRequest, Hold, HoldQuery, WithdrawRequest},
     page::{Page, Paging},
     policy::{PolicyCheck, PolicyCheckRequest, PolicySchema},
+    recording::{RecordingPage, RecordingQuery},
     resource::{ApplyAnswer, ApplyRequest, Kind, PutRequest, Resource},
     revocation::{Revocation, RevocationRequest},
     session::{EndRequest, Session, SessionQuery},
@@ -67,6 +68,11 @@ impl Client {
     /// A session.
     pub async fn session(&self, id: &str) -> Result<Session> {
         self.send(Call::get(&["v1", "sessions", id])).await
+    }
+
+    /// One page of a session's recording.
+    pub async fn recording(&self, id: &str, query: &RecordingQuery) -> Result<RecordingPage> {
+        self.send(Call::get(&["v1", "sessions", id, "recording"]).query(query)).await
     }
 
     /// Ends a session, on whichever node it is.

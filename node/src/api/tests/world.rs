@@ -12,6 +12,7 @@ use crate::{
         Fetch, Identify, Plane,
         tests::{issuer::Issuer, provider},
     },
+    recording::SegmentPeers,
 };
 use axum::{
     body::Body,
@@ -23,6 +24,7 @@ use countersign_core::{
 };
 use countersign_raft_store::{
     command::{ApplyResources, Expected, ResourceBody, ResourceChange},
+    engine::SegmentShelf,
     handle::BoxFuture,
     records::{RequestId, ResourceKind},
 };
@@ -210,6 +212,7 @@ fn process(world: &World, issuer: &Arc<Issuer>, clock: Clock) -> Api {
         gate: world.gate.clone(),
         membership: Arc::new(Alone),
         cluster_key: Arc::new(gate_world::cluster_key()),
+        recordings: world.recordings.clone(),
     });
     Api::new(app)
 }
@@ -255,6 +258,12 @@ impl Membership for Alone {
     fn is_running(&self) -> bool {
         true
     }
+
+    fn segment_peers(&self) -> Arc<dyn SegmentPeers> {
+        Arc::new(gate_world::NoPeers)
+    }
+
+    fn serve_segments(&self, _: Arc<dyn SegmentShelf>) {}
 
     fn shutdown(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))

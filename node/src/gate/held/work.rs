@@ -6,6 +6,7 @@ use crate::gate::{
     journal::Unforwarded,
     judge::{self, Judgement},
     proposing::{CLAIM_AFTER, NO_QUORUM_AFTER, Unproposed, within},
+    recorded,
 };
 use countersign_core::{
     gate::Admission,
@@ -85,6 +86,7 @@ async fn claim(line: &Line, record: &HoldRecord) -> Result<Worked, Refusal> {
             let cleared =
                 approved.clear(operation, masks).map_err(|error| admit::mismatch(&error))?;
             let admission = admit::granted(cleared, receipt)?;
+            recorded::released(inner, session, operation)?;
             return Ok(Worked::Admitted(Unfetched { admission, unforwarded }));
         }
         Err(unproposed) => unproposed,
@@ -134,7 +136,7 @@ async fn judge_again(line: &Line) -> Result<Worked, Refusal> {
     match judge::judge(inner, session, operation).await? {
         Judgement::Held(record) => Ok(Worked::Held(record)),
         Judgement::Cleared(cleared) => {
-            let admission = admit::admit(inner, session, operation, cleared).await?;
+            let admission = recorded::admit(inner, session, operation, cleared).await?;
             let unforwarded = inner.journal.unforwarded(session.id(), operation.id());
             Ok(Worked::Admitted(Unfetched { admission, unforwarded }))
         }

@@ -59,8 +59,9 @@ async fn what_can_act_gets_no_permit_before_its_intent_is_committed() {
     let refused = world.gate.admit(&session, &operation, cleared).await.unwrap_err();
     assert_eq!(refused, Refusal::NoQuorum);
     assert!(before.elapsed() <= Duration::from_secs(4), "{:?}", before.elapsed());
-    let cleared = world.clear(&session, &operation).await;
+    // What was asked so far is recorded first.
     world.log.weather(Weather::Fair);
+    let cleared = world.clear(&session, &operation).await;
     let admission = world.gate.admit(&session, &operation, cleared).await.unwrap();
     assert!(matches!(admission.reply, Reply::Released(_)));
     assert_eq!(world.events(EventKind::Intent).len(), 1);

@@ -5,6 +5,7 @@ use crate::{
     cluster::{ClusterKey, Purpose},
     credential,
     identify::{Fetch, FetchError, Provider},
+    recording::{KeyRing, PeerError, Places, RecordingParts, SegmentPeers},
 };
 use countersign_core::{
     agent::{Agent, Identity},
@@ -16,6 +17,7 @@ use countersign_core::{
     operation::{Action, Classification, Demand, Effect, Resource, Transaction},
     permit::Release,
     record::{AuditEvent, EventKind},
+    recording::SegmentDigest,
     reviewer::Reviewer,
     secret::Secret,
     target::{Protocol, TargetName},
@@ -51,7 +53,34 @@ pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) gate: NodeGate,
     pub(crate) shutdown: Shutdown,
-    _folder: tempfile::TempDir,
+    pub(crate) recordings: Recordings,
+    folder: tempfile::TempDir,
+}
+
+/// A cluster of one.
+#[derive(Debug)]
+pub(crate) struct NoPeers;
+
+impl SegmentPeers for NoPeers {
+    fn others(&self) -> Vec<NodeId> {
+        Vec::new()
+    }
+
+    fn keep(
+        &self,
+        _: NodeId,
+        _: (SegmentDigest, Arc<[u8]>),
+    ) -> BoxFuture<'_, Result<(), PeerError>> {
+        panic!("there is nobody to keep it");
+    }
+
+    fn fetch(
+        &self,
+        _: NodeId,
+        _: SegmentDigest,
+    ) -> BoxFuture<'_, Result<Option<Vec<u8>>, PeerError>> {
+        panic!("there is nobody to give it");
+    }
 }
 
 #[derive(Debug)]
@@ -74,6 +103,16 @@ impl World {
     }
 
     pub(crate) async fn with_room(room: usize) -> Self {
+        Self::with(room, Arc::new(NoPeers)).await
+    }
+
+    /// A node with these others.
+    pub(crate) async fn with_peers(peers: Arc<dyn SegmentPeers>) -> Self {
+        crate::tls::install_provider();
+        Self::with(1024, peers).await
+    }
+
+    async fn with(room: usize, peers: Arc<dyn SegmentPeers>) -> Self {
         let log = LocalLog::new(NOW_MS, room);
         let folder = tempfile::tempdir().unwrap();
         let store = Store::over(Arc::<LocalLog>::clone(&log));
@@ -90,6 +129,15 @@ impl World {
         let incarnation = store.node_up(up).await.unwrap().value;
         let clock = Clock::Fixed(NOW_MS);
         let shutdown = Shutdown::new();
+        let parts = RecordingParts {
+            node: NodeId(1),
+            store: store.clone(),
+            folder: folder.path().join("recordings"),
+            keys: KeyRing::load(&cluster_key(), None, &[]).unwrap(),
+            peers,
+            places: Places::Peers,
+        };
+        let recordings = Recordings::open(parts).unwrap();
         let gate = NodeGate::start(GateParts {
             node: NodeId(1),
             store: store.clone(),
@@ -101,10 +149,11 @@ impl World {
             max_sessions: 3,
             most_holds: MOST_HOLDS,
             mask_key: MaskKey::new(Secret::new([7; 32])),
+            recordings: recordings.clone(),
         })
         .unwrap();
         gate.begin(incarnation);
-        let world = Self { log, store, gate, shutdown, _folder: folder };
+        let world = Self { log, store, gate, shutdown, recordings, folder };
         world.unnoticed(ResourceKind::Target, "orders", TARGET).await;
         world.policy(POLICY).await;
         world
@@ -212,6 +261,11 @@ impl World {
             node: NodeId(1),
         };
         self.store.decide(command).await.unwrap();
+    }
+
+    /// Where the node keeps what is its own.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
     }
 
     pub(crate) fn view(&self) -> StateView {

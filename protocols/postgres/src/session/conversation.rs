@@ -31,7 +31,11 @@ impl Session {
                 Err(end) => Err(end),
             };
             // An agent that sends and does not read is not read any further.
-            let gathered = match step {
+            let recorded = match step {
+                Ok(()) => self.recorded().await,
+                Err(end) => Err(end),
+            };
+            let gathered = match recorded {
                 Ok(()) => self.writer.gather().await.map_err(End::agent),
                 Err(end) => Err(end),
             };

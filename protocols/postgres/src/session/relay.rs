@@ -105,6 +105,7 @@ impl Session {
             if let Step::Done = self.relay_one(form, copy, (head, kind), &mut told).await? {
                 return Ok(told.ended);
             }
+            self.recorded().await?;
             self.writer.gather().await.map_err(End::agent)?;
             head = self.target_head().await?;
         }
@@ -367,8 +368,7 @@ impl Session {
         self.count_bytes(body.len());
         let known = self.around.gate.masks(&self.opened);
         let masked = self.masker.complaint(&known, (b'E', body))?;
-        self.writer.say(masked);
-        Ok(())
+        self.say_words(masked)
     }
 
     async fn relay_whole(&mut self, head: Head) -> Result<(), End> {

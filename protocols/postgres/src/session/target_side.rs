@@ -117,10 +117,16 @@ impl Session {
     fn aside(&mut self, kind: BackendKind, body: Bytes) -> Result<(), End> {
         let known = self.around.gate.masks(&self.opened);
         let masked = match kind {
-            BackendKind::NoticeResponse => self.masker.complaint(&known, (b'N', &body)),
+            BackendKind::NoticeResponse => {
+                let notice = self.masker.complaint(&known, (b'N', &body))?;
+                return self.say_words(notice);
+            }
             BackendKind::NotificationResponse => self.masker.notification(&known, &body),
             // The target's last word before it closes the connection.
-            BackendKind::ErrorResponse => self.masker.complaint(&known, (b'E', &body)),
+            BackendKind::ErrorResponse => {
+                let error = self.masker.complaint(&known, (b'E', &body))?;
+                return self.say_words(error);
+            }
             BackendKind::ParameterStatus => {
                 let (name, value) = read_status(body).map_err(End::TargetLost)?;
                 return self.reported(&name, &value);

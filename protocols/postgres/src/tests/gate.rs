@@ -16,10 +16,11 @@ use countersign_core::{
     id::{CredentialId, HoldId, LogIndex, Revision, SessionId},
     key_words::key_words,
     log_time::LogTime,
-    mask::{Detector, MaskKey, MaskKind, MaskPlan, MaskRule, MaskRules, MaskTargets},
+    mask::{Detector, MaskKey, MaskKind, MaskPlan, MaskRule, MaskRules, MaskTargets, Masked},
     operation::Operation,
     permit::{AuditLevel, Cleared, Leased, Permit, Receipt},
     policy::{Policies, PolicyDocument, Rules, Verdict, evaluate},
+    recording::{Entry, Recorder, Room},
     refusal::Refusal,
     secret::Secret,
     session::{Opening, Session},
@@ -85,6 +86,7 @@ pub(crate) struct TestGate {
     pub(crate) settled: watch::Sender<Vec<Settlement>>,
     pub(crate) admitted: Mutex<Vec<Arc<Operation>>>,
     pub(crate) closed: watch::Sender<Vec<CloseReason>>,
+    pub(crate) recorder: Arc<TestRecorder>,
 }
 
 impl TestGate {
@@ -116,6 +118,7 @@ impl TestGate {
             settled: watch::Sender::new(Vec::new()),
             admitted: Mutex::new(Vec::new()),
             closed: watch::Sender::new(Vec::new()),
+            recorder: Arc::default(),
         }
     }
 
@@ -198,6 +201,30 @@ fn agent() -> Agent {
     }
 }
 
+/// Keeps what it takes.
+#[derive(Debug, Default)]
+pub(crate) struct TestRecorder {
+    pub(crate) entries: Mutex<Vec<Entry>>,
+    /// Whether it takes nothing any more.
+    pub(crate) lost: AtomicBool,
+}
+
+impl Recorder for TestRecorder {
+    fn take(&self, entry: Masked<Entry>) -> Result<Room, Refusal> {
+        if self.lost.load(Ordering::SeqCst) {
+            return Err(Refusal::NotRecorded);
+        }
+        self.entries.lock().unwrap().push(entry.into_inner());
+        Ok(Room::Full)
+    }
+
+    fn room(&self) -> BoxFuture<'_, Result<(), Refusal>> {
+        Box::pin(async {
+            if self.lost.load(Ordering::SeqCst) { Err(Refusal::NotRecorded) } else { Ok(()) }
+        })
+    }
+}
+
 #[derive(Debug)]
 struct TestSignals(mpsc::Receiver<Signal>);
 
@@ -245,7 +272,9 @@ impl Gate for TestGate {
             let cancel = CancelKey { process, secret: rand::random() };
             let (sender, receiver) = mpsc::channel(8);
             self.signals.lock().unwrap().push((cancel, sender));
-            Ok(OpenedSession { session, signals: Box::new(TestSignals(receiver)), cancel })
+            let recorder = Arc::clone(&self.recorder) as Arc<dyn Recorder>;
+            let signals = Box::new(TestSignals(receiver));
+            Ok(OpenedSession { session, signals, cancel, recorder })
         })
     }
 

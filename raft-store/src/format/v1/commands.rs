@@ -7,11 +7,12 @@ use crate::{
         CheckpointAsked, ClaimHold, CloseSession, Command, CreateJoinToken, Decide, EndSession,
         Expected, Initialise, Intent, IntroduceAuditKey, IssueCredential, LateOutcome, Leads,
         Leaves, LostNotes, NodeUp, NotedBasis, NotedOutcome, NotedRead, OpenHold, OpenSession,
-        ParkHold, RecordCheckpoint, Refused, RemoveNode, ResourceBody, ResourceChange, Revocable,
-        Revoke, SignedIn, TakeNotes, UseJoinToken, WithdrawHold, Withdrawer, Wording,
+        ParkHold, PlaceSegment, RecordCheckpoint, RecordSegment, Refused, RemoveNode, ResourceBody,
+        ResourceChange, Revocable, Revoke, SignedIn, TakeNotes, UseJoinToken, WithdrawHold,
+        Withdrawer, Wording,
     },
     notes::Noted,
-    records::{AuditText, Author, HeldOperation, JoinFacts, RequestId, ResourceKind},
+    records::{AuditText, Author, HeldOperation, JoinFacts, RequestId, ResourceKind, WrappedKey},
 };
 use countersign_core::{
     agent::{Agent, Identity},
@@ -23,10 +24,11 @@ use countersign_core::{
     mask::MaskTally,
     permit::{AuditLevel, Basis},
     record::{KeyIntroduction, Outcome, Signed},
+    recording::{Position, SegmentDigest},
     reviewer::Reviewer,
     target::{Protocol, TargetName},
 };
-use std::net::SocketAddr;
+use std::{collections::BTreeSet, net::SocketAddr};
 
 stored!(Command = "a command", Noted = "a note");
 list!(ResourceChange, SessionId, NotedBasis, Wording, LateOutcome, NotedRead, LostNotes);
@@ -73,6 +75,8 @@ form_enum!(CommandV1 for Command {
     RecordCheckpoint(command: Box<RecordCheckpoint>),
     SignedIn(command: Box<SignedIn>),
     Leads(command: Leads),
+    RecordSegment(command: Box<RecordSegment>),
+    PlaceSegment(command: PlaceSegment),
 });
 form_struct!(InitialiseV1 for Initialise {
     cluster_id: [u8; 16],
@@ -135,6 +139,23 @@ form_struct!(AttachEvidenceV1 for AttachEvidence {
     hold: HoldId,
     session: SessionId,
     evidence: Evidence,
+});
+form_struct!(RecordSegmentV1 for RecordSegment {
+    session: SessionId,
+    node: NodeId,
+    sequence: u64,
+    position: Position,
+    digest: SegmentDigest,
+    previous: SegmentDigest,
+    size: u64,
+    places: BTreeSet<NodeId>,
+    key: WrappedKey,
+});
+form_struct!(PlaceSegmentV1 for PlaceSegment {
+    session: SessionId,
+    sequence: u64,
+    digest: SegmentDigest,
+    node: NodeId,
 });
 form_struct!(ClaimHoldV1 for ClaimHold {
     hold: HoldId,

@@ -20,6 +20,7 @@ use countersign_core::{
         AuditKey, ChainHash, ChainHead, Claim, ClusterId, Endorsement, EventKind, KeyIntroduction,
         Outcome, Signature, Signed, Statement,
     },
+    recording::{DataKeyId, Position, SegmentDigest},
     reviewer::Reviewer,
     target::{Protocol, TargetName},
 };
@@ -137,6 +138,32 @@ impl Form for Signature {
         whole.try_into().map(Self).map_err(|_| Bad("not a signature"))
     }
 }
+
+impl Form for SegmentDigest {
+    type Dto = [u8; 32];
+
+    fn dto(&self) -> [u8; 32] {
+        self.0
+    }
+
+    fn of(dto: [u8; 32]) -> Result<Self, Bad> {
+        Ok(Self(dto))
+    }
+}
+
+impl Form for DataKeyId {
+    type Dto = [u8; 16];
+
+    fn dto(&self) -> [u8; 16] {
+        self.0
+    }
+
+    fn of(dto: [u8; 16]) -> Result<Self, Bad> {
+        Ok(Self(dto))
+    }
+}
+
+form_enum!(PositionV1 for Position { Followed, Last });
 
 impl Form for TargetName {
     type Dto = String;

@@ -6,8 +6,9 @@ use crate::records::{
     AppliedRequest, Attachment, AuditKeyRecord, AuditText, Author, BookTaken, CheckpointRecord,
     ClusterRecord, CredentialRecord, CredentialState, EvidenceRecord, HeldOperation, HoldBudget,
     HoldPhase, HoldRecord, JoinFacts, JoinTokenRecord, NodeRecord, NodeState, NotesTaken,
-    OperationRecord, OperationState, RequestId, RequestRecord, ResourceKind, ResourceRecord,
-    RevocationRecord, SessionRecord, SessionState, Start,
+    OperationRecord, OperationState, RecordingRecord, RequestId, RequestRecord, ResourceKind,
+    ResourceRecord, RevocationRecord, SegmentRecord, SessionRecord, SessionState, Start,
+    WrappedKey,
 };
 use countersign_core::{
     agent::{Agent, Identity},
@@ -18,6 +19,7 @@ use countersign_core::{
     log_time::LogTime,
     operation::{Demand, Parameter},
     record::{AuditEvent, ChainHash, ChainHead, EventKind, KeyIntroduction, Outcome, Signed},
+    recording::{DataKeyId, Position, SegmentDigest},
     target::{Protocol, TargetName},
 };
 use std::{
@@ -40,6 +42,8 @@ stored!(
     RequestRecord = "a request",
     HoldBudget = "a budget of holds",
     NotesTaken = "the notes taken from a node",
+    RecordingRecord = "a recording",
+    SegmentRecord = "a segment of a recording",
     AuditRow = "a row of the audit",
     ChainHead = "the chain head",
     AuditKeyRecord = "an audit key",
@@ -198,6 +202,23 @@ form_enum!(RequestRecordV1 for RequestRecord {
     Administered,
     Checkpointed,
     SignedIn,
+});
+form_struct!(WrappedKeyV1 for WrappedKey { id: DataKeyId, by: [u8; 16], sealed: Vec<u8> });
+form_struct!(RecordingRecordV1 for RecordingRecord {
+    session: SessionId,
+    segments: u64,
+    bytes: u64,
+    last: SegmentDigest,
+    position: Position,
+    key: WrappedKey,
+});
+form_struct!(SegmentRecordV1 for SegmentRecord {
+    session: SessionId,
+    sequence: u64,
+    digest: SegmentDigest,
+    size: u64,
+    places: BTreeSet<NodeId>,
+    at: LogTime,
 });
 form_struct!(HoldBudgetV1 for HoldBudget { since: LogTime, holds: u64, bytes: u64, evidence: u64 });
 form_struct!(RevocationRecordV1 for RevocationRecord {

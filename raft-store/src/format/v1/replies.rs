@@ -59,6 +59,8 @@ form_enum!(StateRefusalV1 for StateRefusal {
     OldCluster { needed: u32 },
     NoSuchCredential,
     NotVerified,
+    OutOfOrder { expected: u64 },
+    RecordingEnded,
 });
 form_enum!(LimitV1 for Limit {
     HeldText,
@@ -78,6 +80,7 @@ form_enum!(LimitV1 for Limit {
     Name,
     Names,
     Evidence,
+    Segment,
 });
 form_enum!(EffectV1 for Effect {
     HoldChanged { hold: HoldId, agent: Identity, phase: HoldPhase },

@@ -80,6 +80,8 @@ fn every_stored_form_is_as_it_was_written_first() {
     found.check(&samples::credentials());
     found.check(&samples::requests());
     found.check(&[("hold-budget", samples::hold_budget())]);
+    found.check(&[("recording", samples::recording())]);
+    found.check(&[("segment", samples::segment())]);
     found.check(&[("notes-taken", samples::notes_taken())]);
     found.check(&samples::noted());
     found.check(&samples::events());
@@ -131,9 +133,13 @@ fn every_variant_of_every_enum_has_a_sample() {
     let leaves = values(samples::commands()).into_iter().filter_map(|command| {
         if let Command::ParkHold(park) = command { Some(park.leaves) } else { None }
     });
+    let positions = values(samples::commands()).into_iter().filter_map(|command| {
+        if let Command::RecordSegment(record) = command { Some(record.position) } else { None }
+    });
     let missing =
         [
             missing(leaves),
+            missing(positions),
             missing(values(samples::commands())),
             missing(values(samples::replies()).into_iter().filter_map(Result::ok)),
             missing(of_decisions),

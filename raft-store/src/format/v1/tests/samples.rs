@@ -23,6 +23,7 @@ use countersign_core::{
         AuditEvent, AuditKey, ChainHash, ChainHead, Claim, ClusterId, Endorsement, EventKind,
         KeyIntroduction, Outcome, Signature, Signed, Statement,
     },
+    recording::{DataKeyId, Position, SegmentDigest},
     reviewer::Reviewer,
     target::{Protocol, TargetName},
 };
@@ -370,6 +371,32 @@ pub(super) fn notes_taken() -> NotesTaken {
     NotesTaken { books: vec![BookTaken { book: [5; 16], last: 7 }] }
 }
 
+fn wrapped_key() -> WrappedKey {
+    WrappedKey { id: DataKeyId([7; 16]), by: [8; 16], sealed: vec![1, 2, 3] }
+}
+
+pub(super) fn recording() -> RecordingRecord {
+    RecordingRecord {
+        session: ses(),
+        segments: 2,
+        bytes: 3_000,
+        last: SegmentDigest([9; 32]),
+        position: Position::Followed,
+        key: wrapped_key(),
+    }
+}
+
+pub(super) fn segment() -> SegmentRecord {
+    SegmentRecord {
+        session: ses(),
+        sequence: 2,
+        digest: SegmentDigest([9; 32]),
+        size: 1_500,
+        places: BTreeSet::from([NodeId(1), NodeId(3)]),
+        at: LogTime(70_000),
+    }
+}
+
 pub(super) fn hold_budget() -> HoldBudget {
     HoldBudget { since: LogTime(60_000), holds: 3, bytes: 1_000, evidence: 500 }
 }
@@ -521,6 +548,8 @@ fn refusals() -> Vec<(&'static str, StateRefusal)> {
         ("refusal-bad-join-token", StateRefusal::BadJoinToken),
         ("refusal-intent-stands", StateRefusal::IntentStands),
         ("refusal-not-verified", StateRefusal::NotVerified),
+        ("refusal-out-of-order", StateRefusal::OutOfOrder { expected: 3 }),
+        ("refusal-recording-ended", StateRefusal::RecordingEnded),
         ("refusal-old-cluster", StateRefusal::OldCluster { needed: 2 }),
     ];
     all.extend(limits);

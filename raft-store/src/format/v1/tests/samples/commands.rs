@@ -12,6 +12,7 @@ pub(in crate::format::v1::tests) fn commands() -> Vec<(&'static str, Command)> {
     let mut all = of_nodes();
     all.extend(of_sessions());
     all.extend(of_holds());
+    all.extend(of_recordings());
     all.extend(of_operations());
     all.extend(of_administrators());
     all
@@ -91,6 +92,35 @@ fn of_sessions() -> Vec<(&'static str, Command)> {
             Command::Cancel(Cancel {
                 id: RequestId([2; 16]),
                 key: CancelKey { process: 1, secret: 2 },
+            }),
+        ),
+    ]
+}
+
+fn of_recordings() -> Vec<(&'static str, Command)> {
+    let record = |position| {
+        Command::RecordSegment(Box::new(RecordSegment {
+            session: ses(),
+            node: NodeId(1),
+            sequence: 2,
+            position,
+            digest: SegmentDigest([9; 32]),
+            previous: SegmentDigest([8; 32]),
+            size: 1_500,
+            places: BTreeSet::from([NodeId(1), NodeId(3)]),
+            key: wrapped_key(),
+        }))
+    };
+    vec![
+        ("command-record-segment", record(Position::Followed)),
+        ("command-record-last-segment", record(Position::Last)),
+        (
+            "command-place-segment",
+            Command::PlaceSegment(PlaceSegment {
+                session: ses(),
+                sequence: 2,
+                digest: SegmentDigest([9; 32]),
+                node: NodeId(3),
             }),
         ),
     ]

@@ -1,0 +1,96 @@
+//! This node's segments as a shelf: for its own sessions, for reading, and for the other nodes. What is put onto it is what its
+//! digest says, or is refused; what is taken from it likewise.
+
+use super::{
+    Inner, Recordings,
+    files::{Found, SegmentFiles},
+};
+use countersign_core::recording::{SegmentDigest, segment};
+use countersign_raft_store::{engine::SegmentShelf, handle::BoxFuture, records::SegmentRecord};
+use std::{collections::BTreeSet, io, sync::Arc};
+
+impl Inner {
+    /// Puts a segment onto this node's disk.
+    pub(super) async fn put(&self, digest: SegmentDigest, bytes: Arc<[u8]>) -> io::Result<()> {
+        let files = self.files.clone();
+        let put = tokio::task::spawn_blocking(move || files.put(digest, &bytes));
+        put.await.map_err(io::Error::other)?
+    }
+
+    /// Looks for a segment on this node's disk.
+    pub(super) async fn find(&self, digest: SegmentDigest) -> io::Result<Found> {
+        let files = self.files.clone();
+        let found = tokio::task::spawn_blocking(move || files.get(digest));
+        found.await.map_err(io::Error::other)?
+    }
+
+    /// Fetches a segment from another node, first from those that should have it, and puts it where it should be.
+    pub(super) async fn fetch(&self, wanted: &SegmentRecord) -> Option<Arc<[u8]>> {
+        let others: BTreeSet<_> = self.peers.others().into_iter().collect();
+        let (likely, rest) =
+            (others.intersection(&wanted.places), others.difference(&wanted.places));
+        for node in likely.chain(rest) {
+            let bytes = match self.peers.fetch(*node, wanted.digest).await {
+                Ok(Some(bytes)) if SegmentDigest::of(&bytes) == wanted.digest => bytes,
+                Ok(Some(_)) => {
+                    tracing::error!(peer = node.0, digest = %wanted.digest, "a node gives other bytes than it is asked for");
+                    continue;
+                }
+                Ok(None) => continue,
+                Err(error) => {
+                    tracing::debug!(peer = node.0, %error, "a node gives no segment");
+                    continue;
+                }
+            };
+            let bytes: Arc<[u8]> = bytes.into();
+            if wanted.places.contains(&self.node) {
+                self.heal(wanted.digest, Arc::clone(&bytes)).await;
+            }
+            return Some(bytes);
+        }
+        None
+    }
+
+    async fn heal(&self, digest: SegmentDigest, bytes: Arc<[u8]>) {
+        match self.put(digest, bytes).await {
+            Ok(()) => crate::metrics::counters::segment_mended("healed"),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(%digest, error, "a segment could not be put back");
+            }
+        }
+    }
+}
+
+impl SegmentShelf for Recordings {
+    fn keep(&self, digest: [u8; 32], bytes: Vec<u8>) -> BoxFuture<'_, bool> {
+        let (files, digest) = (self.inner.files.clone(), SegmentDigest(digest));
+        let kept = tokio::task::spawn_blocking(move || put_checked(&files, digest, &bytes));
+        Box::pin(async move {
+            let kept = kept.await.map_err(io::Error::other).flatten();
+            if let Err(error) = &kept {
+                let error = error as &dyn std::error::Error;
+                tracing::warn!(%digest, error, "a segment of another node is not kept");
+            }
+            kept.is_ok()
+        })
+    }
+
+    fn fetch(&self, digest: [u8; 32]) -> BoxFuture<'_, Option<Vec<u8>>> {
+        Box::pin(async move {
+            match self.inner.find(SegmentDigest(digest)).await {
+                Ok(Found::Whole(bytes)) => Some(bytes),
+                Ok(Found::Damaged | Found::Absent) | Err(_) => None,
+            }
+        })
+    }
+}
+
+/// Puts what another node hands over: only what is a segment and has its digest.
+fn put_checked(files: &SegmentFiles, digest: SegmentDigest, bytes: &[u8]) -> io::Result<()> {
+    if SegmentDigest::of(bytes) != digest {
+        return Err(io::Error::other("its digest is another one"));
+    }
+    segment::read(bytes).map_err(io::Error::other)?;
+    files.put(digest, bytes)
+}

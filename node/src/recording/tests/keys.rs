@@ -1,0 +1,89 @@
+//! Keys: what one has wrapped, only that one opens, and only for its own session.
+
+use super::*;
+use crate::{cluster::ClusterKey, recording::sealing::DataKey};
+
+const SESSION: SessionId = SessionId::from_bytes([5; 16]);
+
+fn file(folder: &tempfile::TempDir, name: &str, text: &str) -> String {
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    format!("file:{}", path.display())
+}
+
+#[test]
+fn a_key_is_opened_by_what_wrapped_it_for_its_own_session() {
+    let ring = KeyRing::load(&cluster_key(), None, &[]).unwrap();
+    let key = DataKey::draw();
+    let wrapped = ring.wrap(SESSION, &key).unwrap();
+    assert_eq!(ring.unwrap(SESSION, &wrapped).unwrap().expose(), key.expose());
+    ring.unwrap(SessionId::from_bytes([6; 16]), &wrapped).unwrap_err();
+    let mut changed = wrapped.clone();
+    changed.sealed[20] ^= 1;
+    ring.unwrap(SESSION, &changed).unwrap_err();
+    changed.sealed.truncate(5);
+    ring.unwrap(SESSION, &changed).unwrap_err();
+    let other = ClusterKey::of(&[6; 32]).unwrap();
+    let other = KeyRing::load(&other, None, &[]).unwrap();
+    other.unwrap(SESSION, &wrapped).unwrap_err();
+    assert!(!wrapped.sealed.windows(8).any(|part| key.expose().windows(8).any(|of| of == part)));
+}
+
+#[test]
+fn after_a_rotation_earlier_keys_open_and_the_new_one_wraps() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = file(&folder, "one", &format!("{}\n", "1a".repeat(32)));
+    let two = file(&folder, "two", &"2b".repeat(32));
+    let load = |current, earlier: &[String]| KeyRing::load(&cluster_key(), current, earlier);
+    let derived = load(None, &[]).unwrap();
+    let first = load(Some(&one), &[]).unwrap();
+    let second = load(Some(&two), std::slice::from_ref(&one)).unwrap();
+    let key = DataKey::draw();
+    let (by_derived, by_first) =
+        (derived.wrap(SESSION, &key).unwrap(), first.wrap(SESSION, &key).unwrap());
+    let by_second = second.wrap(SESSION, &key).unwrap();
+    for wrapped in [&by_derived, &by_first, &by_second] {
+        assert_eq!(second.unwrap(SESSION, wrapped).unwrap().expose(), key.expose());
+    }
+    first.unwrap(SESSION, &by_second).unwrap_err();
+    derived.unwrap(SESSION, &by_first).unwrap_err();
+    assert!(by_first.by != by_second.by && by_second.by != by_derived.by);
+}
+
+#[test]
+fn what_is_no_key_is_refused_by_its_reference_and_never_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let short = file(&folder, "short", "1a2b");
+    let words = file(&folder, "words", &"zz".repeat(32));
+    for wrong in [&short, &words, "file:/nowhere/at/all", "env:NO_SUCH_VARIABLE_AT_ALL", "1a2b"] {
+        let refused = KeyRing::load(&cluster_key(), Some(wrong), &[]).unwrap_err().to_string();
+        assert!(refused.starts_with(wrong), "{refused}");
+        assert!(!refused.contains("zzzz"), "{refused}");
+    }
+}
+
+#[test]
+fn a_content_opens_only_in_its_own_place() {
+    let key = DataKey::draw();
+    let header = SegmentHeader {
+        session: SESSION,
+        sequence: 2,
+        position: Position::Followed,
+        key: key.id(),
+        previous: SegmentDigest([1; 32]),
+    };
+    let sealed = key.seal(&header, b"content").unwrap();
+    let read = countersign_core::recording::segment::read(&sealed).unwrap();
+    assert_eq!(key.open(&read).unwrap(), b"content");
+    for other in [
+        SegmentHeader { sequence: 3, ..header },
+        SegmentHeader { session: SessionId::from_bytes([6; 16]), ..header },
+        SegmentHeader { position: Position::Last, ..header },
+        SegmentHeader { previous: SegmentDigest([2; 32]), ..header },
+    ] {
+        let moved = countersign_core::recording::Segment { header: other, ..read };
+        assert_eq!(key.open(&moved), Err(SealingError::Cipher));
+    }
+    assert!(DataKey::draw().open(&read).is_err());
+    assert!(!sealed.windows(7).any(|part| part == b"content"));
+}

@@ -1,0 +1,137 @@
+//! The index of recordings: which segments a recording has, in which order, and where they are. Their bytes are not here.
+//!
+//! A segment is recorded only behind the one that it names as its predecessor, so that the last digest vouches for all. The
+//! audit hears of that digest when the session is closed and, where segments come later, when the last of them does.
+
+use super::{
+    chain::{self, Facts},
+    step::{Done, Step, Stop, within},
+};
+use crate::{
+    command::{PlaceSegment, RecordSegment},
+    key_space,
+    limits::{Limit, MAX_PLACES, MAX_WRAPPED_KEY},
+    records::{NodeRecord, NodeState, RecordingRecord, SegmentRecord, SessionRecord, SessionState},
+    reply::{Answer, StateRefusal},
+};
+use countersign_core::{
+    id::SessionId,
+    record::EventKind,
+    recording::{Position, SegmentDigest, segment::MAX_SEGMENT},
+};
+
+pub(super) fn record(step: &mut Step<'_>, command: RecordSegment) -> Done {
+    within(usize::try_from(command.size).unwrap_or(usize::MAX), MAX_SEGMENT, Limit::Segment)?;
+    within(command.places.len(), MAX_PLACES, Limit::Segment)?;
+    within(command.key.sealed.len(), MAX_WRAPPED_KEY, Limit::Segment)?;
+    let session: SessionRecord =
+        step.get(&key_space::session(command.session))?.ok_or(StateRefusal::SessionGone)?;
+    if session.node != command.node || command.places.is_empty() {
+        return Err(StateRefusal::UnknownNode.into());
+    }
+    let known: Option<RecordingRecord> = step.get(&key_space::recording(command.session))?;
+    if is_recorded(step, known.as_ref(), &command)? {
+        return Ok(Answer::Done);
+    }
+    let recording = grown(known, &command)?;
+    let segment = SegmentRecord {
+        session: command.session,
+        sequence: command.sequence,
+        digest: command.digest,
+        size: command.size,
+        places: command.places,
+        at: step.now,
+    };
+    step.put(key_space::segment(segment.session, segment.sequence), &segment)?;
+    step.put(key_space::recording(recording.session), &recording)?;
+    if recording.position == Position::Last && session.state != SessionState::Open {
+        let facts = said(Facts::default().session(&session), &recording);
+        chain::append(step, EventKind::RecordingEnded, facts)?;
+    }
+    Ok(Answer::Done)
+}
+
+pub(super) fn place(step: &mut Step<'_>, command: PlaceSegment) -> Done {
+    let at = key_space::segment(command.session, command.sequence);
+    let mut segment: SegmentRecord = step.get(&at)?.ok_or(StateRefusal::SessionGone)?;
+    if segment.digest != command.digest {
+        return Err(StateRefusal::IdUsed.into());
+    }
+    let node: Option<NodeRecord> = step.get(&key_space::node(command.node))?;
+    if node.is_none_or(|node| matches!(node.state, NodeState::Removed { .. })) {
+        return Err(StateRefusal::UnknownNode.into());
+    }
+    within(segment.places.len() + 1, MAX_PLACES, Limit::Segment)?;
+    if segment.places.insert(command.node) {
+        step.put(at, &segment)?;
+    }
+    Ok(Answer::Done)
+}
+
+/// Whether just this segment is recorded already. Another one in its place is refused.
+fn is_recorded(
+    step: &Step<'_>,
+    known: Option<&RecordingRecord>,
+    command: &RecordSegment,
+) -> Result<bool, Stop> {
+    if known.is_none_or(|known| command.sequence > known.segments) {
+        return Ok(false);
+    }
+    let segment: Option<SegmentRecord> =
+        step.get(&key_space::segment(command.session, command.sequence))?;
+    if segment.is_some_and(|segment| segment.digest == command.digest) {
+        Ok(true)
+    } else {
+        Err(StateRefusal::IdUsed.into())
+    }
+}
+
+/// The recording with one more segment, which must follow.
+fn grown(known: Option<RecordingRecord>, command: &RecordSegment) -> Result<RecordingRecord, Stop> {
+    let before = known.unwrap_or_else(|| RecordingRecord {
+        session: command.session,
+        segments: 0,
+        bytes: 0,
+        last: SegmentDigest::NONE,
+        position: Position::Followed,
+        key: command.key.clone(),
+    });
+    if before.position == Position::Last {
+        return Err(StateRefusal::RecordingEnded.into());
+    }
+    let expected = before.segments + 1;
+    let follows = command.sequence == expected
+        && command.previous == before.last
+        && command.key.id == before.key.id;
+    if !follows {
+        return Err(StateRefusal::OutOfOrder { expected }.into());
+    }
+    Ok(RecordingRecord {
+        segments: expected,
+        bytes: before.bytes.saturating_add(command.size),
+        last: command.digest,
+        position: command.position,
+        ..before
+    })
+}
+
+/// What the audit says of a session's recording, as far as it has come.
+pub(super) fn facts(step: &Step<'_>, of: SessionId, facts: Facts) -> Result<Facts, Stop> {
+    let known: Option<RecordingRecord> = step.get(&key_space::recording(of))?;
+    Ok(match known {
+        Some(recording) => said(facts, &recording),
+        None => facts,
+    })
+}
+
+fn said(facts: Facts, recording: &RecordingRecord) -> Facts {
+    let state = match recording.position {
+        Position::Last => "whole",
+        Position::Followed => "unfinished",
+    };
+    facts
+        .with("recording.segments", recording.segments)
+        .with("recording.bytes", recording.bytes)
+        .with("recording.digest", recording.last)
+        .with("recording.state", state)
+}

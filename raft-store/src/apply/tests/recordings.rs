@@ -1,0 +1,170 @@
+//! The index of recordings: segments follow each other, and the audit names the last one.
+
+use super::harness::*;
+use crate::{
+    command::*,
+    key_space,
+    limits::{Limit, MAX_PLACES},
+    records::*,
+    reply::{Answer, StateRefusal},
+};
+use countersign_core::{
+    id::NodeId,
+    record::EventKind,
+    recording::{DataKeyId, Position, SegmentDigest, segment::MAX_SEGMENT},
+};
+use std::collections::BTreeSet;
+
+/// The n-th segment of the recording of session 1, which is on node 2.
+fn segment(n: u8) -> RecordSegment {
+    RecordSegment {
+        session: ses(1),
+        node: NodeId(2),
+        sequence: u64::from(n),
+        position: Position::Followed,
+        digest: SegmentDigest([n; 32]),
+        previous: SegmentDigest([n - 1; 32]),
+        size: 100,
+        places: BTreeSet::from([NodeId(2)]),
+        key: WrappedKey { id: DataKeyId([7; 16]), by: [8; 16], sealed: vec![1; 60] },
+    }
+}
+
+fn run(replica: &mut Replica, command: RecordSegment) -> crate::reply::Reply {
+    replica.run(Command::RecordSegment(Box::new(command)))
+}
+
+fn close() -> Command {
+    Command::CloseSession(CloseSession { id: ses(1), reason: "done".to_owned() })
+}
+
+fn recording(replica: &Replica) -> RecordingRecord {
+    crate::state::get(&replica.state, &key_space::recording(ses(1))).unwrap().unwrap()
+}
+
+fn ready() -> Replica {
+    let mut replica = Replica::ready();
+    replica.opened(1, "bot");
+    replica
+}
+
+#[test]
+fn segments_follow_each_other_and_a_retry_changes_nothing() {
+    let mut replica = ready();
+    assert_eq!(refusal(run(&mut replica, segment(2))), StateRefusal::OutOfOrder { expected: 1 });
+    run(&mut replica, segment(1)).unwrap();
+    run(&mut replica, segment(2)).unwrap();
+    let state = replica.state.clone();
+    assert_eq!(run(&mut replica, segment(2)), Ok(Answer::Done));
+    assert_eq!(run(&mut replica, segment(1)), Ok(Answer::Done));
+    assert_eq!(replica.state, state);
+    let known = recording(&replica);
+    assert_eq!((known.segments, known.bytes, known.last), (2, 200, SegmentDigest([2; 32])));
+}
+
+#[test]
+fn no_segment_takes_the_place_of_another_or_leaves_one_out() {
+    let mut replica = ready();
+    run(&mut replica, segment(1)).unwrap();
+    let state = replica.state.clone();
+    let other = RecordSegment { digest: SegmentDigest([9; 32]), ..segment(1) };
+    assert_eq!(refusal(run(&mut replica, other)), StateRefusal::IdUsed);
+    let next = StateRefusal::OutOfOrder { expected: 2 };
+    for command in [
+        segment(3),
+        RecordSegment { previous: SegmentDigest([9; 32]), ..segment(2) },
+        RecordSegment {
+            key: WrappedKey { id: DataKeyId([6; 16]), by: [8; 16], sealed: vec![1] },
+            ..segment(2)
+        },
+    ] {
+        assert_eq!(refusal(run(&mut replica, command)), next);
+    }
+    assert_eq!(replica.state, state);
+}
+
+#[test]
+fn only_the_node_of_a_session_records_it_and_within_limits() {
+    let mut replica = ready();
+    let over = StateRefusal::OverLimit { limit: Limit::Segment };
+    let many = (1..=MAX_PLACES as u64 + 1).map(NodeId).collect();
+    for (command, expected) in [
+        (RecordSegment { node: NodeId(1), ..segment(1) }, StateRefusal::UnknownNode),
+        (RecordSegment { places: BTreeSet::new(), ..segment(1) }, StateRefusal::UnknownNode),
+        (RecordSegment { session: ses(9), ..segment(1) }, StateRefusal::SessionGone),
+        (RecordSegment { size: MAX_SEGMENT as u64 + 1, ..segment(1) }, over.clone()),
+        (RecordSegment { places: many, ..segment(1) }, over),
+    ] {
+        assert_eq!(refusal(run(&mut replica, command)), expected);
+    }
+}
+
+#[test]
+fn the_end_of_a_session_names_the_last_segment() {
+    let mut replica = ready();
+    run(&mut replica, segment(1)).unwrap();
+    run(&mut replica, RecordSegment { position: Position::Last, ..segment(2) }).unwrap();
+    assert_eq!(refusal(run(&mut replica, segment(3))), StateRefusal::RecordingEnded);
+    replica.run(close()).unwrap();
+    let events = replica.events();
+    let closed = events.iter().find(|event| event.kind == EventKind::SessionClosed).unwrap();
+    assert_eq!(closed.fields["recording.segments"], "2");
+    assert_eq!(closed.fields["recording.digest"], SegmentDigest([2; 32]).to_string());
+    assert_eq!(closed.fields["recording.state"], "whole");
+    assert_eq!(replica.count(EventKind::RecordingEnded), 0, "said once");
+    replica.check_chain();
+}
+
+#[test]
+fn what_comes_after_a_session_was_closed_is_recorded_and_its_end_is_said() {
+    let mut replica = ready();
+    run(&mut replica, segment(1)).unwrap();
+    replica.run(close()).unwrap();
+    let events = replica.events();
+    let closed = events.iter().find(|event| event.kind == EventKind::SessionClosed).unwrap();
+    assert_eq!(closed.fields["recording.state"], "unfinished");
+    run(&mut replica, segment(2)).unwrap();
+    run(&mut replica, RecordSegment { position: Position::Last, ..segment(3) }).unwrap();
+    let events = replica.events();
+    let ended = events.iter().find(|event| event.kind == EventKind::RecordingEnded).unwrap();
+    assert_eq!(ended.fields["recording.segments"], "3");
+    assert_eq!(ended.fields["recording.digest"], SegmentDigest([3; 32]).to_string());
+    assert_eq!(ended.fields["session.id"], ses(1).to_string());
+    replica.check_chain();
+}
+
+#[test]
+fn a_session_of_which_nothing_is_recorded_says_nothing_of_a_recording() {
+    let mut replica = ready();
+    replica.run(close()).unwrap();
+    let events = replica.events();
+    let closed = events.iter().find(|event| event.kind == EventKind::SessionClosed).unwrap();
+    assert!(!closed.fields.keys().any(|name| name.starts_with("recording")));
+}
+
+fn place(n: u8, node: u64) -> Command {
+    let (session, digest) = (ses(1), SegmentDigest([n; 32]));
+    let (sequence, node) = (u64::from(n), NodeId(node));
+    Command::PlaceSegment(PlaceSegment { session, sequence, digest, node })
+}
+
+#[test]
+fn a_segment_gets_another_place_once_and_only_on_a_node_of_the_cluster() {
+    let mut replica = ready();
+    run(&mut replica, segment(1)).unwrap();
+    for _ in 0..2 {
+        replica.run(place(1, 3)).unwrap();
+        let known: SegmentRecord =
+            crate::state::get(&replica.state, &key_space::segment(ses(1), 1)).unwrap().unwrap();
+        assert_eq!(known.places, BTreeSet::from([NodeId(2), NodeId(3)]));
+    }
+    assert_eq!(refusal(replica.run(place(1, 9))), StateRefusal::UnknownNode);
+    assert_eq!(refusal(replica.run(place(2, 3))), StateRefusal::SessionGone);
+    let other = Command::PlaceSegment(PlaceSegment {
+        session: ses(1),
+        sequence: 1,
+        digest: SegmentDigest([9; 32]),
+        node: NodeId(1),
+    });
+    assert_eq!(refusal(replica.run(other)), StateRefusal::IdUsed);
+}
