@@ -1,10 +1,10 @@
 //! Recordings: what sessions do is sealed into segments, written to this node's disk, and entered in the replicated index.
 //! What a segment is, byte by byte, is core's to say; what is recorded, the gate's and the adapters'.
 //!
-//! The way of an entry: [`SessionRecorder`] gathers entries and cuts segments; `sealing` compresses and encrypts one; [`files`]
-//! writes it, synced, under its digest, while another node does the same; then the state takes its digest. Only then is it durable. What is not durable yet is
-//! limited by bytes and by time, and the session waits when it is at the limit. When a segment cannot be made durable the
-//! session ends: nothing goes on unrecorded.
+//! The way of an entry: `SessionRecorder` gathers entries and cuts segments; `sealing` compresses and encrypts one; `files`
+//! writes it, synced, under its digest, while another node does the same; then the state takes its digest. Only then is it
+//! durable. What is not durable yet is limited by bytes and by time, and the session waits when it is at the limit. When a
+//! segment cannot be made durable the session ends: nothing goes on unrecorded.
 
 mod files;
 mod key_ring;
