@@ -307,7 +307,7 @@ fn an_exported_chain_is_verified_and_a_cut_one_is_not() {
 #[test]
 fn policies_are_checked_without_a_server() {
     let folder = tempfile::tempdir().unwrap();
-    let text = "permit(principal, action == Action::\"postgres:fly\", resource);\n";
+    let text = "permit(principal, action == Action::\"postgres:reads\", resource);\n";
     std::fs::write(folder.path().join("p.cedar"), text).unwrap();
     let output = ctl(folder.path(), &["policy", "check", "p.cedar"])
         .current_dir(folder.path())
