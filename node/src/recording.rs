@@ -90,7 +90,7 @@ struct Inner {
     peers: Arc<dyn SegmentPeers>,
     aside: Aside,
     places: Places,
-    writes: Semaphore,
+    writes: Arc<Semaphore>,
 }
 
 /// Why a segment was not made durable.
@@ -115,7 +115,7 @@ impl Recordings {
     pub fn open(parts: RecordingParts) -> io::Result<Self> {
         let RecordingParts { node, store, folder, keys, peers, places } = parts;
         let files = SegmentFiles::open(folder)?;
-        let (aside, writes) = (Aside::default(), Semaphore::new(WRITES));
+        let (aside, writes) = (Aside::default(), Arc::new(Semaphore::new(WRITES)));
         let inner = Inner { node, store, files, keys, peers, aside, places, writes };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -184,20 +184,22 @@ impl Inner {
         header: SegmentHeader,
         content: Vec<u8>,
     ) -> Result<Written, NotDurable> {
-        let place = self.writes.acquire().await.map_err(io::Error::other)?;
+        let place = Arc::clone(&self.writes).acquire_owned().await.map_err(io::Error::other)?;
         let key = Arc::clone(&ribbon.key);
         let sealed = tokio::task::spawn_blocking(move || {
             let bytes: Arc<[u8]> = key.seal(&header, &content)?.into();
             Ok::<_, SealingError>((SegmentDigest::of(&bytes), bytes))
         });
         let (digest, bytes) = sealed.await.map_err(io::Error::other)??;
-        let put = async {
-            let put = self.put(digest, Arc::clone(&bytes)).await;
+        // The place is given back by the write itself: one that a slow disk holds goes on when nobody waits for it any more.
+        let (files, written) = (self.files.clone(), Arc::clone(&bytes));
+        let put = tokio::task::spawn_blocking(move || {
+            let put = files.put(digest, &written);
             drop(place);
             put
-        };
+        });
         let (put, other) = tokio::join!(put, self.spread(header.session, digest, &bytes));
-        put?;
+        put.map_err(io::Error::other)??;
         let places = other.into_iter().chain([self.node]).collect();
         Ok(Written { digest, size: bytes.len() as u64, places })
     }

@@ -38,6 +38,7 @@ pub(super) async fn export(
             }
         }
     }
+    pages.say_whether_whole(terminal);
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! The pages of a recording, put together: a text that goes on behind the end of a page is one again.
 
-use crate::failure::Failure;
+use crate::{failure::Failure, output::Terminal};
 use countersign_api::{
     Client,
     recording::{Recorded, RecordingQuery, RecordingState, What},
@@ -42,9 +42,13 @@ impl<'c> Pages<'c> {
         Ok(Some(items))
     }
 
-    /// Whether the recording was at its end when the last page was fetched.
-    pub(super) const fn state(&self) -> RecordingState {
-        self.state
+    /// Says so, if the recording had no end when the last page was fetched.
+    pub(super) fn say_whether_whole(&self, terminal: &mut Terminal) {
+        match self.state {
+            RecordingState::Unfinished => terminal
+                .note("(the recording has no end: the session goes on, or its node was lost)"),
+            RecordingState::Whole => {}
+        }
     }
 }
 

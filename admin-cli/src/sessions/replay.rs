@@ -2,7 +2,7 @@
 
 use super::{pages::Pages, timeline};
 use crate::{failure::Failure, output::Terminal};
-use countersign_api::{Client, recording::RecordingState, time::Timestamp};
+use countersign_api::{Client, time::Timestamp};
 use std::{io::IsTerminal as _, time::Duration};
 use tokio::time::sleep;
 
@@ -65,9 +65,7 @@ async fn play(
             terminal.item(&recorded, |recorded, _| timeline::lines(recorded).join("\n"))?;
         }
     }
-    if pages.state() == RecordingState::Unfinished {
-        terminal.note("(the recording has no end: the session goes on, or its node was lost)");
-    }
+    pages.say_whether_whole(terminal);
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 
 use super::{
     Api,
-    caller::Caller,
+    caller::{Caller, slowly},
     failure::{Answer, Failure},
     input::{Asked, cursor},
     reading,
@@ -54,15 +54,16 @@ pub(crate) async fn read(
         Ok((recording, before, view.segments(session, after, PAGE)?))
     });
     let (recording, before, segments) = found.await?;
-    if after == 0 {
-        let looked = Administered {
-            id: RequestId(rand::random()),
-            node: node.id,
-            what: format!("look at the recording of {session}"),
-            author: caller.author(),
-        };
-        reading::committed(node.store.administered(looked)).await?;
-    }
+    // Each page, because a cursor is whatever the caller says. It is a write, and paced as one.
+    let author = caller.author();
+    slowly(&api, &author.identity)?;
+    let what = if after == 0 {
+        format!("look at the recording of {session}")
+    } else {
+        format!("look at the recording of {session} behind segment {after}")
+    };
+    let looked = Administered { id: RequestId(rand::random()), node: node.id, what, author };
+    reading::committed(node.store.administered(looked)).await?;
     let last = before.first().map_or(SegmentDigest::NONE, |segment| segment.digest);
     let moments = node.recordings.read(&recording, (after, last), &segments).await;
     let moments = moments.map_err(|error| {

@@ -11,6 +11,7 @@ use super::{
     Inner,
     hold_bells::Bell,
     judge::{self, Judgement},
+    recorded,
 };
 use countersign_core::{
     evidence::Evidence,
@@ -211,6 +212,8 @@ impl HeldOperation {
             Worked::Held(record) => {
                 // The hold that it waited for is settled, or is this one: either way nothing is parked.
                 self.stage = Stage::Over;
+                let Line { inner, session, operation } = &self.line;
+                recorded::held_again(inner, session, operation, record.hold.id);
                 *self = Self::new(self.line.clone(), *record, self.since);
                 Some(HoldProgress::Changed(self.told()))
             }
@@ -229,6 +232,8 @@ impl HeldOperation {
 
     fn over(&mut self, refusal: Refusal) -> HoldProgress {
         self.stage = Stage::Over;
+        let Line { inner, session, operation } = &self.line;
+        recorded::refused(inner, session, operation, &refusal);
         HoldProgress::Refused(refusal)
     }
 

@@ -7,7 +7,7 @@ use super::{Inner, admit, held};
 use crate::recording::{Lost, SessionRecorder};
 use countersign_core::{
     gate::{Admission, Judged, Settlement},
-    id::SessionId,
+    id::{HoldId, SessionId},
     mask::MaskPlan,
     operation::Operation,
     permit::Cleared,
@@ -109,13 +109,28 @@ pub(super) fn released(
     take(&recorder, &plan, Entry::Admitted { operation: operation.id() })
 }
 
+/// Records what became of a wait that came to nothing. Where the recording is lost the session is ending already.
+pub(super) fn refused(inner: &Inner, session: &Session, of: &Operation, refusal: &Refusal) {
+    let why = refusal.to_string();
+    note(inner, session, Entry::Refused { operation: of.id(), why });
+}
+
+/// Records that an operation which was held waits for another hold now.
+pub(super) fn held_again(inner: &Inner, session: &Session, of: &Operation, hold: HoldId) {
+    note(inner, session, Entry::Held { operation: of.id(), hold });
+}
+
 /// Records what became of an operation. Where the recording is lost the session is ending already; the audit has it.
 pub(super) fn settled(inner: &Inner, session: &Session, settlement: &Settlement) {
+    note(inner, session, Entry::outcome(settlement));
+}
+
+/// Takes what is said when nothing hangs on it any more.
+fn note(inner: &Inner, session: &Session, entry: Entry) {
     let plan = inner.policies.current().masks.plan(session);
     let recorder = inner.sessions.recorder(session.id());
-    let taken = recorder.and_then(|recorder| take(&recorder, &plan, Entry::outcome(settlement)));
-    if let Err(refusal) = taken {
-        tracing::debug!(session.id = %session.id(), %refusal, "an outcome is not in the recording");
+    if let Err(refusal) = recorder.and_then(|recorder| take(&recorder, &plan, entry)) {
+        tracing::debug!(session.id = %session.id(), %refusal, "a word is not in the recording");
     }
 }
 

@@ -29,11 +29,11 @@ struct Line {
     /// The log entry under which it has begun last: a hold it waits for, or an intent.
     begun: LogIndex,
     /// When the state was last found to let it read, and under which rules.
-    stood: Option<Stood>,
+    stood: Option<InForceAt>,
 }
 
 /// An epoch of the applied state, and the policy revision of it.
-pub(super) type Stood = (u64, Revision);
+pub(super) type InForceAt = (u64, Revision);
 
 impl Sessions {
     pub(super) fn new(limit: usize) -> Self {
@@ -98,14 +98,14 @@ impl Sessions {
     }
 
     /// The state says that it may read in this epoch, under these rules.
-    pub(super) fn stands(&self, id: SessionId, stood: Stood) {
+    pub(super) fn stands(&self, id: SessionId, stood: InForceAt) {
         if let Some(line) = self.lock().get_mut(&id) {
             line.stood = Some(stood);
         }
     }
 
     /// Whether the state has said so.
-    pub(super) fn stood(&self, id: SessionId, stood: Stood) -> bool {
+    pub(super) fn stood(&self, id: SessionId, stood: InForceAt) -> bool {
         self.lock().get(&id).is_some_and(|line| line.stood == Some(stood))
     }
 

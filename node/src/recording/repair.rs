@@ -53,8 +53,8 @@ impl Away {
             // Nobody has it; that it is said is what counts.
             let answers = inner.peers.fetch(node, SegmentDigest::NONE).await.is_ok();
             if answers {
+                // That it answers does not say that its disk takes segments: only one that it keeps does.
                 self.0.remove(&node);
-                inner.aside.took(node);
             }
             let since = self.0.get(&node).copied();
             if !answers && since.is_none() {

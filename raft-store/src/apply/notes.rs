@@ -56,7 +56,9 @@ pub(super) fn take(step: &mut Step<'_>, command: TakeNotes) -> Done {
     of.close(step)?;
     for lost in lost {
         if is_new(lost.last.unwrap_or(lost.first)) {
-            report(step, node, lost)?;
+            // What is in the chain already is not lost with it.
+            let first = lost.first.max(taken.saturating_add(1));
+            report(step, node, LostNotes { first, ..lost })?;
         }
     }
     known.take(book, last);

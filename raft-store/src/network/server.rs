@@ -10,7 +10,7 @@ use futures::stream::BoxStream;
 use futures::{Stream, StreamExt};
 use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest, VoteRequest};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -67,11 +67,11 @@ pub(crate) struct Server {
 
 impl Server {
     /// The shelf of this node, and a turn at it.
-    async fn shelf(&self) -> Result<(&dyn SegmentShelf, SemaphorePermit<'_>), Status> {
+    async fn shelf(&self) -> Result<(Arc<dyn SegmentShelf>, OwnedSemaphorePermit), Status> {
         let shelf = self.parts.shelf.get();
         let shelf = shelf.ok_or_else(|| Status::unavailable("no segments are kept here yet"))?;
-        match timeout(SEGMENT_TURN, self.keeping.acquire()).await {
-            Ok(Ok(turn)) => Ok((shelf.as_ref(), turn)),
+        match timeout(SEGMENT_TURN, Arc::clone(&self.keeping).acquire_owned()).await {
+            Ok(Ok(turn)) => Ok((Arc::clone(shelf), turn)),
             Ok(Err(_)) | Err(_) => Err(Status::resource_exhausted("too many segments at a time")),
         }
     }
@@ -255,9 +255,15 @@ impl Peer for Server {
 
     async fn keep_segment(&self, call: Request<Frame>) -> Result<Response<Frame>, Status> {
         self.parts.admission.admit(&call)?;
+        let (shelf, turn) = self.shelf().await?;
         let KeepSegment { digest, bytes } = codec::value(call.get_ref())?;
-        let (shelf, _turn) = self.shelf().await?;
-        let kept = shelf.keep(digest, bytes).await;
+        // A task of its own: a write that a slow disk holds keeps its turn when the caller has given up.
+        let keeping = tokio::spawn(async move {
+            let kept = shelf.keep(digest, bytes).await;
+            drop(turn);
+            kept
+        });
+        let kept = keeping.await.unwrap_or(false);
         codec::answer(if kept { &KeepSegmentReply::Kept } else { &KeepSegmentReply::NotKept })
     }
 

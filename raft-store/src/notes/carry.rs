@@ -1,6 +1,6 @@
 //! Carries notes into the log, in order, one batch at a time, each as often as it takes. Only when the log has a batch are
 //! its notes forgotten. What earlier starts have left comes first, file by file: a file is gone before the next one is
-//! carried, because the state keeps only the last book of a node.
+//! carried, because the state keeps only the last few books of a node.
 
 use super::{
     Shared,

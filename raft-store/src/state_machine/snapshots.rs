@@ -90,8 +90,9 @@ impl Shared {
         }
         self.disk.write("taking a snapshot into use", batch);
         self.recent.forget();
-        self.disk.sync("syncing a snapshot");
+        // At once: from here on readers see the new state, and what was believed of the old one must not outlast it.
         self.machine.replaced(&StateView::current(&self.disk, state.slot));
+        self.disk.sync("syncing a snapshot");
         if let Some(last) = meta.last_log_id {
             // The leader counts on what the snapshot covers as if this node had appended it.
             self.raiser.raise(last)?;

@@ -136,8 +136,9 @@ async fn judge_again(line: &Line) -> Result<Worked, Refusal> {
     match judge::judge(inner, session, operation).await? {
         Judgement::Held(record) => Ok(Worked::Held(record)),
         Judgement::Cleared(cleared) => {
-            let admission = recorded::admit(inner, session, operation, cleared).await?;
+            let admission = admit::admit(inner, session, operation, cleared).await?;
             let unforwarded = inner.journal.unforwarded(session.id(), operation.id());
+            recorded::released(inner, session, operation)?;
             Ok(Worked::Admitted(Unfetched { admission, unforwarded }))
         }
     }

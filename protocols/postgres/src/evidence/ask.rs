@@ -84,8 +84,12 @@ pub(super) async fn ask(
         settings: &settings,
     };
     let mut upstream = upstream::dial(&inquiry.target, &login).await?;
-    if !inquiry.preferences.is_empty() {
-        upstream.own(&inquiry.preferences, Standing::Alone).await?;
+    for preference in &inquiry.preferences {
+        match upstream.own(std::slice::from_ref(preference), Standing::Alone).await {
+            // Refused here, it was refused to the agent as well: nothing was set.
+            Ok(_) | Err(OwnError::Refused { .. }) => {}
+            Err(error @ OwnError::Frame(_)) => return Err(error.into()),
+        }
     }
     if let Some(open) = inquiry.transaction {
         evidence.transaction = Some(transaction::look_at(&mut upstream, open).await?);

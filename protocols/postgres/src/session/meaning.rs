@@ -77,9 +77,9 @@ impl Kept {
     }
 }
 
-/// Since when, and of which catalogue, a meaning is being found.
+/// From when, and from which catalogue, a meaning is.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Finding {
+pub(super) struct AsOf {
     generation: Generation,
     at: Instant,
 }
@@ -98,23 +98,19 @@ impl Session {
     }
 
     /// In front of what a meaning is made of.
-    pub(super) fn finding(&self) -> Finding {
-        Finding { generation: self.around.catalogues.generation(&self.place), at: Instant::now() }
+    pub(super) fn as_of(&self) -> AsOf {
+        AsOf { generation: self.around.catalogues.generation(&self.place), at: Instant::now() }
     }
 
     /// Keeps what was found, unless it may be another thing to the next one who asks: where the target had to be asked, or
     /// where nothing of it is executed.
-    pub(super) fn keep_meaning(
-        &mut self,
-        form: &Form,
-        (finding, meaning): (Finding, &Arc<Meaning>),
-    ) {
+    pub(super) fn keep_meaning(&mut self, form: &Form, (as_of, meaning): (AsOf, &Arc<Meaning>)) {
         let classified = &meaning.understood.classified;
         let shared = self.answers_are == AnswersAre::Shared && self.keeps_meanings();
         if !shared || matches!(form, Form::Prepare { .. }) {
             return;
         }
-        let Finding { generation, at } = finding;
+        let AsOf { generation, at } = as_of;
         let kept = Kept {
             classified: Arc::clone(classified),
             type_oids: form.type_oids().to_vec(),

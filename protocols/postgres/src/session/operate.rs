@@ -121,7 +121,7 @@ impl Session {
         // A cancel that came before an operation is not about it.
         self.heard.mark_unchanged();
         self.check_state(&understood, &form)?;
-        let finding = self.finding();
+        let as_of = self.as_of();
         let classified = Arc::clone(&understood.classified);
         self.check_catalogue(&classified, &mut understood).await?;
         if !matches!(form, Form::Prepare { .. }) {
@@ -129,7 +129,7 @@ impl Session {
         }
         self.check_state(&understood, &form)?;
         let meaning = Arc::new(self.meaning(understood, &form));
-        self.keep_meaning(&form, (finding, &meaning));
+        self.keep_meaning(&form, (as_of, &meaning));
         self.operate_as(meaning, text, form).await
     }
 

@@ -94,7 +94,9 @@ fn change(operation: &Operation) -> Change {
         format!("; ${} (format {}) = {value}", n + 1, parameter.format)
     });
     let preference = |demand: &Demand| demand.action == Action::PostgresPreference;
-    let of = if operation.demands().iter().all(preference) {
+    // One with bound values fails at the target, and is no text that could be said again.
+    let says_all = operation.classification().parameters.is_empty();
+    let of = if says_all && operation.demands().iter().all(preference) {
         Changed::Preference
     } else {
         Changed::Setting
