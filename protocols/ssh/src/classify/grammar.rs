@@ -184,12 +184,15 @@ impl<'a> Rest<'a> {
             let ends = self.peek().is_none_or(|byte| b" \t\n;|".contains(&byte));
             return if stream && ends { Ok(()) } else { Err(Unclear::Redirection) };
         }
-        let redirection = if self.starts_with("<") { Redirection::From } else { Redirection::Onto };
+        let from = self.starts_with("<");
+        let redirection = if from { Redirection::From } else { Redirection::Onto };
         self.skip(if self.starts_with(">>") { 2 } else { 1 });
         while matches!(self.peek(), Some(b' ' | b'\t')) {
             self.skip(1);
         }
         match self.word()? {
+            // zsh reads `<0-9>` as a pattern of numbers.
+            Some(_) if from && self.starts_with(">") => Err(Unclear::Redirection),
             Some(word) if word.shape == Shape::Literal && !word.text.is_empty() => {
                 command.redirections.push(redirection(word));
                 Ok(())
@@ -223,6 +226,10 @@ impl<'a> Rest<'a> {
         }
         if began == self.at {
             return Ok(None);
+        }
+        // fish replaces it by its own number.
+        if !quoted && text == "%self" {
+            return Err(Unclear::Expansion);
         }
         let number = !quoted && text.bytes().all(|byte| byte.is_ascii_digit());
         if number && matches!(self.peek(), Some(b'<' | b'>')) {

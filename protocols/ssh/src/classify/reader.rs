@@ -136,8 +136,14 @@ impl Options {
         words: &mut impl Iterator<Item = &'a Word>,
         call: &mut Call<'a>,
     ) -> Result<(), NotListed> {
+        let mut number = false;
         for (at, letter) in letters.char_indices() {
             call.letters.insert(letter);
+            // `head -5c FILE`: behind a number, a letter is a unit and takes no value.
+            if number && self.valued.contains(letter) {
+                return Err(NotListed::Option);
+            }
+            number = letter.is_ascii_digit();
             if self.flags.contains(letter) {
                 continue;
             }
@@ -146,7 +152,14 @@ impl Options {
             }
             let follows =
                 letters.get(at + letter.len_utf8()..).is_some_and(|rest| !rest.is_empty());
-            let value = follows || words.next().is_some_and(|word| word.as_literal().is_some());
+            // Where a value may be left out, what looks like an option is one. A number below zero does not.
+            let is_value = |word: &Word| {
+                word.as_literal().is_some_and(|text| {
+                    text.strip_prefix('-')
+                        .is_none_or(|rest| rest.bytes().all(|b| b.is_ascii_digit()))
+                })
+            };
+            let value = follows || words.next().is_some_and(is_value);
             return if value { Ok(()) } else { Err(NotListed::Option) };
         }
         Ok(())
