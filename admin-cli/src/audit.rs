@@ -18,7 +18,7 @@ use countersign_api::{
     Client,
     audit::{
         AuditEvent, AuditQuery, ExportRequest, Order,
-        export::{Form, Known},
+        export::{Form, Known, Proof},
         query::{self, Search},
     },
     page::MAX_PAGE,
@@ -43,7 +43,11 @@ pub(crate) async fn run(
         AuditCommand::Search { filter, limit, archive } => {
             let (query, limit) = (query(filter)?, limit.min(MAX_SEARCH));
             let events = match archive {
-                Some(path) => archived(&path, &query, limit)?,
+                Some(path) => {
+                    let (events, proof) = archived(&path, &query, limit)?;
+                    verify::warn_of_key(&proof, terminal);
+                    events
+                }
                 None => search(&connection::client(global, terminal)?, query, limit).await?,
             };
             terminal.answer(&events, |events, terminal| table(events, terminal))
@@ -98,11 +102,15 @@ fn query(filter: EventFilter) -> Result<AuditQuery, Failure> {
 }
 
 /// The last `limit` events of exported files that fit. The files are proved on the way.
-fn archived(path: &Path, query: &AuditQuery, limit: usize) -> Result<Vec<AuditEvent>, Failure> {
+fn archived(
+    path: &Path,
+    query: &AuditQuery,
+    limit: usize,
+) -> Result<(Vec<AuditEvent>, Proof), Failure> {
     let search = Search::parse(query.q.as_deref().unwrap_or_default())
         .map_err(|error| Failure::usage(error.to_string()))?;
     let mut found = VecDeque::new();
-    source::prove_all(path, Known::default(), |event| {
+    let proof = source::prove_all(path, Known::default(), |event| {
         if search.takes(&event) {
             if found.len() >= limit {
                 found.pop_front();
@@ -110,7 +118,7 @@ fn archived(path: &Path, query: &AuditQuery, limit: usize) -> Result<Vec<AuditEv
             found.push_back(event);
         }
     })?;
-    Ok(found.iter().take(limit).map(AuditEvent::from).collect())
+    Ok((found.iter().take(limit).map(AuditEvent::from).collect(), proof))
 }
 
 /// A time as RFC 3339 writes it, or so long ago.

@@ -208,6 +208,12 @@ pub enum ExportError {
         /// The last event here.
         last: u64,
     },
+    /// The keys of a file are not those of the file before it, with or without further ones.
+    #[error("its keys are others than those of the file before it")]
+    OtherKeys,
+    /// No chain has so many events.
+    #[error("it begins behind event {0}, which no chain has")]
+    TooFar(u64),
     /// A file does not go on where the one before it ended.
     #[error("it begins behind event {found}, and the file before it ends at event {expected}")]
     Gap {
@@ -218,12 +224,24 @@ pub enum ExportError {
     },
 }
 
+/// More events than any chain has: numbers beyond it are somebody's invention.
+const MOST_EVENTS: u64 = i64::MAX as u64;
+
+/// What a file has shown that the next one must go on from.
+#[derive(Debug)]
+struct Before {
+    head: ChainHead,
+    ring: KeyRing,
+    /// The number of the key in force, if the file has shown it.
+    in_force: Option<u64>,
+}
+
 /// Reading a file.
 #[derive(Debug)]
 pub struct Reading {
     known: Known,
     /// Where the file before ended, when there was one.
-    before: Option<(ClusterId, ChainHead)>,
+    before: Option<Box<Before>>,
     /// That of the first line.
     form: Option<Form>,
     stage: Stage,
@@ -237,7 +255,7 @@ enum Stage {
     Beginning,
     Begun { cluster: ClusterId, after: u64, ring: KeyRing },
     Walking { cluster: ClusterId, after: u64, walk: Box<ProofWalk> },
-    Ended(Box<(Proof, ClusterId, ChainHead)>),
+    Ended(Box<(Proof, Before)>),
     Refused,
 }
 
@@ -266,7 +284,7 @@ impl Reading {
             (Stage::Begun { cluster, after, ring }, Line::Event(event)) => {
                 let event = record::AuditEvent::try_from(event)?;
                 let start = self.start(after, event.previous)?;
-                let walk = Box::new(ProofWalk::new(ring, start));
+                let walk = Box::new(self.walk(ring, start));
                 self.step((cluster, after), walk, event)
             }
             (Stage::Walking { cluster, after, walk }, Line::Event(event)) => {
@@ -275,7 +293,7 @@ impl Reading {
             (Stage::Begun { cluster, after, ring }, Line::End(end)) => {
                 let said = end.hash.parse();
                 let said = said.map_err(|error| ExportError::Unreadable { what: "hash", error })?;
-                let walk = ProofWalk::new(ring, self.start(after, said)?);
+                let walk = self.walk(ring, self.start(after, said)?);
                 Ok((self.end(cluster, after, walk, &end)?, None))
             }
             (Stage::Walking { cluster, after, walk }, Line::End(end)) => {
@@ -302,23 +320,39 @@ impl Reading {
         {
             return Err(ExportError::StrangersKey { key });
         }
-        if let Some((theirs, end)) = self.before
-            && (theirs, end.sequence) != (cluster, header.after)
-        {
-            return Err(ExportError::Gap { expected: end.sequence, found: header.after });
+        if header.after > MOST_EVENTS {
+            return Err(ExportError::TooFar(header.after));
+        }
+        if let Some(before) = &self.before {
+            let expected = before.head.sequence;
+            if (before.ring.cluster(), expected) != (cluster, header.after) {
+                return Err(ExportError::Gap { expected, found: header.after });
+            }
+            // Keys only ever come to those that there were: with others, somebody else has signed what follows.
+            if !ring.goes_on_from(&before.ring) {
+                return Err(ExportError::OtherKeys);
+            }
         }
         Ok(Stage::Begun { cluster, after: header.after, ring })
     }
 
     /// A chain begins at nothing, a further file at the end of the one before, and a part at what its first event says.
     fn start(&self, after: u64, said: record::ChainHash) -> Result<ChainHead, ExportError> {
-        let start = match self.before {
-            Some((_, end)) => end,
+        let start = match &self.before {
+            Some(before) => before.head,
             None if after == 0 => ChainHead::default(),
             None => ChainHead { sequence: after, hash: said },
         };
         self.agrees(start)?;
         Ok(start)
+    }
+
+    /// The walk behind `start`; the key that was in force at the end of the file before is so at the beginning of this one.
+    fn walk(&self, ring: KeyRing, start: ChainHead) -> ProofWalk {
+        match &self.before {
+            Some(before) => ProofWalk::going_on(ring, start, before.in_force),
+            None => ProofWalk::new(ring, start),
+        }
     }
 
     /// Whether this is the head that is known, where it is of the same event.
@@ -352,7 +386,8 @@ impl Reading {
         let signed = end
             .signed(cluster, after)
             .map_err(|error| ExportError::Unreadable { what: "the signed end", error })?;
-        let checkpoints = walk.checkpoints();
+        let (checkpoints, ring, in_force) =
+            (walk.checkpoints(), walk.ring().clone(), walk.in_force());
         let head = walk.finish(&signed)?;
         let proof = Proof {
             ok: true,
@@ -366,17 +401,17 @@ impl Reading {
             key: signed.key.to_string(),
             key_known: self.known.key.is_some(),
         };
-        Ok(Stage::Ended(Box::new((proof, cluster, head))))
+        Ok(Stage::Ended(Box::new((proof, Before { head, ring, in_force }))))
     }
 
     /// Ends the file. The second is the beginning of the file that follows it.
     pub fn finish(self) -> Result<(Proof, Self), ExportError> {
         match self.stage {
             Stage::Ended(ended) => {
-                let (proof, cluster, head) = *ended;
+                let (proof, before) = *ended;
                 let next = Self {
                     known: self.known,
-                    before: Some((cluster, head)),
+                    before: Some(Box::new(before)),
                     form: self.form,
                     stage: Stage::Beginning,
                 };

@@ -120,6 +120,52 @@ fn files_that_follow_each_other_are_one_chain() {
 }
 
 #[test]
+fn a_file_that_follows_is_signed_by_nobody_but_the_keys_of_the_one_before() {
+    let mut export = Export::new(1, EVENTS, 10);
+    let lines: Vec<Line> = export.by_ref().collect();
+    let file = |(after, through): (usize, usize), keys: Vec<AuditKey>, by: &Signer| {
+        let mut part = vec![lines[0].clone()];
+        if let Line::Export(header) = &mut part[0] {
+            (header.after, header.keys) = (after as u64, keys);
+        }
+        part.extend_from_slice(&lines[1 + after..=through]);
+        let Some(Line::Event(last)) = part.last() else { panic!("no event") };
+        let head = ChainHead { sequence: last.sequence, hash: last.hash.parse().unwrap() };
+        let claim = Claim::Span { after: after as u64 };
+        let end = by.say(claim, export.cluster, head, LogTime(5));
+        part.push(Line::End(countersign_api::audit::SpanEnd::of(&end)));
+        text(&part)
+    };
+    let Line::Export(header) = &lines[0] else { panic!("no header") };
+    let [old, new] = &export.keys;
+    let first = file((0, 30), header.keys.clone(), new);
+    let stranger = Signer::of(7);
+    let follows = |text: String| {
+        let (_, reading) = prove(first.as_bytes(), Reading::new(Known::default()), drop).unwrap();
+        prove(text.as_bytes(), reading, drop).map(drop)
+    };
+    assert!(follows(file((30, 35), header.keys.clone(), new)).is_ok());
+    // A key that was replaced, as if it never had been; and somebody else's.
+    let theirs = AuditKey::of(&stranger.introduce(export.cluster, 1, None));
+    for (keys, by) in [(vec![header.keys[0].clone()], old), (vec![theirs], &stranger)] {
+        let refused = follows(file((30, 35), keys, by)).unwrap_err();
+        assert!(
+            matches!(refused, FileError::Line { error: ExportError::OtherKeys, .. }),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
+fn numbers_that_no_chain_has_are_refused() {
+    let mut lines = LINES.clone();
+    if let Line::Export(header) = &mut lines[0] {
+        header.after = u64::MAX;
+    }
+    assert!(matches!(why(&lines), ExportError::TooFar(u64::MAX)), "{}", why(&lines));
+}
+
+#[test]
 fn a_head_that_is_known_must_be_in_it() {
     let Line::Event(last) = &LINES[30] else { panic!() };
     let head = ChainHead { sequence: last.sequence, hash: last.hash.parse().unwrap() };

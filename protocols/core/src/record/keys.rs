@@ -121,6 +121,11 @@ impl KeyRing {
         Ok(())
     }
 
+    /// Whether this ring is `earlier`, with or without further keys.
+    pub fn goes_on_from(&self, earlier: &Self) -> bool {
+        self.cluster == earlier.cluster && self.keys.starts_with(&earlier.keys)
+    }
+
     /// The number of a key; none when it is not the cluster's.
     pub fn number_of(&self, key: &AuditKey) -> Option<u64> {
         let place = self.keys.iter().position(|known| known == key)?;

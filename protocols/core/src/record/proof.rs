@@ -112,6 +112,17 @@ impl ProofWalk {
         }
     }
 
+    /// The same behind a walk that ended at `start`, where the key of this number was in force, if that was seen.
+    pub fn going_on(ring: KeyRing, start: ChainHead, in_force: Option<u64>) -> Self {
+        let new = Self::new(ring, start);
+        Self { in_force: in_force.or(new.in_force), ..new }
+    }
+
+    /// The number of the key in force; none before a part of a chain has shown it.
+    pub const fn in_force(&self) -> Option<u64> {
+        self.in_force
+    }
+
     /// Takes the next event.
     pub fn step(&mut self, event: &AuditEvent) -> Result<(), ProofError> {
         self.walk.step(event)?;
@@ -159,7 +170,7 @@ impl ProofWalk {
         signed.verify().map_err(|error| ProofError::Signature { sequence, error })?;
         let about = signed.statement.head;
         let other = ProofError::OtherChain { sequence, about: about.sequence };
-        if about.sequence >= sequence || about.sequence + MAX_CHECKPOINT_LAG < sequence {
+        if about.sequence >= sequence || sequence - about.sequence > MAX_CHECKPOINT_LAG {
             return Err(other);
         }
         // A part of a chain may begin behind the event that its first checkpoint is about.
