@@ -7,6 +7,7 @@ use countersign_tests::{
     node_log::PEER_LOSS,
     wait::{self, Look, PATIENCE},
 };
+use serde_json::Value;
 use std::{fs, path::PathBuf};
 
 /// What `sessions` says on a node.
@@ -44,6 +45,13 @@ async fn a_session_is_replayed_on_every_other_node_after_its_own_is_gone() {
     assert_eq!(at(recording, "/digest"), field(&closed, "recording.digest"), "{recording}");
     let places: Vec<_> = recording["segments"].as_array().unwrap().iter().collect();
     assert!(places.iter().all(|of| of["places"].as_array().unwrap().len() == 2), "{recording}");
+
+    // Whoever looks is in the audit, wherever the look begins.
+    let behind = admin.get(&format!("/v1/sessions/{id}/recording?cursor=1")).await.unwrap();
+    assert!(behind.status.is_success(), "{behind}");
+    let looks = admin.events_of("cluster_changed").await.unwrap();
+    let looked = |event: &Value| event.to_string().contains(&format!("{id} behind segment 1"));
+    assert!(looks.iter().any(looked), "{looks:#?}");
 
     // A file of node 1 that is damaged is read from the other place, and is whole again.
     let file = segments(&cluster, 1).remove(0);

@@ -10,7 +10,7 @@ use crate::gate::tests::{
     world::{World, admission, cluster_key, delete, operation, released, select, signal},
 };
 use countersign_core::{
-    gate::{CloseReason, Gate as _, OpenedSession, Settlement, Signal},
+    gate::{CloseReason, Gate as _, HoldProgress, OpenedSession, Settlement, Signal},
     hold::Choice,
     mask::{MaskTally, Masked},
     operation::Action,
@@ -108,6 +108,23 @@ async fn a_hold_and_its_approval_are_recorded() {
     let recorded = world.entries_of(opened.session.id()).await;
     assert_eq!(recorded[1], Entry::Held { operation: id, hold });
     assert_eq!(recorded[2], Entry::Admitted { operation: id });
+}
+
+#[tokio::test]
+async fn a_hold_that_is_rejected_is_recorded_to_its_end() {
+    let world = World::new().await;
+    let opened = world.open().await;
+    let operation = delete(&opened.session);
+    let (hold, mut held) = world.hold(&opened.session, &operation).await;
+    world.decide(hold, "dana", Choice::Reject).await;
+    while !matches!(held.next().await, HoldProgress::Refused(_)) {}
+    world.close(&opened).await;
+    let id = operation.id();
+    let recorded = world.entries_of(opened.session.id()).await;
+    assert_eq!(recorded[1], Entry::Held { operation: id, hold });
+    let Entry::Refused { operation, why } = &recorded[2] else { panic!("{recorded:?}") };
+    assert_eq!(*operation, id);
+    assert!(why.contains("reject"), "{why}");
 }
 
 #[tokio::test]
