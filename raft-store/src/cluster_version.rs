@@ -80,12 +80,39 @@ const fn of_action(action: Action) -> u32 {
         | Action::SshScan
         | Action::SshWrite
         | Action::SshExec
-        | Action::SshOpaque => FIRST,
+        | Action::SshOpaque
+        | Action::KubernetesDiscover
+        | Action::KubernetesUrl
+        | Action::KubernetesReview
+        | Action::KubernetesGet
+        | Action::KubernetesList
+        | Action::KubernetesWatch
+        | Action::KubernetesCreate
+        | Action::KubernetesUpdate
+        | Action::KubernetesPatch
+        | Action::KubernetesDelete
+        | Action::KubernetesDeleteCollection
+        | Action::KubernetesStatus
+        | Action::KubernetesScale
+        | Action::KubernetesLease
+        | Action::KubernetesLog
+        | Action::KubernetesExec
+        | Action::KubernetesAttach
+        | Action::KubernetesPortForward
+        | Action::KubernetesProxy
+        | Action::KubernetesEphemeralContainers
+        | Action::KubernetesResize
+        | Action::KubernetesEviction
+        | Action::KubernetesBinding
+        | Action::KubernetesToken
+        | Action::KubernetesFinalize
+        | Action::KubernetesPrivilege
+        | Action::KubernetesOpaque => FIRST,
     }
 }
 
 const fn of_protocol(protocol: Protocol) -> u32 {
     match protocol {
-        Protocol::Postgres | Protocol::Ssh => FIRST,
+        Protocol::Postgres | Protocol::Ssh | Protocol::Kubernetes => FIRST,
     }
 }

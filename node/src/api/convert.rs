@@ -262,6 +262,13 @@ fn acted(resource: &Acted, record: &HoldRecord) -> String {
         Acted::Path { path: inside } | Acted::Program { name: inside } => {
             format!("{}:{inside}", record.hold.target)
         }
+        Acted::Url { path } => format!("{}:{path}", record.hold.target),
+        Acted::ApiObject { namespace, group, version: _, resource: kind, name, subresource } => {
+            let group = if group.is_empty() { String::new() } else { format!(".{group}") };
+            let below = [name, subresource].into_iter().filter(|part| !part.is_empty());
+            let whole = format!("{}:{namespace}/{kind}{group}", record.hold.target);
+            below.fold(whole, |place, part| format!("{place}/{part}"))
+        }
     }
 }
 

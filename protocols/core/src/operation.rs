@@ -23,7 +23,8 @@ pub struct Parameter {
 
 /// What is acted upon. The adapter gives the path inside the target; policies see entities
 /// `Target::"orders"`, `Schema::"orders/public"`, `Relation::"orders/public.accounts"`, each in the one before; and
-/// `Target::"web1"`, `Path::"web1:/"`, `Path::"web1:/var"`, `Path::"web1:/var/log"` alike, and `Program::"web1:uptime"`.
+/// `Target::"web1"`, `Path::"web1:/"`, `Path::"web1:/var"`, `Path::"web1:/var/log"` alike, and `Program::"web1:uptime"`; and
+/// `ApiObject::"prod:shop/deployments.apps/web"` in `Namespace::"prod:shop"` and in `ApiResource::"prod:deployments.apps"`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Resource {
     /// The target as a whole: nothing inside it is named.
@@ -45,6 +46,26 @@ pub enum Resource {
     Program {
         /// Its name where it is looked for in the usual places, its path elsewhere.
         name: String,
+    },
+    /// An object of a Kubernetes target, or a collection of them. What is not there is empty.
+    ApiObject {
+        /// The namespace; none is the cluster, or all namespaces.
+        namespace: String,
+        /// The API group; the core group is none.
+        group: String,
+        /// The version of the group that is spoken. It is the same object in any.
+        version: String,
+        /// The resource, as its plural in a URL.
+        resource: String,
+        /// The name; none is a collection.
+        name: String,
+        /// The sub-resource.
+        subresource: String,
+    },
+    /// A URL of a Kubernetes target that belongs to no resource.
+    Url {
+        /// The path, without a `/` at its end.
+        path: String,
     },
 }
 
@@ -145,12 +166,72 @@ actions! {
     SshExec = "ssh:exec",
     /// Not fully understood: never allowed by a rule that does not name this action.
     SshOpaque = "ssh:opaque",
+    /// Asks what the API has: its groups, versions and resources, its schema, the server's version.
+    KubernetesDiscover = "kubernetes:discover",
+    /// Asks for another URL that belongs to no resource: health, metrics, logs of the server.
+    KubernetesUrl = "kubernetes:url",
+    /// Asks who one is and what one may do oneself.
+    KubernetesReview = "kubernetes:review",
+    /// Has one object told, or its `status` or `scale`.
+    KubernetesGet = "kubernetes:get",
+    /// Has objects told.
+    KubernetesList = "kubernetes:list",
+    /// Has objects told, and whatever becomes of them from then on.
+    KubernetesWatch = "kubernetes:watch",
+    /// Creates an object.
+    KubernetesCreate = "kubernetes:create",
+    /// Replaces an object, or creates one of that name.
+    KubernetesUpdate = "kubernetes:update",
+    /// Changes parts of an object; an apply creates it where there is none.
+    KubernetesPatch = "kubernetes:patch",
+    /// Deletes an object.
+    KubernetesDelete = "kubernetes:delete",
+    /// Deletes every object of a collection, or those that a selector leaves.
+    KubernetesDeleteCollection = "kubernetes:deletecollection",
+    /// Writes what is observed of an object.
+    KubernetesStatus = "kubernetes:status",
+    /// Says how many replicas there are to be.
+    KubernetesScale = "kubernetes:scale",
+    /// Renews or takes a lease, which controllers elect their leader by.
+    KubernetesLease = "kubernetes:lease",
+    /// Has told what the containers of a pod have written.
+    KubernetesLog = "kubernetes:log",
+    /// Runs a command in a container, with everything that it does.
+    KubernetesExec = "kubernetes:exec",
+    /// Attaches to what runs in a container.
+    KubernetesAttach = "kubernetes:attach",
+    /// Opens connections to ports of a pod.
+    KubernetesPortForward = "kubernetes:portforward",
+    /// Sends a request through the server to a node, a pod or a service, whatever that does there.
+    KubernetesProxy = "kubernetes:proxy",
+    /// Adds containers to a pod that runs.
+    KubernetesEphemeralContainers = "kubernetes:ephemeralcontainers",
+    /// Changes what a pod that runs may use.
+    KubernetesResize = "kubernetes:resize",
+    /// Has a pod evicted.
+    KubernetesEviction = "kubernetes:eviction",
+    /// Places a pod on a node.
+    KubernetesBinding = "kubernetes:binding",
+    /// Has a token of a service account made.
+    KubernetesToken = "kubernetes:token",
+    /// Ends what holds a deleted object back.
+    KubernetesFinalize = "kubernetes:finalize",
+    /// Changes who may do what, or what the API itself trusts; asked for beside the verb.
+    KubernetesPrivilege = "kubernetes:privilege",
+    /// Not fully understood: never allowed by a rule that does not name this action.
+    KubernetesOpaque = "kubernetes:opaque",
 }
 
 impl Action {
     /// Whether this is the action of what the gateway could not fully understand (invariant `opaque_is_not_allowed`).
     pub const fn is_opaque(self) -> bool {
-        matches!(self, Self::PostgresOpaque | Self::SshOpaque)
+        matches!(self, Self::PostgresOpaque | Self::SshOpaque | Self::KubernetesOpaque)
+    }
+
+    /// Whether operations of this action never wait for people: clients ask for these all the time, and give up (or give a
+    /// lease up) when they do not hear at once. A rule that holds says nothing about them.
+    pub const fn is_never_held(self) -> bool {
+        matches!(self, Self::KubernetesDiscover | Self::KubernetesReview | Self::KubernetesLease)
     }
 
     /// The action of what could not be understood of a protocol.
@@ -158,6 +239,7 @@ impl Action {
         match protocol {
             Protocol::Postgres => Self::PostgresOpaque,
             Protocol::Ssh => Self::SshOpaque,
+            Protocol::Kubernetes => Self::KubernetesOpaque,
         }
     }
 
@@ -193,6 +275,33 @@ impl Action {
             | Self::SshWrite
             | Self::SshExec
             | Self::SshOpaque => Protocol::Ssh,
+            Self::KubernetesDiscover
+            | Self::KubernetesUrl
+            | Self::KubernetesReview
+            | Self::KubernetesGet
+            | Self::KubernetesList
+            | Self::KubernetesWatch
+            | Self::KubernetesCreate
+            | Self::KubernetesUpdate
+            | Self::KubernetesPatch
+            | Self::KubernetesDelete
+            | Self::KubernetesDeleteCollection
+            | Self::KubernetesStatus
+            | Self::KubernetesScale
+            | Self::KubernetesLease
+            | Self::KubernetesLog
+            | Self::KubernetesExec
+            | Self::KubernetesAttach
+            | Self::KubernetesPortForward
+            | Self::KubernetesProxy
+            | Self::KubernetesEphemeralContainers
+            | Self::KubernetesResize
+            | Self::KubernetesEviction
+            | Self::KubernetesBinding
+            | Self::KubernetesToken
+            | Self::KubernetesFinalize
+            | Self::KubernetesPrivilege
+            | Self::KubernetesOpaque => Protocol::Kubernetes,
         }
     }
 }

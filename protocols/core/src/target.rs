@@ -10,17 +10,20 @@ pub enum Protocol {
     Postgres,
     /// The SSH connection protocol (RFC 4254).
     Ssh,
+    /// The Kubernetes API.
+    Kubernetes,
 }
 
 impl Protocol {
     /// Every protocol.
-    pub const ALL: &[Self] = &[Self::Postgres, Self::Ssh];
+    pub const ALL: &[Self] = &[Self::Postgres, Self::Ssh, Self::Kubernetes];
 
     /// The name used in policies, audit events and configuration.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Postgres => "postgres",
             Self::Ssh => "ssh",
+            Self::Kubernetes => "kubernetes",
         }
     }
 }

@@ -244,7 +244,34 @@ fn undoing(operation: &Operation) -> Undoing {
         | Action::SshScan
         | Action::SshWrite
         | Action::SshExec
-        | Action::SshOpaque => false,
+        | Action::SshOpaque
+        | Action::KubernetesDiscover
+        | Action::KubernetesUrl
+        | Action::KubernetesReview
+        | Action::KubernetesGet
+        | Action::KubernetesList
+        | Action::KubernetesWatch
+        | Action::KubernetesCreate
+        | Action::KubernetesUpdate
+        | Action::KubernetesPatch
+        | Action::KubernetesDelete
+        | Action::KubernetesDeleteCollection
+        | Action::KubernetesStatus
+        | Action::KubernetesScale
+        | Action::KubernetesLease
+        | Action::KubernetesLog
+        | Action::KubernetesExec
+        | Action::KubernetesAttach
+        | Action::KubernetesPortForward
+        | Action::KubernetesProxy
+        | Action::KubernetesEphemeralContainers
+        | Action::KubernetesResize
+        | Action::KubernetesEviction
+        | Action::KubernetesBinding
+        | Action::KubernetesToken
+        | Action::KubernetesFinalize
+        | Action::KubernetesPrivilege
+        | Action::KubernetesOpaque => false,
     };
     if operation.demands().iter().all(|demand| certain(demand.action)) {
         Undoing::Certain

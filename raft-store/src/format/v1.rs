@@ -168,7 +168,7 @@ macro_rules! form_struct {
 /// An enum and its twin with the same variants in this order.
 macro_rules! form_enum {
     ($dto:ident for $value:ty { $(
-        $variant:ident $(( $($place:ident: $inner:ty),+ ))? $({ $($field:ident: $kind:ty),+ })?
+        $variant:ident $(( $($place:ident: $inner:ty),+ ))? $({ $($field:ident: $kind:ty),+ $(,)? })?
     ),+ $(,)? }) => {
         #[derive(serde::Serialize, serde::Deserialize)]
         pub(crate) enum $dto { $(

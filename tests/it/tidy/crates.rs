@@ -12,6 +12,7 @@ const CRATES: &[(&str, &str, u8, &[&str])] = &[
     ("protocols/core", "countersign-core", 0, &[]),
     ("protocols/postgres", "countersign-postgres", 1, &["countersign-core"]),
     ("protocols/ssh", "countersign-ssh", 1, &["countersign-core"]),
+    ("protocols/kubernetes", "countersign-kubernetes", 1, &["countersign-core"]),
     ("raft-store", "countersign-raft-store", 1, &["countersign-core"]),
     ("node/api", "countersign-api", 1, &["countersign-core"]),
     (

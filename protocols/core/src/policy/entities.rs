@@ -36,27 +36,81 @@ pub(super) fn principal(matter: &Matter) -> Result<(EntityUid, Vec<Entity>), Ent
     Ok((id, entities))
 }
 
-/// The resource of a demand and what it lies in, innermost first. A `/` or `.` inside a name cannot imitate another
-/// entity: names are quoted as PostgreSQL's `quote_ident` would where they hold anything but plain characters.
+/// The resource of a demand, and it with everything that it lies in. A `/` or `.` inside a name cannot imitate another entity:
+/// names are quoted as PostgreSQL's `quote_ident` would where they hold anything but plain characters, and the parts of an
+/// object of the Kubernetes API hold neither.
 pub(super) fn resource(
     matter: &Matter,
     resource: &Resource,
-) -> Result<Vec<EntityUid>, EntityError> {
+) -> Result<(EntityUid, Vec<Entity>), EntityError> {
     let target = matter.target.as_str();
     let whole = uid("Target", target)?;
-    match resource {
-        Resource::Target => Ok(vec![whole]),
-        Resource::Relation { schema, name } => Ok(vec![
+    let line = match resource {
+        Resource::Target => vec![whole],
+        Resource::Relation { schema, name } => vec![
             uid("Relation", &format!("{target}/{}.{}", quoted(schema), quoted(name)))?,
             uid("Schema", &format!("{target}/{}", quoted(schema)))?,
             whole,
-        ]),
-        Resource::Path { path } => folders(path)
-            .map(|place| uid("Path", &format!("{target}:{place}")))
-            .chain([Ok(whole)])
-            .collect(),
-        Resource::Program { name } => Ok(vec![uid("Program", &format!("{target}:{name}"))?, whole]),
+        ],
+        Resource::Path { path } => places("Path", target, path, whole)?,
+        Resource::Program { name } => vec![uid("Program", &format!("{target}:{name}"))?, whole],
+        Resource::Url { path } => places("Url", target, path, whole)?,
+        Resource::ApiObject { .. } => return api_object(target, resource, whole),
+    };
+    let nested = nested(&line);
+    Ok((line.into_iter().next().ok_or(EntityError)?, nested))
+}
+
+/// A path and the folders that it lies in, innermost first, then the target.
+fn places(
+    kind: &str,
+    target: &str,
+    path: &str,
+    whole: EntityUid,
+) -> Result<Vec<EntityUid>, EntityError> {
+    folders(path).map(|place| uid(kind, &format!("{target}:{place}"))).chain([Ok(whole)]).collect()
+}
+
+/// An object of the Kubernetes API, in its namespace, where it has one, and in its resource.
+fn api_object(
+    target: &str,
+    object: &Resource,
+    whole: EntityUid,
+) -> Result<(EntityUid, Vec<Entity>), EntityError> {
+    let Resource::ApiObject { namespace, group, version, resource, name, subresource } = object
+    else {
+        return Err(EntityError);
+    };
+    let kind = if group.is_empty() { resource.clone() } else { format!("{resource}.{group}") };
+    let below = |place: String, inside: &str| match inside {
+        "" => place,
+        inside => format!("{place}/{inside}"),
+    };
+    let place = below(below(format!("{target}:{namespace}/{kind}"), name), subresource);
+    let id = uid("ApiObject", &place)?;
+    let mut around = vec![uid("ApiResource", &below(format!("{target}:{kind}"), subresource))?];
+    if !namespace.is_empty() {
+        around.push(uid("Namespace", &format!("{target}:{namespace}"))?);
     }
+    let parts = [
+        ("namespace", namespace),
+        ("group", group),
+        ("version", version),
+        ("resource", resource),
+        ("name", name),
+        ("subresource", subresource),
+    ];
+    let attributes =
+        parts.into_iter().map(|(part, value)| (part.to_owned(), text(value.clone()))).collect();
+    let within = HashSet::from([whole.clone()]);
+    let mut entities: Vec<_> = around
+        .iter()
+        .map(|outer| Entity::new_no_attrs(outer.clone(), within.clone()))
+        .chain([Entity::new_no_attrs(whole, HashSet::new())])
+        .collect();
+    let around = around.into_iter().collect();
+    entities.push(Entity::new(id.clone(), attributes, around).map_err(|_| EntityError)?);
+    Ok((id, entities))
 }
 
 /// A path and the folders that it lies in, innermost first: the last is `/` or `~`.
@@ -67,7 +121,7 @@ fn folders(path: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The entities of `line`, each in the next.
-pub(super) fn nested(line: &[EntityUid]) -> Vec<Entity> {
+fn nested(line: &[EntityUid]) -> Vec<Entity> {
     let parents = line.iter().skip(1).map(|parent| HashSet::from([parent.clone()]));
     let parents = parents.chain(std::iter::once(HashSet::new()));
     line.iter()
@@ -81,7 +135,7 @@ pub(super) fn context(matter: &Matter) -> Result<Context, EntityError> {
     let (mut tables, mut paths, mut programs) = (Vec::new(), Vec::new(), Vec::new());
     for demand in &matter.demands {
         match &demand.resource {
-            Resource::Target => (),
+            Resource::Target | Resource::ApiObject { .. } | Resource::Url { .. } => (),
             Resource::Relation { schema, name } => {
                 tables.push(text(format!("{}.{}", quoted(schema), quoted(name))));
             }

@@ -152,9 +152,8 @@ fn ask(
     demand: &Demand,
 ) -> Result<Response, entities::EntityError> {
     let (principal, mut known) = entities::principal(matter)?;
-    let line = entities::resource(matter, &demand.resource)?;
-    known.extend(entities::nested(&line));
-    let resource = line.into_iter().next().ok_or(entities::EntityError)?;
+    let (resource, placed) = entities::resource(matter, &demand.resource)?;
+    known.extend(placed);
     let action = entities::uid("Action", demand.action.name())?;
     let context = entities::context(matter)?;
     let request = Request::new(principal, action, resource, context, None)
@@ -192,9 +191,19 @@ fn read(policies: &Policies, demand: &Demand, response: &Response) -> Answer {
 }
 
 fn permitted(demand: &Demand, deciding: &[&Rule]) -> Answer {
-    let held =
-        deciding.iter().filter_map(|rule| rule.terms.hold.clone()).reduce(annotations::union);
-    if let Some(wish) = held {
+    let (holding, deciding): (Vec<&Rule>, Vec<&Rule>) =
+        deciding.iter().partition(|rule| rule.terms.hold.is_some());
+    if demand.action.is_never_held() {
+        if deciding.is_empty() {
+            let message = format!(
+                "{} is never held, and no rule permits it without a hold",
+                demand.action.name()
+            );
+            return deny(holding.iter().map(|rule| rule.name.clone()).collect(), message);
+        }
+    } else if let Some(wish) =
+        holding.iter().filter_map(|rule| rule.terms.hold.clone()).reduce(annotations::union)
+    {
         return Answer::Hold(wish);
     }
     // A rule written for what the gateway understands does not reach what it does not.
@@ -229,7 +238,14 @@ pub(super) const fn weakest_audit(action: Action) -> AuditLevel {
         | Action::SshQuery
         | Action::SshList
         | Action::SshRead
-        | Action::SshScan => AuditLevel::Batched,
+        | Action::SshScan
+        | Action::KubernetesDiscover
+        | Action::KubernetesUrl
+        | Action::KubernetesReview
+        | Action::KubernetesGet
+        | Action::KubernetesList
+        | Action::KubernetesWatch
+        | Action::KubernetesLog => AuditLevel::Batched,
         Action::PostgresTransaction
         | Action::PostgresExplain
         | Action::PostgresWrite
@@ -251,7 +267,27 @@ pub(super) const fn weakest_audit(action: Action) -> AuditLevel {
         | Action::PostgresOpaque
         | Action::SshWrite
         | Action::SshExec
-        | Action::SshOpaque => default_audit(action),
+        | Action::SshOpaque
+        | Action::KubernetesCreate
+        | Action::KubernetesUpdate
+        | Action::KubernetesPatch
+        | Action::KubernetesDelete
+        | Action::KubernetesDeleteCollection
+        | Action::KubernetesStatus
+        | Action::KubernetesScale
+        | Action::KubernetesLease
+        | Action::KubernetesExec
+        | Action::KubernetesAttach
+        | Action::KubernetesPortForward
+        | Action::KubernetesProxy
+        | Action::KubernetesEphemeralContainers
+        | Action::KubernetesResize
+        | Action::KubernetesEviction
+        | Action::KubernetesBinding
+        | Action::KubernetesToken
+        | Action::KubernetesFinalize
+        | Action::KubernetesPrivilege
+        | Action::KubernetesOpaque => default_audit(action),
     }
 }
 
@@ -266,7 +302,14 @@ const fn default_audit(action: Action) -> AuditLevel {
         | Action::SshQuery
         | Action::SshList
         | Action::SshRead
-        | Action::SshScan => AuditLevel::BeforeReply,
+        | Action::SshScan
+        | Action::KubernetesDiscover
+        | Action::KubernetesUrl
+        | Action::KubernetesReview
+        | Action::KubernetesGet
+        | Action::KubernetesList
+        | Action::KubernetesWatch
+        | Action::KubernetesLog => AuditLevel::BeforeReply,
         Action::PostgresWrite
         | Action::PostgresDdl
         | Action::PostgresPrivilege
@@ -286,7 +329,27 @@ const fn default_audit(action: Action) -> AuditLevel {
         | Action::PostgresOpaque
         | Action::SshWrite
         | Action::SshExec
-        | Action::SshOpaque => AuditLevel::BeforeForward,
+        | Action::SshOpaque
+        | Action::KubernetesCreate
+        | Action::KubernetesUpdate
+        | Action::KubernetesPatch
+        | Action::KubernetesDelete
+        | Action::KubernetesDeleteCollection
+        | Action::KubernetesStatus
+        | Action::KubernetesScale
+        | Action::KubernetesLease
+        | Action::KubernetesExec
+        | Action::KubernetesAttach
+        | Action::KubernetesPortForward
+        | Action::KubernetesProxy
+        | Action::KubernetesEphemeralContainers
+        | Action::KubernetesResize
+        | Action::KubernetesEviction
+        | Action::KubernetesBinding
+        | Action::KubernetesToken
+        | Action::KubernetesFinalize
+        | Action::KubernetesPrivilege
+        | Action::KubernetesOpaque => AuditLevel::BeforeForward,
     }
 }
 

@@ -26,6 +26,25 @@ entity Relation in [Schema];
 entity Path in [Path, Target];
 entity Program in [Target];
 
+// Inside a Kubernetes target its namespaces ("prod:shop"), the resources of its API ("prod:pods", "prod:deployments.apps", and,
+// apart from these, their sub-resources: "prod:pods/exec") and its objects: "prod:shop/deployments.apps/web",
+// "prod:shop/pods/web/exec", "prod:/nodes/n1" outside of namespaces, "prod:shop/pods" and "prod:/pods" for the collection of one
+// namespace and of all. An object is in its namespace and in its resource, or in its sub-resource where it has one. The
+// namespace "prod:shop" is also what `namespaces/shop` is in.
+entity Namespace in [Target];
+entity ApiResource in [Target];
+entity ApiObject in [Namespace, ApiResource] {
+  // "" is what it does not have: the core group, the cluster or all namespaces, a collection, no sub-resource.
+  namespace: String,
+  group: String,
+  version: String,
+  resource: String,
+  name: String,
+  subresource: String,
+};
+// URLs that belong to no resource: "prod:/openapi/v3" is in "prod:/openapi", that in "prod:/", that in the target.
+entity Url in [Url, Target];
+
 type Operation = {
   // Every relation of the whole operation, as "SCHEMA.RELATION".
   tables: Set<String>,
@@ -41,19 +60,23 @@ type Operation = {
   // SSH: every program that it runs, as its Program has it behind the target's name.
   programs: Set<String>,
   // SSH: every simple command that it consists of, its words with one blank between them, quoted where they must be.
+  // Kubernetes: the command that is run in a container, the same way.
   commands: Set<String>,
 };
 
 // Every action of one protocol.
 action postgres;
 action ssh;
+action kubernetes;
 "#;
 
-/// What the actions of a protocol act on.
-const fn resources(protocol: Protocol) -> &'static str {
-    match protocol {
+/// What an action acts on.
+const fn resources(action: Action) -> &'static str {
+    match action.protocol() {
         Protocol::Postgres => "Target, Schema, Relation",
         Protocol::Ssh => "Target, Path, Program",
+        Protocol::Kubernetes if action.is_opaque() => "Target, ApiObject, Url",
+        Protocol::Kubernetes => "ApiObject, Url",
     }
 }
 
@@ -64,7 +87,7 @@ pub fn schema_text() -> String {
             "action \"{}\" in [{}] appliesTo {{ principal: [Agent], resource: [{}], context: Operation }};\n",
             action.name(),
             action.protocol().name(),
-            resources(action.protocol())
+            resources(*action)
         )
     });
     std::iter::once(SCHEMA.to_owned()).chain(actions).collect()

@@ -6,6 +6,7 @@ mod compiling;
 mod files;
 mod judging;
 mod keeping;
+mod kubernetes;
 mod matrix;
 
 use super::{Policies, PolicyDocument, PolicyProblem, Rules, Verdict, evaluate};
@@ -56,11 +57,16 @@ fn session(subject: &str, groups: &[&str], target: &str) -> Session {
 
 /// A session at an SSH target.
 fn ssh_session(target: &str) -> Session {
+    session_of(Protocol::Ssh, target)
+}
+
+/// A session at a target of another protocol.
+fn session_of(protocol: Protocol, target: &str) -> Session {
     let plain = session("ci-bot", &["ci"], target);
     Session::opened(Opening {
         id: plain.id(),
         agent: plain.agent().clone(),
-        target: Target { protocol: Protocol::Ssh, ..plain.target().clone() },
+        target: Target { protocol, ..plain.target().clone() },
         role: plain.role().to_owned(),
         opened_at: plain.opened_at(),
     })
@@ -98,6 +104,22 @@ fn on(action: Action, resource: Resource) -> Demand {
 
 fn relation(schema: &str, name: &str) -> Resource {
     Resource::Relation { schema: schema.to_owned(), name: name.to_owned() }
+}
+
+/// An object as policies write it: `NAMESPACE/RESOURCE.GROUP/NAME/SUBRESOURCE`.
+fn api_object(place: &str) -> Resource {
+    let mut parts = place.splitn(4, '/').map(str::to_owned);
+    let mut next = || parts.next().unwrap_or_default();
+    let (namespace, kind, name, subresource) = (next(), next(), next(), next());
+    let (resource, group) = kind.split_once('.').unwrap_or((&kind, ""));
+    Resource::ApiObject {
+        namespace,
+        group: group.to_owned(),
+        version: "v1".to_owned(),
+        resource: resource.to_owned(),
+        name,
+        subresource,
+    }
 }
 
 fn judge(policies: &Policies, session: &Session, demands: &[Demand]) -> Verdict {

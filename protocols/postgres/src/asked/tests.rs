@@ -120,7 +120,7 @@ proptest! {
             } else {
                 let names = |resource: &Resource| match resource {
                     Resource::Relation { name: other, .. } => other == name,
-                    Resource::Target | Resource::Path { .. } | Resource::Program { .. } => false,
+                    Resource::Target | Resource::Path { .. } | Resource::Program { .. } | Resource::ApiObject { .. } | Resource::Url { .. } => false,
                 };
                 prop_assert!(demands.iter().any(|demand| names(&demand.resource)));
             }

@@ -80,7 +80,34 @@ pub(super) fn preparing(understood: &Understood) -> BTreeSet<Demand> {
             | Action::SshScan
             | Action::SshWrite
             | Action::SshExec
-            | Action::SshOpaque => true,
+            | Action::SshOpaque
+            | Action::KubernetesDiscover
+            | Action::KubernetesUrl
+            | Action::KubernetesReview
+            | Action::KubernetesGet
+            | Action::KubernetesList
+            | Action::KubernetesWatch
+            | Action::KubernetesCreate
+            | Action::KubernetesUpdate
+            | Action::KubernetesPatch
+            | Action::KubernetesDelete
+            | Action::KubernetesDeleteCollection
+            | Action::KubernetesStatus
+            | Action::KubernetesScale
+            | Action::KubernetesLease
+            | Action::KubernetesLog
+            | Action::KubernetesExec
+            | Action::KubernetesAttach
+            | Action::KubernetesPortForward
+            | Action::KubernetesProxy
+            | Action::KubernetesEphemeralContainers
+            | Action::KubernetesResize
+            | Action::KubernetesEviction
+            | Action::KubernetesBinding
+            | Action::KubernetesToken
+            | Action::KubernetesFinalize
+            | Action::KubernetesPrivilege
+            | Action::KubernetesOpaque => true,
             Action::PostgresFunction => understood.parsing == Parsing::RunsCode,
             Action::PostgresWrite
             | Action::PostgresDdl

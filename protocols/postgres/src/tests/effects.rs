@@ -194,9 +194,11 @@ fn last_demands(server: &Server, passed: Option<&Passed>) -> String {
     let shown = |demand: &Demand| {
         let action = demand.action.name().trim_start_matches("postgres:");
         match &demand.resource {
-            Resource::Target | Resource::Path { .. } | Resource::Program { .. } => {
-                action.to_owned()
-            }
+            Resource::Target
+            | Resource::Path { .. }
+            | Resource::Program { .. }
+            | Resource::ApiObject { .. }
+            | Resource::Url { .. } => action.to_owned(),
             Resource::Relation { schema, name } => format!("{action} {schema}.{name}"),
         }
     };

@@ -39,7 +39,11 @@ fn class_of(classified: &Classified) -> Class {
 fn programs(classified: &Classified) -> BTreeSet<String> {
     let name = |resource: &Resource| match resource {
         Resource::Program { name } => Some(name.clone()),
-        Resource::Target | Resource::Relation { .. } | Resource::Path { .. } => None,
+        Resource::Target
+        | Resource::Relation { .. }
+        | Resource::Path { .. }
+        | Resource::ApiObject { .. }
+        | Resource::Url { .. } => None,
     };
     classified.demands.iter().filter_map(|demand| name(&demand.resource)).collect()
 }

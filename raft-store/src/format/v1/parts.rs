@@ -244,6 +244,15 @@ form_enum!(ResourceV1 for Resource {
     Relation { schema: String, name: String },
     Path { path: String },
     Program { name: String },
+    ApiObject {
+        namespace: String,
+        group: String,
+        version: String,
+        resource: String,
+        name: String,
+        subresource: String,
+    },
+    Url { path: String },
 });
 form_struct!(DemandV1 for Demand { action: Action, resource: Resource });
 form_struct!(CancelKeyV1 for CancelKey { process: u32, secret: u32 });

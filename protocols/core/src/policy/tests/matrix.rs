@@ -62,6 +62,11 @@ fn resources(protocol: Protocol) -> [(&'static str, Resource); 3] {
             ("/var/log/syslog", Resource::Path { path: "/var/log/syslog".to_owned() }),
             ("uptime", Resource::Program { name: "uptime".to_owned() }),
         ],
+        Protocol::Kubernetes => [
+            ("the target", Resource::Target),
+            ("shop/pods/web", api_object("shop/pods/web")),
+            ("/version", Resource::Url { path: "/version".to_owned() }),
+        ],
     }
 }
 

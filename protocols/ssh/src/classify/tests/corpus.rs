@@ -80,7 +80,9 @@ fn demands(line: &str) -> Vec<String> {
         let resource = match &demand.resource {
             Resource::Target => "*".to_owned(),
             Resource::Path { path: name } | Resource::Program { name } => name.clone(),
-            Resource::Relation { .. } => panic!("a relation"),
+            Resource::Relation { .. } | Resource::ApiObject { .. } | Resource::Url { .. } => {
+                panic!("of another protocol")
+            }
         };
         format!("{} {resource}", demand.action.name().trim_start_matches("ssh:"))
     };

@@ -140,7 +140,11 @@ fn covers(demand: &Demand, file: &str) -> bool {
             };
             below(path) || folder.is_some_and(|folder| below(folder.rsplit_once('/').unwrap().0))
         }
-        Resource::Target | Resource::Relation { .. } | Resource::Program { .. } => false,
+        Resource::Target
+        | Resource::Relation { .. }
+        | Resource::Program { .. }
+        | Resource::ApiObject { .. }
+        | Resource::Url { .. } => false,
     }
 }
 

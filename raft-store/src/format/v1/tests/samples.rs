@@ -144,6 +144,21 @@ pub(super) fn held_operation() -> HeldOperation {
                     action: Action::SshExec,
                     resource: Resource::Program { name: t("systemctl") },
                 },
+                Demand {
+                    action: Action::KubernetesScale,
+                    resource: Resource::ApiObject {
+                        namespace: t("shop"),
+                        group: t("apps"),
+                        version: t("v1"),
+                        resource: t("deployments"),
+                        name: t("web"),
+                        subresource: t("scale"),
+                    },
+                },
+                Demand {
+                    action: Action::KubernetesUrl,
+                    resource: Resource::Url { path: t("/metrics") },
+                },
             ])
             .collect(),
         context: vec![(t("client"), t("psql"))],

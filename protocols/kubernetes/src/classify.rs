@@ -1,0 +1,70 @@
+//! What a request to an API server means: which objects or URLs it is about, and what it asks to do with them.
+//!
+//! The path and the query are read only where they are written in the one canonical way, because the server reads several
+//! ways as the same (an escaped slash, an empty namespace): what is written otherwise is refused, never made canonical and
+//! sent on. From the canonical path the request is mapped as the server itself maps it for its own authorisation
+//! ([`RequestInfo`]), and that to the actions of policies, where a sub-resource is never a plain read or write of its
+//! object. What the gateway does not know (a sub-resource of an extension) is `opaque`, which no rule reaches that does not
+//! name it.
+//!
+//! Resources need not be known: extensions' are read like the server's own. This module judges nothing (the policy does)
+//! and talks to nobody. It does not read bodies.
+
+mod actions;
+mod arguments;
+mod method;
+mod path;
+mod query;
+mod request_info;
+mod selector;
+mod unclear;
+
+#[cfg(test)]
+mod tests;
+
+pub use method::Method;
+pub use request_info::{Object, RequestInfo, Subject, Verb};
+pub use unclear::Unclear;
+
+use countersign_core::operation::{Demand, Effect};
+use query::Query;
+use std::collections::BTreeSet;
+
+/// What a request means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Classified {
+    /// The request as the server maps it.
+    pub info: RequestInfo,
+    /// Everything that it asks for. Never empty; the strictest verdict over all of them counts.
+    pub demands: BTreeSet<Demand>,
+    /// The command that it runs in a container, as a line of its words.
+    pub commands: BTreeSet<String>,
+    /// Whether it can leave anything behind.
+    pub effect: Effect,
+    /// One line for people: what is done with what, no values.
+    pub summary: String,
+}
+
+/// What a request means. `target` is the path with the query, without the prefix of the gateway.
+pub fn classify(method: Method, target: &str) -> Result<Classified, Unclear> {
+    let (path, query) = match target.split_once('?') {
+        None => (target, ""),
+        Some((_, "")) => return Err(Unclear::EmptyQuery),
+        Some((path, query)) => (path, query),
+    };
+    let path = path::read(path)?;
+    let query = Query::read(query)?;
+    let info = request_info::map(method, &path, &query)?;
+    let demands = actions::demands(method, &info);
+    if !actions::passes_on(&demands) {
+        query.is_unambiguous()?;
+        path.has_no_rest()?;
+    }
+    Ok(Classified {
+        commands: arguments::commands(&demands, &query),
+        effect: actions::effect(&demands),
+        summary: actions::summary(&info),
+        demands,
+        info,
+    })
+}
