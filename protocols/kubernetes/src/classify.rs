@@ -7,8 +7,9 @@
 //! object. What the gateway does not know (a sub-resource of an extension) is `opaque`, which no rule reaches that does not
 //! name it.
 //!
-//! Resources need not be known: extensions' are read like the server's own. This module judges nothing (the policy does)
-//! and talks to nobody. It does not read bodies.
+//! Resources need not be known: extensions' are read like the server's own. A body is read as far as its form is known
+//! ([`crate::body`]); one that is not makes the request opaque beside whatever else it is. This module judges nothing (the
+//! policy does) and talks to nobody.
 
 mod actions;
 mod arguments;
@@ -26,6 +27,7 @@ pub use method::Method;
 pub use request_info::{Object, RequestInfo, Subject, Verb};
 pub use unclear::Unclear;
 
+use crate::{body, request::Request};
 use countersign_core::operation::{Demand, Effect};
 use query::Query;
 use std::collections::BTreeSet;
@@ -43,10 +45,33 @@ pub struct Classified {
     pub effect: Effect,
     /// One line for people: what is done with what, no values.
     pub summary: String,
+    /// What a reviewer is told of the body before its text, as name and value.
+    pub facts: Vec<(String, String)>,
 }
 
-/// What a request means. `target` is the path with the query, without the prefix of the gateway.
-pub fn classify(method: Method, target: &str) -> Result<Classified, Unclear> {
+/// What a request means.
+pub fn classify(request: &Request<'_>) -> Result<Classified, Unclear> {
+    let head = classify_head(request.method, request.target)?;
+    let read = body::read(request, &head.info)?;
+    Ok(match read.form {
+        body::Form::Opaque => Classified { facts: read.facts, ..head }.and_opaque(),
+        body::Form::Empty | body::Form::Object | body::Form::Patch => {
+            Classified { facts: read.facts, ..head }
+        }
+    })
+}
+
+impl Classified {
+    /// The same, with something in it that is not understood.
+    fn and_opaque(mut self) -> Self {
+        self.demands.insert(actions::opaque(&self.info));
+        self.effect = actions::effect(&self.demands);
+        self
+    }
+}
+
+/// What the head of a request means.
+fn classify_head(method: Method, target: &str) -> Result<Classified, Unclear> {
     let (path, query) = match target.split_once('?') {
         None => (target, ""),
         Some((_, "")) => return Err(Unclear::EmptyQuery),
@@ -64,6 +89,7 @@ pub fn classify(method: Method, target: &str) -> Result<Classified, Unclear> {
         commands: arguments::commands(&demands, &query),
         effect: actions::effect(&demands),
         summary: actions::summary(&info),
+        facts: Vec::new(),
         demands,
         info,
     })

@@ -40,6 +40,15 @@ pub(super) fn demands(method: Method, info: &RequestInfo) -> BTreeSet<Demand> {
     }
 }
 
+/// What asks for something that is not understood, of what a request is about.
+pub(super) fn opaque(info: &RequestInfo) -> Demand {
+    let resource = match &info.subject {
+        Subject::Url(path) => Resource::Url { path: path.clone() },
+        Subject::Object(object) => named(object),
+    };
+    Demand { action: Action::KubernetesOpaque, resource }
+}
+
 /// Whether what comes behind the sub-resource and in the query is for somebody else than the server itself.
 pub(super) fn passes_on(demands: &BTreeSet<Demand>) -> bool {
     let foreign = [Action::KubernetesProxy, Action::KubernetesOpaque];

@@ -1,5 +1,7 @@
 //! Why a request is not read. Each is said to the agent as it is here: there is nothing in it but the rule.
 
+use crate::body::Unreadable;
+
 /// A request that the server might read otherwise than it looks. It is refused, whatever policy says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unclear {
@@ -51,4 +53,7 @@ pub enum Unclear {
     /// A field selector with backslashes, or for a name that no path can have.
     #[error("the field selector has an escape, or a name that cannot stand in a path")]
     Selector,
+    /// What is wrong with the body.
+    #[error(transparent)]
+    Body(#[from] Unreadable),
 }

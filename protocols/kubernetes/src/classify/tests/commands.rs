@@ -3,7 +3,7 @@
 use super::*;
 
 fn command(target: &str) -> Vec<String> {
-    classify(Method::Get, target).unwrap().commands.into_iter().collect()
+    classify_head(Method::Get, target).unwrap().commands.into_iter().collect()
 }
 
 #[test]
@@ -36,6 +36,6 @@ fn the_summary_says_verb_object_and_namespace() {
         ),
         (Method::Get, "/livez", "get /livez"),
     ] {
-        assert_eq!(classify(method, target).unwrap().summary, expected);
+        assert_eq!(classify_head(method, target).unwrap().summary, expected);
     }
 }

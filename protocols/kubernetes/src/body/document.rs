@@ -1,0 +1,118 @@
+//! A body as a tree, read so that nobody can read it otherwise: a key stands once in an object, and YAML has neither
+//! anchors nor several documents.
+
+use super::{REDACTED, REDACTED_BASE64, Unreadable};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+use serde_saphyr::{Budget, DuplicateKeyPolicy, Options};
+use std::fmt;
+
+/// What is said of a key that stands twice, by which it is told from everything else that can be wrong.
+const TWICE: &str = "a key stands twice";
+/// The annotation in which `kubectl apply` keeps what it applied last, as JSON in a string.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Reads JSON.
+pub(super) fn json(body: &[u8]) -> Result<Value, Unreadable> {
+    let read: Result<Strict, _> = serde_json::from_slice(body);
+    read.map(|strict| strict.0).map_err(|error| problem(&error))
+}
+
+/// Reads YAML, which JSON is too.
+pub(super) fn yaml(body: &[u8]) -> Result<Value, Unreadable> {
+    let text = std::str::from_utf8(body).map_err(|_| Unreadable::Malformed)?;
+    let mut options = Options::default();
+    options.duplicate_keys = DuplicateKeyPolicy::Error;
+    let mut budget = Budget::default();
+    budget.max_aliases = 0;
+    budget.max_anchors = 0;
+    budget.max_documents = 1;
+    options.budget = Some(budget);
+    options.with_snippet = false;
+    let read: Result<Strict, _> = serde_saphyr::from_str_with_options(text, options);
+    read.map(|strict| strict.0).map_err(|error| problem(&error))
+}
+
+fn problem(error: &impl fmt::Display) -> Unreadable {
+    let said = error.to_string();
+    let twice = said.contains(TWICE) || said.to_lowercase().contains("duplicate");
+    if twice { Unreadable::Twice } else { Unreadable::Malformed }
+}
+
+/// Whether a value is one that the gateway shows in the place of another.
+pub(super) fn has_masked_value(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text == REDACTED || text == REDACTED_BASE64,
+        Value::Array(elements) => elements.iter().any(has_masked_value),
+        Value::Object(members) => members.iter().any(|(key, value)| {
+            let kept = key == LAST_APPLIED
+                && value
+                    .as_str()
+                    .is_some_and(|kept| kept.contains(REDACTED) || kept.contains(REDACTED_BASE64));
+            kept || has_masked_value(value)
+        }),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// A value no object of which has a key twice.
+struct Strict(Value);
+
+impl<'de> Deserialize<'de> for Strict {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(Reading).map(Self)
+    }
+}
+
+struct Reading;
+
+impl<'de> Visitor<'de> for Reading {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
+        let mut read = Vec::new();
+        while let Some(Strict(element)) = elements.next_element()? {
+            read.push(element);
+        }
+        Ok(Value::Array(read))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let mut read = Map::new();
+        while let Some(key) = members.next_key::<String>()? {
+            let Strict(value) = members.next_value()?;
+            if read.insert(key, value).is_some() {
+                return Err(A::Error::custom(TWICE));
+            }
+        }
+        Ok(Value::Object(read))
+    }
+}

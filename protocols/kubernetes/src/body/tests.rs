@@ -1,0 +1,192 @@
+//! Bodies: which are read, which are opaque, which are refused, and what reviewers are told first.
+
+use super::*;
+use crate::classify::{Classified, Method, Unclear, classify};
+use countersign_core::operation::{Action, Effect};
+
+const POD: &str = "/api/v1/namespaces/shop/pods/web";
+const PODS: &str = "/api/v1/namespaces/shop/pods";
+
+fn sent(
+    method: Method,
+    target: &str,
+    content_type: Option<&str>,
+    body: &[u8],
+) -> Result<Classified, Unclear> {
+    classify(&Request { method, target, content_type, body })
+}
+
+fn put(body: &str) -> Result<Classified, Unclear> {
+    sent(Method::Put, POD, Some("application/json"), body.as_bytes())
+}
+
+fn is_opaque(classified: &Classified) -> bool {
+    classified.demands.iter().any(|demand| demand.action == Action::KubernetesOpaque)
+}
+
+fn problem(found: Result<Classified, Unclear>) -> Unreadable {
+    match found {
+        Err(Unclear::Body(problem)) => problem,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn every_documented_type_goes_with_its_methods_alone() {
+    let json = br#"{"metadata": {"name": "web"}}"#;
+    for (content_type, patches) in [
+        ("application/json", false),
+        ("application/json; charset=utf-8", false),
+        ("application/json;charset=UTF-8", false),
+        ("application/yaml", false),
+        ("application/merge-patch+json", true),
+        ("application/strategic-merge-patch+json", true),
+        ("application/apply-patch+yaml", true),
+    ] {
+        for method in [Method::Put, Method::Patch, Method::Delete] {
+            let found = sent(method, POD, Some(content_type), json);
+            if patches == (method == Method::Patch) {
+                assert!(!is_opaque(&found.unwrap()), "{method:?} {content_type}");
+            } else {
+                assert_eq!(problem(found), Unreadable::TypeForMethod, "{method:?} {content_type}");
+            }
+        }
+    }
+    let patch = br#"[{"op": "replace", "path": "/spec/x", "value": 1}]"#;
+    let found = sent(Method::Patch, POD, Some("application/json-patch+json"), patch).unwrap();
+    assert_eq!(found.facts, [("body".to_owned(), "JSON patch".to_owned())]);
+}
+
+#[test]
+fn other_types_parameters_and_none_at_all_are_refused() {
+    for content_type in [
+        None,
+        Some(""),
+        Some("text/plain"),
+        Some("application/cbor"),
+        Some("application/apply-patch+cbor"),
+        Some("Application/JSON"),
+        Some("application/json;stream=watch"),
+        Some("application/json, application/yaml"),
+        Some("application/json; charset=utf-16"),
+        Some("application/json; charset=utf-8; charset=utf-16"),
+        Some("application/x-www-form-urlencoded"),
+        Some("multipart/form-data; boundary=x"),
+    ] {
+        let found = sent(Method::Put, POD, content_type, b"{}");
+        assert_eq!(problem(found), Unreadable::Type, "{content_type:?}");
+    }
+}
+
+#[test]
+fn a_read_has_no_body_and_a_write_none_that_is_too_long() {
+    let body = sent(Method::Get, PODS, Some("application/json"), b"{}");
+    assert_eq!(problem(body), Unreadable::OfRead);
+    let long = vec![b' '; MAX_BODY_BYTES + 1];
+    let found = sent(Method::Put, POD, Some("application/json"), &long);
+    assert_eq!(problem(found), Unreadable::TooLong);
+    assert!(sent(Method::Delete, POD, None, b"").is_ok());
+}
+
+#[test]
+fn what_can_be_read_in_two_ways_is_refused() {
+    for twice in [
+        r#"{"a": 1, "a": 2}"#,
+        r#"{"spec": {"containers": [{"image": "x", "image": "y"}]}}"#,
+        r#"{"a": 1, "\u0061": 2}"#,
+    ] {
+        assert_eq!(problem(put(twice)), Unreadable::Twice, "{twice}");
+    }
+    let yaml =
+        |body: &str| problem(sent(Method::Put, POD, Some("application/yaml"), body.as_bytes()));
+    assert_eq!(yaml("a: 1\na: 2\n"), Unreadable::Twice);
+    for unclear in ["a: &x [1]\nb: *x\n", "a: &x 1\n", "a: 1\n---\nb: 2\n", "a: [", "\u{0}"] {
+        assert_eq!(yaml(unclear), Unreadable::Malformed, "{unclear:?}");
+    }
+}
+
+#[test]
+fn what_is_not_what_its_type_says_is_refused() {
+    let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
+    for body in ["{", "{} {}", "{'a': 1}", "// x\n{}", "a: 1", "[1,]", "\u{feff}{}", "NaN", &deep] {
+        assert_eq!(problem(put(body)), Unreadable::Malformed, "{}", &body[..body.len().min(20)]);
+    }
+    let latin = sent(Method::Put, POD, Some("application/json"), b"{\"a\": \"\xe9\"}");
+    assert_eq!(problem(latin), Unreadable::Malformed);
+}
+
+#[test]
+fn a_body_is_for_the_object_of_its_path() {
+    for other in [
+        r#"{"metadata": {"name": "db"}}"#,
+        r#"{"metadata": {"name": "web", "namespace": "prod"}}"#,
+        r#"{"metadata": {"namespace": "prod"}}"#,
+    ] {
+        assert_eq!(problem(put(other)), Unreadable::OtherObject, "{other}");
+    }
+    assert!(put(r#"{"metadata": {"name": "web", "namespace": "shop"}}"#).is_ok());
+    let create = |body: &str| sent(Method::Post, PODS, Some("application/json"), body.as_bytes());
+    assert!(create(r#"{"metadata": {"name": "any", "namespace": "shop"}}"#).is_ok());
+    let elsewhere = create(r#"{"metadata": {"name": "any", "namespace": "prod"}}"#);
+    assert_eq!(problem(elsewhere), Unreadable::OtherObject);
+    let eviction = br#"{"kind": "Eviction", "metadata": {"name": "web", "namespace": "shop"}}"#;
+    assert!(
+        sent(Method::Post, &format!("{POD}/eviction"), Some("application/json"), eviction).is_ok()
+    );
+}
+
+#[test]
+fn a_masked_value_is_not_written_back() {
+    for body in [
+        r#"{"data": {"password": "W3JlZGFjdGVkXQ=="}}"#,
+        r#"{"stringData": {"password": "[redacted]"}}"#,
+        r#"{"metadata": {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{\"data\":{\"x\":\"W3JlZGFjdGVkXQ==\"}}"}}}"#,
+    ] {
+        assert_eq!(problem(put(body)), Unreadable::MaskedValue, "{body}");
+    }
+    let patch = br#"[{"op": "replace", "path": "/data/x", "value": "[redacted]"}]"#;
+    let found = sent(Method::Patch, POD, Some("application/json-patch+json"), patch);
+    assert_eq!(problem(found), Unreadable::MaskedValue);
+    assert!(put(r#"{"data": {"note": "it says [redacted] there"}}"#).is_ok());
+}
+
+#[test]
+fn what_cannot_be_shown_is_opaque_beside_what_the_request_is() {
+    let protobuf = b"k8s\0\x0a\x09\x0a\x02v1\x12\x03Pod\x12\x01x";
+    let found =
+        sent(Method::Put, POD, Some("application/vnd.kubernetes.protobuf"), protobuf).unwrap();
+    let actions: Vec<_> = found.demands.iter().map(|demand| demand.action).collect();
+    assert_eq!(actions, [Action::KubernetesUpdate, Action::KubernetesOpaque]);
+    let fact = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(
+        found.facts,
+        [fact("body", "not understood: protobuf"), fact("apiVersion", "v1"), fact("kind", "Pod")]
+    );
+    let bare = sent(Method::Put, POD, Some("application/vnd.kubernetes.protobuf"), b"{}");
+    assert_eq!(problem(bare), Unreadable::Malformed);
+    let proxied = format!("{POD}/proxy/x");
+    let found = sent(Method::Post, &proxied, Some("text/plain"), b"anything").unwrap();
+    assert!(is_opaque(&found) && found.effect == Effect::Lasting);
+}
+
+#[test]
+fn a_reviewer_is_told_first_what_reaches_out_of_a_container() {
+    let body = r#"{"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "web"}, "spec": {
+        "hostNetwork": true, "hostPID": false, "serviceAccountName": "admin",
+        "volumes": [{"hostPath": {"path": "/"}}, {"secret": {"secretName": "db"}}],
+        "containers": [{"securityContext": {"privileged": true}}, {"securityContext": {"privileged": true}}]}}"#;
+    let facts = put(body).unwrap().facts;
+    let told: Vec<_> = facts
+        .iter()
+        .filter(|(name, _)| name == "attention")
+        .map(|(_, what)| what.as_str())
+        .collect();
+    let expected =
+        ["hostNetwork", "privileged", "hostPath: /", "secretName: db", "serviceAccountName: admin"];
+    let sorted = |mut all: Vec<_>| {
+        all.sort_unstable();
+        all
+    };
+    assert_eq!(sorted(told), sorted(expected.to_vec()));
+    assert!(facts.contains(&("kind".to_owned(), "Pod".to_owned())));
+}
