@@ -177,7 +177,9 @@ pub(crate) enum Command {
     /// Policies, before they are applied
     #[command(subcommand)]
     Policy(PolicyCommand),
-    /// Credentials of an agent, in exchange for its token (--token, --token-file)
+    /// Print a short token of the cluster's own in exchange for an agent's: a password for psql and ssh
+    Token,
+    /// Credentials of agents: issued in exchange for an agent's token (--token, --token-file), and listed
     #[command(subcommand)]
     Credential(CredentialCommand),
     /// Cut off an identity, a session or a credential; returns when that holds on every node

@@ -58,10 +58,15 @@ impl Reached {
         self.config.token.is_some()
     }
 
+    /// The token itself, where it is what a request is about.
+    pub(crate) fn token(&self) -> Result<&Secret, Failure> {
+        self.config.token.as_ref().ok_or_else(not_logged_in)
+    }
+
     /// A client of all nodes, with a token, which every command but a few needs.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
         if !self.has_token() {
-            return Err(Failure::new(Status::NotLoggedIn, "you are not logged in").hint(LOGIN_HINT));
+            return Err(not_logged_in());
         }
         Client::new(self.config.clone()).map_err(|error| failure(&error))
     }
@@ -72,6 +77,10 @@ impl Reached {
             ClientConfig { endpoints: vec![server.to_owned()], rounds: 1, ..self.config.clone() };
         Client::new(config).map_err(|error| failure(&error))
     }
+}
+
+fn not_logged_in() -> Failure {
+    Failure::new(Status::NotLoggedIn, "you are not logged in").hint(LOGIN_HINT)
 }
 
 /// A client with a token, which every command but a few needs.

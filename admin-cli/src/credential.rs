@@ -1,4 +1,5 @@
-//! `credential`: what an agent logs in with instead of its token. The key is made here and never leaves this machine.
+//! `credential`: what an agent logs in with instead of its token, and which of these there are. Keys are made here and never
+//! leave this machine.
 
 use crate::{
     cli::{CredentialCommand, Global},
@@ -6,12 +7,18 @@ use crate::{
     failure::Failure,
     files,
     output::{self, Terminal},
+    visible::visible,
 };
 use anyhow::Context as _;
-use countersign_api::{credential::CredentialRequest, time::Timestamp};
+use countersign_api::{
+    Client,
+    credential::{CredentialRequest, IssuedCredential, IssuedState},
+    page::{MAX_PAGE, Paging},
+    time::Timestamp,
+};
 use rcgen::{CertificateParams, KeyPair};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where the credential is.
 #[derive(Serialize)]
@@ -28,8 +35,14 @@ pub(crate) async fn run(
     global: &Global,
     terminal: &mut Terminal,
 ) -> Result<(), Failure> {
-    let CredentialCommand::Postgres { out } = command;
     let client = connection::client(global, terminal)?;
+    match command {
+        CredentialCommand::Postgres { out } => postgres(&client, &out, terminal).await,
+        CredentialCommand::List => list(&client, terminal).await,
+    }
+}
+
+async fn postgres(client: &Client, out: &Path, terminal: &mut Terminal) -> Result<(), Failure> {
     let key = KeyPair::generate().context("cannot make a key")?;
     let csr = CertificateParams::default()
         .serialize_request(&key)
@@ -53,4 +66,42 @@ pub(crate) async fn run(
             ("sslkey", written.key.display().to_string()),
         ])
     })
+}
+
+/// Lists all of them, page by page.
+async fn list(client: &Client, terminal: &mut Terminal) -> Result<(), Failure> {
+    let mut all: Vec<IssuedCredential> = Vec::new();
+    let mut cursor = None;
+    loop {
+        let paging = Paging { cursor, limit: Some(MAX_PAGE) };
+        let page = client.credentials(&paging).await?.body;
+        all.extend(page.items);
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    terminal.answer(&all, |all, _| {
+        output::table(
+            ["credential", "form", "agent", "provider", "state", "ends"],
+            all.iter().map(|one| {
+                [
+                    one.id.clone(),
+                    one.form.clone(),
+                    visible(&one.agent.name),
+                    one.provider.clone(),
+                    state(one.state).to_owned(),
+                    one.expires_at.to_string(),
+                ]
+            }),
+        )
+    })
+}
+
+const fn state(state: IssuedState) -> &'static str {
+    match state {
+        IssuedState::Valid => "valid",
+        IssuedState::Revoked => "revoked",
+        IssuedState::Void => "void",
+    }
 }

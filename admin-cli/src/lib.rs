@@ -21,6 +21,7 @@ mod resources;
 mod revoke;
 mod sessions;
 mod shell;
+mod token;
 mod visible;
 
 use cli::{Cli, Command};
@@ -60,6 +61,7 @@ async fn dispatch(cli: Cli, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::Sessions(command) => sessions::run(command, global, terminal).await,
         Command::Audit(command) => audit::run(command, global, terminal).await,
         Command::Policy(command) => policy::run(command, terminal),
+        Command::Token => token::run(global, terminal).await,
         Command::Credential(command) => credential::run(command, global, terminal).await,
         Command::Revoke(command) => revoke::run(command, global, terminal).await,
         Command::Completion { shell } => shell::completion(shell, terminal),

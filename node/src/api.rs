@@ -29,6 +29,7 @@ mod routes;
 mod sessions;
 mod shares;
 mod sign_ins;
+mod token;
 
 pub use accept::serve;
 pub use open_api::document as open_api_document;

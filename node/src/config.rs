@@ -122,6 +122,8 @@ pub struct Limits {
     /// See [`SETTINGS`].
     pub holds_per_agent_per_minute: u64,
     /// See [`SETTINGS`].
+    pub credentials_per_agent: u64,
+    /// See [`SETTINGS`].
     pub failed_logins_per_minute: u32,
     /// See [`SETTINGS`].
     pub balancer_ms: u64,
@@ -276,6 +278,7 @@ impl Default for Limits {
             sessions: 10_000,
             open_holds_per_agent: 100,
             holds_per_agent_per_minute: 4000,
+            credentials_per_agent: 100,
             failed_logins_per_minute: 60,
             api_connections_per_address: 512,
             balancer_ms: 5000,

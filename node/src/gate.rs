@@ -7,7 +7,7 @@
 mod admit;
 mod audit;
 mod cancel;
-mod certified;
+mod credentials;
 mod effects;
 mod held;
 mod hold_bells;

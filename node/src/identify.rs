@@ -24,7 +24,7 @@ use crate::{clock::Clock, metrics::counters};
 use arc_swap::ArcSwap;
 use claims::Mapped;
 use countersign_core::{agent::Agent, log_time::LogTime, reviewer::Reviewer, secret::Secret};
-
+use countersign_raft_store::records::Voucher;
 use std::{net::IpAddr, sync::Arc};
 use token::{Presented, TokenError};
 
@@ -42,8 +42,8 @@ pub struct Person {
 /// An agent whose token was accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Automation {
-    /// The name of the `IdentityProvider` resource.
-    pub provider: String,
+    /// The provider.
+    pub voucher: Voucher,
     /// Who.
     pub agent: Agent,
 }
@@ -116,20 +116,25 @@ impl Identify {
         let Accepted { provider, mapped, expires_at } =
             self.accept(token, Plane::Agents, source).await?;
         let agent = mapped.into_agent(expires_at);
-        Ok(Automation { provider: provider.name.clone(), agent })
+        Ok(Automation { voucher: provider.voucher(), agent })
     }
 
     /// An agent that was identified before, as the definitions in force see it: none when its provider does not speak for
-    /// agents any more, and without the groups that do not count any more.
+    /// agents any more or is defined anew, and without the groups that do not count any more.
     pub(crate) fn again(&self, known: Automation) -> Option<Agent> {
-        let Automation { provider, agent } = known;
+        let Automation { voucher, agent } = known;
         let trusted = self.trusted.load();
         let provider = trusted.iter().map(|trusted| &trusted.provider).find(|trusted| {
-            trusted.name == provider
+            trusted.voucher() == voucher
                 && trusted.plane == Plane::Agents
                 && trusted.issuer == agent.identity.issuer
         })?;
         Some(Agent { groups: provider.asserts.of(agent.groups), ..agent })
+    }
+
+    /// Whether this source may still cost more than a look at what the node knows.
+    pub(crate) fn may_try(&self, source: IpAddr) -> bool {
+        self.agents.look(source) == Throttle::Within
     }
 
     /// Counts a proof of an agent's that was refused elsewhere.

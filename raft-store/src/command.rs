@@ -3,8 +3,10 @@
 //! Every command carries an id of its own (of the hold, the operation, the session, the request), so that a proposal that
 //! was retried after a lost leader is answered with the first answer and changes nothing a second time.
 
+mod credentials;
 mod notes;
 
+pub use credentials::IssueCredential;
 pub use notes::{LateOutcome, LostNotes, NotedBasis, NotedOutcome, NotedRead, TakeNotes, Wording};
 
 use crate::records::{
@@ -473,23 +475,6 @@ pub enum Revocable {
     Session(SessionId),
     /// One credential, and the sessions that were opened with it.
     Credential(CredentialId),
-}
-
-/// An identified agent is issued a credential.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct IssueCredential {
-    /// Drawn by the node; it goes into the certificate.
-    pub id: CredentialId,
-    /// The agent, as its provider's token says. The credential ends with the token at the latest.
-    pub agent: Agent,
-    /// The name of the provider, by whose definition the agent is looked at again each time.
-    pub provider: String,
-    /// SHA-256 of the public key (its `SubjectPublicKeyInfo`).
-    pub key_sha256: [u8; 32],
-    /// Where the request came from.
-    pub source: SocketAddr,
-    /// The node that issues it.
-    pub node: NodeId,
 }
 
 /// The cluster gets a new key that it signs its audit chain with.

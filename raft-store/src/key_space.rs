@@ -7,7 +7,7 @@ use countersign_core::{
     agent::Identity,
     fingerprint::Fingerprint,
     gate::CancelKey,
-    id::{CredentialId, HoldId, Incarnation, NodeId, OperationId, SessionId},
+    id::{CredentialId, HoldId, Incarnation, NodeId, OperationId, Revision, SessionId},
     log_time::LogTime,
 };
 use sha2::{Digest, Sha256};
@@ -76,6 +76,8 @@ pub(crate) enum Table {
     Recording = 29,
     /// Segments of recordings by session and sequence.
     Segment = 30,
+    /// How many credentials of one provider's revision an agent has, by the digest of its identity and the revision.
+    CredentialCount = 31,
 }
 
 /// The single values.
@@ -327,6 +329,11 @@ pub(crate) fn digest(agent: &Identity) -> [u8; 32] {
 /// Where the count of an agent's open holds lies.
 pub(crate) fn open_hold_count(agent: &Identity) -> Vec<u8> {
     Key::of(Table::OpenHoldCount).bytes(&digest(agent)).0
+}
+
+/// Where the count of an agent's credentials lies that one revision of a provider vouches for.
+pub(crate) fn credential_count(agent: &Identity, vouched: Revision) -> Vec<u8> {
+    Key::of(Table::CredentialCount).bytes(&digest(agent)).number(vouched.0).0
 }
 
 /// The prefix of everything that a session waits for.

@@ -55,6 +55,8 @@ pub const MAX_CHANGES: usize = 500;
 pub const MAX_JOIN_TOKEN_LIFE_MS: u64 = 24 * 60 * 60 * 1000;
 /// The longest life of an agent's credential, in milliseconds: one hour.
 pub const MAX_CREDENTIAL_LIFE_MS: u64 = 60 * 60 * 1000;
+/// The most credentials of one agent, of one provider's revision, that a node can be set to allow.
+pub const MAX_CREDENTIALS_PER_AGENT: u64 = 10_000;
 /// Bytes of a sealed key.
 pub const MAX_SEALED_KEY: usize = 1024;
 /// What expires in one tick; the rest expires in the next.
@@ -112,6 +114,8 @@ pub enum Limit {
     Evidence,
     /// [`MAX_SEGMENT`](countersign_core::recording::segment::MAX_SEGMENT), [`MAX_WRAPPED_KEY`] and [`MAX_PLACES`]
     Segment,
+    /// [`MAX_CREDENTIALS_PER_AGENT`]
+    CredentialsPerAgent,
 }
 
 impl Limit {
@@ -135,6 +139,7 @@ impl Limit {
         Self::Names,
         Self::Evidence,
         Self::Segment,
+        Self::CredentialsPerAgent,
     ];
 
     /// Its name in refusals.
@@ -158,6 +163,7 @@ impl Limit {
             Self::Names => "names",
             Self::Evidence => "evidence",
             Self::Segment => "segment",
+            Self::CredentialsPerAgent => "credentials_per_agent",
         }
     }
 }

@@ -1,8 +1,10 @@
 //! What the replicated state holds, as plain values. How they are stored is not decided here (`format`), nor where
 //! (`state`).
 
+mod credentials;
 mod recordings;
 
+pub use credentials::{CredentialForm, CredentialRecord, CredentialState, Voucher};
 pub use recordings::{RecordingRecord, SegmentRecord, WrappedKey};
 
 use crate::limits::MAX_AUDIT_TEXT;
@@ -252,32 +254,6 @@ pub struct SessionRecord {
     pub opened_at: LogTime,
     /// Whether it is over.
     pub state: SessionState,
-}
-
-/// A credential that an agent was issued. It is gone from the state when its time is over.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct CredentialRecord {
-    /// Its id.
-    pub id: CredentialId,
-    /// The agent, with the end of the credential.
-    pub agent: Agent,
-    /// The name of the provider whose token it was issued for.
-    pub provider: String,
-    /// SHA-256 of its public key.
-    pub key_sha256: [u8; 32],
-    /// Log time.
-    pub issued_at: LogTime,
-    /// Whether it was revoked.
-    pub state: CredentialState,
-}
-
-/// Whether a credential was revoked.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum CredentialState {
-    /// It was not.
-    Valid,
-    /// It was.
-    Revoked,
 }
 
 /// Whether a session is over.

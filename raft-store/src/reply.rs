@@ -173,6 +173,9 @@ pub enum StateRefusal {
         /// The version that it needs.
         needed: u32,
     },
+    /// The identity provider that vouches for the agent is not defined any more as it was then.
+    #[error("its identity provider has been defined anew")]
+    ProviderChanged,
     /// A checkpoint or a key of the audit is not signed as this chain asks.
     #[error("it is not signed as this audit chain asks")]
     NotVerified,

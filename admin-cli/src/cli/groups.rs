@@ -423,6 +423,8 @@ pub(crate) enum CredentialCommand {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
+    /// The credentials that agents have, for administrators and auditors
+    List,
 }
 
 impl Format {

@@ -90,3 +90,25 @@ fn a_token_from_stdin_is_read_once_however_many_clients_use_it() {
     assert!(told(&output).starts_with("status 3\n"), "there is no node 9: {}", told(&output));
     assert_eq!(bearer(&stub), "token-of-stdin");
 }
+
+#[test]
+fn a_short_token_is_all_that_stdout_has() {
+    let (folder, token) = (tempfile::tempdir().unwrap(), "cs-token.cred_1.00");
+    let answer = serde_json::json!({
+        "access_token": token,
+        "issued_token_type": countersign_api::token::ACCESS_TOKEN,
+        "token_type": "Bearer",
+        "expires_in": 300,
+        "expires_at": "2026-11-22T21:00:00.000Z",
+        "id": "cred_1",
+    });
+    let stub = Stub::start(vec![("POST /v1/token", 200, answer)]);
+    let mut command = ctl(folder.path(), &["token", "--server", stub.url()]);
+    command.arg("--ca-file").arg(stub.ca_file());
+    let output = command.env("COUNTERSIGN_TOKEN", "an-agents-token").output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("{token}\n"));
+    let [request] = stub.requests().try_into().unwrap();
+    let body: serde_json::Value = serde_json::from_str(&request.body).unwrap();
+    assert_eq!(body["subject_token"], "an-agents-token");
+    assert_eq!(body["grant_type"], countersign_api::token::GRANT_TYPE);
+}

@@ -1,6 +1,6 @@
 //! Credentials that the cluster issues to agents in exchange for their tokens.
 
-use crate::time::Timestamp;
+use crate::{agent::Agent, time::Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -21,4 +21,35 @@ pub struct Credential {
     pub certificate: String,
     /// When it ends: with the token, and after an hour at the latest.
     pub expires_at: Timestamp,
+}
+
+/// A credential that was issued, as administrators see it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct IssuedCredential {
+    /// Its id, by which it can be revoked.
+    pub id: String,
+    /// `token`, `client_certificate` or `ssh_certificate`.
+    pub form: String,
+    /// Whose it is.
+    pub agent: Agent,
+    /// The identity provider whose token it was issued for.
+    pub provider: String,
+    /// Whether it counts.
+    pub state: IssuedState,
+    /// Log time of its issue.
+    pub issued_at: Timestamp,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+/// Whether a credential counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum IssuedState {
+    /// It does, until its time is over.
+    Valid,
+    /// It was revoked.
+    Revoked,
+    /// Its identity provider has been defined anew since, or is gone.
+    Void,
 }

@@ -17,6 +17,7 @@ pub mod resource;
 pub mod revocation;
 pub mod session;
 pub mod time;
+pub mod token;
 
 pub use client::Client;
 pub use problem::Problem;

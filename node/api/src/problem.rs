@@ -136,6 +136,9 @@ pub struct Problem {
     /// The request's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
+    /// The error as OAuth names it (RFC 6749, section 5.2), where the route is one of OAuth's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
     /// The single faults, where there may be several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<ProblemItem>,
@@ -173,6 +176,7 @@ impl Problem {
             detail: detail.into(),
             hint: None,
             instance: None,
+            error: None,
             errors: Vec::new(),
         }
     }

@@ -37,6 +37,8 @@ pub(crate) enum Access {
     OwnToken,
     /// An agent; the handler checks its token.
     Agent,
+    /// An agent; the handler checks the token in the body.
+    TokenInBody,
     /// An identified reviewer as this node knows, whether or not there is a quorum: for looking at the cluster only.
     Looking,
     /// An identified reviewer, or the bootstrap administrator.
@@ -123,6 +125,7 @@ impl Caller {
             Access::Open
             | Access::OwnToken
             | Access::Agent
+            | Access::TokenInBody
             | Access::Looking
             | Access::Identified => true,
             Access::Audit => one_of(&[Role::Reviewer, Role::Auditor, Role::Admin]),
@@ -148,7 +151,9 @@ pub(crate) async fn guard(
     next: Next,
 ) -> Response {
     match access {
-        Access::Open | Access::OwnToken | Access::Agent => return next.run(request).await,
+        Access::Open | Access::OwnToken | Access::Agent | Access::TokenInBody => {
+            return next.run(request).await;
+        }
         Access::Looking
         | Access::Identified
         | Access::Audit
@@ -214,9 +219,12 @@ impl Asked {
 
 fn forbidden(access: Access) -> Failure {
     let needed = match access {
-        Access::Open | Access::OwnToken | Access::Agent | Access::Looking | Access::Identified => {
-            "an identity"
-        }
+        Access::Open
+        | Access::OwnToken
+        | Access::Agent
+        | Access::TokenInBody
+        | Access::Looking
+        | Access::Identified => "an identity",
         Access::Audit => "the role reviewer, auditor or admin",
         Access::Resources => "the role auditor or admin",
         Access::Admin => "the role admin",
@@ -297,6 +305,7 @@ async fn known<T: Send + 'static>(
         Access::Open
         | Access::OwnToken
         | Access::Agent
+        | Access::TokenInBody
         | Access::Looking
         | Access::Identified
         | Access::Audit

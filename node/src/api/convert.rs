@@ -7,6 +7,7 @@ use super::failure::Answer;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use countersign_api::{
     agent::{Agent, Reviewer},
+    credential::{IssuedCredential, IssuedState},
     hold::{self, Hold, HoldState},
     resource::{Kind, Resource},
     session::Session,
@@ -21,8 +22,8 @@ use countersign_core::{
 use countersign_raft_store::{
     handle::{ReadError, StateView},
     records::{
-        Author, HeldOperation, HoldPhase, HoldRecord, ResourceKind, ResourceRecord, SessionRecord,
-        SessionState, action_names,
+        Author, CredentialRecord, CredentialState, HeldOperation, HoldPhase, HoldRecord,
+        ResourceKind, ResourceRecord, SessionRecord, SessionState, action_names,
     },
 };
 use std::collections::BTreeSet;
@@ -279,6 +280,29 @@ fn parameter(parameter: &Parameter) -> hold::Parameter {
         format: parameter.format,
         type_oid: parameter.type_oid,
     }
+}
+
+/// A credential, and whether it counts by what is in force.
+pub(crate) fn credential(
+    view: &StateView,
+    record: &CredentialRecord,
+) -> Result<IssuedCredential, ReadError> {
+    let voucher = &record.voucher;
+    let provider = view.resource(ResourceKind::IdentityProvider, &voucher.provider)?;
+    let vouches = provider.is_some_and(|provider| provider.revision == voucher.revision);
+    Ok(IssuedCredential {
+        id: record.id.to_string(),
+        form: record.form.name().to_owned(),
+        agent: agent(&record.agent),
+        provider: voucher.provider.clone(),
+        state: match record.state {
+            CredentialState::Revoked => IssuedState::Revoked,
+            CredentialState::Valid if vouches => IssuedState::Valid,
+            CredentialState::Valid => IssuedState::Void,
+        },
+        issued_at: record.issued_at.into(),
+        expires_at: record.agent.expires_at.into(),
+    })
 }
 
 fn agent(agent: &countersign_core::agent::Agent) -> Agent {

@@ -28,6 +28,13 @@ impl Failure {
         Self(Box::new(self.0.hint(hint)))
     }
 
+    /// The failure as OAuth answers it (RFC 6749, section 5.2).
+    pub(crate) fn oauth(mut self, error: &str) -> Self {
+        self.0.status = StatusCode::BAD_REQUEST.as_u16();
+        self.0.error = Some(error.to_owned());
+        self
+    }
+
     pub(crate) fn errors(self, errors: Vec<ProblemItem>) -> Self {
         Self(Box::new(self.0.errors(errors)))
     }
@@ -105,6 +112,10 @@ impl From<StateRefusal> for Failure {
             StateRefusal::NoSuchCredential => {
                 Self::new(ProblemKind::NotFound, "there is no such credential, or its time is over")
             }
+            StateRefusal::ProviderChanged => {
+                conflict("the identity provider has been defined anew in this moment".to_owned())
+                    .hint("repeat the request")
+            }
             StateRefusal::Hold(error) => error.into(),
             StateRefusal::Revoked => Self::new(ProblemKind::Forbidden, "this identity was revoked"),
             StateRefusal::OverLimit { limit } => over_limit(limit),
@@ -148,6 +159,10 @@ impl From<StateRefusal> for Failure {
 }
 
 fn over_limit(limit: Limit) -> Failure {
+    if limit == Limit::CredentialsPerAgent {
+        return Failure::new(ProblemKind::TooManyRequests, "this agent has too many credentials")
+            .hint("use the one that it was issued last, or wait until one ends: that takes an hour at most");
+    }
     Failure::new(
         ProblemKind::Invalid,
         format!("more than the limit `{limit}` of the cluster allows"),

@@ -76,15 +76,26 @@ impl FromRequestParts<Api> for AgentToken {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Answer<Self> {
         let token = bearer(&parts.headers)?;
+        let what = format!("{} {}", parts.method, parts.uri.path());
+        Self::of(api, &token, (parts.extensions.get::<Peer>().copied(), &what)).await
+    }
+}
+
+impl AgentToken {
+    /// Checks an agent's token that came from there for this.
+    pub(super) async fn of(
+        api: &Api,
+        token: &Secret,
+        (peer, what): (Option<Peer>, &str),
+    ) -> Answer<Self> {
         let node = api.node()?;
-        let Some(Peer(source)) = parts.extensions.get::<Peer>().copied() else {
-            return Err(no_token());
-        };
-        let automation = match node.identify.agent(&token, source.ip()).await {
+        let Some(Peer(source)) = peer else { return Err(no_token()) };
+        let automation = match node.identify.agent(token, source.ip()).await {
             Ok(automation) => automation,
             Err(error) => {
                 if let IdentifyError::NotAccepted(why) = &error {
-                    api.record(refused(parts, &why.to_string()));
+                    let (what, reason) = (what.to_owned(), why.to_string());
+                    api.record(Refused { who: None, peer, what, reason });
                 }
                 return Err(unidentified(error)
                     .hint("this route takes the token of an agent, and of nobody else"));

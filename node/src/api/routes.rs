@@ -4,7 +4,7 @@ use super::{
     Api, answers, audit,
     caller::{Access, guard},
     cluster, credentials, events, holds, input, open_api, own_token, policy, recordings, resources,
-    revocations, sessions,
+    revocations, sessions, token,
 };
 use crate::health;
 use axum::{
@@ -55,6 +55,8 @@ fn operations() -> Vec<Route> {
         route(Method::GET, "/v1/sessions/{id}", Audit, get(sessions::show)),
         route(Method::GET, "/v1/sessions/{id}/recording", Audit, get(recordings::read)),
         route(Method::POST, "/v1/sessions/{id}/end", Access::Admin, post(sessions::end)),
+        route(Method::POST, "/v1/token", Access::TokenInBody, post(token::exchange).layer(small())),
+        route(Method::GET, "/v1/credentials", Access::Resources, get(credentials::list)),
         route(
             Method::POST,
             "/v1/credentials/postgres",

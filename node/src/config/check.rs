@@ -7,7 +7,9 @@ use crate::{
     recording, telemetry,
     tls::{self, Clients, TlsError},
 };
-use countersign_raft_store::limits::{MAX_HOLDS_A_PERIOD, MAX_OPEN_HOLDS_PER_AGENT};
+use countersign_raft_store::limits::{
+    MAX_CREDENTIALS_PER_AGENT, MAX_HOLDS_A_PERIOD, MAX_OPEN_HOLDS_PER_AGENT,
+};
 use std::{fmt, path::Path};
 
 /// A problem of the configuration: where, what, and what to do.
@@ -187,6 +189,11 @@ fn limits(config: &Config) -> Vec<Problem> {
             "limits.holds_per_agent_per_minute",
             !(1..=MAX_HOLDS_A_PERIOD).contains(&limits.holds_per_agent_per_minute),
             "it is from 1 to 100000",
+        ),
+        (
+            "limits.credentials_per_agent",
+            !(1..=MAX_CREDENTIALS_PER_AGENT).contains(&limits.credentials_per_agent),
+            "it is from 1 to 10000",
         ),
         (
             "limits.failed_logins_per_minute",

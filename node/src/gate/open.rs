@@ -2,7 +2,7 @@
 
 use super::{
     Inner, cancel,
-    certified::{self, Uncertified},
+    credentials::{self, NotAccepted},
     proposing::{NO_QUORUM_AFTER, within},
     recorded,
     signals::SessionSignals,
@@ -39,25 +39,30 @@ pub(super) async fn identify(
         return Err(Refusal::ShuttingDown);
     }
     match proof {
-        Proof::Token(token) => by_token(inner, &token, source).await,
-        Proof::Certificate(certificate) => by_certificate(inner, &certificate, source).await,
+        Proof::Token(token) if !credentials::is_own(&token) => {
+            by_token(inner, &token, source).await
+        }
+        own @ (Proof::Token(_)
+        | Proof::Certificate(_)
+        | Proof::SshCertificate { .. }
+        | Proof::SshKey { .. }) => by_credential(inner, &own, source).await,
     }
 }
 
-async fn by_certificate(
+async fn by_credential(
     inner: &Inner,
-    certificate: &[u8],
+    proof: &Proof,
     source: Source,
 ) -> Result<Identified, Refusal> {
-    let why = match certified::agent(inner, certificate).await {
+    let why = match credentials::agent(inner, proof, &source).await {
         Ok(identified) => return Ok(identified),
-        Err(Uncertified::Refused(refusal)) => return Err(refusal),
+        Err(NotAccepted::Refused(refusal)) => return Err(refusal),
         Err(why) => why,
     };
     match inner.identify.refused_agent(source.address.ip()) {
         Throttle::Within => {
             let error = &why as &dyn std::error::Error;
-            tracing::info!(source.address = %source.address, error, "a certificate was refused");
+            tracing::info!(source.address = %source.address, error, "a credential was refused");
             inner.not_let_in(&source, None, "identify", why.to_string());
             Err(Refusal::NotIdentified)
         }

@@ -121,6 +121,7 @@ fn of_state(refused: &StateRefusal) -> Refusal {
         StateRefusal::NoSuchTarget => Refusal::NoSuchTarget,
         StateRefusal::Revoked => ended("revoked"),
         StateRefusal::NoSuchCredential => ended("its credential is not valid any more"),
+        StateRefusal::ProviderChanged => ended("its identity provider has changed"),
         StateRefusal::IdentityExpired => ended("the proof of identity has expired"),
         StateRefusal::SessionGone | StateRefusal::IntentStands => ended("it is closed"),
         StateRefusal::NotInitialised
@@ -176,7 +177,8 @@ fn over(limit: Limit) -> Refusal {
         | Limit::Name
         | Limit::Names
         | Limit::Evidence
-        | Limit::Segment => Refusal::Overloaded { limit: limit.name() },
+        | Limit::Segment
+        | Limit::CredentialsPerAgent => Refusal::Overloaded { limit: limit.name() },
     }
 }
 

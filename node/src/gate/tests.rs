@@ -1,7 +1,7 @@
 //! Tests of the gate over the real state machine, with a log in memory that can be made to fail.
 
 mod allowed;
-mod certified;
+mod credentials;
 mod held;
 pub(crate) mod log;
 mod masks;

@@ -50,6 +50,13 @@ impl Failures {
         Self { limit, sources: Cache::new(MAX_SOURCES), all }
     }
 
+    /// Whether one more failure of this source would be within its limit. Counts nothing.
+    pub(crate) fn look(&self, source: IpAddr) -> Throttle {
+        let known = self.sources.get(&subscriber(source)).filter(|window| window.is_open());
+        let failures = known.map_or(0, |window| window.failures.load(Ordering::Relaxed));
+        if failures < self.limit { Throttle::Within } else { Throttle::Over }
+    }
+
     /// Counts one more failure of this source.
     pub(crate) fn count(&self, source: IpAddr) -> Throttle {
         let source = subscriber(source);
@@ -106,11 +113,15 @@ mod tests {
     async fn failures_over_the_limit_of_a_source_are_told_apart_for_a_minute() {
         let failures = Failures::new(2);
         let source = "192.0.2.1".parse().unwrap();
+        assert_eq!(failures.look(source), Throttle::Within);
         assert_eq!(failures.count(source), Throttle::Within);
+        assert_eq!(failures.look(source), Throttle::Within);
         assert_eq!(failures.count(source), Throttle::Within);
+        assert_eq!(failures.look(source), Throttle::Over);
         assert_eq!(failures.count(source), Throttle::Over);
         assert_eq!(failures.count("192.0.2.2".parse().unwrap()), Throttle::Within);
         tokio::time::advance(WINDOW).await;
+        assert_eq!(failures.look(source), Throttle::Within);
         assert_eq!(failures.count(source), Throttle::Within);
     }
 

@@ -1,5 +1,7 @@
 //! An identity provider as its resource defines it.
 
+use countersign_core::id::Revision;
+use countersign_raft_store::records::Voucher;
 use std::{collections::BTreeSet, path::PathBuf};
 
 /// The greatest leeway that a provider may be given for clocks that differ, in seconds.
@@ -110,6 +112,8 @@ impl Asserts {
 pub struct Provider {
     /// The resource's name.
     pub name: String,
+    /// The resource's revision.
+    pub revision: Revision,
     /// The issuer, compared exactly.
     pub issuer: String,
     /// The audiences that mean this gateway.
@@ -126,4 +130,11 @@ pub struct Provider {
     pub algorithms: BTreeSet<Algorithm>,
     /// How far clocks may differ, in seconds; at most [`MAX_LEEWAY_S`].
     pub leeway_s: u64,
+}
+
+impl Provider {
+    /// The provider as the one that vouches for an agent.
+    pub(crate) fn voucher(&self) -> Voucher {
+        Voucher { provider: self.name.clone(), revision: self.revision }
+    }
 }

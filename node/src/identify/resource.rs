@@ -2,6 +2,7 @@
 
 use super::provider::{Algorithm, Asserts, ClaimNames, MAX_LEEWAY_S, Plane, Provider};
 use countersign_api::resource::{IdentityProviderSpec, OidcProvider, TokenAlgorithm, TokenUse};
+use countersign_core::id::Revision;
 use countersign_raft_store::{
     handle::{ReadError, StateView},
     records::ResourceKind,
@@ -13,7 +14,9 @@ pub fn providers(view: &StateView) -> Result<Vec<Provider>, ReadError> {
     let resources = view.resources(ResourceKind::IdentityProvider)?;
     let readable = resources.into_iter().filter_map(|resource| {
         match serde_json::from_str::<IdentityProviderSpec>(&resource.body) {
-            Ok(IdentityProviderSpec::Oidc(oidc)) => Some(provider(resource.name, oidc)),
+            Ok(IdentityProviderSpec::Oidc(oidc)) => {
+                Some(provider(resource.name, resource.revision, oidc))
+            }
             Err(error) => {
                 tracing::error!(provider = %resource.name, %error, "an identity provider is not readable");
                 None
@@ -39,9 +42,10 @@ fn scoped(mut providers: Vec<Provider>) -> Vec<Provider> {
     providers
 }
 
-fn provider(name: String, oidc: OidcProvider) -> Provider {
+fn provider(name: String, revision: Revision, oidc: OidcProvider) -> Provider {
     Provider {
         name,
+        revision,
         issuer: oidc.issuer,
         audiences: oidc.audiences.into_iter().collect(),
         plane: match oidc.token_use {
@@ -83,7 +87,7 @@ mod tests {
         if let Some(groups) = groups {
             spec["groups"] = serde_json::json!(groups);
         }
-        provider(name.to_owned(), serde_json::from_value(spec).unwrap())
+        provider(name.to_owned(), Revision(1), serde_json::from_value(spec).unwrap())
     }
 
     fn counted(providers: Vec<Provider>, name: &str) -> Vec<String> {
@@ -124,7 +128,8 @@ mod tests {
                 "also_known_as": ["employee_number"],
             },
         });
-        let provider = provider("people".to_owned(), serde_json::from_value(spec).unwrap());
+        let provider =
+            provider("people".to_owned(), Revision(1), serde_json::from_value(spec).unwrap());
         let expected = ClaimNames {
             subject: "oid".to_owned(),
             name: "display_name".to_owned(),

@@ -5,6 +5,7 @@ pub(crate) mod issuer;
 mod rotation;
 
 use super::*;
+use countersign_core::id::Revision;
 use issuer::{AUDIENCE, ISSUER, Issuer, NOW_MS, claims, secret};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -14,6 +15,7 @@ const SOURCE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 pub(crate) fn provider(plane: Plane) -> Provider {
     Provider {
         name: format!("dev-{}", plane.name()),
+        revision: Revision(1),
         issuer: ISSUER.to_owned(),
         audiences: BTreeSet::from([match plane {
             Plane::Agents => AUDIENCE.to_owned(),
@@ -38,9 +40,9 @@ fn identify(issuer: &Arc<Issuer>) -> Identify {
 #[tokio::test]
 async fn an_agent_is_what_its_claims_say() {
     let issuer = Issuer::new();
-    let Automation { agent, provider } =
+    let Automation { agent, voucher } =
         identify(&issuer).agent(&issuer.token(&claims()), SOURCE).await.unwrap();
-    assert_eq!(provider, "dev-agents");
+    assert_eq!((&*voucher.provider, voucher.revision), ("dev-agents", Revision(1)));
     assert_eq!(agent.identity.issuer, ISSUER);
     assert_eq!(agent.identity.subject, "ci-bot");
     assert_eq!(agent.name, "CI bot");

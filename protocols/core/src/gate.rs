@@ -107,10 +107,22 @@ pub trait Signals: Send + fmt::Debug {
 /// A proof of identity, not yet checked.
 #[derive(Debug, Clone)]
 pub enum Proof {
-    /// A token that an identity provider issued.
+    /// A token: one that an identity provider issued, or a short one of the cluster's own.
     Token(Secret),
     /// A certificate (X.509, DER) whose key the peer was seen to have. Who issued it was not looked at.
     Certificate(Vec<u8>),
+    /// An OpenSSH certificate whose key the peer was seen to have. Nothing that it says was looked at.
+    SshCertificate {
+        /// As it is sent (RFC 4253, section 6.6).
+        certificate: Vec<u8>,
+        /// The user name that it is to count for, as it was sent.
+        user: String,
+    },
+    /// An SSH public key that the peer was seen to have, as it is sent.
+    SshKey {
+        /// As it is sent (RFC 4253, section 6.6).
+        key: Vec<u8>,
+    },
 }
 
 /// Who was identified, and by what.

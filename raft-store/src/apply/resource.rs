@@ -5,7 +5,7 @@ mod change;
 
 use super::{
     chain::{self, Facts},
-    hold, request, session,
+    credential, hold, request, session,
     step::{Done, Step, Stop, short, within},
 };
 use crate::{
@@ -137,8 +137,8 @@ fn put(
     Ok(())
 }
 
-/// Makes the change count: the policy revision moves, holds judged under the old one are void, and sessions of changed
-/// targets end.
+/// Makes the change count: the policy revision moves, holds judged under the old one are void, sessions of changed targets
+/// end, and those of credentials that changed providers have vouched for.
 fn take_effect(
     step: &mut Step<'_>,
     revision: Revision,
@@ -155,6 +155,16 @@ fn take_effect(
         for session in session::all_open(step)? {
             if is_target(&session.target) {
                 session::expel(step, session, "the target has changed", Facts::default())?;
+            }
+        }
+    }
+    if touched.iter().any(|(kind, _)| *kind == ResourceKind::IdentityProvider) {
+        let is_one =
+            |name: &str| touched.contains(&(ResourceKind::IdentityProvider, name.to_owned()));
+        for session in session::all_open(step)? {
+            if credential::is_of(step, &session, is_one)? {
+                let reason = "its identity provider has changed";
+                session::expel(step, session, reason, Facts::default())?;
             }
         }
     }

@@ -2,7 +2,7 @@
 //! is forgotten.
 
 use super::{
-    forget, hold,
+    credential, forget, hold,
     step::{Done, Step},
 };
 use crate::{
@@ -27,7 +27,7 @@ pub(super) fn tick(step: &mut Step<'_>) -> Done {
             }
             Expiring::JoinToken(sha256) => step.delete(key_space::join_token(&sha256)),
             Expiring::Request(id) => step.delete(key_space::request(id)),
-            Expiring::Credential(id) => step.delete(key_space::credential(id)),
+            Expiring::Credential(id) => credential::elapse(step, id)?,
         }
     }
     forget::due(step)?;

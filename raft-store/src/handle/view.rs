@@ -281,6 +281,19 @@ impl StateView {
         self.whole(&key_space::table(Table::AuditKey))
     }
 
+    /// Up to `limit` credentials by id, behind `after`; revoked and expired ones too.
+    pub fn credentials(
+        &self,
+        after: Option<CredentialId>,
+        limit: usize,
+    ) -> Result<Vec<CredentialRecord>, ReadError> {
+        let (table, after) =
+            (key_space::table(Table::Credential), after.map(key_space::credential));
+        let limit = limit.min(MAX_ROWS_A_READ);
+        let rows = self.look(|view| Ok(view.scan(&table, after.as_deref(), limit)?))?;
+        rows.iter().map(|(_, bytes)| Ok(CredentialRecord::decode(bytes)?)).collect()
+    }
+
     /// All revoked identities.
     pub fn revocations(&self) -> Result<Vec<RevocationRecord>, ReadError> {
         self.whole(&key_space::table(Table::Revocation))

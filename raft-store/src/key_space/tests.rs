@@ -34,6 +34,7 @@ fn keys() -> Vec<(&'static str, Vec<u8>)> {
         ("notes-taken", notes_taken(node_id)),
         ("evidence", evidence(hold_id)),
         ("open-hold-count", open_hold_count(&who)),
+        ("credential-count", credential_count(&who, Revision(9))),
         ("waiting-of", waiting_of(session_id)),
         ("waiting-for", waiting_for(session_id, hold_id)),
         ("recording", recording(session_id)),
@@ -122,7 +123,8 @@ fn every_table_has_a_frozen_key() {
         | Table::OpenHoldCount
         | Table::WaitingFor
         | Table::Recording
-        | Table::Segment => 30,
+        | Table::Segment
+        | Table::CredentialCount => 31,
     };
     assert!(begin.into_iter().eq(1..=last(Table::Single)));
 }

@@ -11,7 +11,7 @@ use crate::{
         Cluster, DrainAnswer, InitAnswer, InitRequest, JoinAnswer, JoinRequest, JoinToken,
         JoinTokenRequest, Readiness, TransferRequest,
     },
-    credential::{Credential, CredentialRequest},
+    credential::{Credential, CredentialRequest, IssuedCredential},
     hold::{DecisionRequest, Hold, HoldQuery, WithdrawRequest},
     page::{Page, Paging},
     policy::{PolicyCheck, PolicyCheckRequest, PolicySchema},
@@ -19,6 +19,7 @@ use crate::{
     resource::{ApplyAnswer, ApplyRequest, Kind, PutRequest, Resource},
     revocation::{Revocation, RevocationRequest},
     session::{EndRequest, Session, SessionQuery},
+    token::{IssuedToken, TokenRequest},
 };
 use reqwest::{Method, header};
 use serde::{Serialize, de::DeserializeOwned};
@@ -58,6 +59,16 @@ impl Client {
     /// A certificate for an agent, in exchange for its token.
     pub async fn postgres_credential(&self, request: &CredentialRequest) -> Result<Credential> {
         self.post(&["v1", "credentials", "postgres"], request, Repeat::OnlyUnsent).await
+    }
+
+    /// A credential of the cluster's own, in exchange for an agent's token. The token is in the request, not a bearer.
+    pub async fn exchange(&self, request: &TokenRequest) -> Result<IssuedToken> {
+        self.post(&["v1", "token"], request, Repeat::OnlyUnsent).await
+    }
+
+    /// One page of the credentials that agents have.
+    pub async fn credentials(&self, paging: &Paging) -> Result<Page<IssuedCredential>> {
+        self.send(Call::get(&["v1", "credentials"]).query(paging)).await
     }
 
     /// One page of sessions.

@@ -11,7 +11,7 @@ use serde_json::json;
 const fn allowed(access: Access) -> &'static [Who] {
     match access {
         Access::Open => &Who::ALL,
-        Access::OwnToken => &[],
+        Access::OwnToken | Access::TokenInBody => &[],
         Access::Agent => &[Who::Agent],
         Access::Looking | Access::Identified => {
             &[Who::Stranger, Who::Dba, Who::Reviewer, Who::Auditor, Who::Admin]
@@ -43,6 +43,8 @@ async fn every_route_lets_in_whom_it_should_and_nobody_else() {
             if allowed(route.access).contains(&who) {
                 assert_ne!(heard.status, StatusCode::UNAUTHORIZED, "{case}: {heard:?}");
                 assert_ne!(heard.status, StatusCode::FORBIDDEN, "{case}: {heard:?}");
+            } else if route.access == Access::TokenInBody {
+                assert_eq!(heard.status, StatusCode::BAD_REQUEST, "{case}: {heard:?}");
             } else if [Access::OwnToken, Access::Agent].contains(&route.access) {
                 let turned_away = [StatusCode::UNAUTHORIZED, StatusCode::CONFLICT];
                 assert!(turned_away.contains(&heard.status), "{case}: {heard:?}");

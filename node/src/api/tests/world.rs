@@ -9,8 +9,11 @@ use crate::{
     config::Config,
     gate::tests::world::{self as gate_world, World},
     identify::{
-        Fetch, Identify, Plane,
-        tests::{issuer::Issuer, provider},
+        Fetch, Identify, Plane, Provider,
+        tests::{
+            issuer::{ISSUER, Issuer},
+            provider,
+        },
     },
     recording::SegmentPeers,
 };
@@ -20,7 +23,7 @@ use axum::{
 };
 use countersign_core::{
     gate::{Held, OpenedSession},
-    id::{HoldId, NodeId},
+    id::{HoldId, NodeId, Revision},
 };
 use countersign_raft_store::{
     command::{ApplyResources, Expected, ResourceBody, ResourceChange},
@@ -89,6 +92,8 @@ pub(super) struct ApiWorld {
     pub(super) world: World,
     pub(super) api: Api,
     issuer: Arc<Issuer>,
+    /// The revision of the agents' provider.
+    vouched: Revision,
 }
 
 impl ApiWorld {
@@ -105,13 +110,19 @@ impl ApiWorld {
     pub(super) async fn founded() -> Self {
         let world = World::new().await;
         let issuer = Issuer::new();
-        let api = process(&world, &issuer, Clock::Fixed(gate_world::NOW_MS));
-        Self { world, api, issuer }
+        let agents = json!({"oidc": {
+            "issuer": ISSUER, "audiences": ["countersign-agents"], "for": "agents",
+        }});
+        let kind = ResourceKind::IdentityProvider;
+        let vouched = world.unnoticed(kind, "dev-agents", &agents.to_string()).await;
+        let api = process(&world, &issuer, (Clock::Fixed(gate_world::NOW_MS), vouched));
+        Self { world, api, issuer, vouched }
     }
 
     /// The same cluster, on a node whose clock has gone on.
     pub(super) fn later(self, by_ms: u64) -> Self {
-        let api = process(&self.world, &self.issuer, Clock::Fixed(gate_world::NOW_MS + by_ms));
+        let clock = Clock::Fixed(gate_world::NOW_MS + by_ms);
+        let api = process(&self.world, &self.issuer, (clock, self.vouched));
         Self { api, ..self }
     }
 
@@ -142,7 +153,7 @@ impl ApiWorld {
         let now = gate_world::NOW_MS / 1000;
         let agent = who == Who::Agent;
         let token = self.issuer.token(&json!({
-            "iss": crate::identify::tests::issuer::ISSUER,
+            "iss": ISSUER,
             "aud": if agent { "countersign-agents" } else { "countersign" },
             "sub": format!("{who:?}"), "groups": [who.group()],
             "nbf": now, "iat": now, "exp": now + 300,
@@ -200,10 +211,11 @@ pub(super) struct Waits {
     _opened: OpenedSession,
 }
 
-fn process(world: &World, issuer: &Arc<Issuer>, clock: Clock) -> Api {
+fn process(world: &World, issuer: &Arc<Issuer>, (clock, vouched): (Clock, Revision)) -> Api {
     let fetch: Arc<dyn Fetch> = Arc::<Issuer>::clone(issuer);
     let identify = Identify::new(clock, fetch, 1000);
-    identify.trust(vec![provider(Plane::Agents), provider(Plane::Reviewers)]);
+    let agents = Provider { revision: vouched, ..provider(Plane::Agents) };
+    identify.trust(vec![agents, provider(Plane::Reviewers)]);
     let app = Arc::new(App::new(Config::default(), clock));
     app.became(Node {
         id: NodeId(1),

@@ -160,7 +160,7 @@ impl World {
     }
 
     /// Applies a resource; this node learns it when it does.
-    pub(crate) async fn unnoticed(&self, kind: ResourceKind, name: &str, body: &str) {
+    pub(crate) async fn unnoticed(&self, kind: ResourceKind, name: &str, body: &str) -> Revision {
         let change = ResourceChange {
             kind,
             name: name.to_owned(),
@@ -175,7 +175,7 @@ impl World {
             author: author(),
             comment: String::new(),
         };
-        self.store.apply_resources(command).await.unwrap();
+        self.store.apply_resources(command).await.unwrap().value
     }
 
     /// Applies a policy and waits until this node judges by it.

@@ -12,7 +12,10 @@ use crate::{
         Withdrawer, Wording,
     },
     notes::Noted,
-    records::{AuditText, Author, HeldOperation, JoinFacts, RequestId, ResourceKind, WrappedKey},
+    records::{
+        AuditText, Author, CredentialForm, HeldOperation, JoinFacts, RequestId, ResourceKind,
+        Voucher, WrappedKey,
+    },
 };
 use countersign_core::{
     agent::{Agent, Identity},
@@ -258,10 +261,12 @@ form_enum!(RevocableV1 for Revocable {
 form_struct!(IssueCredentialV1 for IssueCredential {
     id: CredentialId,
     agent: Agent,
-    provider: String,
-    key_sha256: [u8; 32],
+    voucher: Voucher,
+    form: CredentialForm,
+    proof_sha256: [u8; 32],
     source: SocketAddr,
     node: NodeId,
+    most_live: u64,
 });
 form_struct!(IntroduceAuditKeyV1 for IntroduceAuditKey {
     introduction: KeyIntroduction,

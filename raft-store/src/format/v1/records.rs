@@ -4,11 +4,11 @@ use super::{Bad, Form, FormatError, Stored, form_enum, form_struct, list, read, 
 use crate::audit_row::{AuditRow, EventRun, RunEvent, RunTemplate, RunValue};
 use crate::records::{
     AppliedRequest, Attachment, AuditKeyRecord, AuditText, Author, BookTaken, CheckpointRecord,
-    ClusterRecord, CredentialRecord, CredentialState, EvidenceRecord, HeldOperation, HoldBudget,
-    HoldPhase, HoldRecord, JoinFacts, JoinTokenRecord, NodeRecord, NodeState, NotesTaken,
-    OperationRecord, OperationState, RecordingRecord, RequestId, RequestRecord, ResourceKind,
-    ResourceRecord, RevocationRecord, SegmentRecord, SessionRecord, SessionState, Start,
-    WrappedKey,
+    ClusterRecord, CredentialForm, CredentialRecord, CredentialState, EvidenceRecord,
+    HeldOperation, HoldBudget, HoldPhase, HoldRecord, JoinFacts, JoinTokenRecord, NodeRecord,
+    NodeState, NotesTaken, OperationRecord, OperationState, RecordingRecord, RequestId,
+    RequestRecord, ResourceKind, ResourceRecord, RevocationRecord, SegmentRecord, SessionRecord,
+    SessionState, Start, Voucher, WrappedKey,
 };
 use countersign_core::{
     agent::{Agent, Identity},
@@ -242,11 +242,14 @@ form_struct!(JoinTokenRecordV1 for JoinTokenRecord {
 form_struct!(CredentialRecordV1 for CredentialRecord {
     id: CredentialId,
     agent: Agent,
-    provider: String,
-    key_sha256: [u8; 32],
+    voucher: Voucher,
+    form: CredentialForm,
+    proof_sha256: [u8; 32],
     issued_at: LogTime,
     state: CredentialState,
 });
+form_struct!(VoucherV1 for Voucher { provider: String, revision: Revision });
+form_enum!(CredentialFormV1 for CredentialForm { ClientCertificate, SshCertificate, Token });
 form_enum!(CredentialStateV1 for CredentialState { Valid, Revoked });
 form_struct!(AuditEventV1 for AuditEvent {
     sequence: u64,

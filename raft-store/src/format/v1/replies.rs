@@ -61,6 +61,7 @@ form_enum!(StateRefusalV1 for StateRefusal {
     NotVerified,
     OutOfOrder { expected: u64 },
     RecordingEnded,
+    ProviderChanged,
 });
 form_enum!(LimitV1 for Limit {
     HeldText,
@@ -81,6 +82,7 @@ form_enum!(LimitV1 for Limit {
     Names,
     Evidence,
     Segment,
+    CredentialsPerAgent,
 });
 form_enum!(EffectV1 for Effect {
     HoldChanged { hold: HoldId, agent: Identity, phase: HoldPhase },

@@ -163,6 +163,7 @@ fn every_variant_of_every_enum_has_a_sample() {
             missing(values(samples::noted())),
             missing(values(samples::events()).into_iter().chain([samples::event_run()])),
             missing(values(samples::credentials()).into_iter().map(|record| record.state)),
+            missing(values(samples::credentials()).into_iter().map(|record| record.form)),
             missing(values(samples::checkpoints()).into_iter().map(|r| r.signed.statement.claim)),
         ]
         .concat();

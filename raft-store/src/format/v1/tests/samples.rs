@@ -115,6 +115,10 @@ fn ses() -> SessionId {
     SessionId::from_bytes([5; 16])
 }
 
+fn voucher() -> Voucher {
+    Voucher { provider: t("ci"), revision: Revision(9) }
+}
+
 fn credential_id() -> CredentialId {
     CredentialId::from_bytes([6; 16])
 }
@@ -355,17 +359,21 @@ pub(super) fn join_token() -> JoinTokenRecord {
 }
 
 pub(super) fn credentials() -> Vec<(&'static str, CredentialRecord)> {
-    let of = |state| CredentialRecord {
+    let of = |form, state| CredentialRecord {
         id: credential_id(),
         agent: agent(),
-        provider: t("ci"),
-        key_sha256: [4; 32],
+        voucher: voucher(),
+        form,
+        proof_sha256: [4; 32],
         issued_at: LogTime(2),
         state,
     };
+    let valid = CredentialState::Valid;
     vec![
-        ("credential-valid", of(CredentialState::Valid)),
-        ("credential-revoked", of(CredentialState::Revoked)),
+        ("credential-valid", of(CredentialForm::ClientCertificate, valid)),
+        ("credential-ssh-certificate", of(CredentialForm::SshCertificate, valid)),
+        ("credential-token", of(CredentialForm::Token, valid)),
+        ("credential-revoked", of(CredentialForm::ClientCertificate, CredentialState::Revoked)),
     ]
 }
 
@@ -537,6 +545,7 @@ fn refusals() -> Vec<(&'static str, StateRefusal)> {
         ("refusal-no-such-target", StateRefusal::NoSuchTarget),
         ("refusal-revoked", StateRefusal::Revoked),
         ("refusal-identity-expired", StateRefusal::IdentityExpired),
+        ("refusal-provider-changed", StateRefusal::ProviderChanged),
         ("refusal-no-such-credential", StateRefusal::NoSuchCredential),
         ("refusal-session-gone", StateRefusal::SessionGone),
         ("refusal-stale-revision", StateRefusal::StaleRevision { in_force: Revision(6) }),

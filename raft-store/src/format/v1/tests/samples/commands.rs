@@ -71,10 +71,12 @@ fn of_sessions() -> Vec<(&'static str, Command)> {
     let issue = IssueCredential {
         id: credential_id(),
         agent: agent(),
-        provider: t("ci"),
-        key_sha256: [4; 32],
+        voucher: voucher(),
+        form: CredentialForm::Token,
+        proof_sha256: [4; 32],
         source: "127.0.0.1:5000".parse().unwrap(),
         node: NodeId(1),
+        most_live: 100,
     };
     vec![
         ("command-issue-credential", Command::IssueCredential(Box::new(issue))),

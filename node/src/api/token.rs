@@ -1,0 +1,128 @@
+//! The exchange of an agent's token for a credential of the cluster's own (RFC 8693). The token is in the body and not a
+//! bearer. A credential of the cluster's own is exchanged for nothing: it would have no end.
+
+use super::{
+    Api,
+    caller::Peer,
+    credentials::{self, Drawn},
+    failure::{Answer, Failure},
+    input::{Body, is_json},
+    own_token::AgentToken,
+};
+use axum::{
+    Form, Json,
+    extract::{FromRequest, Request, State},
+    http::header,
+};
+use countersign_api::{
+    problem::{Problem, ProblemKind},
+    token::{
+        ACCESS_TOKEN, CLIENT_CERTIFICATE, GRANT_TYPE, IssuedToken, SUBJECT_TOKEN_TYPES,
+        TokenRequest,
+    },
+};
+use countersign_core::{log_time::LogTime, secret::Secret};
+use countersign_raft_store::records::CredentialForm;
+
+/// What is asked for the token: never where it would be in a log.
+const WHAT: &str = "POST /v1/token";
+
+/// A request for an exchange: a form, as the RFC has it, or JSON.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    request: TokenRequest,
+    peer: Option<Peer>,
+}
+
+impl FromRequest<Api> for Asked {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, api: &Api) -> Answer<Self> {
+        let peer = request.extensions().get::<Peer>().copied();
+        let json = request.headers().get(header::CONTENT_TYPE).is_some_and(is_json);
+        let request = if json {
+            let Body(request) = Body::from_request(request, api).await.map_err(of_oauth)?;
+            request
+        } else {
+            // RFC 6749, section 3.2: parameters must not be included more than once.
+            let Form(request) = Form::from_request(request, api).await.map_err(|_unread| {
+                invalid("the body is no form with the parameters of RFC 8693")
+            })?;
+            request
+        };
+        Ok(Self { request, peer })
+    }
+}
+
+/// Exchanges an agent's token for a credential of the cluster's own.
+#[utoipa::path(post, path = "/v1/token", tag = "credentials", security(()), request_body(content((TokenRequest = "application/x-www-form-urlencoded"), (TokenRequest = "application/json"))), responses((status = 200, body = IssuedToken), (status = "default", body = Problem)))]
+pub(crate) async fn exchange(State(api): State<Api>, asked: Asked) -> Answer<Json<IssuedToken>> {
+    exchanged(&api, asked).await.map(Json).map_err(of_oauth)
+}
+
+async fn exchanged(api: &Api, Asked { request, peer }: Asked) -> Answer<IssuedToken> {
+    let wanted = Wanted::of(&request)?;
+    let token = Secret::new(request.subject_token.as_str());
+    let agent = AgentToken::of(api, &token, (peer, WHAT)).await?;
+    let drawn = match wanted {
+        Wanted::Token => Drawn::token(),
+        Wanted::ClientCertificate { csr } => Drawn::client_certificate(&csr)?,
+    };
+    let form = drawn.form();
+    let issued = credentials::issue(api, agent, drawn).await?;
+    let (issued_token_type, token_type) = match form {
+        CredentialForm::Token => (ACCESS_TOKEN, "Bearer"),
+        CredentialForm::ClientCertificate => (CLIENT_CERTIFICATE, "N_A"),
+        CredentialForm::SshCertificate => return Err(invalid("nothing of this type is issued")),
+    };
+    let LogTime(ends) = issued.life.expires_at;
+    Ok(IssuedToken {
+        access_token: issued.text,
+        issued_token_type: issued_token_type.to_owned(),
+        token_type: token_type.to_owned(),
+        expires_in: ends.saturating_sub(issued.life.issued_at.0) / 1000,
+        expires_at: issued.life.expires_at.into(),
+        id: issued.id.to_string(),
+    })
+}
+
+/// What is wanted for the token.
+enum Wanted {
+    Token,
+    ClientCertificate { csr: String },
+}
+
+impl Wanted {
+    /// Reads a request; what it has too much of is refused, because it was meant for something.
+    fn of(request: &TokenRequest) -> Answer<Self> {
+        if request.grant_type != GRANT_TYPE {
+            let failure = Failure::new(ProblemKind::Invalid, "the grant type is not supported")
+                .hint("`grant_type` is urn:ietf:params:oauth:grant-type:token-exchange");
+            return Err(failure.oauth("unsupported_grant_type"));
+        }
+        if !SUBJECT_TOKEN_TYPES.contains(&request.subject_token_type.as_str()) {
+            return Err(invalid("`subject_token_type` is not that of a provider's token"));
+        }
+        match (request.requested_token_type.as_deref(), &request.csr) {
+            (None | Some(ACCESS_TOKEN), None) => Ok(Self::Token),
+            (None | Some(ACCESS_TOKEN), Some(_)) => {
+                Err(invalid("`csr` is for a client certificate, and a token is asked for"))
+            }
+            (Some(CLIENT_CERTIFICATE), Some(csr)) => {
+                Ok(Self::ClientCertificate { csr: csr.clone() })
+            }
+            (Some(CLIENT_CERTIFICATE), None) => Err(invalid("a client certificate needs `csr`")),
+            (Some(_unknown), _) => Err(invalid("nothing is issued of this `requested_token_type`")),
+        }
+    }
+}
+
+fn invalid(detail: &str) -> Failure {
+    of_oauth(Failure::new(ProblemKind::Invalid, detail))
+}
+
+/// RFC 8693, section 2.2.2: whatever is wrong with the request or with its token is `invalid_request`, and the status is 400.
+fn of_oauth(failure: Failure) -> Failure {
+    let wrong = [400, 401, 403, 415, 422].contains(&failure.0.status);
+    if wrong && failure.0.error.is_none() { failure.oauth("invalid_request") } else { failure }
+}
