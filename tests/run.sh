@@ -59,15 +59,15 @@ prepare() {
   ulimit -n "$(ulimit -Hn)"
 }
 
-# The PostgreSQL drivers of Python, and the published schema of OCSF, in an environment of their own.
+# The PostgreSQL drivers of Python, the published schema of OCSF, and an S3 server that locks, in an environment of their own.
 python_clients() {
   local venv="$CS_CACHE/python-clients"
   export CS_TEST_PYTHON="$venv/bin/python"
-  "$CS_TEST_PYTHON" -c 'import psycopg, pg8000, asyncpg, ocsf_json_schema, jsonschema' 2>/dev/null && return 0
+  "$CS_TEST_PYTHON" -c 'import psycopg, pg8000, asyncpg, ocsf_json_schema, jsonschema, moto.server' 2>/dev/null && return 0
   rm -rf "$venv"
   python3 -m venv "$venv" \
     && "$CS_TEST_PYTHON" -m pip install --quiet 'psycopg[binary]==3.*' 'pg8000==1.*' 'asyncpg==0.*' \
-      'ocsf-json-schema==1.2.0' 'jsonschema==4.*'
+      'ocsf-json-schema==1.2.0' 'jsonschema==4.*' 'moto[server,s3]==5.*'
 }
 
 # node-postgres, in a folder of its own; PostgreSQL's JDBC driver is Debian's.
@@ -76,6 +76,13 @@ node_clients() {
   [ -d "$CS_TEST_CLIENTS/node_modules/pg-copy-streams" ] && return 0
   mkdir -p "$CS_TEST_CLIENTS"
   npm install --silent --no-audit --no-fund --prefix "$CS_TEST_CLIENTS" pg@8 pg-copy-streams@7
+}
+
+# An S3 server that checks signatures.
+s3_server() {
+  export CS_TEST_S3S="$CS_CACHE/tools/bin/s3s-fs"
+  [ -x "$CS_TEST_S3S" ] && return 0
+  cargo install --locked --quiet --debug --root "$CS_CACHE/tools" --version 0.14.1 --features binary s3s-fs
 }
 
 # One provider of cryptography: nothing that is built may pull in another.
@@ -151,6 +158,7 @@ prepare
 if [ $# -gt 0 ]; then
   python_clients || cs_say "the Python drivers are missing: their tests will fail"
   node_clients || cs_say "node-postgres is missing: its test will fail"
+  s3_server || cs_say "s3s-fs is missing: its tests will fail"
   build
   tests "$@"
   finish
@@ -165,6 +173,7 @@ stage documentation env RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-de
 stage providers one_provider
 stage python-drivers python_clients
 stage node-drivers node_clients
+stage s3-server s3_server
 tests
 stage quickstart bash deploy/quickstart.sh --once
 if [ "${CS_CHAOS_MINUTES:-1}" != 0 ]; then

@@ -120,9 +120,11 @@ fn show(session: &Session, terminal: &mut Terminal) -> Result<(), Failure> {
 
 /// What there is of a session's recording.
 fn index(recording: &RecordingIndex) -> String {
-    let header = ["segment", "bytes", "nodes", "digest"];
+    let header = ["segment", "bytes", "places", "digest"];
     let rows = recording.segments.iter().map(|segment| {
-        let places: Vec<String> = segment.places.iter().map(ToString::to_string).collect();
+        let nodes = segment.places.iter().map(ToString::to_string);
+        let bucket = segment.in_bucket.then(|| "bucket".to_owned());
+        let places: Vec<String> = nodes.chain(bucket).collect();
         let (sequence, size) = (segment.sequence.to_string(), segment.size.to_string());
         [sequence, size, places.join(","), segment.digest.clone()]
     });

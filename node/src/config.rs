@@ -11,6 +11,7 @@ pub use check::{Problem, check, warnings};
 pub use load::{ConfigError, load};
 pub use settings::{SETTINGS, Setting};
 
+use crate::bucket::BucketSettings;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -143,6 +144,10 @@ pub struct RecordingSettings {
     pub key: Option<String>,
     /// See [`SETTINGS`].
     pub earlier_keys: Vec<String>,
+    /// See [`SETTINGS`].
+    pub local_mib: u64,
+    /// Where they are kept outside of the nodes.
+    pub bucket: BucketSettings,
 }
 
 /// Where segments of recordings must be to be durable.
@@ -289,7 +294,13 @@ impl Default for Limits {
 
 impl Default for RecordingSettings {
     fn default() -> Self {
-        Self { places: RecordingPlaces::Peers, key: None, earlier_keys: Vec::new() }
+        Self {
+            places: RecordingPlaces::Peers,
+            key: None,
+            earlier_keys: Vec::new(),
+            local_mib: 0,
+            bucket: BucketSettings::default(),
+        }
     }
 }
 

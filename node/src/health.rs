@@ -23,7 +23,7 @@ const MAX_CLOCK_BEHIND_MS: u64 = 10_000;
 
 /// Bytes that must be free on the disk of the data directory: a node that cannot write any more stops, so it takes no agents
 /// before it comes to that.
-const MIN_FREE: u64 = 256 * 1024 * 1024;
+pub(crate) const MIN_FREE: u64 = 256 * 1024 * 1024;
 
 /// Whether the process lives. It never depends on the cluster.
 #[utoipa::path(get, path = "/livez", tag = "health", security(()), responses((status = 200, body = String)))]

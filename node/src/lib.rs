@@ -6,6 +6,7 @@
 // What agents pass through.
 #[cfg(feature = "broken-gate")]
 mod broken_gate;
+mod bucket;
 mod chain;
 mod credential;
 pub mod expiry;
@@ -28,6 +29,7 @@ pub mod clock;
 pub mod config;
 mod drain;
 pub mod open_files;
+mod reference;
 pub mod serve;
 pub mod shutdown;
 mod source;

@@ -3,7 +3,7 @@
 //!
 //! The way of an entry: `SessionRecorder` gathers entries and cuts segments; `sealing` compresses and encrypts one; `files`
 //! writes it, synced, under its digest, while another node does the same; then the state takes its digest. Only then is it
-//! durable. What is not durable yet is limited by bytes and by time, and the session waits when it is at the limit. When a
+//! durable. Where there is a bucket, `repair` copies it there behind that, so that a bucket that is away costs room only. What is not durable yet is limited by bytes and by time, and the session waits when it is at the limit. When a
 //! segment cannot be made durable the session ends: nothing goes on unrecorded.
 
 mod files;
@@ -15,13 +15,14 @@ pub(crate) mod repair;
 mod sealing;
 mod shelf;
 
+pub use files::Room;
 pub(crate) use key_ring::check as check_key;
 pub use key_ring::{KeyRing, KeyRingError};
 pub use peers::{PeerError, SegmentPeers};
 pub use reading::ReadingError;
 pub(crate) use recorder::{Lost, SessionRecorder};
 
-use crate::metrics::counters;
+use crate::{bucket::Bucket, metrics::counters};
 use countersign_core::{
     id::{NodeId, SessionId},
     recording::{SegmentDigest, SegmentHeader, SegmentWalk},
@@ -64,6 +65,10 @@ pub struct RecordingParts {
     pub peers: Arc<dyn SegmentPeers>,
     /// Where segments must be to be durable.
     pub places: Places,
+    /// What they may take of this node's disk.
+    pub room: Room,
+    /// The bucket, where there is one.
+    pub bucket: Option<Bucket>,
 }
 
 /// Where segments must be to be durable.
@@ -90,6 +95,7 @@ struct Inner {
     peers: Arc<dyn SegmentPeers>,
     aside: Aside,
     places: Places,
+    bucket: Option<Bucket>,
     writes: Arc<Semaphore>,
 }
 
@@ -113,10 +119,10 @@ pub(crate) enum NotDurable {
 impl Recordings {
     /// Opens the folder; what was half written before is removed.
     pub fn open(parts: RecordingParts) -> io::Result<Self> {
-        let RecordingParts { node, store, folder, keys, peers, places } = parts;
-        let files = SegmentFiles::open(folder)?;
+        let RecordingParts { node, store, folder, keys, peers, places, room, bucket } = parts;
+        let files = SegmentFiles::open(folder, room)?;
         let (aside, writes) = (Aside::default(), Arc::new(Semaphore::new(WRITES)));
-        let inner = Inner { node, store, files, keys, peers, aside, places, writes };
+        let inner = Inner { node, store, files, keys, peers, aside, places, bucket, writes };
         Ok(Self { inner: Arc::new(inner) })
     }
 }

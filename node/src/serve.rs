@@ -4,20 +4,23 @@
 //! gate begins with the node's announcement in the log, agents are served. Down: the node drains (`drain`), outcomes are
 //! recorded, leadership goes to another node if it came back, everything stops.
 
+mod keeping;
+
 use crate::{
     api,
     app::{App, Node},
     arrivals::{Arrivals, BalancersError, Told},
+    bucket::BucketError,
     chain,
     clock::Clock,
     cluster::{self, ClusterError, Member},
-    config::{Config, RecordingPlaces},
+    config::Config,
     drain, expiry,
     gate::{GateParts, MostHolds, NodeGate, PolicyReadError},
     identify::{HttpsFetch, Identify},
     incarnation::{self, IncarnationError},
     metrics,
-    recording::{KeyRing, KeyRingError, Places, RecordingParts, Recordings, repair},
+    recording::{KeyRingError, Recordings, repair},
     shutdown::{Shutdown, Why, drain_on_signals},
     targets::TargetTable,
     tls::{self, Clients, TlsError},
@@ -31,8 +34,6 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// The folder of the recordings, in that of the node.
-const RECORDINGS: &str = "recordings";
 /// How long blocking threads may go on after everything has stopped.
 pub const RUNTIME_ENDS_WITHIN: Duration = Duration::from_secs(3);
 /// How long the PostgreSQL listener may take to end its sessions after their grace; it has a limit of its own below this.
@@ -74,6 +75,9 @@ pub enum ServeError {
     /// Sessions could not be recorded: their keys cannot be wrapped.
     #[error("recordings.key and recordings.earlier_keys")]
     RecordingKeys(#[from] KeyRingError),
+    /// What is recorded cannot be kept in the bucket.
+    #[error("recordings.bucket")]
+    Bucket(#[from] BucketError),
     /// The cluster does not take this start of the node.
     #[error("this node cannot serve")]
     Incarnation(#[from] IncarnationError),
@@ -139,7 +143,7 @@ async fn live(
     member: &Member,
     agents: (Arrivals, Arc<rustls::ServerConfig>),
 ) -> Result<(), ServeError> {
-    let begun = match recordings(app, member).await {
+    let begun = match keeping::recordings(app, member).await {
         Ok(recordings) => begin(app, member, recordings),
         Err(error) => Err(error),
     };
@@ -233,28 +237,6 @@ const fn ended(why: Option<Why>) -> Result<(), ServeError> {
 async fn stopped_at_once(shutdown: &Shutdown) {
     shutdown.stopping().await;
     sleep(SESSIONS_END_AT_ONCE).await;
-}
-
-/// Opens what sessions are recorded in.
-async fn recordings(app: &Arc<App>, member: &Member) -> Result<Recordings, ServeError> {
-    let settings = &app.config.recordings;
-    let keys = KeyRing::load(&member.cluster_key, settings.key.as_deref(), &settings.earlier_keys)?;
-    let parts = RecordingParts {
-        node: member.id,
-        store: member.store.clone(),
-        folder: app.config.data_dir.join(RECORDINGS),
-        keys,
-        peers: member.membership.segment_peers(),
-        places: match settings.places {
-            RecordingPlaces::Local => Places::Local,
-            RecordingPlaces::Peers => Places::Peers,
-        },
-    };
-    let opened = tokio::task::spawn_blocking(move || Recordings::open(parts));
-    let opened = opened.await.map_err(io::Error::other).flatten();
-    let recordings = opened.map_err(ServeError::Recordings)?;
-    member.membership.serve_segments(Arc::new(recordings.clone()));
-    Ok(recordings)
 }
 
 /// Makes what a member of a cluster needs.

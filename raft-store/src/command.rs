@@ -10,7 +10,7 @@ pub use credentials::IssueCredential;
 pub use notes::{LateOutcome, LostNotes, NotedBasis, NotedOutcome, NotedRead, TakeNotes, Wording};
 
 use crate::records::{
-    AuditText, Author, HeldOperation, JoinFacts, RequestId, ResourceKind, WrappedKey,
+    AuditText, Author, HeldOperation, JoinFacts, Place, RequestId, ResourceKind, WrappedKey,
 };
 use countersign_core::{
     agent::{Agent, Identity},
@@ -90,7 +90,7 @@ pub enum Command {
     Leads(Leads),
     /// A segment of a recording is where it is kept.
     RecordSegment(Box<RecordSegment>),
-    /// Another node has a segment of a recording.
+    /// Another node, or the bucket, has a segment of a recording.
     PlaceSegment(PlaceSegment),
 }
 
@@ -309,7 +309,7 @@ pub struct RecordSegment {
     pub key: WrappedKey,
 }
 
-/// A node has put a segment of a recording onto its disk that was recorded without it.
+/// A segment of a recording has come to a place that it was recorded without.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PlaceSegment {
     /// Whose recording it belongs to.
@@ -318,8 +318,8 @@ pub struct PlaceSegment {
     pub sequence: u64,
     /// Its name.
     pub digest: SegmentDigest,
-    /// The node.
-    pub node: NodeId,
+    /// Where it is now, too.
+    pub place: Place,
 }
 
 /// The agent takes up an approval.

@@ -5,7 +5,7 @@ mod credentials;
 mod recordings;
 
 pub use credentials::{CredentialForm, CredentialRecord, CredentialState, Voucher};
-pub use recordings::{RecordingRecord, SegmentRecord, WrappedKey};
+pub use recordings::{InBucket, Place, RecordingRecord, SegmentRecord, WrappedKey};
 
 use crate::limits::MAX_AUDIT_TEXT;
 use countersign_core::{

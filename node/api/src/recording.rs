@@ -48,8 +48,10 @@ pub struct Segment {
     pub digest: String,
     /// Its length in bytes.
     pub size: u64,
-    /// The nodes that have it.
+    /// The nodes that should have it.
     pub places: Vec<u64>,
+    /// Whether the bucket has it; nodes may have given it up then.
+    pub in_bucket: bool,
     /// Log time of its entry in the index.
     pub at: Timestamp,
 }

@@ -27,7 +27,7 @@ use countersign_core::{
 use countersign_raft_store::{
     command::Administered,
     handle::{ReadError, StateView},
-    records::{RecordingRecord, RequestId, SegmentRecord},
+    records::{InBucket, RecordingRecord, RequestId, SegmentRecord},
 };
 
 /// Segments that the index of one session lists.
@@ -115,6 +115,7 @@ fn segment(record: &SegmentRecord) -> Segment {
         digest: record.digest.to_string(),
         size: record.size,
         places: record.places.iter().map(|node| node.0).collect(),
+        in_bucket: record.bucket == InBucket::Yes,
         at: record.at.into(),
     }
 }

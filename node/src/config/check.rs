@@ -3,6 +3,7 @@
 use super::{Config, Keepalive};
 use crate::{
     arrivals::Told,
+    bucket,
     cluster::{self, JoinTokenText},
     recording, telemetry,
     tls::{self, Clients, TlsError},
@@ -233,13 +234,14 @@ fn recordings(config: &Config) -> Vec<Problem> {
     let settings = &config.recordings;
     let keys = settings.key.iter().map(|key| ("recordings.key", key));
     let earlier = settings.earlier_keys.iter().map(|key| ("recordings.earlier_keys", key));
-    let hint = "write file:PATH or env:NAME; `openssl rand -hex 32` makes a key";
-    keys.chain(earlier)
-        .filter_map(|(place, key)| {
-            let error = recording::check_key(key).err()?;
-            Some(problem(place, error.to_string(), hint))
-        })
-        .collect()
+    let hint = "write file:PATH, env:NAME or command:PROGRAM; `openssl rand -hex 32` makes a key";
+    let keys = keys.chain(earlier).filter_map(|(place, key)| {
+        let error = recording::check_key(key).err()?;
+        Some(problem(place, error.to_string(), hint))
+    });
+    let hint = "`countersign settings` says what each setting of the bucket means";
+    let bucket = bucket::check(&settings.bucket).into_iter();
+    keys.chain(bucket.map(|(place, why)| problem(place, why, hint))).collect()
 }
 
 fn log_level(config: &Config) -> Vec<Problem> {

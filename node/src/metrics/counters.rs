@@ -144,7 +144,8 @@ pub(crate) fn segment_kept(size: u64, took: Duration) {
     histogram!(DURABLE).record(took.as_secs_f64());
 }
 
-/// Something became of a segment that was looked after: `healed`, `placed` or `missing`.
+/// Something became of a segment that was looked after: `healed`, `placed`, `uploaded`, `not_uploaded`,
+/// `given_up`, `unnamed` or `missing`.
 pub(crate) fn segment_mended(how: &'static str) {
     counter!(MENDED, "how" => how).increment(1);
 }

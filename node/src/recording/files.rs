@@ -1,17 +1,21 @@
 //! Segments on this node's disk: a file each, named by the digest of its bytes, never changed.
 //!
 //! A file has its name only once its bytes are on the disk: written under another name, synced, renamed, and the folder
-//! synced. What a crash leaves under another name is removed at the next start; nobody knows of it.
+//! synced. What a crash leaves under another name is removed at the next start; nobody knows of it. What is taken of the disk
+//! is counted, and limited.
 
 use countersign_core::recording::{SegmentDigest, segment::MAX_SEGMENT};
+use rustix::fs::statvfs;
 use std::{
-    fs::{self, File, OpenOptions},
+    collections::HashSet,
+    fs::{self, DirEntry, File, OpenOptions},
     io::{self, Read, Write},
     path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::{Duration, SystemTime},
 };
 
 /// The ending of segments.
@@ -27,6 +31,18 @@ pub(super) struct SegmentFiles {
     folder: Arc<Path>,
     /// Tells files apart that are being written.
     writing: Arc<AtomicU64>,
+    room: Room,
+    /// The bytes of all segments here.
+    taken: Arc<AtomicU64>,
+}
+
+/// What segments may take of the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// The most that they have in all, in bytes.
+    pub most: u64,
+    /// What must be left free for the log and the state, in bytes.
+    pub reserve: u64,
 }
 
 /// A segment as it was found.
@@ -42,24 +58,28 @@ pub(super) enum Found {
 
 impl SegmentFiles {
     /// Opens the folder, makes it where it is not there, and removes what is unfinished.
-    pub(super) fn open(folder: PathBuf) -> io::Result<Self> {
+    pub(super) fn open(folder: PathBuf, room: Room) -> io::Result<Self> {
         fs::create_dir_all(&folder)?;
         if let Some(above) = folder.parent() {
             sync_folder(above)?;
         }
+        let mut taken = 0;
         for shelf in fs::read_dir(&folder)? {
             let shelf = shelf?.path();
             if !shelf.is_dir() {
                 continue;
             }
             for file in fs::read_dir(&shelf)? {
-                let file = file?.path();
-                if file.extension().is_some_and(|ending| ending == UNFINISHED) {
-                    fs::remove_file(file)?;
+                let file = file?;
+                if file.path().extension().is_some_and(|ending| ending == UNFINISHED) {
+                    fs::remove_file(file.path())?;
+                } else {
+                    taken += file.metadata()?.len();
                 }
             }
         }
-        Ok(Self { folder: folder.into(), writing: Arc::default() })
+        let taken = Arc::new(AtomicU64::new(taken));
+        Ok(Self { folder: folder.into(), writing: Arc::default(), room, taken })
     }
 
     fn shelf(&self, digest: &str) -> PathBuf {
@@ -74,6 +94,8 @@ impl SegmentFiles {
     /// Writes a segment. It is on the disk, under its name, when this returns; otherwise it is not there.
     pub(super) fn put(&self, digest: SegmentDigest, bytes: &[u8]) -> io::Result<()> {
         let path = self.path(digest);
+        let (size, before) = (bytes.len() as u64, self.size(digest)?.unwrap_or(0));
+        self.has_room(size)?;
         let number = self.writing.fetch_add(1, Ordering::Relaxed);
         let shelf = self.shelf(&digest.to_string());
         if !shelf.is_dir() {
@@ -88,7 +110,81 @@ impl SegmentFiles {
             drop(fs::remove_file(&unfinished));
             return Err(error);
         }
+        self.taken.fetch_add(size, Ordering::Relaxed);
+        self.gives_back(before);
         sync_folder(&shelf)
+    }
+
+    fn has_room(&self, size: u64) -> io::Result<()> {
+        let disk = statvfs(&*self.folder)?;
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        if self.taken().saturating_add(size) > self.room.most
+            || free < self.room.reserve.saturating_add(size)
+        {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
+    }
+
+    /// The bytes that segments have here.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    /// What they may have.
+    pub(super) const fn most(&self) -> u64 {
+        self.room.most
+    }
+
+    fn gives_back(&self, size: u64) {
+        let less = |taken: u64| Some(taken.saturating_sub(size));
+        // Never refused.
+        let (Ok(_) | Err(_)) = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    }
+
+    /// The length of a segment's file, without a look at its bytes; none where there is no file.
+    pub(super) fn size(&self, digest: SegmentDigest) -> io::Result<Option<u64>> {
+        match fs::metadata(self.path(digest)) {
+            Ok(file) => Ok(Some(file.len())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes a segment that others have.
+    pub(super) fn remove(&self, digest: SegmentDigest) -> io::Result<()> {
+        let path = self.path(digest);
+        let Some(size) = self.size(digest)? else { return Ok(()) };
+        fs::remove_file(path)?;
+        self.gives_back(size);
+        Ok(())
+    }
+
+    /// Removes the segments of a shelf that are not among `named` and were written before this time: nobody will ask for them.
+    /// Gives how many there were.
+    pub(super) fn clear(
+        &self,
+        shelf: u8,
+        named: &HashSet<SegmentDigest>,
+        before_ms: u64,
+    ) -> io::Result<usize> {
+        let before = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(before_ms));
+        let files = match fs::read_dir(self.folder.join(hex::encode([shelf]))) {
+            Ok(files) => files,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            Err(error) => return Err(error),
+        };
+        let mut removed = 0;
+        for file in files {
+            let file = file?;
+            let Some(digest) = digest_of(&file) else { continue };
+            let written = file.metadata()?.modified()?;
+            if !named.contains(&digest) && before.is_some_and(|before| written < before) {
+                self.remove(digest)?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
     }
 
     /// Reads a segment.
@@ -107,6 +203,15 @@ impl SegmentFiles {
             Ok(Found::Damaged)
         }
     }
+}
+
+/// The segment that a file is, by its name.
+fn digest_of(file: &DirEntry) -> Option<SegmentDigest> {
+    let name = file.file_name().into_string().ok()?;
+    let digits = name.strip_suffix(ENDING)?.strip_suffix('.')?;
+    let mut digest = [0; 32];
+    hex::decode_to_slice(digits, &mut digest).ok()?;
+    Some(SegmentDigest(digest))
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -1,17 +1,19 @@
 //! The keys that wrap the data keys of recordings: one that wraps, and earlier ones that still open what they have wrapped.
 //!
 //! Without a setting it is derived from the cluster's key, so that every node has the same one. A key is 32 bytes, written as
-//! 64 hexadecimal digits in a file or an environment variable; its name, which is stored, is derived from it and tells
+//! 64 hexadecimal digits in a file, in an environment variable or by a command; its name, which is stored, is derived from it and tells
 //! nothing of it. A wrapped key is bound to its session and its own name.
 
 use super::sealing::{DataKey, KEY_BYTES, SealingError};
-use crate::cluster::ClusterKey;
+use crate::{
+    cluster::ClusterKey,
+    reference::{self, ReferenceError},
+};
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
     hmac,
 };
 use countersign_core::{id::SessionId, recording::DataKeyId, secret::Secret};
-use countersign_postgres::SecretReference;
 use countersign_raft_store::records::WrappedKey;
 use zeroize::Zeroizing;
 
@@ -40,13 +42,8 @@ pub struct KeyRing {
 #[derive(Debug, thiserror::Error)]
 pub enum KeyRingError {
     /// It is no reference, or what it refers to cannot be read.
-    #[error("{reference}: {reason}")]
-    Unreadable {
-        /// The reference.
-        reference: String,
-        /// Why.
-        reason: String,
-    },
+    #[error(transparent)]
+    Unreadable(#[from] ReferenceError),
     /// It is not a key.
     #[error("{reference}: a key is {KEY_BYTES} bytes, written as 64 hexadecimal digits")]
     NoKey {
@@ -130,19 +127,9 @@ impl WrappingKey {
     }
 
     fn read(reference: &str) -> Result<Self, KeyRingError> {
-        let unreadable =
-            |reason: String| KeyRingError::Unreadable { reference: reference.to_owned(), reason };
-        let parsed = SecretReference::parse(reference).map_err(|e| unreadable(e.to_string()))?;
-        let text = match parsed {
-            SecretReference::File(path) => Zeroizing::new(
-                std::fs::read_to_string(path).map_err(|e| unreadable(e.to_string()))?,
-            ),
-            SecretReference::Environment(name) => {
-                Zeroizing::new(std::env::var(name).map_err(|e| unreadable(e.to_string()))?)
-            }
-        };
+        let text = reference::read(reference)?;
         let mut bytes = Zeroizing::new([0; KEY_BYTES]);
-        hex::decode_to_slice(text.trim_end(), bytes.as_mut_slice())
+        hex::decode_to_slice(text.as_str(), bytes.as_mut_slice())
             .map_err(|_| KeyRingError::NoKey { reference: reference.to_owned() })?;
         Ok(Self::of(bytes.as_slice()))
     }

@@ -1,15 +1,20 @@
-//! Repair: what this node should have is looked at, byte for byte, again and again; what is damaged or gone is fetched from
-//! another place, and what has lost its second place gets one again.
+//! Repair: what this node should have is looked after, again and again. What is damaged or gone is fetched from another
+//! place; what has lost its second place gets one again; where there is a bucket, everything goes there (`mend`).
 //!
-//! A pass goes along the whole index, a segment after the other with a pause, so that it costs little beside the sessions.
-//! Nothing is deleted here.
+//! A pass goes along the whole index. It asks of each segment only whether its file is there, and reads the bytes of one shelf
+//! in 256, so that every byte is read every two hours. Of that shelf it also removes what no index names: what was written
+//! for an index entry that never came. Nothing else is deleted here, but where the bucket has it.
 
-use super::{Inner, Places, Recordings, files::Found};
-use crate::{metrics::counters, shutdown::Shutdown};
+mod mend;
+
+use super::{Inner, Recordings};
+use crate::{clock, metrics::counters, shutdown::Shutdown};
 use countersign_core::{id::NodeId, recording::SegmentDigest};
-use countersign_raft_store::{command::PlaceSegment, handle::SegmentPlace, records::SegmentRecord};
+use countersign_raft_store::{handle::SegmentPlace, records::SegmentRecord};
+use futures::StreamExt as _;
+use mend::Round;
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -17,27 +22,32 @@ use tokio::time::{Instant, sleep};
 
 /// The pause between two passes.
 const PASS_EVERY: Duration = Duration::from_secs(30);
-/// The pause between two segments.
-const PACE: Duration = Duration::from_millis(2);
+/// The pause between two pages of the index.
+const PACE: Duration = Duration::from_millis(20);
 /// Segments that are read from the index at a time.
 const PAGE: usize = 100;
+/// Segments that are looked after at a time: most of it is waiting for others.
+const AT_A_TIME: usize = 8;
 /// How long a member does not answer until what it has counts as lost.
 const AWAY_AFTER: Duration = Duration::from_secs(30);
-/// Places that a segment should have.
-const WANTED: usize = 2;
+/// For how long a segment that no index names is kept: far longer than one can be on its way to it.
+const UNNAMED_FOR_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Repairs until shutdown.
 pub(crate) async fn keep(recordings: Recordings, shutdown: Shutdown) {
     let mut away = Away::default();
+    // Not the same on all nodes, so that not all read the same shelf.
+    let mut shelf: u8 = rand::random();
     loop {
         tokio::select! {
             () = sleep(PASS_EVERY) => {}
             () = shutdown.stopping() => return,
         }
         tokio::select! {
-            () = pass(&recordings.inner, &mut away) => {}
+            () = pass(&recordings.inner, &mut away, shelf) => {}
             () = shutdown.stopping() => return,
         }
+        shelf = shelf.wrapping_add(1);
     }
 }
 
@@ -68,82 +78,62 @@ impl Away {
     }
 }
 
-/// One pass along the index.
-pub(super) async fn pass(inner: &Arc<Inner>, away: &mut Away) {
-    let present = away.present(inner).await;
-    let mut after: Option<SegmentPlace> = None;
+/// One pass along the index, which reads the bytes of one shelf.
+pub(super) async fn pass(inner: &Arc<Inner>, away: &mut Away, shelf: u8) {
+    let round = Round::new(away.present(inner).await, shelf);
+    // A node that is behind does not know what was entered since.
+    let current = inner.store.has_lease();
+    let (mut named, mut after) = (HashSet::new(), None);
     loop {
-        let (store, from) = (inner.store.clone(), after.clone());
-        let read = tokio::task::spawn_blocking(move || {
-            store.view().and_then(|view| view.all_segments(from.as_ref(), PAGE))
-        });
-        let (segments, next) = match read.await {
-            Ok(Ok(page)) => page,
-            Ok(Err(error)) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "the index of recordings could not be read");
-                return;
-            }
-            Err(_stopping) => return,
-        };
-        for segment in &segments {
-            mend(inner, segment, &present).await;
-            sleep(PACE).await;
-        }
+        let Some((segments, next)) = page(inner, after).await else { return };
+        let of_shelf = segments.iter().map(|segment| segment.digest);
+        named.extend(of_shelf.filter(|digest| round.reads(digest)));
+        let all = futures::stream::iter(segments);
+        all.for_each_concurrent(AT_A_TIME, |segment| round.mend(inner, segment)).await;
         if next.is_none() {
-            return;
+            break;
         }
         after = next;
+        sleep(PACE).await;
+    }
+    if current && inner.store.has_lease() {
+        clear(inner, shelf, named).await;
     }
 }
 
-async fn mend(inner: &Arc<Inner>, segment: &SegmentRecord, present: &BTreeSet<NodeId>) {
-    if !segment.places.contains(&inner.node) {
-        return;
-    }
-    let Some(bytes) = scrubbed(inner, segment).await else { return };
-    let left: BTreeSet<NodeId> = segment.places.intersection(present).copied().collect();
-    let ours = left.first() == Some(&inner.node);
-    if inner.places == Places::Local || left.len() >= WANTED || !ours {
-        return;
-    }
-    let candidates = present.iter().filter(|node| !segment.places.contains(*node)).copied();
-    for node in inner.aside.in_order(candidates.collect(), segment.session) {
-        if let Err(error) = inner.peers.keep(node, (segment.digest, Arc::clone(&bytes))).await {
-            inner.aside.failed(node, &error);
-            continue;
-        }
-        let SegmentRecord { session, sequence, digest, .. } = *segment;
-        match inner.store.place_segment(PlaceSegment { session, sequence, digest, node }).await {
-            Ok(_placed) => counters::segment_mended("placed"),
-            // The next pass finds it as it is.
-            Err(error) => {
-                tracing::info!(error = &error as &dyn std::error::Error, "a place is not recorded");
-            }
-        }
-        return;
-    }
-}
-
-/// The bytes of a segment that this node should have; fetched again where they are not what they were.
-async fn scrubbed(inner: &Arc<Inner>, segment: &SegmentRecord) -> Option<Arc<[u8]>> {
-    let (digest, sequence) = (segment.digest, segment.sequence);
-    let found = match inner.find(digest).await {
-        Ok(Found::Whole(bytes)) => return Some(bytes.into()),
-        Ok(Found::Damaged) => "damaged",
-        Ok(Found::Absent) => "gone",
-        Err(error) => {
+/// A page of the index.
+async fn page(
+    inner: &Arc<Inner>,
+    after: Option<SegmentPlace>,
+) -> Option<(Vec<SegmentRecord>, Option<SegmentPlace>)> {
+    let store = inner.store.clone();
+    let read = tokio::task::spawn_blocking(move || {
+        store.view().and_then(|view| view.all_segments(after.as_ref(), PAGE))
+    });
+    match read.await {
+        Ok(Ok(page)) => Some(page),
+        Ok(Err(error)) => {
             let error = &error as &dyn std::error::Error;
-            tracing::warn!(session.id = %segment.session, sequence, error, "a segment cannot be read");
-            "unreadable"
+            tracing::warn!(error, "the index of recordings could not be read");
+            None
         }
-    };
-    let (session, fetched) = (segment.session, inner.fetch(segment).await);
-    if fetched.is_some() {
-        tracing::warn!(session.id = %session, sequence, "a segment was {found} here; it was fetched from another node");
-    } else {
-        counters::segment_mended("missing");
-        tracing::error!(session.id = %session, sequence, "a segment is {found} here, and no node gives it");
+        Err(_stopping) => None,
     }
-    fetched
+}
+
+/// Removes what no index names.
+async fn clear(inner: &Arc<Inner>, shelf: u8, named: HashSet<SegmentDigest>) {
+    let (files, before) = (inner.files.clone(), clock::now_ms().saturating_sub(UNNAMED_FOR_MS));
+    let cleared = tokio::task::spawn_blocking(move || files.clear(shelf, &named, before));
+    match cleared.await {
+        Ok(Ok(0)) | Err(_) => {}
+        Ok(Ok(removed)) => {
+            counters::segment_mended("unnamed");
+            tracing::info!(removed, "segments that no index names were removed");
+        }
+        Ok(Err(error)) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "segments that no index names could not be removed");
+        }
+    }
 }

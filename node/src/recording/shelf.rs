@@ -5,8 +5,15 @@ use super::{
     Inner, Recordings,
     files::{Found, SegmentFiles},
 };
-use countersign_core::recording::{SegmentDigest, segment};
-use countersign_raft_store::{engine::SegmentShelf, handle::BoxFuture, records::SegmentRecord};
+use countersign_core::recording::{
+    SegmentDigest,
+    segment::{self, MAX_SEGMENT},
+};
+use countersign_raft_store::{
+    engine::SegmentShelf,
+    handle::BoxFuture,
+    records::{InBucket, SegmentRecord},
+};
 use std::{collections::BTreeSet, io, sync::Arc};
 
 impl Inner {
@@ -43,12 +50,28 @@ impl Inner {
                 }
             };
             let bytes: Arc<[u8]> = bytes.into();
-            if wanted.places.contains(&self.node) {
+            if wanted.places.contains(&self.node) && wanted.bucket == InBucket::No {
                 self.heal(wanted.digest, Arc::clone(&bytes)).await;
             }
             return Some(bytes);
         }
-        None
+        self.out_of_bucket(wanted.digest).await
+    }
+
+    async fn out_of_bucket(&self, digest: SegmentDigest) -> Option<Arc<[u8]>> {
+        match self.bucket.as_ref()?.get(&object(digest), MAX_SEGMENT as u64).await {
+            Ok(Some(bytes)) if SegmentDigest::of(&bytes) == digest => Some((*bytes).into()),
+            Ok(Some(_)) => {
+                tracing::error!(%digest, "the bucket gives other bytes than it is asked for");
+                None
+            }
+            Ok(None) => None,
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(%digest, error, "the bucket gives no segment");
+                None
+            }
+        }
     }
 
     async fn heal(&self, digest: SegmentDigest, bytes: Arc<[u8]>) {
@@ -60,6 +83,12 @@ impl Inner {
             }
         }
     }
+}
+
+/// The name of a segment in the bucket.
+pub(super) fn object(digest: SegmentDigest) -> String {
+    let digest = digest.to_string();
+    format!("segments/{}/{digest}.segment", digest.get(..2).unwrap_or_default())
 }
 
 impl SegmentShelf for Recordings {

@@ -1,5 +1,6 @@
 //! What is recorded can be read, and what cannot be recorded does not go on.
 
+mod bucket;
 mod damage;
 mod keys;
 mod peers;

@@ -11,11 +11,14 @@ use crate::{
     command::{PlaceSegment, RecordSegment},
     key_space,
     limits::{Limit, MAX_PLACES, MAX_WRAPPED_KEY},
-    records::{NodeRecord, NodeState, RecordingRecord, SegmentRecord, SessionRecord, SessionState},
+    records::{
+        InBucket, NodeRecord, NodeState, Place, RecordingRecord, SegmentRecord, SessionRecord,
+        SessionState,
+    },
     reply::{Answer, StateRefusal},
 };
 use countersign_core::{
-    id::SessionId,
+    id::{NodeId, SessionId},
     record::EventKind,
     recording::{Position, SegmentDigest, segment::MAX_SEGMENT},
 };
@@ -40,6 +43,7 @@ pub(super) fn record(step: &mut Step<'_>, command: RecordSegment) -> Done {
         digest: command.digest,
         size: command.size,
         places: command.places,
+        bucket: InBucket::No,
         at: step.now,
     };
     step.put(key_space::segment(segment.session, segment.sequence), &segment)?;
@@ -57,15 +61,32 @@ pub(super) fn place(step: &mut Step<'_>, command: PlaceSegment) -> Done {
     if segment.digest != command.digest {
         return Err(StateRefusal::IdUsed.into());
     }
-    let node: Option<NodeRecord> = step.get(&key_space::node(command.node))?;
-    if node.is_none_or(|node| matches!(node.state, NodeState::Removed { .. })) {
-        return Err(StateRefusal::UnknownNode.into());
-    }
-    within(segment.places.len() + 1, MAX_PLACES, Limit::Segment)?;
-    if segment.places.insert(command.node) {
+    let changes = match command.place {
+        Place::Bucket => std::mem::replace(&mut segment.bucket, InBucket::Yes) == InBucket::No,
+        Place::Node(node) => {
+            if !is_member(step, node)? {
+                return Err(StateRefusal::UnknownNode.into());
+            }
+            // Who is removed never comes back: its place is free for another.
+            for known in segment.places.clone() {
+                if !is_member(step, known)? {
+                    segment.places.remove(&known);
+                }
+            }
+            segment.places.insert(node)
+        }
+    };
+    within(segment.places.len(), MAX_PLACES, Limit::Segment)?;
+    if changes {
         step.put(at, &segment)?;
     }
     Ok(Answer::Done)
+}
+
+/// Whether a node belongs to the cluster, up or not.
+fn is_member(step: &Step<'_>, node: NodeId) -> Result<bool, Stop> {
+    let node: Option<NodeRecord> = step.get(&key_space::node(node))?;
+    Ok(node.is_some_and(|node| !matches!(node.state, NodeState::Removed { .. })))
 }
 
 /// Whether just this segment is recorded already. Another one in its place is refused.

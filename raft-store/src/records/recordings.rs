@@ -35,6 +35,24 @@ pub struct RecordingRecord {
     pub key: WrappedKey,
 }
 
+/// Whether the cluster's bucket has a segment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum InBucket {
+    /// It has not, or nobody knows.
+    No,
+    /// It was written there and read back.
+    Yes,
+}
+
+/// A place of a segment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// The disk of a node.
+    Node(NodeId),
+    /// The bucket.
+    Bucket,
+}
+
 /// One segment of a recording.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SegmentRecord {
@@ -46,8 +64,10 @@ pub struct SegmentRecord {
     pub digest: SegmentDigest,
     /// Its length in bytes.
     pub size: u64,
-    /// The nodes that have it.
+    /// The nodes that should have it. While the bucket has it, they may have given it up for room.
     pub places: BTreeSet<NodeId>,
+    /// Whether the bucket has it.
+    pub bucket: InBucket,
     /// Log time.
     pub at: LogTime,
 }

@@ -2,10 +2,11 @@
 
 use super::{super::*, log::LocalLog};
 use crate::{
+    bucket::Bucket,
     cluster::{ClusterKey, Purpose},
     credential,
     identify::{Fetch, FetchError, Provider},
-    recording::{KeyRing, PeerError, Places, RecordingParts, SegmentPeers},
+    recording::{KeyRing, PeerError, Places, RecordingParts, Room, SegmentPeers},
 };
 use countersign_core::{
     agent::{Agent, Identity},
@@ -57,6 +58,19 @@ pub(crate) struct World {
     folder: tempfile::TempDir,
 }
 
+/// Where recordings are kept besides the folder.
+pub(crate) struct Kept {
+    pub(crate) peers: Arc<dyn SegmentPeers>,
+    pub(crate) bucket: Option<Bucket>,
+    pub(crate) room: Room,
+}
+
+impl Kept {
+    pub(crate) fn by(peers: Arc<dyn SegmentPeers>) -> Self {
+        Self { peers, bucket: None, room: Room { most: u64::MAX, reserve: 0 } }
+    }
+}
+
 /// A cluster of one.
 #[derive(Debug)]
 pub(crate) struct NoPeers;
@@ -103,16 +117,21 @@ impl World {
     }
 
     pub(crate) async fn with_room(room: usize) -> Self {
-        Self::with(room, Arc::new(NoPeers)).await
+        Self::with(room, Kept::by(Arc::new(NoPeers))).await
     }
 
     /// A node with these others.
     pub(crate) async fn with_peers(peers: Arc<dyn SegmentPeers>) -> Self {
-        crate::tls::install_provider();
-        Self::with(1024, peers).await
+        Self::with_kept(Kept::by(peers)).await
     }
 
-    async fn with(room: usize, peers: Arc<dyn SegmentPeers>) -> Self {
+    /// A node whose recordings are kept so.
+    pub(crate) async fn with_kept(kept: Kept) -> Self {
+        crate::tls::install_provider();
+        Self::with(1024, kept).await
+    }
+
+    async fn with(room: usize, Kept { peers, bucket, room: disk }: Kept) -> Self {
         let log = LocalLog::new(NOW_MS, room);
         let folder = tempfile::tempdir().unwrap();
         let store = Store::over(Arc::<LocalLog>::clone(&log));
@@ -136,6 +155,8 @@ impl World {
             keys: KeyRing::load(&cluster_key(), None, &[]).unwrap(),
             peers,
             places: Places::Peers,
+            room: disk,
+            bucket,
         };
         let recordings = Recordings::open(parts).unwrap();
         let gate = NodeGate::start(GateParts {

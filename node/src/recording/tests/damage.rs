@@ -1,8 +1,10 @@
 //! What can become of files.
 
 use super::*;
-use crate::recording::files::{Found, SegmentFiles};
+use crate::recording::files::{Found, Room as Space, SegmentFiles};
 use std::{fs, path::PathBuf};
+
+const NO_LIMIT: Space = Space { most: u64::MAX, reserve: 0 };
 
 impl World {
     /// From now on the folder of the recordings takes no file.
@@ -99,7 +101,7 @@ async fn a_segment_under_the_key_of_another_recording_does_not_open() {
 fn what_a_crash_left_unfinished_is_removed_and_what_has_its_name_is_whole() {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().join("recordings");
-    let files = SegmentFiles::open(place.clone()).unwrap();
+    let files = SegmentFiles::open(place.clone(), NO_LIMIT).unwrap();
     let bytes = b"the bytes of a segment".to_vec();
     let digest = SegmentDigest::of(&bytes);
     files.put(digest, &bytes).unwrap();
@@ -108,7 +110,7 @@ fn what_a_crash_left_unfinished_is_removed_and_what_has_its_name_is_whole() {
     for (name, left) in [("a-0.unfinished", &bytes[..]), ("a-1.unfinished", &bytes[..4])] {
         fs::write(shelf.join(name), left).unwrap();
     }
-    let again = SegmentFiles::open(place).unwrap();
+    let again = SegmentFiles::open(place, NO_LIMIT).unwrap();
     assert_eq!(fs::read_dir(&shelf).unwrap().count(), 1);
     assert_eq!(again.get(digest).unwrap(), Found::Whole(bytes.clone()));
     // Written again it is the same file.
@@ -121,7 +123,7 @@ fn what_a_crash_left_unfinished_is_removed_and_what_has_its_name_is_whole() {
 fn a_folder_that_cannot_be_written_is_an_error_and_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().join("recordings");
-    let files = SegmentFiles::open(place.clone()).unwrap();
+    let files = SegmentFiles::open(place.clone(), NO_LIMIT).unwrap();
     let digest = SegmentDigest::of(b"x");
     // A file where the shelf should be.
     fs::write(place.join(&digest.to_string()[..2]), "").unwrap();

@@ -144,8 +144,8 @@ fn a_session_of_which_nothing_is_recorded_says_nothing_of_a_recording() {
 
 fn place(n: u8, node: u64) -> Command {
     let (session, digest) = (ses(1), SegmentDigest([n; 32]));
-    let (sequence, node) = (u64::from(n), NodeId(node));
-    Command::PlaceSegment(PlaceSegment { session, sequence, digest, node })
+    let (sequence, place) = (u64::from(n), Place::Node(NodeId(node)));
+    Command::PlaceSegment(PlaceSegment { session, sequence, digest, place })
 }
 
 #[test]
@@ -164,7 +164,39 @@ fn a_segment_gets_another_place_once_and_only_on_a_node_of_the_cluster() {
         session: ses(1),
         sequence: 1,
         digest: SegmentDigest([9; 32]),
-        node: NodeId(1),
+        place: Place::Bucket,
     });
     assert_eq!(refusal(replica.run(other)), StateRefusal::IdUsed);
+}
+
+fn placed(replica: &Replica) -> SegmentRecord {
+    crate::state::get(&replica.state, &key_space::segment(ses(1), 1)).unwrap().unwrap()
+}
+
+#[test]
+fn the_bucket_is_a_place_once_and_takes_none_from_the_nodes() {
+    let mut replica = ready();
+    run(&mut replica, segment(1)).unwrap();
+    assert_eq!(placed(&replica).bucket, InBucket::No);
+    let command = PlaceSegment {
+        session: ses(1),
+        sequence: 1,
+        digest: SegmentDigest([1; 32]),
+        place: Place::Bucket,
+    };
+    for _ in 0..2 {
+        replica.run(Command::PlaceSegment(command)).unwrap();
+        let known = placed(&replica);
+        assert_eq!((known.bucket, known.places.len()), (InBucket::Yes, 1));
+    }
+}
+
+#[test]
+fn a_segment_with_as_many_places_as_there_can_be_gets_one_for_those_of_nodes_that_are_gone() {
+    let mut replica = ready();
+    let places = (2..=MAX_PLACES as u64 + 1).map(|n| NodeId(if n == 2 { 2 } else { n + 100 }));
+    run(&mut replica, RecordSegment { places: places.collect(), ..segment(1) }).unwrap();
+    assert_eq!(placed(&replica).places.len(), MAX_PLACES);
+    replica.run(place(1, 3)).unwrap();
+    assert_eq!(placed(&replica).places, BTreeSet::from([NodeId(2), NodeId(3)]));
 }

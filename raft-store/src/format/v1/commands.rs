@@ -13,8 +13,8 @@ use crate::{
     },
     notes::Noted,
     records::{
-        AuditText, Author, CredentialForm, HeldOperation, JoinFacts, RequestId, ResourceKind,
-        Voucher, WrappedKey,
+        AuditText, Author, CredentialForm, HeldOperation, JoinFacts, Place, RequestId,
+        ResourceKind, Voucher, WrappedKey,
     },
 };
 use countersign_core::{
@@ -158,7 +158,7 @@ form_struct!(PlaceSegmentV1 for PlaceSegment {
     session: SessionId,
     sequence: u64,
     digest: SegmentDigest,
-    node: NodeId,
+    place: Place,
 });
 form_struct!(ClaimHoldV1 for ClaimHold {
     hold: HoldId,

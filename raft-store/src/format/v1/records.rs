@@ -5,10 +5,10 @@ use crate::audit_row::{AuditRow, EventRun, RunEvent, RunTemplate, RunValue};
 use crate::records::{
     AppliedRequest, Attachment, AuditKeyRecord, AuditText, Author, BookTaken, CheckpointRecord,
     ClusterRecord, CredentialForm, CredentialRecord, CredentialState, EvidenceRecord,
-    HeldOperation, HoldBudget, HoldPhase, HoldRecord, JoinFacts, JoinTokenRecord, NodeRecord,
-    NodeState, NotesTaken, OperationRecord, OperationState, RecordingRecord, RequestId,
-    RequestRecord, ResourceKind, ResourceRecord, RevocationRecord, SegmentRecord, SessionRecord,
-    SessionState, Start, Voucher, WrappedKey,
+    HeldOperation, HoldBudget, HoldPhase, HoldRecord, InBucket, JoinFacts, JoinTokenRecord,
+    NodeRecord, NodeState, NotesTaken, OperationRecord, OperationState, Place, RecordingRecord,
+    RequestId, RequestRecord, ResourceKind, ResourceRecord, RevocationRecord, SegmentRecord,
+    SessionRecord, SessionState, Start, Voucher, WrappedKey,
 };
 use countersign_core::{
     agent::{Agent, Identity},
@@ -212,12 +212,15 @@ form_struct!(RecordingRecordV1 for RecordingRecord {
     position: Position,
     key: WrappedKey,
 });
+form_enum!(InBucketV1 for InBucket { No, Yes });
+form_enum!(PlaceV1 for Place { Node(node: NodeId), Bucket });
 form_struct!(SegmentRecordV1 for SegmentRecord {
     session: SessionId,
     sequence: u64,
     digest: SegmentDigest,
     size: u64,
     places: BTreeSet<NodeId>,
+    bucket: InBucket,
     at: LogTime,
 });
 form_struct!(HoldBudgetV1 for HoldBudget { since: LogTime, holds: u64, bytes: u64, evidence: u64 });

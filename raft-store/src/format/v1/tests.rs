@@ -81,7 +81,7 @@ fn every_stored_form_is_as_it_was_written_first() {
     found.check(&samples::requests());
     found.check(&[("hold-budget", samples::hold_budget())]);
     found.check(&[("recording", samples::recording())]);
-    found.check(&[("segment", samples::segment())]);
+    found.check(&samples::segments());
     found.check(&[("notes-taken", samples::notes_taken())]);
     found.check(&samples::noted());
     found.check(&samples::events());
@@ -136,9 +136,14 @@ fn every_variant_of_every_enum_has_a_sample() {
     let positions = values(samples::commands()).into_iter().filter_map(|command| {
         if let Command::RecordSegment(record) = command { Some(record.position) } else { None }
     });
+    let new_places = values(samples::commands()).into_iter().filter_map(|command| {
+        if let Command::PlaceSegment(placed) = command { Some(placed.place) } else { None }
+    });
     let missing =
         [
             missing(leaves),
+            missing(new_places),
+            missing(values(samples::segments()).into_iter().map(|record| record.bucket)),
             missing(positions),
             missing(values(samples::commands())),
             missing(values(samples::replies()).into_iter().filter_map(Result::ok)),

@@ -409,15 +409,17 @@ pub(super) fn recording() -> RecordingRecord {
     }
 }
 
-pub(super) fn segment() -> SegmentRecord {
-    SegmentRecord {
+pub(super) fn segments() -> Vec<(&'static str, SegmentRecord)> {
+    let segment = |bucket| SegmentRecord {
         session: ses(),
         sequence: 2,
         digest: SegmentDigest([9; 32]),
         size: 1_500,
         places: BTreeSet::from([NodeId(1), NodeId(3)]),
+        bucket,
         at: LogTime(70_000),
-    }
+    };
+    vec![("segment", segment(InBucket::No)), ("segment-in-bucket", segment(InBucket::Yes))]
 }
 
 pub(super) fn hold_budget() -> HoldBudget {

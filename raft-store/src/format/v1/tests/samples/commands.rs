@@ -113,18 +113,19 @@ fn of_recordings() -> Vec<(&'static str, Command)> {
             key: wrapped_key(),
         }))
     };
+    let place = |place| {
+        Command::PlaceSegment(PlaceSegment {
+            session: ses(),
+            sequence: 2,
+            digest: SegmentDigest([9; 32]),
+            place,
+        })
+    };
     vec![
         ("command-record-segment", record(Position::Followed)),
         ("command-record-last-segment", record(Position::Last)),
-        (
-            "command-place-segment",
-            Command::PlaceSegment(PlaceSegment {
-                session: ses(),
-                sequence: 2,
-                digest: SegmentDigest([9; 32]),
-                node: NodeId(3),
-            }),
-        ),
+        ("command-place-segment", place(Place::Node(NodeId(3)))),
+        ("command-place-segment-in-bucket", place(Place::Bucket)),
     ]
 }
 
