@@ -14,15 +14,16 @@ use crate::{
     classify::{Object, RequestInfo, Subject},
     request::Request,
 };
+pub(crate) use countersign_core::mask::REDACTED;
 use serde_json::Value;
 
 /// The largest body: that of the API server.
 pub const MAX_BODY_BYTES: usize = 3 * 1024 * 1024;
 
-/// What the gateway puts in the place of what is masked.
-pub const REDACTED: &str = "[redacted]";
-/// The same where the API has base64.
-pub const REDACTED_BASE64: &str = "W3JlZGFjdGVkXQ==";
+/// The annotation in which `kubectl apply` keeps what it applied last, as JSON in a text.
+pub(crate) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+/// [`REDACTED`], what the gateway puts in the place of what is masked, where the API has base64.
+pub(crate) const REDACTED_BASE64: &str = "W3JlZGFjdGVkXQ==";
 
 /// Why a body is not read. Each is said to the agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

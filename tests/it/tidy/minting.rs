@@ -16,7 +16,14 @@ const MINTS: &[(&str, &[&str])] = &[
     ("Permit::grant", &["node/src/gate/"]),
     ("Permit::ahead", &["node/src/gate/"]),
     ("MaskPlan::own_words", &["protocols/postgres/src/mask.rs"]),
-    ("MaskPlan::vouch", &["protocols/postgres/src/mask.rs", "protocols/postgres/src/mask/"]),
+    (
+        "MaskPlan::vouch",
+        &[
+            "protocols/postgres/src/mask.rs",
+            "protocols/postgres/src/mask/",
+            "protocols/kubernetes/src/mask.rs",
+        ],
+    ),
     ("MaskRules::compile", &["node/src/gate/"]),
     ("MaskRules::none", &["node/src/gate/"]),
 ];

@@ -1,7 +1,7 @@
 //! A body as a tree, read so that nobody can read it otherwise: a key stands once in an object, and YAML has neither
 //! anchors nor several documents.
 
-use super::{REDACTED, REDACTED_BASE64, Unreadable};
+use super::{LAST_APPLIED, REDACTED, REDACTED_BASE64, Unreadable};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use serde_saphyr::{Budget, DuplicateKeyPolicy, Options};
@@ -9,8 +9,6 @@ use std::fmt;
 
 /// What is said of a key that stands twice, by which it is told from everything else that can be wrong.
 const TWICE: &str = "a key stands twice";
-/// The annotation in which `kubectl apply` keeps what it applied last, as JSON in a string.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Reads JSON.
 pub(super) fn json(body: &[u8]) -> Result<Value, Unreadable> {
