@@ -2,6 +2,7 @@
 //! make it belong to one.
 
 use crate::{
+    archive::Archive,
     clock::Clock,
     cluster::{Bootstrap, ClusterKey, Membership},
     config::Config,
@@ -45,6 +46,8 @@ pub struct Node {
     pub cluster_key: Arc<ClusterKey>,
     /// The recordings of sessions.
     pub recordings: Recordings,
+    /// The archive of the audit.
+    pub(crate) archive: Archive,
 }
 
 impl App {

@@ -126,6 +126,13 @@ impl Bucket {
         self.put_once(&self.path(name), &bytes).await
     }
 
+    /// Puts an object where there is none of its name yet, in one piece; what is there is whatever was put first.
+    pub(crate) async fn create(&self, name: &str, bytes: Bytes) -> Result<(), BucketError> {
+        self.try_out().await?;
+        let options = PutOptions::from(PutMode::Create);
+        within(self.objects.put_opts(&self.path(name), bytes.into(), options)).await.map(drop)
+    }
+
     async fn put_once(&self, path: &Path, bytes: &Bytes) -> Result<(), BucketError> {
         match self.send(path, bytes, PutMode::Create).await {
             // It may have been put before, by this node or another one. Whether it is the same is seen below.

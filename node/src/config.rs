@@ -40,6 +40,8 @@ pub struct Config {
     pub limits: Limits,
     /// How sessions are recorded.
     pub recordings: RecordingSettings,
+    /// How the audit is archived.
+    pub archive: ArchiveSettings,
     /// What the node says about itself.
     pub telemetry: Telemetry,
 }
@@ -160,6 +162,18 @@ pub enum RecordingPlaces {
     Peers,
 }
 
+/// How the audit is archived, where there is a bucket or a folder for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ArchiveSettings {
+    /// See [`SETTINGS`].
+    pub shared_folder: Option<PathBuf>,
+    /// See [`SETTINGS`].
+    pub after_minutes: u64,
+    /// See [`SETTINGS`].
+    pub most_events: u64,
+}
+
 /// What the node says about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -226,6 +240,7 @@ impl Default for Config {
             keepalive: Keepalive::default(),
             limits: Limits::default(),
             recordings: RecordingSettings::default(),
+            archive: ArchiveSettings::default(),
             telemetry: Telemetry::default(),
         }
     }
@@ -301,6 +316,12 @@ impl Default for RecordingSettings {
             local_mib: 0,
             bucket: BucketSettings::default(),
         }
+    }
+}
+
+impl Default for ArchiveSettings {
+    fn default() -> Self {
+        Self { shared_folder: None, after_minutes: 24 * 60, most_events: 1_000_000 }
     }
 }
 

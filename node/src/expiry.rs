@@ -29,8 +29,12 @@ fn is_due(store: &Store) -> bool {
     if status.leader != Some(status.node) {
         return false;
     }
-    match store.view().and_then(|view| view.next_expiry()) {
-        Ok(next) => next.is_some_and(|at| at.0 <= clock::now_ms()),
+    let due = store.view().and_then(|view| {
+        let expires = view.next_expiry()?.is_some_and(|at| at.0 <= clock::now_ms());
+        Ok(expires || view.has_archived_events()?)
+    });
+    match due {
+        Ok(due) => due,
         Err(error) => {
             tracing::error!(
                 error = &error as &dyn std::error::Error,

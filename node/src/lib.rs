@@ -4,6 +4,7 @@
 //! `countersign_core::gate`. Deliberately not here: any protocol of a target, and how the replicated state is kept.
 
 // What agents pass through.
+mod archive;
 #[cfg(feature = "broken-gate")]
 mod broken_gate;
 mod bucket;

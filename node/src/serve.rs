@@ -9,6 +9,7 @@ mod keeping;
 use crate::{
     api,
     app::{App, Node},
+    archive::{self, Archive},
     arrivals::{Arrivals, BalancersError, Told},
     bucket::BucketError,
     chain,
@@ -34,6 +35,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+/// Milliseconds of a minute.
+const MINUTE_MS: u64 = 60_000;
 /// How long blocking threads may go on after everything has stopped.
 pub const RUNTIME_ENDS_WITHIN: Duration = Duration::from_secs(3);
 /// How long the PostgreSQL listener may take to end its sessions after their grace; it has a limit of its own below this.
@@ -143,8 +146,8 @@ async fn live(
     member: &Member,
     agents: (Arrivals, Arc<rustls::ServerConfig>),
 ) -> Result<(), ServeError> {
-    let begun = match keeping::recordings(app, member).await {
-        Ok(recordings) => begin(app, member, recordings),
+    let begun = match keeping::open(app, member).await {
+        Ok(kept) => begin(app, member, kept),
         Err(error) => Err(error),
     };
     let served = match begun {
@@ -193,6 +196,17 @@ async fn serve_agents(
     app.shutdown.keep_running("signing the audit chain", signing);
     let repairing = repair::keep(node.recordings.clone(), app.shutdown.clone());
     app.shutdown.keep_running("looking after recordings", repairing);
+    if let Some(place) = node.archive.place().cloned() {
+        let settings = &app.config.archive;
+        let keeping = archive::Keeping {
+            for_ms: settings.after_minutes.saturating_mul(MINUTE_MS),
+            most_events: settings.most_events,
+        };
+        let key = Arc::clone(&member.cluster_key);
+        let kept = (place, keeping);
+        let archiving = archive::keep(member.store.clone(), key, kept, app.shutdown.clone());
+        app.shutdown.keep_running("archiving the audit", archiving);
+    }
     let command = GrammarCommand::this_executable()
         .map_err(|source| ServeError::System { what: "find the program's own file", source })?;
     let grammar = Arc::new(Grammar::new(command, GrammarLimits::default()));
@@ -243,7 +257,7 @@ async fn stopped_at_once(shutdown: &Shutdown) {
 fn begin(
     app: &Arc<App>,
     member: &Member,
-    recordings: Recordings,
+    (recordings, archive): (Recordings, Archive),
 ) -> Result<(Arc<Node>, Arc<dyn Targets>), ServeError> {
     let limit = app.config.limits.failed_logins_per_minute;
     let identify = Arc::new(Identify::new(app.clock, Arc::new(HttpsFetch), limit));
@@ -272,6 +286,7 @@ fn begin(
         membership: Arc::clone(&member.membership),
         cluster_key: Arc::clone(&member.cluster_key),
         recordings,
+        archive,
     };
     Ok((Arc::clone(app.became(node)), targets))
 }

@@ -6,6 +6,7 @@
 //! are gathered into batches.
 
 mod access;
+mod archive;
 mod chain;
 mod cluster;
 mod credential;
@@ -121,6 +122,7 @@ fn dispatch(step: &mut Step<'_>, command: Command) -> Done {
         Command::Leads(command) => cluster::leads(step, command),
         Command::RecordSegment(command) => recording::record(step, *command),
         Command::PlaceSegment(command) => recording::place(step, command),
+        Command::ArchiveEvents(file) => archive::file(step, file),
     }
 }
 

@@ -46,7 +46,8 @@ pub(crate) fn needed_by(command: &Command) -> u32 {
         | Command::SignedIn(_)
         | Command::Leads(_)
         | Command::RecordSegment(_)
-        | Command::PlaceSegment(_) => FIRST,
+        | Command::PlaceSegment(_)
+        | Command::ArchiveEvents(_) => FIRST,
     }
 }
 

@@ -10,7 +10,8 @@ pub use credentials::IssueCredential;
 pub use notes::{LateOutcome, LostNotes, NotedBasis, NotedOutcome, NotedRead, TakeNotes, Wording};
 
 use crate::records::{
-    AuditText, Author, HeldOperation, JoinFacts, Place, RequestId, ResourceKind, WrappedKey,
+    ArchiveFile, AuditText, Author, HeldOperation, JoinFacts, Place, RequestId, ResourceKind,
+    WrappedKey,
 };
 use countersign_core::{
     agent::{Agent, Identity},
@@ -92,6 +93,8 @@ pub enum Command {
     RecordSegment(Box<RecordSegment>),
     /// Another node, or the bucket, has a segment of a recording.
     PlaceSegment(PlaceSegment),
+    /// The oldest events are in a file of the archive.
+    ArchiveEvents(ArchiveFile),
 }
 
 /// Sixteen random bytes that tell one call of [`Store::claim`](crate::handle::Store::claim) or

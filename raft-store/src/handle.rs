@@ -31,7 +31,7 @@ use crate::{
     format,
     limits::Limit,
     notes::Notes,
-    records::HoldRecord,
+    records::{ArchiveFile, HoldRecord},
     reply::{Answer, CredentialLife, Reply, SessionOpened, StateRefusal},
     standing::{Standings, Watched},
 };
@@ -440,6 +440,11 @@ impl Store {
         command: RecordCheckpoint,
     ) -> Result<Committed<()>, ProposeError> {
         self.done(Command::RecordCheckpoint(Box::new(command))).await
+    }
+
+    /// Has the state let go of events that the archive has.
+    pub async fn archive_events(&self, file: ArchiveFile) -> Result<Committed<()>, ProposeError> {
+        self.done(Command::ArchiveEvents(file)).await
     }
 
     /// Records a one-time join token.

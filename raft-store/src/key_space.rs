@@ -78,6 +78,8 @@ pub(crate) enum Table {
     Segment = 30,
     /// How many credentials of one provider's revision an agent has, by the digest of its identity and the revision.
     CredentialCount = 31,
+    /// Files of the archive by number.
+    Archive = 32,
 }
 
 /// The single values.
@@ -102,6 +104,8 @@ pub(crate) enum Single {
     Checkpoint = 8,
     /// The term of the last leader that was recorded.
     LeaderTerm = 9,
+    /// The number of the last file of the archive.
+    LastArchive = 10,
 }
 
 /// What can expire.

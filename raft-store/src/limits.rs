@@ -63,6 +63,8 @@ pub const MAX_SEALED_KEY: usize = 1024;
 pub const MAX_EXPIRIES_A_TICK: usize = 1_000;
 /// What is forgotten in one tick; the rest is forgotten in the next.
 pub const MAX_FORGOTTEN_A_TICK: usize = 5_000;
+/// Rows of the audit that leave the state in one tick once the archive has them.
+pub const MAX_ARCHIVED_ROWS_A_TICK: usize = 1_000;
 /// How long the answer to a request id is kept, in milliseconds of log time: longer than any retry.
 pub const REQUEST_KEPT_MS: u64 = 10 * 60 * 1000;
 /// Rows that one read looks at, found or not; a read that ends before gives a cursor.

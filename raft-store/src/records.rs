@@ -1,9 +1,11 @@
 //! What the replicated state holds, as plain values. How they are stored is not decided here (`format`), nor where
 //! (`state`).
 
+mod archive;
 mod credentials;
 mod recordings;
 
+pub use archive::ArchiveFile;
 pub use credentials::{CredentialForm, CredentialRecord, CredentialState, Voucher};
 pub use recordings::{InBucket, Place, RecordingRecord, SegmentRecord, WrappedKey};
 

@@ -1,5 +1,7 @@
-//! The audit chain: searching it. What is signed about it is in `signed`.
+//! The audit chain: searching it, in the state and, where its events have left that, in the archive (`archived`). What is
+//! signed about it is in `signed`.
 
+mod archived;
 pub(crate) mod signed;
 
 use super::{
@@ -8,6 +10,8 @@ use super::{
     input::{Asked, cursor, page_size},
     reading,
 };
+use crate::archive::Found;
+use archived::Wanted;
 use axum::{Json, extract::State};
 use countersign_api::{
     audit::{
@@ -18,7 +22,10 @@ use countersign_api::{
     problem::{Problem, ProblemKind},
 };
 use countersign_core::record;
-use countersign_raft_store::handle::{AuditFilter, StateView};
+use countersign_raft_store::{
+    handle::{AuditFilter, StateView},
+    records::ArchiveFile,
+};
 
 /// How many reads of the chain a searched page may take, and about how many bytes it may have; a page may be short, its
 /// cursor goes on.
@@ -35,21 +42,58 @@ pub(crate) async fn events(
 ) -> Answer<Json<Page<AuditEvent>>> {
     let limit = page_size(query.limit)?;
     let from = cursor(query.cursor.as_deref())?;
-    let (wanted, filter) = wanted(&query)?;
+    let (search, mut filter) = wanted(&query)?;
     let order = query.order.unwrap_or_default();
-    let page = reading::search(api.node()?, min.get(), move |view| match order {
-        Order::Asc => {
-            let after = from.unwrap_or(filter.after);
-            forwards(view, AuditFilter { after, ..filter }, &wanted, limit)
+    if let (Order::Asc, Some(after)) = (order, from) {
+        filter.after = after;
+    }
+    let (node, wanted) = (api.node()?, Wanted { filter, search, limit });
+    let looked = reading::search(node, min.get(), move |view| {
+        let Wanted { filter, search, limit } = &wanted;
+        let looked = match order {
+            Order::Asc => forwards(view, filter.clone(), search, *limit)?,
+            Order::Desc => {
+                let end = view.chain_head()?.sequence;
+                let last = from.map_or(end, |before| before.saturating_sub(1).min(end));
+                backwards(view, filter, search, (last, *limit))?
+            }
+        };
+        Ok((looked, wanted))
+    });
+    let page = match looked.await? {
+        (Looked::Page(page), _) => page,
+        (Looked::Behind(file), wanted) => wanted.forwards(&archived::trail(node, &file).await?),
+        (Looked::Before(file, last), wanted) => {
+            wanted.backwards(&archived::trail(node, &file).await?, (last, &file))
         }
-        Order::Desc => {
-            let end = view.chain_head()?.sequence;
-            let last = from.map_or(end, |before| before.saturating_sub(1).min(end));
-            backwards(view, &filter, &wanted, (last, limit))
-        }
-    })
-    .await?;
+    };
     Ok(Json(page))
+}
+
+/// A page of the state's, or where it is to be looked for.
+enum Looked {
+    Page(Page<AuditEvent>),
+    /// Forwards in this file.
+    Behind(ArchiveFile),
+    /// Backwards in this file, from this event.
+    Before(ArchiveFile, u64),
+}
+
+/// The file that a search forwards has to look at first; none where it begins in the state, which it is moved to where the
+/// archive has nothing of its time.
+fn file_behind(view: &StateView, filter: &mut AuditFilter) -> Answer<Option<ArchiveFile>> {
+    let Found::Archived(file) = Found::event(view, filter.after.saturating_add(1))? else {
+        return Ok(None);
+    };
+    let Some(from) = filter.from_time.filter(|from| file.to < *from) else {
+        return Ok(Some(file));
+    };
+    if let Found::Archived(later) = Found::time(view, from)? {
+        return Ok(Some(later));
+    }
+    let last = view.last_archive_file()?.map_or(0, |file| file.last.sequence);
+    filter.after = filter.after.max(last);
+    Ok(None)
 }
 
 /// A page of what follows `filter.after`; its cursor is the last event that was looked at.
@@ -58,7 +102,10 @@ fn forwards(
     mut filter: AuditFilter,
     wanted: &Search,
     limit: usize,
-) -> Answer<Page<AuditEvent>> {
+) -> Answer<Looked> {
+    if let Some(file) = file_behind(view, &mut filter)? {
+        return Ok(Looked::Behind(file));
+    }
     let (mut items, mut bytes) = (Vec::new(), 0);
     for _ in 0..MAX_READS {
         let found = view.audit_events(&filter, limit - items.len())?;
@@ -67,14 +114,14 @@ fn forwards(
             items.push(AuditEvent::from(event));
         }
         match found.next {
-            None => return Ok(Page { items, next: None }),
+            None => return Ok(Looked::Page(Page { items, next: None })),
             Some(next) => filter.after = next,
         }
         if items.len() >= limit || bytes >= MAX_BYTES {
             break;
         }
     }
-    Ok(Page { items, next: Some(filter.after.to_string()) })
+    Ok(Looked::Page(Page { items, next: Some(filter.after.to_string()) }))
 }
 
 /// A page of what comes before, from event `last` back to the one after `filter.after`; its cursor is the last event that
@@ -84,18 +131,27 @@ fn backwards(
     filter: &AuditFilter,
     wanted: &Search,
     (last, limit): (u64, usize),
-) -> Answer<Page<AuditEvent>> {
+) -> Answer<Looked> {
+    let page = |items, next: Option<u64>| {
+        Ok(Looked::Page(Page { items, next: next.map(|next| next.to_string()) }))
+    };
     let (mut items, mut bytes): (Vec<AuditEvent>, _) = (Vec::new(), 0);
-    let mut last = last;
+    let (mut last, first) = (last, view.first_event()?.unwrap_or(1));
     for _ in 0..MAX_READS {
         if last <= filter.after {
-            return Ok(Page { items, next: None });
+            return page(items, None);
         }
-        let after = last.saturating_sub(WINDOW).max(filter.after);
+        if last < first {
+            return match Found::event(view, last)? {
+                Found::Archived(file) if items.is_empty() => Ok(Looked::Before(file, last)),
+                Found::Archived(_) | Found::Here => page(items, Some(last + 1)),
+            };
+        }
+        let after = last.saturating_sub(WINDOW).max(filter.after).max(first - 1);
         for event in window(view, AuditFilter { after, until: Some(last), ..filter.clone() })? {
             if items.len() >= limit || bytes >= MAX_BYTES {
                 let before = items.last().map_or(last + 1, |event| event.sequence);
-                return Ok(Page { items, next: Some(before.to_string()) });
+                return page(items, Some(before));
             }
             if wanted.takes(&event) {
                 bytes += length(&event);
@@ -105,11 +161,11 @@ fn backwards(
         // Log time never runs back: what comes before is older still.
         let oldest = view.audit_event(after + 1)?;
         if filter.from_time.is_some_and(|from| oldest.is_some_and(|event| event.at < from)) {
-            return Ok(Page { items, next: None });
+            return page(items, None);
         }
         last = after;
     }
-    Ok(Page { items, next: Some((last + 1).to_string()) })
+    page(items, Some(last + 1))
 }
 
 /// About how many bytes an event has.

@@ -2,6 +2,7 @@
 //! state machine. What needs several nodes is tested where clusters are.
 
 mod access;
+mod archive;
 mod changes;
 mod credentials;
 mod holds;

@@ -74,7 +74,7 @@ settings! {
     "recordings.key" = "": "The key that wraps the keys of recordings, as file:PATH, env:NAME or command:PROGRAM ARGUMENT…: 64 hexadecimal digits, the same on every node. Without it: one that is derived from the cluster's key.",
     "recordings.earlier_keys" = "[]": "Keys that were recordings.key before. What they have wrapped is opened with them.",
     "recordings.local_mib" = "0": "The most that segments may take of this node's disk, in MiB; what is in the bucket makes room for others. At the limit nothing more is recorded here, so that sessions end. 0: what the disk has, down to the reserve below which /readyz fails.",
-    "recordings.bucket.name" = "": "The S3 bucket that segments of recordings are copied to. Without it they are on nodes only.",
+    "recordings.bucket.name" = "": "The S3 bucket that segments of recordings are copied to, and that the audit is archived in. Without it recordings are on nodes only.",
     "recordings.bucket.endpoint" = "": "The URL of the service, https://HOST[:PORT]. Without it: AWS.",
     "recordings.bucket.region" = "\"us-east-1\"": "The region of the bucket.",
     "recordings.bucket.prefix" = "\"countersign\"": "What the names of objects begin with; each cluster has a folder of its own in it.",
@@ -82,6 +82,9 @@ settings! {
     "recordings.bucket.secret_key" = "": "The access key itself, likewise.",
     "recordings.bucket.ca_file" = "": "The authority of the service's certificate (PEM), where it is not one of the system's.",
     "recordings.bucket.locked_days" = "0": "For how many days the bucket must lock what is put into it, by its own default retention in compliance mode. It is tried: a node refuses a bucket that does not. 0: no lock is asked for.",
+    "archive.shared_folder" = "": "A folder that every node sees under this path, for the archived audit where there is no bucket. Without both, no audit event leaves the replicated state.",
+    "archive.after_minutes" = "1440": "The age at which audit events are archived: written to the bucket or the folder in signed files, proved there, and let go of by the replicated state.",
+    "archive.most_events" = "1000000": "Audit events beyond this number are archived before they are that old.",
     "telemetry.log_format" = "\"text\"": "json (one object a line) or text.",
     "telemetry.log_level" = "\"info,openraft=error,rustls=error\"": "error, warn, info, debug, trace, or directives such as info,countersign_node=debug.",
 }

@@ -1,9 +1,11 @@
-//! What a node keeps recordings in: its folder, its keys, the other nodes and the bucket, as the settings say. What is kept there
+//! What a node keeps recordings and the archived audit in: its folder, its keys, the other nodes and the bucket, as the
+//! settings say. What is kept there
 //! is not decided here.
 
 use super::ServeError;
 use crate::{
     app::App,
+    archive::{Archive, Place},
     bucket::{Bucket, BucketError},
     cluster::Member,
     config::RecordingPlaces,
@@ -23,8 +25,22 @@ const MIB: u64 = 1024 * 1024;
 /// The folder of the recordings, in that of the node.
 const RECORDINGS: &str = "recordings";
 
-/// Opens what sessions are recorded in.
-pub(super) async fn recordings(app: &Arc<App>, member: &Member) -> Result<Recordings, ServeError> {
+/// Opens what sessions are recorded in, and what the audit is archived in.
+pub(super) async fn open(
+    app: &Arc<App>,
+    member: &Member,
+) -> Result<(Recordings, Archive), ServeError> {
+    let bucket = bucket(app, member).await?;
+    let folder = app.config.archive.shared_folder.clone();
+    let place = bucket.clone().map(Place::Bucket).or(folder.map(Place::Folder));
+    Ok((recordings(app, member, bucket).await?, Archive::at(place)))
+}
+
+async fn recordings(
+    app: &Arc<App>,
+    member: &Member,
+    bucket: Option<Bucket>,
+) -> Result<Recordings, ServeError> {
     let settings = &app.config.recordings;
     let (cluster_key, wraps) = (Arc::clone(&member.cluster_key), settings.clone());
     let keys = tokio::task::spawn_blocking(move || {
@@ -48,7 +64,7 @@ pub(super) async fn recordings(app: &Arc<App>, member: &Member) -> Result<Record
             },
             reserve: health::MIN_FREE,
         },
-        bucket: bucket(app, member).await?,
+        bucket,
     };
     let opened = tokio::task::spawn_blocking(move || Recordings::open(parts));
     let opened = opened.await.map_err(io::Error::other).flatten();

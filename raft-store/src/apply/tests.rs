@@ -1,6 +1,7 @@
 //! The invariants of the state machine, each under its own name, on plain maps.
 
 mod access;
+mod archive;
 mod audit;
 mod batches;
 mod bounds;

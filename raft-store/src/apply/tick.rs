@@ -2,7 +2,7 @@
 //! is forgotten.
 
 use super::{
-    credential, forget, hold,
+    archive, credential, forget, hold,
     step::{Done, Step},
 };
 use crate::{
@@ -31,5 +31,6 @@ pub(super) fn tick(step: &mut Step<'_>) -> Done {
         }
     }
     forget::due(step)?;
+    archive::clear(step)?;
     Ok(Answer::Done)
 }

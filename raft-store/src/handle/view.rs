@@ -17,10 +17,10 @@ use crate::{
     limits::MAX_ROWS_A_READ,
     machine::View,
     records::{
-        AuditKeyRecord, CheckpointRecord, ClusterRecord, CredentialRecord, EvidenceRecord,
-        HeldOperation, HoldPhase, HoldRecord, JoinTokenRecord, NodeRecord, OperationRecord,
-        RecordingRecord, RequestId, RequestRecord, ResourceKind, ResourceRecord, RevocationRecord,
-        SegmentRecord, SessionRecord,
+        ArchiveFile, AuditKeyRecord, CheckpointRecord, ClusterRecord, CredentialRecord,
+        EvidenceRecord, HeldOperation, HoldPhase, HoldRecord, JoinTokenRecord, NodeRecord,
+        OperationRecord, RecordingRecord, RequestId, RequestRecord, ResourceKind, ResourceRecord,
+        RevocationRecord, SegmentRecord, SessionRecord,
     },
     state::{self, NewestFirst},
 };
@@ -242,6 +242,33 @@ impl StateView {
     /// A node.
     pub fn node(&self, id: NodeId) -> Result<Option<NodeRecord>, ReadError> {
         self.get(&key_space::node(id))
+    }
+
+    /// The first event that is in the state still; none in an empty chain.
+    pub fn first_event(&self) -> Result<Option<u64>, ReadError> {
+        let table = key_space::table(Table::Audit);
+        let first = self.look(|view| Ok(view.scan(&table, None, 1)?))?;
+        Ok(first.first().and_then(|(key, _)| key_space::trailing_number(key)))
+    }
+
+    /// A file of the archive.
+    pub fn archive_file(&self, number: u64) -> Result<Option<ArchiveFile>, ReadError> {
+        self.get(&key_space::numbered(Table::Archive, number))
+    }
+
+    /// The last file of the archive.
+    pub fn last_archive_file(&self) -> Result<Option<ArchiveFile>, ReadError> {
+        let last = self.look(|view| state::number(view, Single::LastArchive))?;
+        self.archive_file(last)
+    }
+
+    /// Whether the archive has events that are in the state still: the next tick removes some.
+    pub fn has_archived_events(&self) -> Result<bool, ReadError> {
+        let Some(last) = self.last_archive_file()? else { return Ok(false) };
+        let table = key_space::table(Table::Audit);
+        let rows = self.look(|view| Ok(view.scan(&table, None, 2)?))?;
+        let second = rows.get(1).and_then(|(key, _)| key_space::trailing_number(key));
+        Ok(second.is_some_and(|second| second <= last.last.sequence + 1))
     }
 
     /// When the next thing expires or is forgotten.

@@ -55,7 +55,7 @@ fn keys() -> Vec<(&'static str, Vec<u8>)> {
     all
 }
 
-fn singles() -> [(&'static str, Single); 9] {
+fn singles() -> [(&'static str, Single); 10] {
     [
         ("single-cluster", Single::Cluster),
         ("single-log-time", Single::LogTime),
@@ -66,16 +66,18 @@ fn singles() -> [(&'static str, Single); 9] {
         ("single-last-audit-key", Single::LastAuditKey),
         ("single-checkpoint", Single::Checkpoint),
         ("single-leader-term", Single::LeaderTerm),
+        ("single-last-archive", Single::LastArchive),
     ]
 }
 
-fn numbered_tables() -> [(&'static str, Table); 5] {
+fn numbered_tables() -> [(&'static str, Table); 6] {
     [
         ("session-by-number", Table::SessionByNumber),
         ("hold-by-number", Table::HoldByNumber),
         ("open-hold", Table::OpenHold),
         ("open-session-by-number", Table::OpenSessionByNumber),
         ("audit-key", Table::AuditKey),
+        ("archive-file", Table::Archive),
     ]
 }
 
@@ -124,7 +126,8 @@ fn every_table_has_a_frozen_key() {
         | Table::WaitingFor
         | Table::Recording
         | Table::Segment
-        | Table::CredentialCount => 31,
+        | Table::CredentialCount
+        | Table::Archive => 32,
     };
     assert!(begin.into_iter().eq(1..=last(Table::Single)));
 }

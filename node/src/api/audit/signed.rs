@@ -1,6 +1,8 @@
 //! What is signed about the chain: its head, its keys and their rotation, and the terms of an export. Asking for an export
 //! is itself recorded, with a checkpoint: the chain says who has taken it away.
 
+mod span;
+
 use super::super::{
     Api,
     caller::Caller,
@@ -17,15 +19,13 @@ use countersign_api::{
     audit::{AuditHead, AuditKey, AuditKeys, AuditSignature, ExportRequest, ExportTerms, SpanEnd},
     problem::{Problem, ProblemKind},
 };
-use countersign_core::{
-    log_time::LogTime,
-    record::{ChainHead, Claim, ClusterId, Signed},
-};
+use countersign_core::record::{Claim, ClusterId, Signed};
 use countersign_raft_store::{
     command::{CheckpointAsked, RecordCheckpoint},
     handle::StateView,
     records::RequestId,
 };
+use span::Span;
 use std::sync::Arc;
 
 impl From<SignError> for Failure {
@@ -114,7 +114,8 @@ pub(crate) async fn export(
 ) -> Answer<Json<ExportTerms>> {
     let node = Arc::clone(api.node()?);
     let cluster_key = Arc::clone(&node.cluster_key);
-    let terms = reading::linear(&node, None, move |view| terms(view, &cluster_key, &request));
+    let span = Span::of(&api, &request).await?;
+    let terms = reading::linear(&node, None, move |view| terms(view, &cluster_key, span));
     let (terms, checkpoint) = terms.await?;
     let asked = CheckpointAsked {
         id: RequestId(rand::random()),
@@ -129,53 +130,18 @@ pub(crate) async fn export(
 fn terms(
     view: &StateView,
     cluster_key: &crate::cluster::ClusterKey,
-    request: &ExportRequest,
+    span: Span,
 ) -> Answer<(ExportTerms, Signed)> {
     let AuditKeys { cluster_id, keys } = keys_of(view)?;
     let signer = Signer::in_force(view, cluster_key)?.ok_or_else(no_key_yet)?;
     let (head, now) = (view.chain_head()?, view.log_time()?);
-    let (after, last) = span(view, head, request)?;
+    let (after, last) = (span.after, span.last.unwrap_or(head));
+    if after > last.sequence {
+        return Err(span::nothing());
+    }
     let claim = Claim::Span { after };
     let signed = signer.say(claim, last, now)?;
     let index = view.audit_event(last.sequence)?.map_or(0, |event| event.index.0);
     let terms = ExportTerms { cluster_id, after, keys, end: SpanEnd::of(&signed), index };
     Ok((terms, signer.say(Claim::Checkpoint, head, now)?))
-}
-
-/// The event before the first one that is asked for, and the last one.
-fn span(view: &StateView, head: ChainHead, request: &ExportRequest) -> Answer<(u64, ChainHead)> {
-    let before = |time: Option<LogTime>| match time {
-        Some(time) => first_at(view, head.sequence, time).map(|first| first - 1),
-        None => Ok(0),
-    };
-    let after = request.after.unwrap_or(0).max(before(request.from.map(Into::into))?);
-    let mut through = request.through.unwrap_or(head.sequence).min(head.sequence);
-    if let Some(to) = request.to {
-        through = through.min(before(Some(to.into()))?);
-    }
-    if after > through {
-        return Err(Failure::new(ProblemKind::NotFound, "there are no such events"));
-    }
-    if through == head.sequence {
-        return Ok((after, head));
-    }
-    let hash = match view.audit_event(through)? {
-        Some(last) => last.hash(),
-        None if through == 0 => countersign_core::record::ChainHash::default(),
-        None => return Err(Failure::new(ProblemKind::NotFound, "there are no such events")),
-    };
-    Ok((after, ChainHead { sequence: through, hash }))
-}
-
-/// The first event at or after a time; the one behind the head when there is none. Log time never runs back.
-fn first_at(view: &StateView, head: u64, time: LogTime) -> Answer<u64> {
-    let (mut low, mut high) = (1, head + 1);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        match view.audit_event(middle)? {
-            Some(event) if event.at >= time => high = middle,
-            Some(_) | None => low = middle + 1,
-        }
-    }
-    Ok(low)
 }

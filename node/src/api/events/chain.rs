@@ -28,7 +28,9 @@ impl Missed {
     pub(super) fn from(view: &StateView, index: u64) -> Answer<Self> {
         let until = view.chain_head()?.sequence;
         let after = first_at(view, index, until)?.saturating_sub(1);
-        if until.saturating_sub(after) > MAX_MISSED {
+        // What was before the first event that is here still, nobody looks up in the archive.
+        let archived = view.first_event()?.is_some_and(|first| first > 1 && after < first);
+        if archived || until.saturating_sub(after) > MAX_MISSED {
             return Err(Failure::new(ProblemKind::BadRequest, "`Last-Event-ID` is too long ago")
                 .hint("read the list of holds and follow from now on"));
         }

@@ -4,6 +4,7 @@
 use super::super::{caller::Peer, *};
 use crate::{
     app::Node,
+    archive::{Archive, Place},
     clock::Clock,
     cluster::{Figures, MemberStatus, Membership, MembershipError},
     config::Config,
@@ -225,6 +226,7 @@ fn process(world: &World, issuer: &Arc<Issuer>, (clock, vouched): (Clock, Revisi
         membership: Arc::new(Alone),
         cluster_key: Arc::new(gate_world::cluster_key()),
         recordings: world.recordings.clone(),
+        archive: Archive::at(Some(Place::Folder(world.folder().join("archive")))),
     });
     Api::new(app)
 }

@@ -84,6 +84,15 @@ fn keyed() -> Replica {
     replica
 }
 
+/// Has the cluster sign its chain as it is; with its first key if it has none.
+pub(super) fn signed(replica: &mut Replica) {
+    if replica.count(EventKind::AuditKeyIntroduced) == 0 {
+        replica.run(introduce(introduction(1, 1, None))).unwrap();
+    }
+    let signed = say(1, head(replica));
+    replica.run(record(signed, None)).unwrap();
+}
+
 const REFUSED: Reply = Err(StateRefusal::NotVerified);
 
 #[test]

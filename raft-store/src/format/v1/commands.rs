@@ -13,7 +13,7 @@ use crate::{
     },
     notes::Noted,
     records::{
-        AuditText, Author, CredentialForm, HeldOperation, JoinFacts, Place, RequestId,
+        ArchiveFile, AuditText, Author, CredentialForm, HeldOperation, JoinFacts, Place, RequestId,
         ResourceKind, Voucher, WrappedKey,
     },
 };
@@ -80,6 +80,7 @@ form_enum!(CommandV1 for Command {
     Leads(command: Leads),
     RecordSegment(command: Box<RecordSegment>),
     PlaceSegment(command: PlaceSegment),
+    ArchiveEvents(file: ArchiveFile),
 });
 form_struct!(InitialiseV1 for Initialise {
     cluster_id: [u8; 16],

@@ -3,12 +3,12 @@
 use super::{Bad, Form, FormatError, Stored, form_enum, form_struct, list, read, stored, write};
 use crate::audit_row::{AuditRow, EventRun, RunEvent, RunTemplate, RunValue};
 use crate::records::{
-    AppliedRequest, Attachment, AuditKeyRecord, AuditText, Author, BookTaken, CheckpointRecord,
-    ClusterRecord, CredentialForm, CredentialRecord, CredentialState, EvidenceRecord,
-    HeldOperation, HoldBudget, HoldPhase, HoldRecord, InBucket, JoinFacts, JoinTokenRecord,
-    NodeRecord, NodeState, NotesTaken, OperationRecord, OperationState, Place, RecordingRecord,
-    RequestId, RequestRecord, ResourceKind, ResourceRecord, RevocationRecord, SegmentRecord,
-    SessionRecord, SessionState, Start, Voucher, WrappedKey,
+    AppliedRequest, ArchiveFile, Attachment, AuditKeyRecord, AuditText, Author, BookTaken,
+    CheckpointRecord, ClusterRecord, CredentialForm, CredentialRecord, CredentialState,
+    EvidenceRecord, HeldOperation, HoldBudget, HoldPhase, HoldRecord, InBucket, JoinFacts,
+    JoinTokenRecord, NodeRecord, NodeState, NotesTaken, OperationRecord, OperationState, Place,
+    RecordingRecord, RequestId, RequestRecord, ResourceKind, ResourceRecord, RevocationRecord,
+    SegmentRecord, SessionRecord, SessionState, Start, Voucher, WrappedKey,
 };
 use countersign_core::{
     agent::{Agent, Identity},
@@ -48,6 +48,7 @@ stored!(
     ChainHead = "the chain head",
     AuditKeyRecord = "an audit key",
     CheckpointRecord = "a checkpoint",
+    ArchiveFile = "a file of the archive",
 );
 list!(Attachment, BookTaken, RunTemplate, RunEvent, RunValue);
 
@@ -286,4 +287,13 @@ form_struct!(AuditKeyRecordV1 for AuditKeyRecord {
     sequence: u64,
 });
 form_struct!(CheckpointRecordV1 for CheckpointRecord { signed: Signed, sequence: u64 });
+form_struct!(ArchiveFileV1 for ArchiveFile {
+    number: u64,
+    after: u64,
+    last: ChainHead,
+    from: LogTime,
+    to: LogTime,
+    digest: [u8; 32],
+    size: u64,
+});
 form_struct!(ChainHeadV1 for ChainHead { sequence: u64, hash: ChainHash });

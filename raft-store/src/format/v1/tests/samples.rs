@@ -422,6 +422,18 @@ pub(super) fn segments() -> Vec<(&'static str, SegmentRecord)> {
     vec![("segment", segment(InBucket::No)), ("segment-in-bucket", segment(InBucket::Yes))]
 }
 
+pub(super) fn archive_file() -> ArchiveFile {
+    ArchiveFile {
+        number: 2,
+        after: 3,
+        last: chain_head(),
+        from: LogTime(5),
+        to: LogTime(6),
+        digest: [9; 32],
+        size: 1_500,
+    }
+}
+
 pub(super) fn hold_budget() -> HoldBudget {
     HoldBudget { since: LogTime(60_000), holds: 3, bytes: 1_000, evidence: 500 }
 }

@@ -126,6 +126,7 @@ fn of_recordings() -> Vec<(&'static str, Command)> {
         ("command-record-last-segment", record(Position::Last)),
         ("command-place-segment", place(Place::Node(NodeId(3)))),
         ("command-place-segment-in-bucket", place(Place::Bucket)),
+        ("command-archive-events", Command::ArchiveEvents(archive_file())),
     ]
 }
 

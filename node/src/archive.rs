@@ -1,0 +1,117 @@
+//! The archive of the audit: files of events that follow each other, in the bucket or in a folder that all nodes share. A file
+//! is an export in the form of OCSF, compressed: `countersignctl audit verify` proves a folder of them.
+//!
+//! `file` writes and proves one, `keeper` moves the oldest events of the chain there, `trail` reads the chain wherever its
+//! events are. A file is written once, under its number: a leader that finds one there that was never entered goes on with
+//! that one, and nothing is written over.
+
+mod file;
+mod keeper;
+mod place;
+mod trail;
+
+pub(crate) use keeper::{Keeping, keep};
+pub(crate) use place::Place;
+pub(crate) use trail::{Found, Trail};
+
+use crate::bucket::BucketError;
+use countersign_api::audit::export::FileError;
+use countersign_core::record::AuditEvent;
+use countersign_raft_store::{
+    handle::{ProposeError, ReadError},
+    records::ArchiveFile,
+};
+use std::{collections::VecDeque, io, sync::Arc};
+use tokio::sync::Mutex;
+
+/// Files that are kept in memory once they were read: whoever walks along the chain reads each many times.
+const KEPT_FILES: usize = 2;
+
+/// Why something is not archived, or not read from the archive.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ArchiveError {
+    /// The state cannot be read.
+    #[error("the state cannot be read")]
+    Read(#[from] ReadError),
+    /// The end of a file cannot be signed.
+    #[error("the end of a file of the archive cannot be signed")]
+    Sign(#[from] crate::chain::SignError),
+    /// A line cannot be written.
+    #[error("a line of the archive cannot be written")]
+    Line(#[from] serde_json::Error),
+    /// The bucket does not do what is asked.
+    #[error("the archive is in the bucket")]
+    Bucket(#[from] BucketError),
+    /// The folder does not.
+    #[error("the archive's folder, or a compression")]
+    Folder(#[from] io::Error),
+    /// What is there is no file of the archive, or not whole.
+    #[error("file {number} of the archive does not prove itself")]
+    Unproved {
+        /// Which.
+        number: u64,
+        /// Why.
+        #[source]
+        source: FileError,
+    },
+    /// What is there is another file than the chain names.
+    #[error("file {0} of the archive is another one than the chain names")]
+    Other(u64),
+    /// There is none.
+    #[error("file {0} of the archive is not where it should be")]
+    Absent(u64),
+    /// No place is configured.
+    #[error(
+        "this node does not know where the archive is: see recordings.bucket.name and archive.shared_folder"
+    )]
+    Nowhere,
+    /// The log does not take it.
+    #[error("a file of the archive could not be entered")]
+    Log(#[from] ProposeError),
+}
+
+/// The events of a file.
+type Events = Arc<Vec<AuditEvent>>;
+
+/// The archive as a node reads it.
+#[derive(Debug)]
+pub(crate) struct Archive {
+    place: Option<Place>,
+    /// The files that were read last. One is read at a time.
+    kept: Mutex<VecDeque<(u64, Events)>>,
+}
+
+impl Archive {
+    pub(crate) fn at(place: Option<Place>) -> Self {
+        Self { place, kept: Mutex::default() }
+    }
+
+    pub(crate) fn place(&self) -> Option<&Place> {
+        self.place.as_ref()
+    }
+
+    /// The events of a file, which are those that the chain names.
+    async fn events(&self, file: &ArchiveFile) -> Result<Events, ArchiveError> {
+        let mut kept = self.kept.lock().await;
+        if let Some((_, events)) = kept.iter().find(|(number, _)| *number == file.number) {
+            return Ok(Arc::clone(events));
+        }
+        let place = self.place.as_ref().ok_or(ArchiveError::Nowhere)?;
+        let bytes = place.get(file.number).await?.ok_or(ArchiveError::Absent(file.number))?;
+        let number = file.number;
+        let read = tokio::task::spawn_blocking(move || file::read(number, &bytes));
+        let (found, events) = read.await.map_err(io::Error::other)??;
+        if found != *file {
+            return Err(ArchiveError::Other(number));
+        }
+        let events = Arc::new(events);
+        if kept.len() == KEPT_FILES {
+            kept.pop_front();
+        }
+        kept.push_back((number, Arc::clone(&events)));
+        Ok(events)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,86 @@
+//! The archive of the audit: a span of events that was written elsewhere, signed, leaves the state. That it is there and can be
+//! read is what the node has made sure of that proposes it; here it is made sure that it is just the oldest span of this
+//! chain, to its last event, and that what follows it is signed.
+//!
+//! The chain has an event for each file, with the digest of its bytes: the chain that goes on vouches for what has left it.
+
+use super::{
+    chain::{self, Facts},
+    step::{Done, Step, Stop},
+};
+use crate::{
+    key_space::{self, Single, Table},
+    limits::MAX_ARCHIVED_ROWS_A_TICK,
+    records::{ArchiveFile, CheckpointRecord},
+    reply::{Answer, StateRefusal},
+};
+use countersign_core::record::{ChainHead, EventKind};
+
+pub(super) fn file(step: &mut Step<'_>, file: ArchiveFile) -> Done {
+    let place = key_space::numbered(Table::Archive, file.number);
+    if let Some(known) = step.get::<ArchiveFile>(&place)? {
+        return if known == file {
+            Ok(Answer::Done)
+        } else {
+            Err(StateRefusal::NotVerified.into())
+        };
+    }
+    if !follows(step, &file)? {
+        return Err(StateRefusal::NotVerified.into());
+    }
+    let facts = Facts::default()
+        .with("reason", "audit events were archived")
+        .with("archive.file", file.number)
+        .with("archive.first", file.after + 1)
+        .with("archive.last", file.last.sequence)
+        .with("archive.digest", hex::encode(file.digest))
+        .with("archive.bytes", file.size);
+    chain::append(step, EventKind::ClusterChanged, facts)?;
+    step.put_number(key_space::single(Single::LastArchive), file.number);
+    step.put(place, &file)?;
+    Ok(Answer::Done)
+}
+
+/// Whether a file is the next one of this chain, and has no event that the last checkpoint does not cover.
+fn follows(step: &Step<'_>, file: &ArchiveFile) -> Result<bool, Stop> {
+    let number = step.number(Single::LastArchive)?;
+    let before: Option<ArchiveFile> = step.get(&key_space::numbered(Table::Archive, number))?;
+    let before = before.map_or(ChainHead::default(), |before| before.last);
+    let signed: Option<CheckpointRecord> = step.get(&key_space::single(Single::Checkpoint))?;
+    let covered =
+        signed.is_some_and(|signed| file.last.sequence <= signed.signed.statement.head.sequence);
+    if file.number != number + 1
+        || file.after != before.sequence
+        || file.last.sequence <= file.after
+        || !covered
+    {
+        return Ok(false);
+    }
+    let first = step.audit_event(file.after + 1)?;
+    let last = step.audit_event(file.last.sequence)?;
+    Ok(first.is_some_and(|first| first.at == file.from && first.previous == before.hash)
+        && last.is_some_and(|last| last.at == file.to && last.hash() == file.last.hash))
+}
+
+/// Removes what the archive has, so much a tick.
+pub(super) fn clear(step: &mut Step<'_>) -> Result<(), Stop> {
+    let number = step.number(Single::LastArchive)?;
+    let last: Option<ArchiveFile> = step.get(&key_space::numbered(Table::Archive, number))?;
+    let Some(ArchiveFile { last, .. }) = last else { return Ok(()) };
+    let table = key_space::table(Table::Audit);
+    // A row reaches as far as the next one begins.
+    let behind =
+        |key: &[u8]| key_space::trailing_number(key).is_some_and(|n| n <= last.sequence + 1);
+    let few = step.first(&table, 2)?;
+    if !few.get(1).is_some_and(|(key, _)| behind(key)) {
+        return Ok(());
+    }
+    let rows = step.first(&table, MAX_ARCHIVED_ROWS_A_TICK + 1)?;
+    for ((key, _), (next, _)) in rows.iter().zip(rows.iter().skip(1)) {
+        if !behind(next) {
+            break;
+        }
+        step.delete(key.clone());
+    }
+    Ok(())
+}

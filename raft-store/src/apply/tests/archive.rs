@@ -1,0 +1,110 @@
+//! The archive: what has left the state was its oldest, signed part, and nothing else leaves it.
+
+use super::{harness::*, signing::signed};
+use crate::{
+    command::*,
+    key_space::{self, Table},
+    machine::View as _,
+    records::*,
+    reply::{Answer, StateRefusal},
+};
+use countersign_core::{
+    log_time::LogTime,
+    record::{ChainHash, ChainHead, EventKind},
+};
+
+/// A chain of some events with a checkpoint behind them.
+fn ready() -> Replica {
+    let mut replica = Replica::ready();
+    for n in 1..=20 {
+        replica.opened(n, "bot");
+    }
+    signed(&mut replica);
+    replica
+}
+
+/// The file of these events, as it should be.
+fn file(replica: &Replica, number: u64, after: u64, last: u64) -> ArchiveFile {
+    let events = replica.events();
+    let event = |sequence| events.iter().find(|event| event.sequence == sequence).unwrap();
+    ArchiveFile {
+        number,
+        after,
+        last: ChainHead { sequence: last, hash: event(last).hash() },
+        from: event(after + 1).at,
+        to: event(last).at,
+        digest: [5; 32],
+        size: 100,
+    }
+}
+
+fn run(replica: &mut Replica, file: ArchiveFile) -> crate::reply::Reply {
+    replica.run(Command::ArchiveEvents(file))
+}
+
+fn first_row(replica: &Replica) -> u64 {
+    let rows = replica.state.scan(&key_space::table(Table::Audit), None, 1).unwrap();
+    key_space::trailing_number(&rows[0].0).unwrap()
+}
+
+#[test]
+fn a_span_that_is_archived_leaves_the_state_and_the_chain_names_its_file() {
+    let mut replica = ready();
+    let wanted = file(&replica, 1, 0, 10);
+    run(&mut replica, wanted).unwrap();
+    assert_eq!(first_row(&replica), 1, "it leaves with the next tick");
+    let events = replica.events();
+    let said = events.iter().find(|event| event.fields.contains_key("archive.file")).unwrap();
+    assert_eq!(said.kind, EventKind::ClusterChanged);
+    assert_eq!(said.fields["archive.digest"], hex::encode([5; 32]));
+    assert_eq!((&*said.fields["archive.first"], &*said.fields["archive.last"]), ("1", "10"));
+    replica.run(Command::Tick).unwrap();
+    assert_eq!(first_row(&replica), 11);
+    assert_eq!(run(&mut replica, wanted), Ok(Answer::Done), "a retry changes nothing");
+    let events = replica.events();
+    assert_eq!(events.iter().filter(|e| e.fields.contains_key("archive.file")).count(), 1);
+    let next = file(&replica, 2, 10, 15);
+    run(&mut replica, next).unwrap();
+    replica.run(Command::Tick).unwrap();
+    assert_eq!(first_row(&replica), 16);
+}
+
+#[test]
+fn nothing_leaves_that_is_not_the_next_signed_span_of_this_chain() {
+    let mut replica = ready();
+    let right = file(&replica, 1, 0, 10);
+    let other = ChainHash([1; 32]);
+    assert_eq!(replica.count(EventKind::Checkpoint), 1);
+    let head = replica.events().len() as u64;
+    for wrong in [
+        ArchiveFile { number: 2, ..right },
+        ArchiveFile { number: 0, ..right },
+        ArchiveFile { last: ChainHead { hash: other, ..right.last }, ..right },
+        ArchiveFile { last: ChainHead { sequence: 11, ..right.last }, ..right },
+        ArchiveFile { last: ChainHead { sequence: 1_000_000, ..right.last }, ..right },
+        ArchiveFile { from: LogTime(0), ..right },
+        ArchiveFile { to: LogTime(0), ..right },
+        // A gap, and nothing at all.
+        file(&replica, 1, 1, 10),
+        ArchiveFile { last: ChainHead::default(), ..right },
+        // The checkpoint does not cover itself.
+        file(&replica, 1, 0, head),
+    ] {
+        let state = replica.state.clone();
+        assert_eq!(refusal(run(&mut replica, wrong)), StateRefusal::NotVerified, "{wrong:?}");
+        assert_eq!(replica.state, state);
+    }
+    run(&mut replica, right).unwrap();
+    let again = ArchiveFile { digest: [6; 32], ..right };
+    assert_eq!(refusal(run(&mut replica, again)), StateRefusal::NotVerified);
+    let overlapping = file(&replica, 2, 5, 12);
+    assert_eq!(refusal(run(&mut replica, overlapping)), StateRefusal::NotVerified);
+}
+
+#[test]
+fn a_chain_without_a_checkpoint_is_not_archived() {
+    let mut replica = Replica::ready();
+    replica.opened(1, "bot");
+    let all = file(&replica, 1, 0, 2);
+    assert_eq!(refusal(run(&mut replica, all)), StateRefusal::NotVerified);
+}
