@@ -35,10 +35,12 @@ cs_missing() {
   done
 }
 
+cs_apt_install() { cs_as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"; }
+
 # cs_packages PACKAGE...: installs what is missing, and lets no package start a service: while apt runs, policy-rc.d says
 # "not now" (Debian Policy 9.3.3.1). Without root it says what is missing and returns 1.
 cs_packages() {
-  local missing guard=/usr/sbin/policy-rc.d ours=no status=0
+  local missing package guard=/usr/sbin/policy-rc.d ours=no status=0
   if ! command -v dpkg-query >/dev/null 2>&1; then
     cs_say "this is not a Debian system: make sure that you have what these packages hold: $*"
     return 0
@@ -54,9 +56,12 @@ cs_packages() {
     printf '#!/bin/sh\nexit 101\n' | cs_as_root tee "$guard" >/dev/null && cs_as_root chmod 755 "$guard" && ours=yes
   fi
   # shellcheck disable=SC2086 # one word per package
-  { cs_as_root apt-get update -qq \
-      && cs_as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing; } \
-    >"${TMPDIR:-/tmp}/countersign-apt.$$" 2>&1 || status=1
+  { cs_as_root apt-get update -qq && cs_apt_install $missing; } >"${TMPDIR:-/tmp}/countersign-apt.$$" 2>&1 || status=1
+  # One that cannot be had (npm beside another distributor's nodejs) must not keep the others away.
+  if [ "$status" != 0 ]; then
+    status=0
+    for package in $missing; do cs_apt_install "$package" >>"${TMPDIR:-/tmp}/countersign-apt.$$" 2>&1 || status=1; done
+  fi
   [ "$ours" = no ] || cs_as_root rm -f "$guard"
   [ "$status" = 0 ] || tail -20 "${TMPDIR:-/tmp}/countersign-apt.$$" >&2
   rm -f "${TMPDIR:-/tmp}/countersign-apt.$$"

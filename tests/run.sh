@@ -175,6 +175,7 @@ stage python-drivers python_clients
 stage node-drivers node_clients
 stage s3-server s3_server
 tests
+stage deployment bash deploy/check.sh
 stage quickstart bash deploy/quickstart.sh --once
 if [ "${CS_CHAOS_MINUTES:-1}" != 0 ]; then
   stage chaos "$CS_BIN/countersign-chaos" run --minutes "${CS_CHAOS_MINUTES:-1}"

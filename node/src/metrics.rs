@@ -40,5 +40,6 @@ pub fn install() -> Handle {
         tracing::warn!("metrics were installed before; the earlier recorder stays");
     }
     counters::describe();
+    gauges::describe();
     Handle(handle)
 }
