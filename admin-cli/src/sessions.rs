@@ -4,6 +4,7 @@ mod export;
 mod pages;
 mod replay;
 mod timeline;
+mod watch;
 
 use crate::{
     cli::{Global, SessionsCommand},
@@ -39,6 +40,7 @@ pub(crate) async fn run(
             let pace = replay::Pace::new(speed, idle)?;
             replay::replay(&client, &id, pace, terminal).await
         }
+        SessionsCommand::Watch { id } => watch::watch(&client, &id, terminal).await,
         SessionsCommand::Export { id, format } => {
             export::export(&client, &id, format, terminal).await
         }

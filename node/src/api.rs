@@ -41,6 +41,7 @@ use crate::{
 use countersign_core::agent::Identity;
 use failure::{Answer, not_initialised};
 use pace::Pace;
+use recordings::live::Watchers;
 use shares::Shares;
 use sign_ins::SignIns;
 use std::sync::Arc;
@@ -64,6 +65,7 @@ pub(crate) struct Api {
     sign_ins: Arc<SignIns>,
     streams: Arc<Semaphore>,
     streams_of: Arc<Shares<Identity>>,
+    watchers: Arc<Watchers>,
 }
 
 impl Api {
@@ -77,6 +79,7 @@ impl Api {
             sign_ins: Arc::new(SignIns::new()),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             streams_of: Arc::new(Shares::new(MAX_STREAMS_OF_ONE)),
+            watchers: Arc::default(),
         }
     }
 

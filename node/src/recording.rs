@@ -12,6 +12,7 @@ mod peers;
 mod reading;
 mod recorder;
 pub(crate) mod repair;
+pub(crate) mod rewrap;
 mod sealing;
 mod shelf;
 

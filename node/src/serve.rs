@@ -21,7 +21,7 @@ use crate::{
     identify::{HttpsFetch, Identify},
     incarnation::{self, IncarnationError},
     metrics,
-    recording::{KeyRingError, Recordings, repair},
+    recording::{KeyRingError, Recordings, repair, rewrap},
     shutdown::{Shutdown, Why, drain_on_signals},
     targets::TargetTable,
     tls::{self, Clients, TlsError},
@@ -196,6 +196,8 @@ async fn serve_agents(
     app.shutdown.keep_running("signing the audit chain", signing);
     let repairing = repair::keep(node.recordings.clone(), app.shutdown.clone());
     app.shutdown.keep_running("looking after recordings", repairing);
+    let wrapping = rewrap::keep(node.recordings.clone(), app.shutdown.clone());
+    app.shutdown.keep_running("wrapping keys of recordings", wrapping);
     if let Some(place) = node.archive.place().cloned() {
         let settings = &app.config.archive;
         let keeping = archive::Keeping {

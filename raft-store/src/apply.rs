@@ -123,6 +123,7 @@ fn dispatch(step: &mut Step<'_>, command: Command) -> Done {
         Command::RecordSegment(command) => recording::record(step, *command),
         Command::PlaceSegment(command) => recording::place(step, command),
         Command::ArchiveEvents(file) => archive::file(step, file),
+        Command::RewrapKey(command) => recording::rewrap(step, command),
     }
 }
 

@@ -47,7 +47,8 @@ pub(crate) fn needed_by(command: &Command) -> u32 {
         | Command::Leads(_)
         | Command::RecordSegment(_)
         | Command::PlaceSegment(_)
-        | Command::ArchiveEvents(_) => FIRST,
+        | Command::ArchiveEvents(_)
+        | Command::RewrapKey(_) => FIRST,
     }
 }
 

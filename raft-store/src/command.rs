@@ -95,6 +95,8 @@ pub enum Command {
     PlaceSegment(PlaceSegment),
     /// The oldest events are in a file of the archive.
     ArchiveEvents(ArchiveFile),
+    /// The data key of a recording is wrapped by another key.
+    RewrapKey(RewrapKey),
 }
 
 /// Sixteen random bytes that tell one call of [`Store::claim`](crate::handle::Store::claim) or
@@ -323,6 +325,15 @@ pub struct PlaceSegment {
     pub digest: SegmentDigest,
     /// Where it is now, too.
     pub place: Place,
+}
+
+/// The data key of a recording was wrapped anew. The key itself is the same.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RewrapKey {
+    /// Whose recording it opens.
+    pub session: SessionId,
+    /// It, wrapped.
+    pub key: WrappedKey,
 }
 
 /// The agent takes up an approval.

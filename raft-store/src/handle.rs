@@ -24,7 +24,8 @@ use crate::{
         AccessRefused, Administered, ApplyResources, AttachEvidence, Attempt, Cancel, ClaimHold,
         CloseSession, Command, CreateJoinToken, Decide, EndSession, Initialise, Intent,
         IntroduceAuditKey, IssueCredential, NodeUp, OpenHold, OpenSession, ParkHold, PlaceSegment,
-        RecordCheckpoint, RecordSegment, Refused, RemoveNode, Revoke, UseJoinToken, WithdrawHold,
+        RecordCheckpoint, RecordSegment, Refused, RemoveNode, Revoke, RewrapKey, UseJoinToken,
+        WithdrawHold,
     },
     effect::Happened,
     engine::Engine,
@@ -440,6 +441,11 @@ impl Store {
         command: RecordCheckpoint,
     ) -> Result<Committed<()>, ProposeError> {
         self.done(Command::RecordCheckpoint(Box::new(command))).await
+    }
+
+    /// Records that the key of a recording is wrapped by another one.
+    pub async fn rewrap_key(&self, command: RewrapKey) -> Result<Committed<()>, ProposeError> {
+        self.done(Command::RewrapKey(command)).await
     }
 
     /// Has the state let go of events that the archive has.

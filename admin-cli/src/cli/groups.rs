@@ -251,6 +251,11 @@ pub(crate) enum SessionsCommand {
         #[arg(long, value_name = "SECONDS", default_value_t = 2.0)]
         idle: f64,
     },
+    /// Watch what happens in a session, as it happens
+    Watch {
+        /// The session's id
+        id: String,
+    },
     /// Write the recording of a session to stdout, for other players
     Export {
         /// The session's id

@@ -92,9 +92,9 @@ pub(crate) async fn follow(
 }
 
 /// A place among all streams, and one among the caller's.
-type Slots = (OwnedSemaphorePermit, Share<Identity>);
+pub(super) type Slots = (OwnedSemaphorePermit, Share<Identity>);
 
-fn slots(api: &Api, caller: &Caller) -> Answer<Slots> {
+pub(super) fn slots(api: &Api, caller: &Caller) -> Answer<Slots> {
     let share = api.streams_of.take(caller.author().identity).ok_or_else(|| {
         Failure::new(ProblemKind::TooManyRequests, "you have too many event streams open")
             .hint("close some of them")

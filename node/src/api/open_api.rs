@@ -25,7 +25,7 @@ use utoipa::{
     paths(
         health::live, health::ready, serve,
         holds::whoami, holds::list, holds::show, holds::decide, holds::withdraw, events::follow,
-        sessions::list, sessions::show, sessions::end, recordings::read,
+        sessions::list, sessions::show, sessions::end, recordings::read, recordings::live::follow,
         audit::events, audit::signed::head, audit::signed::keys, audit::signed::rotate, audit::signed::export,
         resources::list, resources::list_kind, resources::show, resources::replace, resources::remove, resources::apply,
         policy::check, policy::schema,

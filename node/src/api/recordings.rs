@@ -1,6 +1,8 @@
 //! Recordings: the index of one, and what happened, from whichever node is asked. Who looks at a recording is recorded in the
 //! audit before anything of it is shown.
 
+pub(crate) mod live;
+
 use super::{
     Api,
     caller::{Caller, slowly},
@@ -9,6 +11,7 @@ use super::{
     reading,
     sessions::session_id,
 };
+use crate::app::Node;
 use axum::{
     Json,
     extract::{Path, State},
@@ -65,14 +68,23 @@ pub(crate) async fn read(
     let looked = Administered { id: RequestId(rand::random()), node: node.id, what, author };
     reading::committed(node.store.administered(looked)).await?;
     let last = before.first().map_or(SegmentDigest::NONE, |segment| segment.digest);
-    let moments = node.recordings.read(&recording, (after, last), &segments).await;
-    let moments = moments.map_err(|error| {
+    let moments = moments(node, &recording, (after, last), &segments).await?;
+    Ok(Json(page(&recording, moments, segments.last())))
+}
+
+/// What happened in these segments, which follow the one of that sequence and digest.
+async fn moments(
+    node: &Node,
+    recording: &RecordingRecord,
+    before: (u64, SegmentDigest),
+    segments: &[SegmentRecord],
+) -> Answer<Vec<Moment>> {
+    node.recordings.read(recording, before, segments).await.map_err(|error| {
         let error = &error as &dyn std::error::Error;
-        tracing::error!(session.id = %session, error, "a recording cannot be read");
+        tracing::error!(session.id = %recording.session, error, "a recording cannot be read");
         let what = format!("the recording cannot be read: {error}");
         Failure::new(ProblemKind::Internal, what)
-    })?;
-    Ok(Json(page(&recording, moments, segments.last())))
+    })
 }
 
 fn page(

@@ -54,6 +54,7 @@ fn operations() -> Vec<Route> {
         route(Method::GET, "/v1/sessions", Audit, get(sessions::list)),
         route(Method::GET, "/v1/sessions/{id}", Audit, get(sessions::show)),
         route(Method::GET, "/v1/sessions/{id}/recording", Audit, get(recordings::read)),
+        route(Method::GET, "/v1/sessions/{id}/live", Audit, get(recordings::live::follow)),
         route(Method::POST, "/v1/sessions/{id}/end", Access::Admin, post(sessions::end)),
         route(Method::POST, "/v1/token", Access::TokenInBody, post(token::exchange).layer(small())),
         route(Method::GET, "/v1/credentials", Access::Resources, get(credentials::list)),

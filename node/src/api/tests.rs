@@ -6,6 +6,7 @@ mod archive;
 mod changes;
 mod credentials;
 mod holds;
+mod live;
 mod own_tokens;
 mod tokens;
 mod world;

@@ -82,8 +82,7 @@ async fn event(view: &StateView, archive: &Archive, sequence: u64) -> AuditEvent
         Found::Here => view.audit_event(sequence).unwrap().unwrap(),
         Found::Archived(file) => {
             let trail = Trail::of(archive, &file).await.unwrap();
-            let found = trail.events().find(|event| event.sequence == sequence).unwrap().clone();
-            found
+            trail.events().find(|event| event.sequence == sequence).unwrap().clone()
         }
     }
 }

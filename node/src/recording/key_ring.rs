@@ -94,6 +94,11 @@ impl KeyRing {
         Ok(WrappedKey { id: key.id(), by: *name, sealed })
     }
 
+    /// Whether the key that wraps has wrapped this one.
+    pub(super) fn has_wrapped(&self, key: &WrappedKey) -> bool {
+        key.by == self.current.name
+    }
+
     /// Opens the key of a session's recording.
     pub(super) fn unwrap(
         &self,

@@ -8,7 +8,7 @@ use super::{
     step::{Done, Step, Stop, within},
 };
 use crate::{
-    command::{PlaceSegment, RecordSegment},
+    command::{PlaceSegment, RecordSegment, RewrapKey},
     key_space,
     limits::{Limit, MAX_PLACES, MAX_WRAPPED_KEY},
     records::{
@@ -80,6 +80,19 @@ pub(super) fn place(step: &mut Step<'_>, command: PlaceSegment) -> Done {
     if changes {
         step.put(at, &segment)?;
     }
+    Ok(Answer::Done)
+}
+
+/// Takes a recording's data key under another wrapping. That it is the same key is what the node has seen to that proposes it;
+/// its name is compared.
+pub(super) fn rewrap(step: &mut Step<'_>, command: RewrapKey) -> Done {
+    within(command.key.sealed.len(), MAX_WRAPPED_KEY, Limit::Segment)?;
+    let at = key_space::recording(command.session);
+    let recording: RecordingRecord = step.get(&at)?.ok_or(StateRefusal::SessionGone)?;
+    if recording.key.id != command.key.id {
+        return Err(StateRefusal::IdUsed.into());
+    }
+    step.put(at, &RecordingRecord { key: command.key, ..recording })?;
     Ok(Answer::Done)
 }
 

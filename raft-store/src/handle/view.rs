@@ -184,6 +184,18 @@ impl StateView {
         rows.iter().map(|(_, bytes)| Ok(SegmentRecord::decode(bytes)?)).collect()
     }
 
+    /// Up to `limit` recordings in the order of their sessions, behind the one of `after`.
+    pub fn recordings(
+        &self,
+        after: Option<SessionId>,
+        limit: usize,
+    ) -> Result<Vec<RecordingRecord>, ReadError> {
+        let (table, after) = (key_space::table(Table::Recording), after.map(key_space::recording));
+        let rows = self
+            .look(|view| Ok(view.scan(&table, after.as_deref(), limit.min(MAX_ROWS_A_READ))?))?;
+        rows.iter().map(|(_, bytes)| Ok(RecordingRecord::decode(bytes)?)).collect()
+    }
+
     /// Up to `limit` segments of all recordings, behind the place `after`, with the place to go on from; `None` at the end.
     pub fn all_segments(
         &self,

@@ -25,6 +25,8 @@ use reqwest::{Method, header};
 use serde::{Serialize, de::DeserializeOwned};
 use std::time::Duration;
 
+/// How long a look at what happens next may take: longer than a node waits for it.
+const LIVE: Duration = Duration::from_secs(20);
 /// How long making a cluster may take: longer than a node tries, whose answer is given only once.
 const INIT: Duration = Duration::from_secs(40);
 
@@ -84,6 +86,12 @@ impl Client {
     /// One page of a session's recording.
     pub async fn recording(&self, id: &str, query: &RecordingQuery) -> Result<RecordingPage> {
         self.send(Call::get(&["v1", "sessions", id, "recording"]).query(query)).await
+    }
+
+    /// What happens next in a session; waits some seconds for it.
+    pub async fn live(&self, id: &str, query: &RecordingQuery) -> Result<RecordingPage> {
+        let call = Call::get(&["v1", "sessions", id, "live"]).query(query);
+        self.send(call.patience(LIVE)).await
     }
 
     /// Ends a session, on whichever node it is.

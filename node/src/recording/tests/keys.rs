@@ -1,7 +1,11 @@
 //! Keys: what one has wrapped, only that one opens, and only for its own session.
 
 use super::*;
-use crate::{cluster::ClusterKey, recording::sealing::DataKey};
+use crate::{
+    cluster::ClusterKey,
+    gate::tests::world::NoPeers,
+    recording::{files::Room as Space, rewrap, sealing::DataKey},
+};
 
 const SESSION: SessionId = SessionId::from_bytes([5; 16]);
 
@@ -86,4 +90,43 @@ fn a_content_opens_only_in_its_own_place() {
     }
     assert!(DataKey::draw().open(&read).is_err());
     assert!(!sealed.windows(7).any(|part| part == b"content"));
+}
+
+#[tokio::test]
+async fn a_new_key_wraps_what_an_earlier_one_has_wrapped_and_the_earlier_one_may_go() {
+    let world = World::new().await;
+    let opened = world.open().await;
+    take(&opened, "something");
+    world.close(&opened).await;
+    world.event(EventKind::SessionClosed).await;
+    let folder = tempfile::tempdir().unwrap();
+    let two = file(&folder, "two", &"2b".repeat(32));
+    let with = |cluster: &ClusterKey| {
+        let parts = RecordingParts {
+            node: NodeId(1),
+            store: world.store.clone(),
+            folder: world.folder().join("recordings"),
+            keys: KeyRing::load(cluster, Some(&two), &[]).unwrap(),
+            peers: Arc::new(NoPeers),
+            places: Places::Local,
+            room: Space { most: u64::MAX, reserve: 0 },
+            bucket: None,
+        };
+        Recordings::open(parts).unwrap()
+    };
+    let reads = async |recordings: &Recordings| {
+        let (recording, segments) = world.recording(opened.session.id()).unwrap();
+        recordings.read(&recording, (0, SegmentDigest::NONE), &segments).await.is_ok()
+    };
+    // One has the earlier key, which is derived from the cluster's; the other has only the new one.
+    let (rotated, without) = (with(&cluster_key()), with(&ClusterKey::of(&[6; 32]).unwrap()));
+    assert!(reads(&rotated).await && !reads(&without).await);
+    let before = world.recording(opened.session.id()).unwrap().0;
+    assert_eq!(rewrap::pass(&without.inner).await.unwrap(), 0, "what does not open stays");
+    assert_eq!(world.recording(opened.session.id()).unwrap().0, before);
+    assert_eq!(rewrap::pass(&rotated.inner).await.unwrap(), 1);
+    assert_eq!(rewrap::pass(&rotated.inner).await.unwrap(), 0, "once");
+    assert!(reads(&rotated).await && reads(&without).await);
+    let after = world.recording(opened.session.id()).unwrap().0;
+    assert_eq!((after.last, after.key.id), (before.last, before.key.id));
 }

@@ -200,3 +200,22 @@ fn a_segment_with_as_many_places_as_there_can_be_gets_one_for_those_of_nodes_tha
     replica.run(place(1, 3)).unwrap();
     assert_eq!(placed(&replica).places, BTreeSet::from([NodeId(2), NodeId(3)]));
 }
+
+#[test]
+fn a_key_is_wrapped_anew_only_for_a_recording_that_it_opens() {
+    let mut replica = ready();
+    run(&mut replica, segment(1)).unwrap();
+    let key = WrappedKey { id: DataKeyId([7; 16]), by: [9; 16], sealed: vec![2; 60] };
+    let rewrap = |session, key| Command::RewrapKey(RewrapKey { session, key });
+    replica.run(rewrap(ses(1), key.clone())).unwrap();
+    assert_eq!(recording(&replica).key, key);
+    // The recording goes on, whichever wrapping its node sends.
+    run(&mut replica, segment(2)).unwrap();
+    assert_eq!(recording(&replica).key, key);
+    let other = WrappedKey { id: DataKeyId([6; 16]), ..key.clone() };
+    assert_eq!(refusal(replica.run(rewrap(ses(1), other))), StateRefusal::IdUsed);
+    assert_eq!(refusal(replica.run(rewrap(ses(2), key.clone()))), StateRefusal::SessionGone);
+    let long = WrappedKey { sealed: vec![0; 1000], ..key };
+    let over = StateRefusal::OverLimit { limit: Limit::Segment };
+    assert_eq!(refusal(replica.run(rewrap(ses(1), long))), over);
+}

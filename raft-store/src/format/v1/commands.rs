@@ -8,8 +8,8 @@ use crate::{
         Expected, Initialise, Intent, IntroduceAuditKey, IssueCredential, LateOutcome, Leads,
         Leaves, LostNotes, NodeUp, NotedBasis, NotedOutcome, NotedRead, OpenHold, OpenSession,
         ParkHold, PlaceSegment, RecordCheckpoint, RecordSegment, Refused, RemoveNode, ResourceBody,
-        ResourceChange, Revocable, Revoke, SignedIn, TakeNotes, UseJoinToken, WithdrawHold,
-        Withdrawer, Wording,
+        ResourceChange, Revocable, Revoke, RewrapKey, SignedIn, TakeNotes, UseJoinToken,
+        WithdrawHold, Withdrawer, Wording,
     },
     notes::Noted,
     records::{
@@ -81,6 +81,7 @@ form_enum!(CommandV1 for Command {
     RecordSegment(command: Box<RecordSegment>),
     PlaceSegment(command: PlaceSegment),
     ArchiveEvents(file: ArchiveFile),
+    RewrapKey(command: RewrapKey),
 });
 form_struct!(InitialiseV1 for Initialise {
     cluster_id: [u8; 16],
@@ -161,6 +162,7 @@ form_struct!(PlaceSegmentV1 for PlaceSegment {
     digest: SegmentDigest,
     place: Place,
 });
+form_struct!(RewrapKeyV1 for RewrapKey { session: SessionId, key: WrappedKey });
 form_struct!(ClaimHoldV1 for ClaimHold {
     hold: HoldId,
     operation: OperationId,

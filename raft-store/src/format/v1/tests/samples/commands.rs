@@ -113,6 +113,7 @@ fn of_recordings() -> Vec<(&'static str, Command)> {
             key: wrapped_key(),
         }))
     };
+    let rewrap = Command::RewrapKey(RewrapKey { session: ses(), key: wrapped_key() });
     let place = |place| {
         Command::PlaceSegment(PlaceSegment {
             session: ses(),
@@ -126,6 +127,7 @@ fn of_recordings() -> Vec<(&'static str, Command)> {
         ("command-record-last-segment", record(Position::Last)),
         ("command-place-segment", place(Place::Node(NodeId(3)))),
         ("command-place-segment-in-bucket", place(Place::Bucket)),
+        ("command-rewrap-key", rewrap),
         ("command-archive-events", Command::ArchiveEvents(archive_file())),
     ]
 }
