@@ -8,7 +8,8 @@ use countersign_tests::{
     wait::{self, Look, PATIENCE},
 };
 use serde_json::Value;
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, time::Duration};
+use tokio::time::Instant;
 
 /// What `sessions` says on a node.
 async fn sessions(cluster: &Cluster, node: usize, arguments: &[&str]) -> String {
@@ -28,6 +29,23 @@ fn segments(cluster: &Cluster, node: usize) -> Vec<PathBuf> {
     files.map(|file| file.unwrap().path()).collect()
 }
 
+/// The open session is watched from a node that neither has it nor was handed its segments first.
+async fn watched(cluster: &Cluster, done: Instant) {
+    let api = cluster.api(3, "CS_ADMIN_TOKEN").unwrap();
+    let open = api.get("/v1/sessions").await.unwrap().body;
+    let id = at(&open, "/items/0/id").to_owned();
+    let (mut seen, mut cursor) = (String::new(), String::new());
+    while !seen.contains("division by zero") {
+        let page = api.get(&format!("/v1/sessions/{id}/live{cursor}")).await.unwrap();
+        assert!(page.status.is_success(), "{page}");
+        seen.push_str(&page.body["items"].to_string());
+        cursor = format!("?cursor={}", at(&page.body, "/next"));
+        assert!(done.elapsed() < PATIENCE, "{seen}");
+    }
+    // Less than a second on a machine that does nothing else.
+    assert!(done.elapsed() < Duration::from_secs(3), "{:?}", done.elapsed());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_is_replayed_on_every_other_node_after_its_own_is_gone() {
     let cluster = Cluster::start().await.unwrap();
@@ -35,8 +53,10 @@ async fn a_session_is_replayed_on_every_other_node_after_its_own_is_gone() {
     agent.client.simple_query("SELECT id FROM orders WHERE id = 31").await.unwrap();
     let error = agent.client.simple_query("SELECT 1 / (id - id) FROM orders").await.unwrap_err();
     assert_eq!(sqlstate(&error), "22012");
-    drop(agent);
+    let done = Instant::now();
     let admin = cluster.api(2, "CS_ADMIN_TOKEN").unwrap();
+    watched(&cluster, done).await;
+    drop(agent);
     let closed = admin.event("session_closed", "recording.state", "whole").await.unwrap();
     let id = field(&closed, "session.id").to_owned();
 
