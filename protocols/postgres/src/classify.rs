@@ -47,9 +47,9 @@ use serde::{Deserialize, Serialize};
 pub(crate) use columns::is_system_column;
 pub use columns::{NamedColumn, Naming};
 pub use demands::policy_demands;
-pub use flow::{Carried, Carries, Column, Columns, Extent};
+pub use flow::{Carried, Carries, Column, Columns, Extent, Settings};
 pub use functions::built_in_functions;
-pub(crate) use functions::sets_nothing;
+pub(crate) use functions::{is_plain_spoken, sets_nothing};
 pub use grammar::{Busy, Grammar, GrammarCommand, GrammarLimits};
 pub use name::Name;
 pub use operators::built_in_operators;
@@ -95,8 +95,10 @@ pub struct Statement {
     pub columns: BTreeSet<NamedColumn>,
     /// The highest `$n`, or 0.
     pub parameters: u16,
-    /// What its rows can carry.
+    /// What its rows can carry; of DECLARE and PREPARE, those of the query in it.
     pub carried: Carried,
+    /// What it does with a name of the session's own.
+    pub handle: Handle,
     /// The server-side fence it can run behind.
     pub fence: Fence,
     /// A short line for lists: the kind and the relations, never values.
@@ -261,6 +263,24 @@ pub enum StatementKind {
     Opaque,
 }
 
+/// What a statement does with a name that is the session's own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Handle {
+    /// Nothing that could be followed.
+    #[default]
+    None,
+    /// DECLARE gives it to a cursor.
+    Declares(String),
+    /// FETCH reads the cursor.
+    Fetches(String),
+    /// PREPARE gives it to a statement.
+    Prepares(String),
+    /// EXECUTE runs the statement, with parameters that no row flows into.
+    Executes(String),
+    /// LISTEN: it is a channel.
+    Listens(String),
+}
+
 /// A step of transaction control.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TransactionStep {
@@ -316,6 +336,7 @@ impl Statement {
             columns: BTreeSet::new(),
             parameters: 0,
             carried: Carried::unknown(),
+            handle: Handle::None,
             fence: Fence::Writes,
             summary: "statement that cannot be understood".to_owned(),
             notes: BTreeSet::from([note.into()]),

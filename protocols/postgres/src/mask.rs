@@ -7,9 +7,12 @@
 //! Whatever cannot be decided or masked is an error, which ends the session before a byte of it is written.
 
 mod condition;
+mod copied;
 mod cover;
+mod handles;
 mod row;
 mod scan;
+mod structure;
 mod types;
 mod value;
 mod words;
@@ -17,22 +20,23 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use cover::{Code, Cover, Source};
+pub(crate) use cover::{Code, Cover, SetBy, Source};
+pub(crate) use handles::Named;
 pub(crate) use row::{Columns, MOST_HELD, put_value};
 pub(crate) use value::Written;
 pub(crate) use words::Tells;
 
 use crate::{
     catalogue::Known,
-    classify::{Classified, Statement},
+    classify::{Classified, Handle, Statement, StatementKind},
     frame::{Body, message},
 };
 use bytes::{BufMut, Bytes, BytesMut};
-use countersign_core::mask::{
-    ColumnMask, MaskError, MaskPlace, MaskPlan, MaskTally, Masked, Shown,
-};
-use row::{Description, Row, read_description};
-use std::sync::Arc;
+use copied::Copied;
+use countersign_core::mask::{MaskError, MaskPlace, MaskPlan, MaskTally, Masked};
+use handles::Handles;
+use row::{Description, Row, read_description, without_names};
+use std::{collections::BTreeMap, sync::Arc};
 use words::{Words, known_state};
 
 /// The masker of one session.
@@ -40,6 +44,9 @@ use words::{Words, known_state};
 pub(crate) struct Masker {
     /// The answer that is being relayed.
     answering: Option<Answer>,
+    /// By whom the session's settings were made what they are.
+    settings: SetBy,
+    handles: Handles,
 }
 
 /// What an answer answers: a text, with what the catalogue says of the relations that it reads.
@@ -48,12 +55,19 @@ pub(crate) struct Subject {
     pub(crate) classified: Arc<Classified>,
     pub(crate) known: Arc<Known>,
     pub(crate) code: Code,
+    /// What FETCH and EXECUTE in it mean, by the statement's place.
+    pub(crate) used: BTreeMap<usize, Named>,
+    /// By whom the session's settings can be made behind it.
+    pub(crate) leaves: SetBy,
 }
 
 impl Subject {
-    /// The statement whose result comes n-th, as far as the text shows.
+    /// The statement whose result comes n-th, as far as the text shows, or the one that it means.
     fn statement(&self, n: usize) -> Option<&Statement> {
-        self.classified.statements.get(n)
+        match self.used.get(&n) {
+            Some(named) => named.statement(),
+            None => self.classified.statements.get(n),
+        }
     }
 }
 
@@ -66,6 +80,8 @@ struct Answer {
     complete: usize,
     rows: Rows,
     words: Words,
+    /// By whom the session's settings were made when it began.
+    settings: SetBy,
     tally: MaskTally,
 }
 
@@ -79,22 +95,39 @@ pub(crate) enum Rows {
     Pass,
     /// They are put through the plan.
     Columns(Box<Columns>),
-    /// Data of a COPY, of which the texts are searched.
-    Copied(Box<ColumnMask>),
+    /// Data of a COPY that is searched.
+    Copied(Box<Copied>),
 }
 
 impl Masker {
     /// From here on an answer to `subject` is relayed that was released with `masks`; `rows` are the columns of a portal
     /// that goes on.
     pub(crate) fn answer(&mut self, masks: &MaskPlan, subject: Subject, rows: Rows) {
+        let leaves = subject.leaves;
+        let statements = &subject.classified.statements;
+        let borders =
+            statements.iter().any(|one| matches!(one.kind, StatementKind::Transaction(_)));
+        for statement in statements {
+            if let Handle::Listens(channel) = &statement.handle {
+                self.handles.listens(channel);
+            }
+        }
         self.answering = Some(Answer {
             plan: masks.clone(),
             rows: if masks.covers_nothing() { Rows::Pass } else { rows },
+            settings: self.settings,
             subject,
             complete: 0,
             words: Words::new(masks),
             tally: MaskTally::default(),
         });
+        if leaves == SetBy::Anybody {
+            self.settings = SetBy::Anybody;
+        }
+        // Triggers that were put off run where a transaction ends.
+        if leaves == SetBy::Anybody || self.settings == SetBy::Anybody && borders {
+            self.handles.forget();
+        }
     }
 
     /// The answer is over; what was masked in it, and the columns of its rows, for more of them.
@@ -102,7 +135,7 @@ impl Masker {
         let Some(mut answer) = self.answering.take() else { return Default::default() };
         match &mut answer.rows {
             Rows::Columns(columns) => columns.add_to(&mut answer.tally),
-            Rows::Copied(mask) => mask.add_to(&mut answer.tally),
+            Rows::Copied(copied) => copied.add_to(&mut answer.tally),
             Rows::NotDescribed | Rows::Pass => {}
         }
         answer.words.masks().into_iter().for_each(|mask| mask.add_to(&mut answer.tally));
@@ -126,8 +159,26 @@ impl Masker {
     pub(crate) fn complete(&mut self) {
         if let Some(answer) = &mut self.answering {
             answer.retire_rows();
+            if answer.subject.leaves == SetBy::Known && answer.plan.covers_columns() {
+                self.handles.complete(&answer.subject, answer.complete);
+            }
             answer.complete += 1;
         }
+    }
+
+    /// What FETCH or EXECUTE means by a name.
+    pub(crate) fn meant(&self, handle: &Handle) -> Option<&Named> {
+        self.handles.meant(handle)
+    }
+
+    /// A `RowDescription` as the agent may see it: names of columns that neither its text nor the catalogue shows could have
+    /// been made of a value.
+    pub(crate) fn named(&self, body: Bytes) -> Result<Bytes, MaskError> {
+        let answer = self.answering.as_ref().ok_or(MaskError::Covered)?;
+        if !answer.plan.covers_columns() || answer.shows_names() {
+            return Ok(body);
+        }
+        without_names(&body).ok_or(MaskError::Unreadable)
     }
 
     /// The rows of the answer.
@@ -165,7 +216,7 @@ impl Masker {
         self.masked(row)
     }
 
-    /// The target is going to send data of a COPY. It says whether that is text.
+    /// The target is going to send data of a COPY.
     pub(crate) fn copies(&mut self, body: &Bytes) -> Result<(), MaskError> {
         let answer = self.answering.as_mut().ok_or(MaskError::Covered)?;
         answer.rows = answer.copied(body)?;
@@ -174,14 +225,9 @@ impl Masker {
 
     /// A piece of the data of a COPY: one row, as the server sends them.
     pub(crate) fn copied(&mut self, body: &[u8]) -> Result<Masked<Bytes>, MaskError> {
-        let Rows::Copied(mask) = self.rows()? else { return Err(MaskError::Covered) };
-        let text = std::str::from_utf8(body).map_err(|_| MaskError::Unreadable)?;
-        let shown = match mask.mask(text)? {
-            Shown::Same(text) => message(b'd', |out| out.put_slice(text.as_bytes())),
-            Shown::Changed(text) => message(b'd', |out| out.put_slice(text.as_bytes())),
-            // There is no row that would be no value.
-            Shown::Null => return Err(MaskError::Covered),
-        };
+        let Rows::Copied(copied) = self.rows()? else { return Err(MaskError::Covered) };
+        let shown = copied.row(body)?;
+        let shown = message(b'd', |out| out.put_slice(&shown));
         self.masked(shown)
     }
 
@@ -220,6 +266,8 @@ impl Masker {
         let (Ok(process), Ok(channel), Ok(payload)) = (process, channel, payload) else {
             return Err(MaskError::Unreadable);
         };
+        let channel =
+            if self.handles.hears(&channel) { channel } else { words.payload(&channel)? };
         let payload = words.payload(&payload)?;
         let masked = message(b'A', |out| {
             out.put_i32(process);
@@ -267,7 +315,7 @@ impl Answer {
         let statement = self.subject.statement(self.complete);
         let columns = Columns::new(
             &self.plan,
-            &cover(&self.plan, &self.subject),
+            &cover(&self.plan, &self.subject).with_settings(self.settings),
             (statement, self.subject.code),
             &description,
         );
@@ -275,7 +323,6 @@ impl Answer {
     }
 
     fn copied(&self, body: &Bytes) -> Result<Rows, MaskError> {
-        const TEXT: u8 = 0;
         if self.plan.covers_nothing() {
             return Ok(Rows::Pass);
         }
@@ -284,10 +331,39 @@ impl Answer {
             return Err(MaskError::Covered);
         }
         let mask = self.plan.text(MaskPlace::Message);
-        match body.first() {
-            _ if mask.is_clear() => Ok(Rows::Pass),
-            Some(&TEXT) => Ok(Rows::Copied(Box::new(mask))),
-            Some(_) | None => Err(MaskError::Unreadable),
+        if mask.is_clear() {
+            return Ok(Rows::Pass);
+        }
+        Ok(Rows::Copied(Box::new(Copied::new(mask, body)?)))
+    }
+
+    /// Whether the names of the columns are the text's or the catalogue's.
+    fn shows_names(&self) -> bool {
+        let Some(statement) = self.subject.statement(self.complete) else { return false };
+        match statement.kind {
+            StatementKind::Execute | StatementKind::Opaque => false,
+            // What FETCH means, if it is known, is a DECLARE.
+            StatementKind::Cursor => matches!(statement.handle, Handle::Declares(_)),
+            StatementKind::Select
+            | StatementKind::Insert
+            | StatementKind::Update
+            | StatementKind::Delete
+            | StatementKind::Merge
+            | StatementKind::Truncate
+            | StatementKind::CopyOut
+            | StatementKind::CopyIn
+            | StatementKind::CopyAside
+            | StatementKind::Explain
+            | StatementKind::Transaction(_)
+            | StatementKind::Set(_)
+            | StatementKind::Show
+            | StatementKind::Prepare
+            | StatementKind::Deallocate
+            | StatementKind::Lock
+            | StatementKind::Notify
+            | StatementKind::Define
+            | StatementKind::Administer
+            | StatementKind::Routine => true,
         }
     }
 
@@ -296,7 +372,7 @@ impl Answer {
         let next = if self.plan.covers_nothing() { Rows::Pass } else { Rows::NotDescribed };
         match std::mem::replace(&mut self.rows, next) {
             Rows::Columns(mut columns) => columns.add_to(&mut self.tally),
-            Rows::Copied(mut mask) => mask.add_to(&mut self.tally),
+            Rows::Copied(mut copied) => copied.add_to(&mut self.tally),
             Rows::NotDescribed | Rows::Pass => {}
         }
     }
@@ -318,7 +394,10 @@ pub(crate) fn may_copy(
     if !plan.covers_columns() {
         return MayCopy::Yes;
     }
-    let moved = statement.map(|statement| cover(plan, subject).moved(statement, subject.code));
+    // Who made the session's settings is not looked at: they are not what is copied.
+    let moved = statement.map(|statement| {
+        cover(plan, subject).with_settings(SetBy::Anybody).moved(statement, subject.code)
+    });
     if moved == Some(Source::Clear) { MayCopy::Yes } else { MayCopy::No }
 }
 

@@ -5,15 +5,18 @@ use crate::{
     asked::{Asked, is_allowed},
     catalogue::Known,
     classify::{
-        Action as Found, Classified, Fence, Statement, StatementKind, TransactionStep,
-        is_built_in_type, is_pinned_setting, sets_nothing,
+        Action as Found, Classified, Demand, Fence, Statement, StatementKind, TransactionStep,
+        is_built_in_type, is_pinned_setting, is_plain_spoken, sets_nothing,
     },
-    mask::{Code, Subject},
+    mask::{Code, Named, SetBy, Subject},
     state::Work,
     target::PostgresTarget,
 };
 use countersign_core::operation::{Action, Effect};
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// What one text asks for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -21,6 +24,12 @@ pub(crate) struct Understood {
     pub(crate) classified: Arc<Classified>,
     /// What the relations are that it reads, where that matters.
     pub(crate) known: Arc<Known>,
+    /// What its statements run, one by one, as far as the text shows.
+    pub(crate) shown: Vec<Code>,
+    /// What the catalogue says that they run beside that.
+    pub(crate) brought: Code,
+    /// What FETCH and EXECUTE among them mean, by the statement's place.
+    pub(crate) used: BTreeMap<usize, Named>,
     pub(crate) asked: Asked,
     /// The types, not PostgreSQL's own, that the agent gave to parameters.
     pub(crate) given: BTreeSet<u32>,
@@ -143,23 +152,16 @@ impl Understood {
         } else {
             Border::None
         };
-        let limits = target.read_limit.is_some()
-            && any(|kind| *kind == StatementKind::Set(Some("statement_timeout".to_owned())));
-        let settings = if limits
-            || any(
-                |kind| matches!(kind, StatementKind::Set(name) if name.as_deref().is_some_and(is_pinned_setting)),
-            ) {
-            Settings::PutBack
-        } else if any(|kind| matches!(kind, StatementKind::Set(_))) || statements.iter().any(sets) {
-            Settings::Changed
-        } else if statements.iter().any(|statement| may_set(statement, target)) {
-            Settings::Unseen
-        } else {
-            Settings::Kept
-        };
+        let settings = settings(statements, target);
         Self {
             classified: Arc::clone(classified),
             known: Arc::default(),
+            shown: statements
+                .iter()
+                .map(|statement| Code::of(statement, |name| is_allowed(name, statement, target)))
+                .collect(),
+            brought: Code::OfText,
+            used: BTreeMap::new(),
             asked,
             given: BTreeSet::new(),
             fence,
@@ -194,11 +196,24 @@ impl Understood {
 
     /// What its answer is about, for the masker.
     pub(crate) fn subject(&self) -> Subject {
+        let code = self.code();
+        let quiet =
+            |(n, statement): (usize, &Statement)| self.used.contains_key(&n) || is_quiet(statement);
+        let is_quiet = self.classified.statements.iter().enumerate().all(quiet);
         Subject {
             classified: Arc::clone(&self.classified),
             known: Arc::clone(&self.known),
-            code: Code::of(&self.asked.demands()),
+            code,
+            used: self.used.clone(),
+            leaves: if is_quiet && code == Code::OfText { SetBy::Known } else { SetBy::Anybody },
         }
+    }
+
+    /// Which code it runs, all in all.
+    pub(crate) fn code(&self) -> Code {
+        let shown = self.shown.iter().enumerate();
+        let not_followed = shown.filter(|(n, _)| !self.used.contains_key(n));
+        not_followed.map(|(_, code)| *code).fold(self.brought, Code::and)
     }
 
     /// Whether it can leave anything behind, in a transaction that has done `work`.
@@ -230,6 +245,7 @@ impl Understood {
         if action != Action::PostgresRead {
             self.fence = Fence::Writes;
             self.may_set();
+            self.brought = Code::Unseen;
         }
         let note = cut(&note, MAX_NOTE);
         if self.notes.len() < MAX_NOTES && !self.notes.contains(&note) {
@@ -246,6 +262,64 @@ fn is_still(statement: &Statement) -> bool {
             && STILL.contains(&function.name.as_str())
     });
     kind && calls && statement.types.is_empty()
+}
+
+/// Whether a statement runs nothing that could set the session, or its names, to something: no code of a user's, no triggers.
+fn is_quiet(statement: &Statement) -> bool {
+    statement.demands.iter().all(|Demand { action, object }| match (action, object) {
+        (
+            Found::Read
+            | Found::Lock
+            | Found::Copy
+            | Found::Show
+            | Found::Preference
+            | Found::Transaction
+            | Found::Cursor
+            | Found::Prepare
+            | Found::Explain
+            | Found::Notify,
+            _,
+        )
+        // A sequence.
+        | (Found::Write, None) => true,
+        (Found::Function, Some(name)) => is_plain_spoken(name),
+        (
+            Found::Function
+            | Found::Write
+            | Found::Ddl
+            | Found::Program
+            | Found::Session
+            | Found::Privilege
+            | Found::Role
+            | Found::Maintain
+            | Found::Replication
+            | Found::Admin
+            | Found::Opaque,
+            _,
+        ) => false,
+    })
+}
+
+/// Whether statements change settings.
+fn settings(statements: &[Statement], target: &PostgresTarget) -> Settings {
+    let any = |kinds: fn(&StatementKind) -> bool| {
+        statements.iter().any(|statement| kinds(&statement.kind))
+    };
+    let limits = target.read_limit.is_some()
+        && any(|kind| *kind == StatementKind::Set(Some("statement_timeout".to_owned())));
+    if limits
+        || any(
+            |kind| matches!(kind, StatementKind::Set(name) if name.as_deref().is_some_and(is_pinned_setting)),
+        )
+    {
+        Settings::PutBack
+    } else if any(|kind| matches!(kind, StatementKind::Set(_))) || statements.iter().any(sets) {
+        Settings::Changed
+    } else if statements.iter().any(|statement| may_set(statement, target)) {
+        Settings::Unseen
+    } else {
+        Settings::Kept
+    }
 }
 
 /// Whether a statement changes settings by another name than SET.

@@ -4,6 +4,7 @@
 use crate::{
     catalogue::{Fact, Guard, Question, Relation, RelationKind},
     classify::{Action as Found, Classified, Name},
+    mask::Code,
     target::PostgresTarget,
     understood::{Parsing, Runs, Understood},
 };
@@ -62,6 +63,8 @@ fn weigh_code(understood: &mut Understood, target: &PostgresTarget, question: &Q
         Question::Function(name) | Question::RowFunction(name)
             if target.allow_functions.contains(name) =>
         {
+            // Harmless is what it does; what it returns is still not the built-in one's.
+            understood.brought = Code::Unseen;
             return;
         }
         Question::Function(name) => {

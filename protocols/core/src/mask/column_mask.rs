@@ -79,13 +79,17 @@ impl ColumnMask {
         }
     }
 
+    /// The same for a text that holds more than a value (a row of a COPY): a finding that would make it none is redacted.
+    pub fn mask_within<'a>(&mut self, text: &'a str) -> Result<Shown<'a>, MaskError> {
+        match self.cover {
+            Cover::Findings => self.mask_findings(text, NullIs::Redacted),
+            Cover::Nothing | Cover::Whole(_) | Cover::WholeOrStricter(_) => self.mask(text),
+        }
+    }
+
     /// The same for a text that must stay one (an error, a notice): what would be no value is redacted.
     pub fn mask_text(&mut self, text: &str) -> Result<String, MaskError> {
-        let shown = match self.cover {
-            Cover::Findings => self.mask_findings(text, NullIs::Redacted)?,
-            Cover::Nothing | Cover::Whole(_) | Cover::WholeOrStricter(_) => self.mask(text)?,
-        };
-        Ok(match shown {
+        Ok(match self.mask_within(text)? {
             Shown::Same(same) => same.to_owned(),
             Shown::Changed(changed) => changed,
             Shown::Null => REDACTED.to_owned(),

@@ -30,6 +30,27 @@ impl Known {
         let found = |name: &Name| self.reach.relations.values().any(|one| name.can_mean(&one.name));
         !self.reach.relations.values().any(temporary) && names.iter().all(found)
     }
+
+    /// What is known of both.
+    pub(crate) fn and(&self, other: &Self) -> Self {
+        let mut definitions = self.definitions.clone();
+        definitions.extend(other.definitions.iter().map(|(oid, read)| (*oid, Arc::clone(read))));
+        Self { reach: self.reach.clone().and(other.reach.clone()), definitions }
+    }
+
+    /// What the definitions of views name and the catalogue was not asked for. Without a schema, as the target writes them,
+    /// names are of its own.
+    pub(crate) fn missing(&self) -> BTreeSet<Name> {
+        let named = self.definitions.values().flat_map(|read| &read.statements);
+        let found =
+            |name: &&Name| self.reach.relations.values().any(|one| name.can_mean(&one.name));
+        let missing = named.flat_map(|statement| &statement.tables).filter(|name| !found(name));
+        let placed = |name: &Name| match &name.schema {
+            Some(_) => name.clone(),
+            None => Name::in_schema("pg_catalog", name.name.as_str()),
+        };
+        missing.map(placed).collect()
+    }
 }
 
 /// The relations that a text reads.
@@ -93,11 +114,11 @@ pub(crate) enum Rows {
     Unknown,
 }
 
-/// Whether statements on a relation are rewritten.
+/// Whether what is written to a relation is replaced by something that its own definition does not show.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Rules {
     None,
-    /// A rule can add rows of other relations to an answer.
+    /// A rule (`CREATE RULE` for anything but SELECT) or an `INSTEAD OF` trigger says what comes back.
     Some,
 }
 
@@ -149,7 +170,11 @@ const CLOSURE: &str = "reached(oid) AS ( \
      SELECT c.oid::pg_catalog.text, \
        CASE WHEN n.oid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() THEN 'pg_temp' ELSE n.nspname::pg_catalog.text END, \
        c.relname::pg_catalog.text, c.relkind::pg_catalog.text, \
-       CASE WHEN c.relhasrules AND c.relkind OPERATOR(pg_catalog.<>) 'v' AND c.relkind OPERATOR(pg_catalog.<>) 'm' THEN 'rules' END, \
+       CASE WHEN EXISTS (SELECT 1 FROM pg_catalog.pg_rewrite w WHERE w.ev_class OPERATOR(pg_catalog.=) c.oid \
+             AND w.ev_type OPERATOR(pg_catalog.<>) '1'::pg_catalog.\"char\") \
+           OR EXISTS (SELECT 1 FROM pg_catalog.pg_trigger t WHERE t.tgrelid OPERATOR(pg_catalog.=) c.oid \
+             AND (t.tgtype OPERATOR(pg_catalog.&) '64'::pg_catalog.int2) OPERATOR(pg_catalog.<>) '0'::pg_catalog.int2) \
+         THEN 'rules' END, \
        (SELECT pg_catalog.string_agg(pg_catalog.concat(a.attnum, ':', \
              pg_catalog.encode(pg_catalog.convert_to(a.attname::pg_catalog.text, 'UTF8'), 'hex'), ':', \
              CASE WHEN a.attgenerated OPERATOR(pg_catalog.<>) ''::pg_catalog.\"char\" THEN \

@@ -14,6 +14,19 @@ use super::{Name, name::string, walk::Walk};
 /// is not followed.
 const MAX_STEPS: usize = 500_000;
 
+/// Harmless settings that can be made to say a value: they take any text, or any number.
+const FREE_SETTINGS: &[&str] = &[
+    "application_name",
+    "lc_messages",
+    "lc_monetary",
+    "lc_numeric",
+    "lc_time",
+    "lock_timeout",
+    "search_path",
+    "statement_timeout",
+    "timezone",
+];
+
 /// What the rows of a statement can carry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Carried {
@@ -64,8 +77,20 @@ pub struct Carries {
     /// Names among `columns` that the text gives to nothing: if no relation has such a column, it is not known what
     /// they are.
     pub strays: BTreeSet<String>,
+    /// What the session was set to.
+    pub settings: Settings,
     /// What else.
     pub extent: Extent,
+}
+
+/// Whether a value can be of a setting that takes any text or number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Settings {
+    /// It cannot.
+    #[default]
+    None,
+    /// It can.
+    Some,
 }
 
 /// How far a value reaches beyond the names that it is made of.
@@ -100,11 +125,19 @@ impl Carries {
         Self { extent, ..Self::default() }
     }
 
+    /// The value of a setting.
+    pub(super) fn setting(name: &str) -> Self {
+        let free = FREE_SETTINGS.iter().any(|free| name.eq_ignore_ascii_case(free));
+        let settings = if free { Settings::Some } else { Settings::None };
+        Self { settings, ..Self::default() }
+    }
+
     pub(super) fn add(&mut self, other: &Self) {
         self.columns.extend(other.columns.iter().cloned());
         self.rows_of.extend(other.rows_of.iter().cloned());
         self.attributes.extend(other.attributes.iter().cloned());
         self.strays.extend(other.strays.iter().cloned());
+        self.settings = self.settings.max(other.settings);
         self.extent = self.extent.max(other.extent);
     }
 
@@ -237,6 +270,21 @@ impl Walk {
     /// The part that is being walked reaches further than its names.
     pub(super) fn reach(&mut self, extent: Extent) {
         self.flow.current.extent = self.flow.current.extent.max(extent);
+    }
+
+    /// How far it reaches so far.
+    pub(super) fn flow_extent(&self) -> Extent {
+        self.flow.current.extent
+    }
+
+    /// Takes back what it was said to reach since.
+    pub(super) fn set_flow_extent(&mut self, extent: Extent) {
+        self.flow.current.extent = extent;
+    }
+
+    /// The part that is being walked says what a setting is.
+    pub(super) fn tell_setting(&mut self, name: &str) {
+        self.flow.current.add(&Carries::setting(name));
     }
 
     /// The part that is being walked carries this too.
@@ -409,6 +457,7 @@ impl Walk {
             for carries in meant.into_iter().flatten() {
                 all.rows_of.extend(carries.rows_of.iter().cloned());
                 all.attributes.extend(carries.attributes.iter().cloned());
+                all.settings = all.settings.max(carries.settings);
                 all.extent = all.extent.max(carries.extent);
                 for column in &carries.columns {
                     if all.columns.insert(column.clone()) {

@@ -480,6 +480,68 @@ const EFFECTS: &[(&str, Action)] = &[
     ("xpath_table", Action::Opaque),
 ];
 
+/// Built-in functions that act, or tell of the server, and whose results are made of nothing but their arguments and that: no
+/// value of a column is in them that was not put into them.
+const PLAIN_SPOKEN: &[&str] = &[
+    "col_description",
+    "currval",
+    "has_any_column_privilege",
+    "has_column_privilege",
+    "has_database_privilege",
+    "has_function_privilege",
+    "has_schema_privilege",
+    "has_sequence_privilege",
+    "has_table_privilege",
+    "inet_client_addr",
+    "inet_client_port",
+    "inet_server_addr",
+    "inet_server_port",
+    "lastval",
+    "nextval",
+    "obj_description",
+    "pg_advisory_*",
+    "pg_backend_pid",
+    "pg_blocking_pids",
+    "pg_cancel_backend",
+    "pg_current_snapshot",
+    "pg_current_wal_*",
+    "pg_current_xact_id*",
+    "pg_database_size",
+    "pg_function_is_visible",
+    "pg_get_constraintdef",
+    "pg_get_expr",
+    "pg_get_function_*",
+    "pg_get_functiondef",
+    "pg_get_indexdef",
+    "pg_get_partkeydef",
+    "pg_get_ruledef",
+    "pg_get_serial_sequence",
+    "pg_get_triggerdef",
+    "pg_get_userbyid",
+    "pg_get_viewdef",
+    "pg_indexes_size",
+    "pg_last_wal_*",
+    "pg_my_temp_schema",
+    "pg_notify",
+    "pg_postmaster_start_time",
+    "pg_relation_size",
+    "pg_sleep*",
+    "pg_table_is_visible",
+    "pg_table_size",
+    "pg_terminate_backend",
+    "pg_total_relation_size",
+    "pg_try_advisory_*",
+    "pg_type_is_visible",
+    "setval",
+    "shobj_description",
+    "txid_current*",
+];
+
+/// Whether what a call returns is made of its arguments and of what the server knows of itself.
+pub(crate) fn is_plain_spoken(name: &Name) -> bool {
+    name.built_in().is_some_and(|bare| PLAIN_SPOKEN.iter().any(|pattern| matches(pattern, bare)))
+}
+
 /// What a call demands beside [`Action::Function`], whatever schema it is in.
 pub(super) fn effects(name: &Name) -> impl Iterator<Item = Action> {
     EFFECTS

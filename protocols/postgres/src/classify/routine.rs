@@ -66,16 +66,7 @@ impl Walk {
             location: _,
         } = call;
         match Name::from_nodes(funcname) {
-            Some(name) if reads_harmless_setting(&name, args) => {
-                self.functions.insert(name);
-            }
-            Some(name) => {
-                if name.built_in() == Some("format_type") && !args.first().is_some_and(is_one_value)
-                {
-                    self.lists_names("pg_type");
-                }
-                self.call(name);
-            }
+            Some(name) => self.called_function(name, args),
             None => self.opaque("the name of a function is not understood"),
         }
         self.expressions(args);
@@ -84,6 +75,18 @@ impl Walk {
         if let Some(window) = over {
             self.window(window);
         }
+    }
+
+    fn called_function(&mut self, name: Name, args: &[Node]) {
+        if let Some(setting) = harmless_setting(&name, args) {
+            self.tell_setting(setting);
+            self.functions.insert(name);
+            return;
+        }
+        if name.built_in() == Some("format_type") && !args.first().is_some_and(is_one_value) {
+            self.lists_names("pg_type");
+        }
+        self.call(name);
     }
 
     /// A window definition, named or inline, with its frame.
@@ -204,11 +207,11 @@ impl Walk {
 }
 
 /// `current_setting('name')` with a literal, harmless name says what SHOW would say.
-fn reads_harmless_setting(name: &Name, args: &[Node]) -> bool {
-    let Some("current_setting") = name.built_in() else { return false };
+fn harmless_setting<'a>(name: &Name, args: &'a [Node]) -> Option<&'a str> {
+    let Some("current_setting") = name.built_in() else { return None };
     let Some(NodeEnum::AConst(constant)) = args.first().and_then(|arg| arg.node.as_ref()) else {
-        return false;
+        return None;
     };
-    let Some(Val::Sval(text)) = &constant.val else { return false };
-    utility::is_harmless_setting(&text.sval)
+    let Some(Val::Sval(text)) = &constant.val else { return None };
+    Some(text.sval.as_str()).filter(|setting| utility::is_harmless_setting(setting))
 }

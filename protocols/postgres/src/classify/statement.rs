@@ -6,8 +6,8 @@ use std::{collections::BTreeSet, ops::Range};
 use pg_query::{FingerprintOptions, Node, NodeEnum, protobuf::RawStmt};
 
 use super::{
-    Action, Classified, Demand, Fence, Statement, StatementKind, TransactionStep, flow::Carried,
-    text, walk::Walk,
+    Action, Classified, Demand, Fence, Handle, Statement, StatementKind, TransactionStep,
+    expression::is_one_value, flow::Carried, name::is_unsure, text, walk::Walk,
 };
 
 /// How many relations a summary names before it only counts.
@@ -82,7 +82,8 @@ fn one(text: &str, raw: &RawStmt) -> Statement {
         });
     }
     let columns = walk.settled_columns();
-    let carried = carried(&kind, &mut walk);
+    let handle = handle(&kind, &mut walk);
+    let carried = carried(&kind, &handle, &mut walk);
     let options = FingerprintOptions::RANGEVAR_PG17_COMPAT | FingerprintOptions::FULL_RELNAME;
     Statement {
         fence: fence(&kind, &walk.demands),
@@ -98,6 +99,7 @@ fn one(text: &str, raw: &RawStmt) -> Statement {
         attributes: walk.attributes,
         parameters: walk.parameters,
         carried,
+        handle,
         notes: walk.notes,
         normalised: pg_query::normalize(body).ok(),
         fingerprint: pg_query::fingerprint(body, 0, options)
@@ -107,8 +109,11 @@ fn one(text: &str, raw: &RawStmt) -> Statement {
 }
 
 /// What its rows can carry, where it is of a kind whose text shows that.
-fn carried(kind: &StatementKind, walk: &mut Walk) -> Carried {
+fn carried(kind: &StatementKind, handle: &Handle, walk: &mut Walk) -> Carried {
     let opaque = walk.demands.iter().any(|demand| demand.action == Action::Opaque);
+    if matches!(handle, Handle::Declares(_) | Handle::Prepares(_)) && !opaque {
+        return walk.carried();
+    }
     match kind {
         StatementKind::Select
         | StatementKind::Insert
@@ -146,6 +151,18 @@ fn carried(kind: &StatementKind, walk: &mut Walk) -> Carried {
         | StatementKind::Routine
         | StatementKind::Opaque => Carried::unknown(),
     }
+}
+
+/// What the statement itself does with a name; what one does that it explains, nobody does.
+fn handle(kind: &StatementKind, walk: &mut Walk) -> Handle {
+    let names = matches!(
+        kind,
+        StatementKind::Cursor
+            | StatementKind::Prepare
+            | StatementKind::Execute
+            | StatementKind::Notify
+    );
+    if names { std::mem::take(&mut walk.handle) } else { Handle::None }
 }
 
 /// Where a statement stands: the grammar gives a length of 0 for "up to the end".
@@ -276,6 +293,10 @@ impl Walk {
             NodeEnum::ExecuteStmt(execute) => {
                 self.demand(Action::Prepare);
                 self.expressions(&execute.params);
+                let calls = self.demands.iter().any(|demand| demand.action == Action::Function);
+                if execute.params.iter().all(is_one_value) && !calls {
+                    self.handles(Handle::Executes, &execute.name);
+                }
                 self.opaque("EXECUTE runs a statement that the text does not show");
                 StatementKind::Execute
             }
@@ -285,8 +306,9 @@ impl Walk {
                 StatementKind::Deallocate
             }
             NodeEnum::DeclareCursorStmt(declare) => self.declare(declare),
-            NodeEnum::FetchStmt(_) => {
+            NodeEnum::FetchStmt(fetch) => {
                 self.demand(Action::Cursor);
+                self.handles(Handle::Fetches, &fetch.portalname);
                 self.opaque("FETCH runs a cursor or portal that the text does not show");
                 StatementKind::Cursor
             }
@@ -295,7 +317,12 @@ impl Walk {
                 self.demand(Action::Session);
                 StatementKind::Cursor
             }
-            NodeEnum::NotifyStmt(_) | NodeEnum::ListenStmt(_) | NodeEnum::UnlistenStmt(_) => {
+            NodeEnum::ListenStmt(listen) => {
+                self.demand(Action::Notify);
+                self.handles(Handle::Listens, &listen.conditionname);
+                StatementKind::Notify
+            }
+            NodeEnum::NotifyStmt(_) | NodeEnum::UnlistenStmt(_) => {
                 self.demand(Action::Notify);
                 StatementKind::Notify
             }
@@ -311,5 +338,10 @@ impl Walk {
             _ if self.define(node) => StatementKind::Define,
             _ => self.administer(node),
         }
+    }
+
+    /// The statement does something with a name of the session's own, if it is sure where the server cuts that.
+    pub(super) fn handles(&mut self, what: impl FnOnce(String) -> Handle, name: &str) {
+        self.handle = if is_unsure(name) { Handle::None } else { what(name.to_owned()) };
     }
 }

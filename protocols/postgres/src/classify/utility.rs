@@ -9,8 +9,8 @@ use pg_query::{
 };
 
 use super::{
-    Action, StatementKind, TransactionStep,
-    flow::{Carries, Extent, Output, Outputs},
+    Action, Handle, StatementKind, TransactionStep,
+    flow::{Carries, Output, Outputs},
     walk::Walk,
 };
 use crate::startup::PREFERENCES;
@@ -111,9 +111,7 @@ impl Walk {
         if !is_harmless_setting(name) {
             self.opaque("it shows a setting that is not on the list of harmless ones");
         }
-        // A session can be made to give itself any name.
-        let named = name.eq_ignore_ascii_case("application_name");
-        let carries = Carries::reaching(if named { Extent::Anything } else { Extent::Named });
+        let carries = Carries::setting(name);
         self.set_outputs(Outputs(vec![Output::One { name: None, carries, plain: None }]));
         StatementKind::Show
     }
@@ -260,6 +258,7 @@ impl Walk {
             Some(body) => drop(self.statement(body)),
             None => self.opaque("PREPARE without a statement"),
         }
+        self.handles(Handle::Prepares, name);
         StatementKind::Prepare
     }
 
@@ -272,6 +271,7 @@ impl Walk {
             Some(query) => self.query(query),
             None => self.opaque("DECLARE without a query"),
         }
+        self.handles(Handle::Declares, portalname);
         StatementKind::Cursor
     }
 

@@ -10,7 +10,7 @@ use std::{
 use pg_query::{Node, NodeEnum, protobuf::RangeVar};
 
 use super::{
-    Action, Demand, Name,
+    Action, Demand, Handle, Name,
     columns::Written,
     flow::{Extent, Flow},
     functions,
@@ -40,6 +40,8 @@ pub(super) struct Walk {
     pub(super) locking: u32,
     /// What flows where.
     pub(super) flow: Flow,
+    /// What is done with a name of the session's own.
+    pub(super) handle: Handle,
 }
 
 impl Walk {
@@ -155,7 +157,11 @@ impl Walk {
 
     /// Demands what a call demands that is not harmless.
     pub(super) fn unlisted_call(&mut self, name: &Name) {
+        let before = self.flow_extent();
         self.demand_on(Action::Function, name);
+        if functions::is_plain_spoken(name) {
+            self.set_flow_extent(before);
+        }
         for action in functions::effects(name) {
             self.demand(action);
         }

@@ -5,12 +5,12 @@
 
 use crate::{
     catalogue::{Attribute, Kin, Known, Reach, Reached, Rows, Rules},
-    classify::{Carries, Classified, Column, Columns, Extent, Name, Statement, is_system_column},
+    classify::{
+        Action as Asks, Carries, Classified, Column, Columns, Demand, Extent, Name, Settings,
+        Statement, is_plain_spoken, is_system_column,
+    },
 };
-use countersign_core::{
-    mask::ColumnName,
-    operation::{Action, Demand},
-};
+use countersign_core::mask::ColumnName;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -31,8 +31,14 @@ const VALUED: &[&str] = &[
     "pg_stats_ext",
     "pg_stats_ext_exprs",
 ];
-/// The column in which the server keeps a value that a column was added with.
-const MISSING: (&str, &str) = ("pg_attribute", "attmissingval");
+/// Columns of the server's relations that do.
+const VALUED_COLUMNS: &[(&str, &str)] = &[
+    // A value that a column was added with.
+    ("pg_attribute", "attmissingval"),
+    // What something in the session may have set it to.
+    ("pg_settings", "reset_val"),
+    ("pg_settings", "setting"),
+];
 
 /// Where a value comes from, as far as rules are concerned.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -80,6 +86,8 @@ impl Source {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Cover {
     relations: BTreeMap<u32, Covered>,
+    /// What the session was set to.
+    settings: SetBy,
 }
 
 /// One relation.
@@ -115,6 +123,16 @@ pub(crate) struct Origin {
     pub(crate) column: i16,
 }
 
+/// By whom the session's settings were made what they are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum SetBy {
+    /// By the server, the gateway and the agent as it logged in.
+    #[default]
+    Known,
+    /// Perhaps by code that put a value there.
+    Anybody,
+}
+
 /// Which code a text runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Code {
@@ -125,68 +143,47 @@ pub(crate) enum Code {
 }
 
 impl Code {
-    /// What a text runs that asks for this.
-    pub(crate) fn of<'a>(demands: impl IntoIterator<Item = &'a Demand>) -> Self {
-        let shown = |demand: &Demand| match demand.action {
-            Action::PostgresRead
-            | Action::PostgresWrite
-            | Action::PostgresDdl
-            | Action::PostgresLock
-            | Action::PostgresCopy
-            | Action::PostgresShow
-            | Action::PostgresPreference
-            | Action::PostgresTransaction
-            | Action::PostgresCursor
-            | Action::PostgresDescribe
-            | Action::PostgresExplain
-            | Action::PostgresNotify => true,
-            Action::PostgresFunction
-            | Action::PostgresProgram
-            | Action::PostgresSession
-            | Action::PostgresPrepare
-            | Action::PostgresPrivilege
-            | Action::PostgresRole
-            | Action::PostgresMaintain
-            | Action::PostgresReplication
-            | Action::PostgresAdmin
-            | Action::PostgresOpaque
-            // Another protocol's, which no text asks for.
-            | Action::SshQuery
-            | Action::SshList
-            | Action::SshRead
-            | Action::SshScan
-            | Action::SshWrite
-            | Action::SshExec
-            | Action::SshOpaque
-            | Action::KubernetesDiscover
-            | Action::KubernetesUrl
-            | Action::KubernetesReview
-            | Action::KubernetesGet
-            | Action::KubernetesList
-            | Action::KubernetesWatch
-            | Action::KubernetesCreate
-            | Action::KubernetesUpdate
-            | Action::KubernetesPatch
-            | Action::KubernetesDelete
-            | Action::KubernetesDeleteCollection
-            | Action::KubernetesStatus
-            | Action::KubernetesScale
-            | Action::KubernetesLease
-            | Action::KubernetesLog
-            | Action::KubernetesExec
-            | Action::KubernetesAttach
-            | Action::KubernetesPortForward
-            | Action::KubernetesProxy
-            | Action::KubernetesEphemeralContainers
-            | Action::KubernetesResize
-            | Action::KubernetesEviction
-            | Action::KubernetesBinding
-            | Action::KubernetesToken
-            | Action::KubernetesFinalize
-            | Action::KubernetesPrivilege
-            | Action::KubernetesOpaque => false,
+    /// What a statement runs, as far as its text shows; `harmless` are functions that count as reads.
+    pub(crate) fn of(statement: &Statement, harmless: impl Fn(&Name) -> bool) -> Self {
+        let shown = |Demand { action, object }: &Demand| match (action, object) {
+            (
+                Asks::Read
+                | Asks::Write
+                | Asks::Ddl
+                | Asks::Lock
+                | Asks::Copy
+                | Asks::Show
+                | Asks::Preference
+                | Asks::Transaction
+                | Asks::Cursor
+                | Asks::Prepare
+                | Asks::Explain
+                | Asks::Notify,
+                _,
+            ) => true,
+            (Asks::Function, Some(name)) => is_plain_spoken(name) || harmless(name),
+            (
+                Asks::Function
+                | Asks::Program
+                | Asks::Session
+                | Asks::Privilege
+                | Asks::Role
+                | Asks::Maintain
+                | Asks::Replication
+                | Asks::Admin
+                | Asks::Opaque,
+                _,
+            ) => false,
         };
-        if demands.into_iter().all(shown) { Self::OfText } else { Self::Unseen }
+        if statement.demands.iter().all(shown) { Self::OfText } else { Self::Unseen }
+    }
+
+    /// What two things run.
+    pub(crate) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::OfText, Self::OfText) => Self::OfText,
+            (Self::Unseen, _) | (_, Self::Unseen) => Self::Unseen,
+        }
     }
 }
 
@@ -202,6 +199,11 @@ impl Cover {
         cover
     }
 
+    /// The same where the session's settings were made by these.
+    pub(crate) fn with_settings(self, settings: SetBy) -> Self {
+        Self { settings, ..self }
+    }
+
     /// Where each column of the rows of a statement comes from.
     pub(crate) fn sources(
         &self,
@@ -209,12 +211,13 @@ impl Cover {
         code: Code,
         origins: &[Origin],
     ) -> Vec<Source> {
+        if self.is_rewritten(statement) {
+            return vec![Source::Anything; origins.len()];
+        }
         let read = self.read_by(&statement.tables);
         let written = read.source(&statement.carried.written, None);
-        let rewritten = read.relations.iter().any(|relation| relation.rules == Rules::Some);
         let computed = |place: usize, origin: &Origin| match (code, &statement.carried.columns) {
             (Code::Unseen, _) | (Code::OfText, Columns::Unknown) => Source::Anything,
-            _ if rewritten => Source::Anything,
             (Code::OfText, Columns::Listed(columns)) => match columns.get(place) {
                 Some(column) if columns.len() == origins.len() => {
                     read.source(&column.carries, None)
@@ -242,10 +245,10 @@ impl Cover {
 
     /// Whether anything that a statement moves can be covered, where no `RowDescription` tells its columns: COPY.
     pub(crate) fn moved(&self, statement: &Statement, code: Code) -> Source {
-        let read = self.read_by(&statement.tables);
-        if read.relations.iter().any(|relation| relation.rules == Rules::Some) {
+        if self.is_rewritten(statement) {
             return Source::Anything;
         }
+        let read = self.read_by(&statement.tables);
         // What a statement writes it can return under the name of what it writes to.
         let written = read.source(&statement.carried.written, None);
         let moved = match (code, &statement.carried.columns) {
@@ -257,6 +260,13 @@ impl Cover {
             (Code::OfText, Columns::Starred { all, .. }) => read.source(all, None),
         };
         moved.and(written)
+    }
+
+    /// Whether a rule or a trigger can say what a statement returns, whatever `RowDescription` calls it. A rule may stand on
+    /// what a view reads: any that was reached counts.
+    fn is_rewritten(&self, statement: &Statement) -> bool {
+        let writes = statement.demands.iter().any(|demand| demand.action == Asks::Write);
+        writes && self.relations.values().any(|relation| relation.rules == Rules::Some)
     }
 
     /// A column as the target names it.
@@ -282,7 +292,7 @@ impl Cover {
         };
         let found: Option<Vec<Vec<&Covered>>> = tables.iter().map(named).collect();
         let all = if found.is_some() { All::Found } else { All::NotFound };
-        Read { relations: found.unwrap_or_default().concat(), all }
+        Read { relations: found.unwrap_or_default().concat(), all, settings: self.settings }
     }
 }
 
@@ -290,6 +300,7 @@ impl Cover {
 struct Read<'a> {
     relations: Vec<&'a Covered>,
     all: All,
+    settings: SetBy,
 }
 
 /// Whether the catalogue has every relation that a statement names.
@@ -306,6 +317,9 @@ impl Read<'_> {
             return Source::Clear;
         }
         if carries.extent == Extent::Anything || self.all == All::NotFound {
+            return Source::Anything;
+        }
+        if (carries.settings, self.settings) == (Settings::Some, SetBy::Anybody) {
             return Source::Anything;
         }
         if self.is_unknown(carries) {
@@ -410,7 +424,7 @@ impl Work<'_> {
 
     fn of_system(&self, reached: &Reached, column: &str) -> Source {
         let relation = reached.name.name.as_str();
-        if VALUED.contains(&relation) || (relation, column) == MISSING {
+        if VALUED.contains(&relation) || VALUED_COLUMNS.contains(&(relation, column)) {
             Source::Anything
         } else {
             self.by_rule(reached, column)

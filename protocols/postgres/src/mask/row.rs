@@ -48,6 +48,23 @@ pub(crate) fn read_description(body: Bytes) -> Result<Description, FrameError> {
     Ok(description)
 }
 
+/// A `RowDescription` whose columns have no names but their numbers.
+pub(crate) fn without_names(body: &[u8]) -> Option<Bytes> {
+    /// Table, column, type, width, modifier and format, behind the name.
+    const BEHIND: usize = 18;
+    let (count, mut rest) = body.split_first_chunk::<2>()?;
+    let mut out = BytesMut::with_capacity(body.len());
+    out.put_slice(count);
+    for n in 1..=u16::from_be_bytes(*count) {
+        let end = rest.iter().position(|byte| *byte == 0)?;
+        let (column, behind) = rest.get(end + 1..)?.split_at_checked(BEHIND)?;
+        out.put_slice(format!("column{n}\0").as_bytes());
+        out.put_slice(column);
+        rest = behind;
+    }
+    rest.is_empty().then(|| out.freeze())
+}
+
 /// The columns of an answer.
 #[derive(Debug)]
 pub(crate) struct Columns {

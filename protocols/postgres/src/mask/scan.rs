@@ -1,8 +1,9 @@
 //! One value of a column that no rule covers, where detectors are in force: what they find in a text is replaced in it;
 //! in JSON and arrays of text, in the strings, so that the value stays valid; in anything else that holds text, a finding
-//! makes it NULL. Numbers and times are not looked at.
+//! makes it NULL. Numbers and times are not looked at. What binary composites, arrays and ranges are made of, `structure` says.
 
 use super::{
+    structure,
     types::Type,
     value::{
         Format, Place, Written, fitted, quoted, unversioned, versioned, written_address,
@@ -41,16 +42,13 @@ pub(crate) fn scanned(
             Some(address) => all_or_nothing(mask, &address),
             None => Err(MaskError::Unreadable),
         },
-        // What detectors would find in the text, nobody reads out of this.
-        (Type::Sealed, Format::Binary) => {
-            mask.count();
-            Ok(Written::Null)
-        }
         (Type::Uuid | Type::Address | Type::Sealed | Type::Other, Format::Text) => {
             all_or_nothing(mask, text(value)?)
         }
-        // The text in a binary composite, range or array stands in it as it is.
-        (Type::Other, Format::Binary) => all_or_nothing(mask, &String::from_utf8_lossy(value)),
+        (Type::Sealed | Type::Other, Format::Binary) => Ok(match structure::look(mask, value)? {
+            Findings::None => Written::Same,
+            Findings::Some => Written::Null,
+        }),
         (
             Type::Int2
             | Type::Int4
@@ -68,14 +66,29 @@ pub(crate) fn scanned(
     }
 }
 
+/// Whether detectors find anything.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Findings {
+    None,
+    Some,
+}
+
+/// Whether they find anything in a text.
+pub(super) fn findings(mask: &mut ColumnMask, text: &str) -> Result<Findings, MaskError> {
+    Ok(match mask.mask(text)? {
+        Shown::Same(_) => Findings::None,
+        Shown::Changed(_) | Shown::Null => Findings::Some,
+    })
+}
+
 fn text(value: &[u8]) -> Result<&str, MaskError> {
     std::str::from_utf8(value).map_err(|_| MaskError::Unreadable)
 }
 
 fn all_or_nothing(mask: &mut ColumnMask, text: &str) -> Result<Written, MaskError> {
-    Ok(match mask.mask(text)? {
-        Shown::Same(_) => Written::Same,
-        Shown::Changed(_) | Shown::Null => Written::Null,
+    Ok(match findings(mask, text)? {
+        Findings::None => Written::Same,
+        Findings::Some => Written::Null,
     })
 }
 

@@ -28,7 +28,7 @@ pub(crate) enum Type {
     TextArray,
     /// `inet` and `cidr`: their binary form is numbers.
     Address,
-    /// Arrays of what only its text form shows.
+    /// Arrays of what only its text form shows, as long as it is not taken apart.
     Sealed,
     /// A number, a time, a figure: nothing in it is text.
     Scalar,

@@ -200,11 +200,13 @@ fn put(out: &mut BytesMut, name: u8, text: &str) {
     out.put_u8(0);
 }
 
-/// Whether a zone is one of the names that everybody has, or a plain offset: a zone can be made that says anything.
+/// Whether a zone is one of the names that the server has: a zone can be made that says anything (POSIX's TZ: any letters,
+/// then an offset). Without digits there is no offset, so that the name must be known.
 fn is_zone(value: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '_' | '-' | '+' | ':');
-    let digits = value.chars().filter(char::is_ascii_digit).count();
-    digits <= 4 && value.chars().all(|c| plain(c) || c.is_ascii_digit())
+    let plain = |c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '_' | '-');
+    let offset = value.strip_prefix("Etc/GMT+").or_else(|| value.strip_prefix("Etc/GMT-"));
+    let hours = |digits: &str| digits.parse::<u8>().is_ok_and(|hours| hours <= 14);
+    offset.is_some_and(hours) || value.chars().all(plain)
 }
 
 #[cfg(test)]
@@ -216,7 +218,9 @@ mod tests {
         for zone in ["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+12"] {
             assert!(is_zone(zone), "{zone}");
         }
-        for zone in ["<123456789>0", "<078-05-1120>0", "<a b>0"] {
+        for zone in
+            ["<123456789>0", "<078-05-1120>0", "<a b>0", "Secret5", "Europe/Secret1", "Etc/GMT+99"]
+        {
             assert!(!is_zone(zone), "{zone}");
         }
     }

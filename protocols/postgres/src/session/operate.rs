@@ -51,7 +51,7 @@ pub(super) enum Hears {
 }
 
 impl Form {
-    fn statement(&self) -> Option<&Arc<Prepared>> {
+    pub(super) fn statement(&self) -> Option<&Arc<Prepared>> {
         match self {
             Self::Query => None,
             Self::Portal { portal, .. } => Some(&portal.statement),
@@ -124,6 +124,7 @@ impl Session {
         let as_of = self.as_of();
         let classified = Arc::clone(&understood.classified);
         self.check_catalogue(&classified, &mut understood).await?;
+        self.check_used(&mut understood).await?;
         if !matches!(form, Form::Prepare { .. }) {
             self.check_reach(&mut understood).await?;
         }
@@ -165,8 +166,14 @@ impl Session {
             }
         };
         self.in_flight = Some(Account::new(&operation));
-        let done = self.carry_out(&operation, understood, &form, (admission, stood)).await;
-        self.note_catalogue(understood, &form);
+        let (done, meaning) = match self.look_again(&meaning, &form, stood).await {
+            Ok(now) => {
+                let admitted = (admission, stood);
+                (self.carry_out(&operation, &now.understood, &form, admitted).await, now)
+            }
+            Err(stop) => (Err(stop), meaning),
+        };
+        self.note_catalogue(&meaning.understood, &form);
         self.close_account(done, (operation, meaning))
     }
 

@@ -2,34 +2,89 @@
 //! columns of the rows are covered. It is asked in front of every execution, in the transaction that is open; a statement
 //! that was prepared or described long ago is judged by what is there now.
 
-use super::{Session, Stop, consult::Knowledge};
+use super::{
+    Session, Stop,
+    consult::Knowledge,
+    meaning::Meaning,
+    operate::{Form, Stood},
+};
 use crate::{
     catalogue::{self, Known, Reach, Rows},
     classify::Name,
     error::{Complaint, SqlState},
-    mask::{self, MayCopy},
+    mask::{self, MayCopy, Named, SetBy},
     state::Block,
     understood::{Copy, Understood},
     upstream::OwnRow,
 };
 use countersign_core::refusal::Refusal;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeSet, btree_map::Entry},
     sync::Arc,
 };
 
+/// Rounds in which the views of one round name relations that the next is about.
+const MAX_ROUNDS: usize = 8;
+
 impl Session {
+    /// What an operation was judged by may be long ago once it is approved: views and functions may be others by now. The
+    /// catalogue is asked anew, past what is remembered. Where the operation asks for something else than it was approved
+    /// for, it does not run; where its values come from elsewhere, its answer is masked by that.
+    pub(super) async fn look_again(
+        &mut self,
+        meaning: &Arc<Meaning>,
+        form: &Form,
+        stood: Stood,
+    ) -> Result<Arc<Meaning>, Stop> {
+        match stood {
+            Stood::Never => Ok(Arc::clone(meaning)),
+            // In a box: few sessions ever need the room.
+            Stood::WhileHeld => Box::pin(self.found_anew(meaning, form)).await,
+        }
+    }
+
+    async fn found_anew(
+        &mut self,
+        meaning: &Arc<Meaning>,
+        form: &Form,
+    ) -> Result<Arc<Meaning>, Stop> {
+        self.around.catalogues.forget(&self.place);
+        let classified = Arc::clone(&meaning.understood.classified);
+        let mut now = Understood::of(&classified, &self.target);
+        if let Some(statement) = form.statement() {
+            now = now.typed(&statement.type_oids);
+        }
+        now.summary.clone_from(&meaning.understood.summary);
+        self.check_catalogue(&classified, &mut now).await?;
+        self.check_used(&mut now).await?;
+        if !matches!(form, Form::Prepare { .. }) {
+            self.check_reach(&mut now).await?;
+        }
+        let now = self.meaning(now, form);
+        if (&meaning.demands, &meaning.columns) != (&now.demands, &now.columns) {
+            return Err(Stop::Refuse(changed_while_held()));
+        }
+        Ok(Arc::new(now))
+    }
+
     /// Finds out what the relations of a text are, if any rule covers columns, and refuses a COPY of covered ones.
     pub(super) async fn check_reach(&mut self, understood: &mut Understood) -> Result<(), Stop> {
         let plan = self.around.gate.masks(&self.opened);
         if !plan.covers_columns() {
             return Ok(());
         }
-        let statements = &understood.classified.statements;
+        let used = understood.used.values().filter_map(Named::statement);
+        let statements = understood.classified.statements.iter().chain(used);
         let names: BTreeSet<Name> =
-            statements.iter().flat_map(|statement| statement.tables.iter().cloned()).collect();
+            statements.flat_map(|statement| statement.tables.iter().cloned()).collect();
         if !names.is_empty() {
             understood.known = self.known(names).await?;
+        }
+        for named in understood.used.values() {
+            // A cursor shows what its relations were when it was declared.
+            if *named.known != Known::default() {
+                understood.known = Arc::new(understood.known.and(&named.known));
+            }
         }
         if understood.copy == Copy::Out {
             let subject = understood.subject();
@@ -44,6 +99,24 @@ impl Session {
         Ok(())
     }
 
+    /// Finds out what FETCH and EXECUTE mean, if any rule covers columns. What they mean is followed only where it runs nothing
+    /// that its own text does not show.
+    pub(super) async fn check_used(&mut self, understood: &mut Understood) -> Result<(), Stop> {
+        if !self.around.gate.masks(&self.opened).covers_columns() {
+            return Ok(());
+        }
+        let classified = Arc::clone(&understood.classified);
+        for (n, statement) in classified.statements.iter().enumerate() {
+            let Some(named) = self.masker.meant(&statement.handle).cloned() else { continue };
+            let mut meant = Understood::of(&named.classified, &self.target);
+            Box::pin(self.check_catalogue(&named.classified, &mut meant)).await?;
+            if meant.subject().leaves == SetBy::Known {
+                understood.used.insert(n, named);
+            }
+        }
+        Ok(())
+    }
+
     async fn known(&mut self, names: BTreeSet<Name>) -> Result<Arc<Known>, Stop> {
         if self.knowledge == Knowledge::Shared
             && let Some(known) = self.around.catalogues.reach(&self.place, &names)
@@ -52,15 +125,7 @@ impl Session {
         }
         self.dial().await?;
         let generation = self.around.catalogues.generation(&self.place);
-        let reach = self.reach(&names).await?;
-        let mut definitions = BTreeMap::new();
-        for (oid, relation) in &reach.relations {
-            if let Rows::Query(text) = &relation.rows {
-                let agent = &self.opened.agent().identity;
-                definitions.insert(*oid, self.around.reader.classify(text, agent).await?);
-            }
-        }
-        let known = Arc::new(Known { reach, definitions });
+        let known = Arc::new(self.followed(&names).await?);
         // What a transaction sees, others may not see.
         if self.block == Block::Idle && known.is_shared(&names) {
             let catalogues = &self.around.catalogues;
@@ -69,6 +134,32 @@ impl Session {
         Ok(known)
     }
 
+    /// The relations, with what the views among them are defined as. PostgreSQL notes no dependence on its own catalogue: what
+    /// a view reads of that, its definition says.
+    async fn followed(&mut self, names: &BTreeSet<Name>) -> Result<Known, Stop> {
+        let mut known = Known { reach: self.reach(names).await?, ..Known::default() };
+        let mut asked = BTreeSet::new();
+        for _ in 0..MAX_ROUNDS {
+            for (oid, relation) in &known.reach.relations {
+                if let (Rows::Query(text), Entry::Vacant(place)) =
+                    (&relation.rows, known.definitions.entry(*oid))
+                {
+                    let agent = &self.opened.agent().identity;
+                    place.insert(self.around.reader.classify(text, agent).await?);
+                }
+            }
+            let missing: BTreeSet<Name> = known.missing().difference(&asked).cloned().collect();
+            if missing.is_empty() {
+                break;
+            }
+            known.reach = known.reach.and(self.reach(&missing).await?);
+            asked.extend(missing);
+        }
+        Ok(known)
+    }
+
+    /// A block can go on seeing the catalogue of its first query, while the server reads texts by the present one: that is
+    /// asked for over another connection. What the block itself has changed is only seen in it.
     async fn reach(&mut self, names: &BTreeSet<Name>) -> Result<Reach, Stop> {
         let text = catalogue::reach(names, &self.target.search_path);
         if self.block == Block::Idle {
@@ -85,6 +176,13 @@ fn read(rows: &[OwnRow]) -> Result<Reach, Stop> {
         tracing::warn!("an answer of the target's catalogue is not what was asked for");
         Stop::Refuse((&Refusal::TargetUnavailable).into())
     })
+}
+
+fn changed_while_held() -> Complaint {
+    let complaint = "what the statement reaches has changed since it was judged";
+    Complaint::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, complaint)
+        .detail("It was not executed; its approval is used up.")
+        .hint("Send it again: it is judged by what it reaches now.")
 }
 
 fn masked_copy() -> Complaint {

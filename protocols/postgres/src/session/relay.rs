@@ -264,6 +264,11 @@ impl Session {
         (head, kind): (Head, BackendKind),
         body: Bytes,
     ) -> Result<Step, Stop> {
+        let body = if kind == BackendKind::RowDescription {
+            self.masker.named(body).map_err(End::from)?
+        } else {
+            body
+        };
         if form.until() == Until::Described {
             self.say_description(form, head, body)?;
             self.complete("");

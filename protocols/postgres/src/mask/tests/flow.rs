@@ -1,7 +1,7 @@
 //! Ways to get a covered value into a column that `RowDescription` gives no origin for, and columns that must stay readable.
 //! `c` is a column that carries nothing covered, `m` one that may.
 
-use super::super::{Code, Cover, Source, cover::Origin};
+use super::super::{Code, Cover, SetBy, Source, cover::Origin};
 use crate::{
     catalogue::{Attribute, Kin, Known, Reach, Reached, Rows, Rules},
     classify::{Classified, Columns, Name, classify},
@@ -160,6 +160,10 @@ const CORPUS: &[(&str, &str)] = &[
     ("SELECT x FROM f(1) x", "m"),
     ("SELECT set_config('a.b', 'x', false)", "m"),
     ("SHOW application_name", "m"),
+    ("SHOW TimeZone", "m"),
+    ("SELECT current_setting('timezone') || '', current_setting('server_version')", "mc"),
+    ("SELECT x FROM (SELECT current_setting('search_path') AS x) y", "m"),
+    ("SELECT setting || '', reset_val, name || '' FROM pg_settings", "mmc"),
     ("SHOW a.b", "m"),
     ("FETCH ALL FROM c", "m"),
     ("EXECUTE p", "m"),
@@ -270,6 +274,7 @@ fn known() -> Known {
         relation("pg_catalog", "pg_stats", &["tablename", "most_common_vals"], Rows::System),
         relation("pg_catalog", "pg_stat_activity", &["query"], Rows::System),
         relation("pg_catalog", "pg_class", &["relname"], Rows::System),
+        relation("pg_catalog", "pg_settings", &["name", "setting", "reset_val"], Rows::System),
     ];
     let reach = Reach { relations: (100..).zip(relations).collect() };
     let definitions: BTreeMap<u32, Arc<Classified>> = reach
@@ -284,7 +289,8 @@ fn known() -> Known {
 }
 
 fn cover() -> Cover {
-    Cover::of(&known(), &|column| column.to_string() == "public.accounts.ssn")
+    let cover = Cover::of(&known(), &|column| column.to_string() == "public.accounts.ssn");
+    cover.with_settings(SetBy::Anybody)
 }
 
 fn nameless(names: &[&str]) -> Vec<Origin> {
@@ -347,6 +353,33 @@ fn a_column_with_an_origin_is_judged_by_it() {
     assert!(matches!(&sources[0], Source::Column(names) if names.len() == 1), "{sources:?}");
     assert!(matches!(&sources[2], Source::Derived(_)), "{sources:?}");
     assert!(matches!(&sources[5], Source::Column(_)), "{sources:?}");
+}
+
+#[test]
+fn settings_stay_readable_as_long_as_no_code_has_made_them() {
+    let cover = cover().with_settings(SetBy::Known);
+    for text in ["SHOW application_name", "SELECT current_setting('timezone') || ''"] {
+        let statement = &classify(text).statements[0];
+        let sources = cover.sources(statement, Code::OfText, &nameless(&["x"]));
+        assert_eq!(letters(&sources), "c", "{text}");
+    }
+}
+
+#[test]
+fn what_a_rule_or_trigger_returns_is_not_what_the_description_says() {
+    let mut known = known();
+    known.reach.relations.get_mut(&101).unwrap().rules = Rules::Some;
+    let cover = Cover::of(&known, &|column| column.to_string() == "public.accounts.ssn");
+    let plain = [Origin { name: "total".to_owned(), relation: 101, column: 3 }];
+    for (text, expected) in [
+        ("SELECT total FROM orders", "c"),
+        ("UPDATE orders SET id = 1 RETURNING total", "m"),
+        ("WITH d AS (DELETE FROM orders RETURNING total) SELECT total FROM d", "m"),
+    ] {
+        let statement = &classify(text).statements[0];
+        let sources = cover.sources(statement, Code::OfText, &plain);
+        assert_eq!(letters(&sources), expected, "{text}");
+    }
 }
 
 #[test]

@@ -191,8 +191,11 @@ fn detectors_see_addresses_in_binary_values() {
     let plan = plan(&[], &[Detector::Ipv4, Detector::Ipv6], MaskKind::Redact);
     let four = [2, 32, 0, 4, 192, 0, 2, 7];
     let six = [&[3, 128, 0, 16, 0x20, 1, 0x0d, 0xb8][..], &[0; 11], &[1]].concat();
+    let array =
+        [&[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 3, 0x65, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 8][..], &four]
+            .concat();
     for (oid, value) in
-        [(869, &four[..]), (650, &four), (869, &six), (1041, b"any"), (2951, b"any")]
+        [(869, &four[..]), (650, &four), (869, &six), (1041, &array), (99_999, &array)]
     {
         let mut mask = plan.text(MaskPlace::Message);
         let found = scanned(place(oid, Format::Binary), &mut mask, value);
