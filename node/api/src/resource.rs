@@ -20,7 +20,7 @@ pub use document::{Document, Invalid, Spec, check_name};
 pub use identity_provider::{
     Claims, IdentityProviderSpec, MAX_LEEWAY_SECONDS, OidcProvider, TokenAlgorithm, TokenUse,
 };
-pub use mask_rule::{Mask, MaskPattern, MaskRuleSpec, PartialMask};
+pub use mask_rule::{Mask, MaskJsonPath, MaskPattern, MaskRuleSpec, PartialMask};
 pub use policy::PolicySpec;
 pub use secret_reference::{SecretReference, SecretReferenceError};
 pub use target::{

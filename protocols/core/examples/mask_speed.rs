@@ -61,6 +61,7 @@ fn rule(name: &str, kind: MaskKind) -> MaskRule {
         name: name.to_owned(),
         targets: MaskTargets::All,
         columns: Vec::new(),
+        json_paths: Vec::new(),
         detectors: BTreeSet::new(),
         patterns: Vec::new(),
         kind,

@@ -14,6 +14,8 @@ mod column;
 mod column_mask;
 mod detector;
 mod disguise;
+mod document;
+mod json_path;
 mod key;
 mod kind;
 mod plan;
@@ -24,12 +26,14 @@ pub use column::{ColumnName, ColumnPattern, ColumnPatternError};
 pub use column_mask::{ColumnMask, Shown};
 pub use detector::{Detector, DetectorError};
 pub use disguise::REDACTED;
+pub use document::json_string;
+pub use json_path::{JsonPath, JsonPathError};
 pub use key::MaskKey;
 pub use kind::MaskKind;
 pub use plan::{MaskPlan, MaskRules};
 pub use rule::{
-    CustomPattern, MAX_COLUMNS, MAX_KEPT, MAX_PATTERN, MAX_PATTERNS, MaskRule, MaskRuleProblem,
-    MaskTargets,
+    CustomPattern, JsonColumn, MAX_COLUMNS, MAX_JSON_PATHS, MAX_KEPT, MAX_PATTERN, MAX_PATTERNS,
+    MaskRule, MaskRuleProblem, MaskTargets,
 };
 pub use tally::{MAX_TALLY, MaskPlace, MaskTally};
 

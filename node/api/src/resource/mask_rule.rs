@@ -3,8 +3,8 @@
 use super::Invalid;
 use countersign_core::{
     mask::{
-        ColumnPattern, ColumnPatternError, CustomPattern, Detector, DetectorError, MaskKind,
-        MaskRule, MaskTargets,
+        ColumnPattern, ColumnPatternError, CustomPattern, Detector, DetectorError, JsonColumn,
+        JsonPathError, MaskKind, MaskRule, MaskTargets,
     },
     target::TargetName,
 };
@@ -31,6 +31,10 @@ pub struct MaskRuleSpec {
     /// not quoted match whatever their case.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
+    /// Places in JSON documents (columns of the types `json` and `jsonb`), covered with all that is below them. A column of
+    /// another type is covered whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub json_paths: Vec<MaskJsonPath>,
     /// What it finds in texts, whichever column they are of. `default` stands for all detectors but `uuid`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub detectors: Vec<String>,
@@ -43,6 +47,17 @@ pub struct MaskRuleSpec {
     /// Agents of these groups see clear values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unless_groups: Vec<String>,
+}
+
+/// A place in the JSON documents of columns.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MaskJsonPath {
+    /// The columns, as in `columns`.
+    pub column: String,
+    /// The place in each value, in the part of JSONPath (RFC 9535) that looks at no values: `$` and steps of `.name`,
+    /// `['name']`, `[0]`, `[*]`, `.*` and `..name`. Names count exactly as they are written.
+    pub path: String,
 }
 
 /// A pattern that finds something in texts.
@@ -103,6 +118,7 @@ impl MaskRuleSpec {
             name: name.to_owned(),
             targets: self.read_targets(&mut found),
             columns: self.read_columns(&mut found),
+            json_paths: self.read_json_paths(&mut found),
             detectors: self.read_detectors(&mut found),
             patterns: self.read_patterns(&mut found),
             kind: self.mask.kind(),
@@ -157,6 +173,23 @@ impl MaskRuleSpec {
             }
         }
         columns
+    }
+
+    fn read_json_paths(&self, found: &mut Vec<Invalid>) -> Vec<JsonColumn> {
+        let mut json_paths = Vec::new();
+        for (place, MaskJsonPath { column, path }) in self.json_paths.iter().enumerate() {
+            let column = column.parse().map_err(|error: ColumnPatternError| {
+                Invalid::at(format!("/json_paths/{place}/column"), error.to_string())
+            });
+            let path = path.parse().map_err(|error: JsonPathError| {
+                Invalid::at(format!("/json_paths/{place}/path"), error.to_string())
+            });
+            match (column, path) {
+                (Ok(column), Ok(path)) => json_paths.push(JsonColumn { column, path }),
+                (column, path) => found.extend(column.err().into_iter().chain(path.err())),
+            }
+        }
+        json_paths
     }
 
     fn read_detectors(&self, found: &mut Vec<Invalid>) -> BTreeSet<Detector> {

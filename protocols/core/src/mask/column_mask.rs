@@ -3,6 +3,7 @@
 use super::{
     MaskError, MaskKind, MaskPlace, MaskPlan, MaskTally,
     disguise::{REDACTED, disguise},
+    document::{self, Path},
     key::Purpose,
     plan::{Finding, Ruling},
 };
@@ -24,6 +25,8 @@ pub struct ColumnMask {
     plan: MaskPlan,
     place: MaskPlace,
     cover: Cover,
+    /// What is covered in the documents of the column.
+    paths: Vec<Path>,
     /// Values masked, by the rule's place in the plan.
     counts: Vec<u64>,
 }
@@ -50,12 +53,16 @@ impl ColumnMask {
             None => Cover::Nothing,
         };
         let counts = vec![0; plan.rule_count()];
-        Self { plan, place, cover, counts }
+        Self { plan, place, cover, paths: Vec::new(), counts }
+    }
+
+    pub(super) fn of_document(plan: MaskPlan, paths: Vec<Path>, place: MaskPlace) -> Self {
+        Self { paths, ..Self::new(plan, None, place) }
     }
 
     /// Whether every value passes as it is.
     pub fn is_clear(&self) -> bool {
-        self.cover == Cover::Nothing
+        self.cover == Cover::Nothing && self.paths.is_empty()
     }
 
     /// What becomes of every value, whatever it is; none where only what is found in it is covered.
@@ -64,6 +71,34 @@ impl ColumnMask {
             Cover::Whole(ruling) | Cover::WholeOrStricter(ruling) => Some(ruling.kind),
             Cover::Nothing | Cover::Findings => None,
         }
+    }
+
+    /// What is to be shown for a value that is a JSON document and not covered whole; `None` for the value itself.
+    pub fn mask_document(&mut self, text: &str) -> Result<Option<String>, MaskError> {
+        document::Walk::new(self, text).masked()
+    }
+
+    pub(super) fn paths(&self) -> &[Path] {
+        &self.paths
+    }
+
+    /// Whether detectors look at what no path covers.
+    pub(super) fn searches(&self) -> bool {
+        self.cover != Cover::Nothing
+    }
+
+    /// What is to be shown for a part of a document that is covered; `None` for no value. What detectors find in it under a
+    /// stricter kind counts for all of it.
+    pub(super) fn mask_part(
+        &mut self,
+        part: &str,
+        ruling: Ruling,
+    ) -> Result<Option<String>, MaskError> {
+        let found =
+            if self.plan.finds_stricter(ruling.kind) { self.plan.find(part) } else { Vec::new() };
+        let ruling = found.into_iter().map(|finding| finding.ruling).fold(ruling, Ruling::and);
+        self.count_for(ruling);
+        disguise(ruling.kind, self.plan.key(ruling.rule)?, part)
     }
 
     /// What is to be shown for a value, in its text form. A finding under `null` makes the whole value none.
@@ -114,10 +149,15 @@ impl ColumnMask {
             let before = value.get(from..place.start).ok_or(MaskError::Unreadable)?;
             let found = value.get(place.clone()).ok_or(MaskError::Unreadable)?;
             shown.push_str(before);
-            match (disguise(ruling.kind, self.plan.key(ruling.rule)?, found)?, null) {
-                (Some(other), _) => shown.push_str(&other),
-                (None, NullIs::Redacted) => shown.push_str(REDACTED),
-                (None, NullIs::NoValue) => return Ok(Shown::Null),
+            match (ruling.kind, null) {
+                (MaskKind::Null, NullIs::NoValue) => return Ok(Shown::Null),
+                (MaskKind::Null, NullIs::Redacted) | (MaskKind::Redact, _) => {
+                    shown.push_str(REDACTED);
+                }
+                (MaskKind::Hash | MaskKind::Fake | MaskKind::Partial { .. }, _) => {
+                    let other = disguise(ruling.kind, self.plan.key(ruling.rule)?, found)?;
+                    shown.push_str(other.as_deref().unwrap_or(REDACTED));
+                }
             }
             from = place.end;
         }

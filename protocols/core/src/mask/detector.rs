@@ -13,6 +13,7 @@ mod number;
 mod secret;
 
 pub(super) use census::Census;
+pub(super) use number::OfDigits;
 
 use std::{ops::Range, str::FromStr};
 
@@ -112,10 +113,11 @@ impl Detector {
     pub(super) fn find(self, text: &str, found: Found<'_>) {
         match self {
             Self::Email => email::find(text, found),
-            Self::PaymentCard => number::find_cards(text, found),
-            Self::Iban => iban::find(text, found),
-            Self::UsSsn => number::find_ssns(text, found),
-            Self::Phone => number::find_phones(text, found),
+            Self::PaymentCard | Self::Iban | Self::UsSsn | Self::Phone => {
+                let mut alone = OfDigits::default();
+                alone.takes(self, ());
+                alone.find(text, &mut |place, ()| found(place));
+            }
             Self::Ipv4 => address::find_ipv4(text, found),
             Self::Ipv6 => address::find_ipv6(text, found),
             Self::Jwt => secret::find_jwts(text, found),

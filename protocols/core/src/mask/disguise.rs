@@ -34,7 +34,12 @@ pub(super) fn disguise(
 fn hash(key: &RuleKey, text: &str) -> Result<String, MaskError> {
     let digest = key.digest(Purpose::Hash, text.as_bytes());
     let shown = digest.get(..HASH_BYTES).ok_or(MaskError::Key)?;
-    Ok(format!("{HASH_PREFIX}{}", hex::encode(shown)))
+    let mut digits = [0; 2 * HASH_BYTES];
+    hex::encode_to_slice(shown, &mut digits).map_err(|_length| MaskError::Key)?;
+    let mut hash = String::with_capacity(HASH_PREFIX.len() + digits.len());
+    hash.push_str(HASH_PREFIX);
+    hash.push_str(std::str::from_utf8(&digits).map_err(|_| MaskError::Key)?);
+    Ok(hash)
 }
 
 fn partial(first: u8, last: u8, text: &str) -> String {
@@ -44,10 +49,27 @@ fn partial(first: u8, last: u8, text: &str) -> String {
     if length == 0 {
         return REDACTED.to_owned();
     }
-    let kept = first + last;
-    let hidden = if length < kept * 2 { 0..length } else { first..length - last };
-    let show = |(place, c)| if hidden.contains(&place) { HIDDEN } else { c };
-    text.chars().enumerate().map(show).collect()
+    let kept = if length < (first + last) * 2 { 0 } else { first + last };
+    let mut shown = String::with_capacity(text.len());
+    if kept > 0 {
+        shown.push_str(text.get(..behind_first(text, first)).unwrap_or_default());
+    }
+    shown.extend(std::iter::repeat_n(HIDDEN, length - kept));
+    if kept > 0 {
+        shown.push_str(text.get(before_last(text, last)..).unwrap_or_default());
+    }
+    shown
+}
+
+/// The place behind the first `count` characters.
+fn behind_first(text: &str, count: usize) -> usize {
+    text.char_indices().nth(count).map_or(text.len(), |(place, _)| place)
+}
+
+/// The place of the last `count` characters.
+fn before_last(text: &str, count: usize) -> usize {
+    let mut places = text.char_indices().map(|(place, _)| place);
+    count.checked_sub(1).map_or(text.len(), |back| places.nth_back(back).unwrap_or_default())
 }
 
 /// A text of the same shape that is not `text`. One that has nothing but a shape is redacted.

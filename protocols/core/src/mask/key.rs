@@ -38,10 +38,20 @@ fn keyed(key: &[u8]) -> Result<Hmac<Sha256>, MaskError> {
 pub(super) enum Purpose {
     /// It is shown, or a value is made of it that is.
     Hash,
-    /// The beginning of a stream for a fake value.
+    /// The first block of a stream for a fake value.
     Fake,
-    /// A block of such a stream.
+    /// Another block of such a stream.
     Stream,
+}
+
+impl Purpose {
+    const fn tag(self) -> u8 {
+        match self {
+            Self::Hash => 1,
+            Self::Fake => 2,
+            Self::Stream => 3,
+        }
+    }
 }
 
 /// The key of one rule.
@@ -58,19 +68,18 @@ impl RuleKey {
     /// The keyed digest of `value`.
     pub(super) fn digest(&self, purpose: Purpose, value: &[u8]) -> [u8; 32] {
         let mut mac = self.0.clone();
-        mac.update(&[match purpose {
-            Purpose::Hash => 1,
-            Purpose::Fake => 2,
-            Purpose::Stream => 3,
-        }]);
+        mac.update(&[purpose.tag()]);
         mac.update(value);
         mac.finalize().into_bytes().into()
     }
 
     /// Endless bytes that only this key makes of `value`; another stream for each attempt.
     pub(super) fn stream(&self, value: &[u8], attempt: u8) -> Stream<'_> {
-        let seed = self.digest(Purpose::Fake, value);
-        Stream { key: self, seed, attempt, block: 0, bytes: [0; 32], used: 32 }
+        let mut mac = self.0.clone();
+        mac.update(&[Purpose::Fake.tag(), attempt]);
+        mac.update(value);
+        let seed: [u8; 32] = mac.finalize().into_bytes().into();
+        Stream { key: self, seed, block: 0, bytes: seed, used: 0 }
     }
 }
 
@@ -78,8 +87,8 @@ impl RuleKey {
 #[derive(Debug)]
 pub(super) struct Stream<'a> {
     key: &'a RuleKey,
+    /// The first block, of which the others are made.
     seed: [u8; 32],
-    attempt: u8,
     block: u64,
     bytes: [u8; 32],
     used: usize,
@@ -91,10 +100,9 @@ impl Stream<'_> {
             self.used += 1;
             return *byte;
         }
-        let mut input = [0; 41];
+        let mut input = [0; 40];
         input[..32].copy_from_slice(&self.seed);
-        input[32] = self.attempt;
-        input[33..].copy_from_slice(&self.block.to_be_bytes());
+        input[32..].copy_from_slice(&self.block.to_be_bytes());
         self.block += 1;
         self.bytes = self.key.digest(Purpose::Stream, &input);
         self.used = 1;

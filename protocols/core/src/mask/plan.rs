@@ -5,7 +5,10 @@
 
 use super::{
     ColumnMask, ColumnName, Detector, MaskError, MaskKey, MaskKind, MaskPlace, MaskRule,
-    MaskRuleProblem, Masked, detector::Census, key::RuleKey,
+    MaskRuleProblem, Masked,
+    detector::{Census, OfDigits},
+    document::Path,
+    key::RuleKey,
 };
 use crate::{id::Revision, session::Session};
 use regex::Regex;
@@ -157,7 +160,7 @@ impl MaskPlan {
 
     /// Whether any rule covers columns. Otherwise it does not matter which columns values come from.
     pub fn covers_columns(&self) -> bool {
-        self.0.rules.iter().any(|compiled| !compiled.rule.columns.is_empty())
+        self.0.rules.iter().any(|compiled| compiled.rule.covers_columns())
     }
 
     /// The mask of values that are a column's own.
@@ -177,6 +180,29 @@ impl MaskPlan {
         ColumnMask::new(self.clone(), ruling, place)
     }
 
+    /// The same for columns whose values are JSON documents: where rules cover only parts of them, those are masked in them.
+    pub fn documents<'a>(
+        &self,
+        names: impl IntoIterator<Item = &'a ColumnName> + Clone,
+    ) -> ColumnMask {
+        let whole = |name: &ColumnName| self.0.rules.iter().any(|one| one.rule.names(name));
+        let Some(first) = names.clone().into_iter().next() else {
+            return self.anything(MaskPlace::Message);
+        };
+        if names.clone().into_iter().any(whole) {
+            return self.columns(names);
+        }
+        let rules = || self.0.rules.iter().enumerate();
+        let of = |name: &'a ColumnName| {
+            rules().flat_map(move |(rule, compiled)| {
+                let ruling = Ruling { rule, kind: compiled.rule.kind };
+                compiled.rule.paths_in(name).map(move |path| Path { path: path.clone(), ruling })
+            })
+        };
+        let paths = names.into_iter().flat_map(of).collect();
+        ColumnMask::of_document(self.clone(), paths, MaskPlace::Column(first.clone()))
+    }
+
     /// The mask of values that are computed from `columns`, or from parts of them.
     pub fn computed<'a>(
         &self,
@@ -194,7 +220,7 @@ impl MaskPlan {
     /// The mask of values that may be computed from any column, because nobody can say from which: as if from all that a
     /// rule covers, and not to be told apart.
     pub fn anything(&self, place: MaskPlace) -> ColumnMask {
-        let ruling = strictest(&self.0.rules, |compiled| !compiled.rule.columns.is_empty())
+        let ruling = strictest(&self.0.rules, |compiled| compiled.rule.covers_columns())
             .map(|Ruling { rule, kind }| Ruling { rule, kind: kind.and(MaskKind::Redact) });
         ColumnMask::new(self.clone(), ruling, place)
     }
@@ -220,9 +246,10 @@ impl MaskPlan {
         Masked(value)
     }
 
+    /// What is demanded of a column as a whole, with what is demanded of parts of its values.
     fn ruling(&self, column: &ColumnName) -> Option<Ruling> {
         strictest(&self.0.rules, |compiled| {
-            compiled.rule.columns.iter().any(|pattern| pattern.names(column))
+            compiled.rule.names(column) || compiled.rule.paths_in(column).next().is_some()
         })
     }
 
@@ -249,13 +276,15 @@ impl MaskPlan {
     pub(super) fn find(&self, text: &str) -> Vec<Finding> {
         let mut findings = Vec::new();
         let census = Census::of(text);
+        let mut of_digits = OfDigits::default();
         for (detector, ruling) in &self.0.detectors {
-            if detector.is_possible(&census) {
+            if detector.is_possible(&census) && !of_digits.takes(*detector, *ruling) {
                 detector.find(text, &mut |place| {
                     findings.push(Finding { place, ruling: *ruling });
                 });
             }
         }
+        of_digits.find(text, &mut |place, ruling| findings.push(Finding { place, ruling }));
         for (rule, compiled) in self.0.rules.iter().enumerate() {
             let ruling = Ruling { rule, kind: compiled.rule.kind };
             for pattern in &compiled.patterns {

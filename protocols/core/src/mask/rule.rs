@@ -1,12 +1,14 @@
 //! A mask rule as an administrator declares it, and what makes one unusable.
 
-use super::{ColumnPattern, Detector, MaskKind};
+use super::{ColumnName, ColumnPattern, Detector, JsonPath, MaskKind};
 use crate::target::TargetName;
 use regex::{Regex, RegexBuilder};
 use std::collections::BTreeSet;
 
 /// The most column patterns of a rule.
 pub const MAX_COLUMNS: usize = 500;
+/// The most JSON paths of a rule.
+pub const MAX_JSON_PATHS: usize = 100;
 /// The most patterns of a rule's own.
 pub const MAX_PATTERNS: usize = 16;
 /// The longest pattern, in bytes.
@@ -27,6 +29,8 @@ pub struct MaskRule {
     pub targets: MaskTargets,
     /// Columns whose values it covers whole.
     pub columns: Vec<ColumnPattern>,
+    /// Places in the JSON documents of columns, which it covers with all that is below them.
+    pub json_paths: Vec<JsonColumn>,
     /// What it finds in texts, whichever column they are of.
     pub detectors: BTreeSet<Detector>,
     /// The same, by patterns of the administrator's own.
@@ -44,6 +48,15 @@ pub enum MaskTargets {
     All,
     /// These.
     Named(BTreeSet<TargetName>),
+}
+
+/// A place in the documents of columns.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct JsonColumn {
+    /// The columns.
+    pub column: ColumnPattern,
+    /// The place in each of their values.
+    pub path: JsonPath,
 }
 
 /// A pattern that finds something in texts.
@@ -104,6 +117,25 @@ impl CustomPattern {
 }
 
 impl MaskRule {
+    /// Whether it covers columns, or parts of their values.
+    pub(super) fn covers_columns(&self) -> bool {
+        !self.columns.is_empty() || !self.json_paths.is_empty()
+    }
+
+    /// Whether it covers a column as a whole.
+    pub(super) fn names(&self, column: &ColumnName) -> bool {
+        self.columns.iter().any(|pattern| pattern.names(column))
+    }
+
+    /// What it covers in the documents of a column.
+    pub(super) fn paths_in<'a>(
+        &'a self,
+        column: &'a ColumnName,
+    ) -> impl Iterator<Item = &'a JsonPath> {
+        let paths = self.json_paths.iter().filter(move |one| one.column.names(column));
+        paths.map(|one| &one.path)
+    }
+
     /// The rule's patterns, compiled, if the rule can be used. All that is wrong is told at once.
     pub fn compile(&self) -> Result<Vec<Regex>, Vec<MaskRuleProblem>> {
         let mut problems = Vec::new();
@@ -111,14 +143,19 @@ impl MaskRule {
             let (rule, pointer) = (self.name.clone(), pointer.to_owned());
             problems.push(MaskRuleProblem { rule, pointer, message });
         };
-        if self.columns.is_empty() && self.detectors.is_empty() && self.patterns.is_empty() {
-            problem("", "the rule covers nothing: name columns, detectors or patterns".to_owned());
+        if !self.covers_columns() && self.detectors.is_empty() && self.patterns.is_empty() {
+            let message =
+                "the rule covers nothing: name columns, JSON paths, detectors or patterns";
+            problem("", message.to_owned());
         }
         if matches!(&self.targets, MaskTargets::Named(names) if names.is_empty()) {
             problem("/targets", "name at least one target, or `*` for all".to_owned());
         }
         if self.columns.len() > MAX_COLUMNS {
             problem("/columns", format!("a rule has at most {MAX_COLUMNS} columns"));
+        }
+        if self.json_paths.len() > MAX_JSON_PATHS {
+            problem("/json_paths", format!("a rule has at most {MAX_JSON_PATHS} JSON paths"));
         }
         if self.patterns.len() > MAX_PATTERNS {
             problem("/patterns", format!("a rule has at most {MAX_PATTERNS} patterns"));

@@ -5,6 +5,7 @@
 mod applying;
 mod deciding;
 mod detecting;
+mod documents;
 mod properties;
 
 use super::*;
@@ -48,6 +49,7 @@ fn rule(name: &str, kind: MaskKind) -> MaskRule {
         name: name.to_owned(),
         targets: MaskTargets::All,
         columns: Vec::new(),
+        json_paths: Vec::new(),
         detectors: BTreeSet::new(),
         patterns: Vec::new(),
         kind,

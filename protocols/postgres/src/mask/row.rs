@@ -85,7 +85,7 @@ struct MaskedColumn {
 enum Look {
     /// They pass.
     Pass,
-    /// Detectors read them.
+    /// Detectors read them, or paths lead into them.
     Scan,
     /// They are covered.
     Cover(MaskKind),
@@ -116,6 +116,9 @@ impl Columns {
             let position = MaskPlace::Position(u16::try_from(n + 1).unwrap_or(u16::MAX));
             let mask = match source {
                 Source::Clear => plan.text(position),
+                Source::Column(names) if matches!(place.of, Type::Json | Type::Jsonb) => {
+                    plan.documents(&names)
+                }
                 Source::Column(names) => plan.columns(&names),
                 Source::Derived(names) => plan.computed(&names, position),
                 Source::Anything => plan.anything(position),

@@ -1,13 +1,12 @@
-//! One value of a column that no rule covers, where detectors are in force: what they find in a text is replaced in it;
-//! in JSON and arrays of text, in the strings, so that the value stays valid; in anything else that holds text, a finding
+//! One value of a column that no rule covers whole, where detectors are in force, or rules for parts of it: what they find in
+//! a text is replaced in it; in JSON and arrays of text, in the strings, so that the value stays valid; in anything else that holds text, a finding
 //! makes it NULL. Numbers and times are not looked at. What binary composites, arrays and ranges are made of, `structure` says.
 
 use super::{
     structure,
     types::Type,
     value::{
-        Format, Place, Written, fitted, quoted, unversioned, versioned, written_address,
-        written_uuid,
+        Format, Place, Written, fitted, unversioned, versioned, written_address, written_uuid,
     },
 };
 use bytes::{BufMut, Bytes, BytesMut};
@@ -29,7 +28,7 @@ pub(crate) fn scanned(
             })
         }
         (Type::Json | Type::Jsonb, _) => {
-            let found = json(mask, text(unversioned(place, value)?)?)?;
+            let found = mask.mask_document(text(unversioned(place, value)?)?)?;
             Ok(found.map_or(Written::Same, |text| Written::Other(versioned(place, &text))))
         }
         (Type::TextArray, Format::Text) => {
@@ -90,93 +89,6 @@ fn all_or_nothing(mask: &mut ColumnMask, text: &str) -> Result<Written, MaskErro
         Findings::None => Written::Same,
         Findings::Some => Written::Null,
     })
-}
-
-/// A JSON text in which what was found in a string or number is replaced. `None` where nothing was found.
-fn json(mask: &mut ColumnMask, text: &str) -> Result<Option<String>, MaskError> {
-    let mut out: Option<String> = None;
-    let mut done = 0;
-    let mut at = 0;
-    let bytes = text.as_bytes();
-    while let Some(byte) = bytes.get(at) {
-        let end = match byte {
-            b'"' => string_end(bytes, at).ok_or(MaskError::Unreadable)?,
-            b'-' | b'0'..=b'9' => number_end(bytes, at),
-            _ => {
-                at += 1;
-                continue;
-            }
-        };
-        let token = text.get(at..end).ok_or(MaskError::Unreadable)?;
-        let said = match token.strip_prefix('"').and_then(|token| token.strip_suffix('"')) {
-            Some(inner) if inner.contains('\\') => unescaped(inner).ok_or(MaskError::Unreadable)?,
-            Some(inner) => inner.to_owned(),
-            None => token.to_owned(),
-        };
-        let shown = match mask.mask(&said)? {
-            Shown::Same(_) => None,
-            Shown::Changed(changed) => Some(quoted(&changed)),
-            // A key must be a string; an empty one is all that can stand for no value.
-            Shown::Null => Some(quoted("")),
-        };
-        if let Some(shown) = shown {
-            let out = out.get_or_insert_with(|| String::with_capacity(text.len()));
-            out.push_str(text.get(done..at).unwrap_or_default());
-            out.push_str(&shown);
-            done = end;
-        }
-        at = end;
-    }
-    Ok(out.map(|mut out| {
-        out.push_str(text.get(done..).unwrap_or_default());
-        out
-    }))
-}
-
-/// Behind the closing quote of the string that begins at `start`.
-fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
-    let mut at = start + 1;
-    loop {
-        match bytes.get(at)? {
-            b'"' => return Some(at + 1),
-            b'\\' => at += 2,
-            _ => at += 1,
-        }
-    }
-}
-
-fn number_end(bytes: &[u8], start: usize) -> usize {
-    let part = |byte: &u8| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-');
-    let rest = bytes.get(start..).unwrap_or_default();
-    start + rest.iter().position(|byte| !part(byte)).unwrap_or(rest.len())
-}
-
-/// What a JSON string with escapes says.
-fn unescaped(inner: &str) -> Option<String> {
-    let mut out = String::with_capacity(inner.len());
-    let mut chars = inner.chars();
-    while let Some(c) = chars.next() {
-        if c != '\\' {
-            out.push(c);
-            continue;
-        }
-        out.push(match chars.next()? {
-            'n' => '\n',
-            't' => '\t',
-            'r' => '\r',
-            'b' => '\u{8}',
-            'f' => '\u{c}',
-            'u' => {
-                let digits: String = chars.by_ref().take(4).collect();
-                let unit = u32::from_str_radix(&digits, 16).ok()?;
-                // Half of a pair is no character, and no part of anything that is looked for.
-                char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER)
-            }
-            plain @ ('"' | '\\' | '/') => plain,
-            _ => return None,
-        });
-    }
-    Some(out)
 }
 
 /// An array as the server writes it ("Array Input and Output Syntax"): elements stand between braces and commas, quoted

@@ -3,7 +3,7 @@
 
 use super::types::Type;
 use bytes::{BufMut, Bytes, BytesMut};
-use countersign_core::mask::{ColumnMask, MaskError, MaskKind, Shown};
+use countersign_core::mask::{ColumnMask, MaskError, MaskKind, Shown, json_string};
 use jiff::civil::Date;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -123,7 +123,7 @@ fn json(place: Place, mask: &mut ColumnMask, value: &[u8]) -> Result<Written, Ma
     let value = unversioned(place, value)?;
     Ok(match shown(mask, value)? {
         None => Written::Null,
-        Some(text) => Written::Other(versioned(place, &quoted(&text))),
+        Some(text) => Written::Other(versioned(place, &json_string(&text))),
     })
 }
 
@@ -148,22 +148,6 @@ pub(super) fn versioned(place: Place, text: &str) -> Bytes {
     }
     out.put_slice(text.as_bytes());
     out.freeze()
-}
-
-/// A JSON string (RFC 8259, section 7).
-pub(super) fn quoted(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            c if c.is_control() => out.extend(format!("\\u{:04x}", u32::from(c)).chars()),
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out
 }
 
 /// A value of the same type that only the rule's key makes of this one.

@@ -16,7 +16,9 @@ use countersign_core::{
     id::{CredentialId, HoldId, LogIndex, Revision, SessionId},
     key_words::key_words,
     log_time::LogTime,
-    mask::{Detector, MaskKey, MaskKind, MaskPlan, MaskRule, MaskRules, MaskTargets, Masked},
+    mask::{
+        Detector, JsonColumn, MaskKey, MaskKind, MaskPlan, MaskRule, MaskRules, MaskTargets, Masked,
+    },
     operation::Operation,
     permit::{AuditLevel, Cleared, Leased, Permit, Receipt},
     policy::{Policies, PolicyDocument, Rules, Verdict, evaluate},
@@ -135,6 +137,14 @@ impl TestGate {
         hold
     }
 
+    /// From now on this is masked in the documents of a column.
+    pub(crate) fn mask_path(&self, column: &str, path: &str) {
+        let mut rule = mask_rule(&[], &[], MaskKind::Redact);
+        let (column, path) = (column.parse().unwrap(), path.parse().unwrap());
+        rule.json_paths.push(JsonColumn { column, path });
+        self.rules.lock().unwrap().masks = compiled(rule);
+    }
+
     /// From now on this is masked.
     pub(crate) fn mask(&self, columns: &[&str], detectors: &[Detector], kind: MaskKind) {
         self.rules.lock().unwrap().masks = mask_rules(columns, detectors, kind);
@@ -158,15 +168,23 @@ impl TestGate {
 }
 
 fn mask_rules(columns: &[&str], detectors: &[Detector], kind: MaskKind) -> MaskRules {
-    let rule = MaskRule {
+    compiled(mask_rule(columns, detectors, kind))
+}
+
+fn mask_rule(columns: &[&str], detectors: &[Detector], kind: MaskKind) -> MaskRule {
+    MaskRule {
         name: "covers".to_owned(),
         targets: MaskTargets::All,
         columns: columns.iter().map(|column| column.parse().unwrap()).collect(),
+        json_paths: Vec::new(),
         detectors: detectors.iter().copied().collect(),
         patterns: Vec::new(),
         kind,
         unless_groups: BTreeSet::new(),
-    };
+    }
+}
+
+fn compiled(rule: MaskRule) -> MaskRules {
     let key = MaskKey::new(Secret::new("a key for tests of masks"));
     MaskRules::compile(&key, Revision(1), vec![rule]).unwrap()
 }

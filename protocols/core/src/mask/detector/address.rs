@@ -7,12 +7,19 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 const LONGEST_IPV6: usize = 45;
 /// The longest way to write an IPv4 address.
 const LONGEST_IPV4: usize = 15;
+/// The shortest.
+const SHORTEST_IPV4: usize = 7;
+/// Colons in an IPv6 address that is not shortened by `::`, at least: six and an IPv4 address.
+const COLONS: usize = 6;
 /// The lengths of the groups of a UUID (RFC 9562, section 4).
 const UUID_GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
 
 pub(super) fn find_ipv4(text: &str, found: Found<'_>) {
     let bytes = text.as_bytes();
     for run in runs(bytes, |byte| byte.is_ascii_digit() || byte == b'.') {
+        if run.len() < SHORTEST_IPV4 {
+            continue;
+        }
         let Some(shown) = text.get(run.clone()) else { continue };
         // A full stop may stand behind it.
         let shown = shown.trim_end_matches('.');
@@ -26,6 +33,10 @@ pub(super) fn find_ipv4(text: &str, found: Found<'_>) {
 
 pub(super) fn find_ipv6(text: &str, found: Found<'_>) {
     let bytes = text.as_bytes();
+    let colons = || bytes.iter().filter(|byte| **byte == b':').count();
+    if !text.contains("::") && colons() < COLONS {
+        return;
+    }
     let belongs = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
     for run in runs(bytes, belongs) {
         let Some(shown) = text.get(run.clone()) else { continue };

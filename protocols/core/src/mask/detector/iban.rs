@@ -1,6 +1,7 @@
 //! International bank account numbers (ISO 13616): a country, two check digits and what the country makes of the rest.
 
-use super::{Found, stands};
+use super::stands;
+use std::ops::Range;
 
 /// The length of a number in each country of the registry.
 const LENGTHS: &[(&[u8; 2], usize)] = &[
@@ -95,21 +96,16 @@ const LENGTHS: &[(&[u8; 2], usize)] = &[
     (b"YE", 30),
 ];
 
-/// Looks where two letters and two digits begin a word. A number has at most 34 characters, so that little is read twice.
-pub(super) fn find(text: &str, found: Found<'_>) {
-    let bytes = text.as_bytes();
-    for (start, begins) in bytes.windows(4).enumerate() {
-        let [one, two, three, four] = begins else { continue };
-        let is_begin = one.is_ascii_alphabetic()
-            && two.is_ascii_alphabetic()
-            && three.is_ascii_digit()
-            && four.is_ascii_digit();
-        if is_begin
-            && !stands(bytes, start.checked_sub(1), |byte| byte.is_ascii_alphanumeric())
-            && let Some(end) = end(bytes, start)
-        {
-            found(start..end);
-        }
+/// The number whose check digits begin `digits`: two letters in front of them begin a word. A number has at most 34 characters, so
+/// that little is read twice.
+pub(super) fn of_check_digits(bytes: &[u8], digits: &Range<usize>) -> Option<Range<usize>> {
+    let start = digits.start.checked_sub(2)?;
+    let country = bytes.get(start..digits.start)?;
+    let begins = digits.len() >= 2 && country.iter().all(u8::is_ascii_alphabetic);
+    if begins && !stands(bytes, start.checked_sub(1), |byte| byte.is_ascii_alphanumeric()) {
+        end(bytes, start).map(|end| start..end)
+    } else {
+        None
     }
 }
 

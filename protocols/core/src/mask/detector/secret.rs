@@ -12,10 +12,13 @@ pub(super) const AWS_KEY: usize = 20;
 const LEAST_TOKEN: usize = 16;
 const BEARER: &str = "bearer";
 /// The prefixes of ids of keys that open something (IAM User Guide, "Unique identifiers").
-const AWS_PREFIXES: [&[u8]; 2] = [b"AKIA", b"ASIA"];
+const AWS_PREFIXES: [&str; 2] = ["AKIA", "ASIA"];
 
 /// A header is a JSON object, and `{"` is written `eyJ` in base64url.
 pub(super) fn find_jwts(text: &str, found: Found<'_>) {
+    if !text.contains("eyJ") {
+        return;
+    }
     let bytes = text.as_bytes();
     for run in
         runs(bytes, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
@@ -56,11 +59,14 @@ const fn is_b64(byte: u8) -> bool {
 }
 
 pub(super) fn find_aws_keys(text: &str, found: Found<'_>) {
+    if !AWS_PREFIXES.iter().any(|prefix| text.contains(prefix)) {
+        return;
+    }
     let bytes = text.as_bytes();
     for run in runs(bytes, |byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()) {
         let shown = bytes.get(run.clone()).unwrap_or_default();
-        let is_id =
-            shown.len() == AWS_KEY && AWS_PREFIXES.iter().any(|prefix| shown.starts_with(prefix));
+        let is_id = shown.len() == AWS_KEY
+            && AWS_PREFIXES.iter().any(|prefix| shown.starts_with(prefix.as_bytes()));
         if is_id && stands_alone(bytes, &run) {
             found(run);
         }

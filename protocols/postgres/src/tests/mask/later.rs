@@ -340,3 +340,63 @@ async fn what_acts_and_says_nothing_of_a_column_stays_readable() {
             .await,
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_place_in_documents_is_covered_and_the_rest_of_them_stays_readable() {
+    let place = Place::with_postgres().await;
+    place.truth(&format!(
+        r#"SET ROLE app; CREATE DOMAIN document AS jsonb;
+         CREATE TABLE orders(id int, a json, b jsonb, c document, t text, l jsonb[]);
+         INSERT INTO orders SELECT 1, d::json, d::jsonb, d::jsonb, d, ARRAY[d::jsonb]
+           FROM (SELECT '{{"open": "readable", "items": [{{"card": "{SECRET}"}}, {{"card": {SALARY}, "n": 1}}]}}') x(d);
+         CREATE VIEW shown AS SELECT id, b AS renamed, b -> 'items' AS items FROM orders;
+         CREATE TABLE parts(LIKE orders); ALTER TABLE parts INHERIT orders; INSERT INTO parts SELECT * FROM orders"#
+    ));
+    place.gate.mask_path("public.orders.*", "$.items[*].card");
+    approve_all(&place.gate);
+    let mut agent = Agent::connect(&place).await;
+    for text in [
+        "SELECT a, b, c FROM orders",
+        "SELECT * FROM orders",
+        "SELECT b AS x FROM parts",
+        "SELECT renamed FROM shown",
+        "SELECT items FROM shown",
+        "SELECT b -> 'items' -> 0, b #>> '{items,0,card}', b['items'], b::text FROM orders",
+        "SELECT jsonb_path_query(b, '$.items[*].card'), jsonb_pretty(b), b || '{}', b - 'open' FROM orders",
+        "SELECT value FROM orders, jsonb_each(b)",
+        "SELECT e FROM orders, jsonb_array_elements(b -> 'items') e",
+        "SELECT jsonb_agg(b), array_agg(b), to_json(o), o::text FROM orders o GROUP BY o.*",
+        "SELECT t, l FROM orders",
+        "UPDATE orders SET id = 1 RETURNING b, b -> 'items'",
+        "COPY orders(b) TO STDOUT",
+        "SELECT (b ->> 'items')::int FROM orders",
+    ] {
+        for bytes in [
+            frame::query(text.as_bytes()).to_vec(),
+            pipeline(text, &[], &frame::describe_portal("")),
+            pipeline(text, &[1], b""),
+        ] {
+            agent.send(&bytes).await;
+            let answer = agent.until_ready().await;
+            check(text, &answer);
+        }
+    }
+    let open = r#"{"open": "readable", "items": [{"card": "[redacted]"}, {"n": 1, "card": "[redacted]"}]}"#;
+    for (text, shown) in [
+        ("SELECT b, c FROM orders LIMIT 1", open),
+        ("SELECT renamed FROM shown LIMIT 1", open),
+        ("SELECT b AS x FROM parts", open),
+    ] {
+        let answer = agent.query(text).await;
+        let row = rows(&answer).remove(0);
+        let same: Vec<serde_json::Value> =
+            row.iter().map(|one| serde_json::from_str(one).unwrap()).collect();
+        let shown: serde_json::Value = serde_json::from_str(shown).unwrap();
+        assert!(same.iter().all(|one| *one == shown), "{text}: {row:?}");
+    }
+    agent.send(&pipeline("SELECT b FROM orders LIMIT 1", &[1], b"")).await;
+    let answer = agent.until_ready().await;
+    let row = answer.iter().find(|message| message.kind == 'D').unwrap();
+    assert_eq!(row.body[6], 1, "the version of a binary jsonb");
+    assert!(String::from_utf8_lossy(&row.body).contains("readable"));
+}
