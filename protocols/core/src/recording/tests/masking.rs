@@ -18,6 +18,7 @@ const ADDRESS: &str = "ada@example.com";
 
 fn plan() -> MaskPlan {
     let rule = MaskRule {
+        json_paths: Vec::new(),
         name: "contacts".to_owned(),
         targets: MaskTargets::All,
         columns: Vec::new(),
