@@ -20,7 +20,7 @@ use countersign_core::{
     refusal::Refusal,
     session::Session,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// Says which gate is wanted: a name of [`Way`]. The development cluster passes it on to its nodes.
 const WANTED: &str = "BROKEN_GATE";
@@ -173,6 +173,8 @@ impl Held for NobodyAsked {
             admission.map_or_else(HoldProgress::Refused, HoldProgress::Admitted)
         })
     }
+
+    fn hasten(&mut self, _waited: Duration) {}
 
     fn wants_evidence(&self) -> bool {
         false

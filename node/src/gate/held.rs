@@ -278,6 +278,11 @@ impl Held for HeldOperation {
         Box::pin(self.progress())
     }
 
+    fn hasten(&mut self, waited: Duration) {
+        let earlier = |at: Instant| at.checked_sub(waited).unwrap_or_else(Instant::now);
+        (self.since, self.until) = (earlier(self.since), earlier(self.until));
+    }
+
     fn wants_evidence(&self) -> bool {
         let known =
             self.line.inner.store.view().and_then(|view| view.evidence(self.record.hold.id));

@@ -24,6 +24,7 @@ use std::{
     net::{IpAddr, Ipv6Addr},
     pin::Pin,
     sync::Arc,
+    time::Duration,
 };
 
 /// A boxed future, so that the gate can be a trait object.
@@ -82,6 +83,10 @@ pub trait Held: Send + fmt::Debug {
 
     /// Waits for the next thing that happens to the hold. Safe to drop and call again.
     fn next(&mut self) -> BoxFuture<'_, HoldProgress>;
+
+    /// The transaction that the operation stands in has waited in vain for so long already, for this or for other operations:
+    /// the agent is kept waiting for what is left, so that it cannot keep its locks by asking again and again.
+    fn hasten(&mut self, waited: Duration);
 
     /// Whether the hold has no evidence yet, so that it is worth gathering.
     fn wants_evidence(&self) -> bool;

@@ -51,6 +51,12 @@ pub struct Basis {
     pub hold: Option<HoldId>,
 }
 
+impl Basis {
+    fn ground(&self) -> Ground {
+        if self.hold.is_some() { Ground::Approved } else { Ground::Allowed }
+    }
+}
+
 /// An operation that may be admitted: allowed by policy, or approved and claimed. It carries what is masked in its answer
 /// at the revision it was judged under, which is the one in force at its intent's place in the log.
 #[derive(Debug)]
@@ -125,6 +131,15 @@ pub enum PermitError {
     NoteIsNotEnough,
 }
 
+/// What lets an operation be forwarded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ground {
+    /// Policy allows it, and nobody has looked at it.
+    Allowed,
+    /// People have approved exactly it.
+    Approved,
+}
+
 /// Admits one forward of one fingerprint. It is consumed by forwarding and cannot be copied.
 #[derive(Debug)]
 #[must_use = "a permit that is dropped forwards nothing"]
@@ -132,6 +147,7 @@ pub struct Permit {
     fingerprint: Fingerprint,
     operation: OperationId,
     revision: Revision,
+    ground: Ground,
 }
 
 /// The node held a valid serving lease a moment ago. Not to be kept: ask for it right before its use.
@@ -166,23 +182,26 @@ pub struct AwaitedRelease {
 impl Permit {
     /// The permit of a cleared operation whose intent is committed.
     pub fn grant(cleared: Cleared, receipt: Receipt) -> Result<(Self, Release), PermitError> {
-        let Cleared { basis: Basis { operation, fingerprint, revision, .. }, masks } = cleared;
+        let Cleared { basis, masks } = cleared;
+        let ground = basis.ground();
+        let Basis { operation, fingerprint, revision, .. } = basis;
         if receipt.operation != operation {
             return Err(PermitError::OtherOperation);
         }
-        Ok((Self { fingerprint, operation, revision }, Release { operation, masks }))
+        Ok((Self { fingerprint, operation, revision, ground }, Release { operation, masks }))
     }
 
     /// The permit of a cleared operation whose intent is submitted but not yet committed: only at the audit levels
     /// `before_reply` and `batched`, and the answer waits.
     pub fn ahead(cleared: Cleared) -> Result<(Self, AwaitedRelease), PermitError> {
         let Cleared { basis, masks } = cleared;
+        let ground = basis.ground();
         let Basis { operation, fingerprint, revision, audit, .. } = basis;
         match audit {
             AuditLevel::BeforeForward => Err(PermitError::CommitFirst),
             AuditLevel::Batched | AuditLevel::BeforeReply => {
                 let awaited = AwaitedRelease { operation, audit, masks };
-                Ok((Self { fingerprint, operation, revision }, awaited))
+                Ok((Self { fingerprint, operation, revision, ground }, awaited))
             }
         }
     }
@@ -190,6 +209,12 @@ impl Permit {
     /// The policy revision that the operation was cleared under.
     pub fn revision(&self) -> Revision {
         self.revision
+    }
+
+    /// What it was granted for. An operation can have been held and still be allowed in the end, by rules that changed
+    /// while it waited.
+    pub fn ground(&self) -> Ground {
+        self.ground
     }
 
     /// Consumes the permit for the bytes it covers, while the node holds a lease. Forward writes what this returns and

@@ -10,8 +10,9 @@ mod attached;
 mod look_up;
 mod question;
 mod reach;
+mod sets;
 
-pub(crate) use answer::{Answers, Fact, Guard, Relation, RelationKind, read, together};
+pub(crate) use answer::{Answers, Fact, Guard, Relation, RelationKind, Sets, read, together};
 pub(crate) use attached::attached;
 pub(crate) use look_up::{look_up, qualified_names_only};
 pub(crate) use question::{Question, questions, questions_inside};

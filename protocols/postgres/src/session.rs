@@ -65,6 +65,7 @@ use std::{
     pin::pin,
     sync::Arc,
     task::Poll,
+    time::Duration,
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, watch},
@@ -106,6 +107,8 @@ struct Session {
     work: Work,
     /// When the transaction was opened that is open.
     open_since: Option<Instant>,
+    /// How long its operations have waited for people without being admitted.
+    waited_in_vain: Duration,
     flow: Flow,
     posture: Posture,
     /// When the posture was made, if a rollback does not take it back.
@@ -277,6 +280,7 @@ pub(crate) async fn run(
         block: Block::Idle,
         work: Work::None,
         open_since: None,
+        waited_in_vain: Duration::ZERO,
         flow: Flow::Ready,
         posture: Posture::Unknown,
         made: None,

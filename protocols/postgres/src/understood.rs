@@ -330,12 +330,15 @@ fn sets(statement: &Statement) -> bool {
     by_hand || statement.functions.iter().any(|function| function.name == "set_config")
 }
 
-/// Whether a statement runs code that may set anything. What triggers and defaults run, no text says.
+/// Whether a statement runs code that may set anything. What triggers and defaults run, no text says, but the catalogue.
 fn may_set(statement: &Statement, target: &PostgresTarget) -> bool {
     let asks = |action| statement.demands.iter().any(|demand| demand.action == action);
-    // What EXECUTE, FETCH, DO and CALL run is written elsewhere, and so is what nobody has understood.
-    let elsewhere = matches!(statement.kind, StatementKind::Routine | StatementKind::Opaque)
-        || asks(Found::Opaque) && (asks(Found::Prepare) || asks(Found::Cursor));
+    // What EXECUTE, FETCH, DO and CALL run is written elsewhere, and so is what nobody has understood. Where the triggers of
+    // a TRUNCATE are that cascades, nobody looks.
+    let elsewhere = matches!(
+        statement.kind,
+        StatementKind::Routine | StatementKind::Opaque | StatementKind::Truncate
+    ) || asks(Found::Opaque) && (asks(Found::Prepare) || asks(Found::Cursor));
     let calls = statement.demands.iter().filter(|demand| demand.action == Found::Function);
     elsewhere
         || calls
@@ -427,6 +430,7 @@ mod tests {
             ("INSERT INTO t SELECT public.nextval('s')", Unseen),
             ("SELECT query_to_xml('SELECT 1', true, true, '')", Unseen),
             ("SELECT dblink('', '')", Unseen),
+            ("TRUNCATE t", Unseen),
             ("no statement", Unseen),
         ] {
             let classified = Arc::new(crate::classify::classify(text));

@@ -2,7 +2,7 @@
 //! relation a bare name means; none takes a demand away. It asks nothing itself.
 
 use crate::{
-    catalogue::{Fact, Guard, Question, Relation, RelationKind},
+    catalogue::{Fact, Guard, Question, Relation, RelationKind, Sets},
     classify::{Action as Found, Classified, Name},
     mask::Code,
     target::PostgresTarget,
@@ -83,6 +83,8 @@ fn weigh_code(understood: &mut Understood, target: &PostgresTarget, question: &Q
             understood.parsing = Parsing::RunsCode;
             return;
         }
+        // Who may make them may do anything; what they set is still not said.
+        Question::EventTriggers => return understood.may_set(),
         Question::Relation(..) | Question::Inside(_) => return,
     };
     understood.demand(Action::PostgresFunction, note);
@@ -125,8 +127,16 @@ fn weigh_relation(
             BTreeSet::from([Action::PostgresRead])
         }
     };
+    if relation.sets == Sets::Perhaps && actions.iter().any(|action| changes(*action)) {
+        understood.may_set();
+    }
     weigh_below(understood, &name, &actions, &relation.below);
     weigh_kind(understood, &name.name, relation)
+}
+
+/// Whether an action can change rows.
+fn changes(action: Action) -> bool {
+    !matches!(action, Action::PostgresRead | Action::PostgresShow | Action::PostgresLock)
 }
 
 /// What is done to a relation is done to those below it.
@@ -149,7 +159,7 @@ fn weigh_below(
 }
 
 fn weigh_kind(understood: &mut Understood, name: &str, relation: Relation) -> Option<Definition> {
-    let Relation { schema, kind, guard, columns: _, below: _ } = relation;
+    let Relation { schema, kind, guard, sets: _, columns: _, below: _ } = relation;
     if (&kind, guard) != (&RelationKind::Plain, Guard::None) {
         understood.runs = Runs::Anything;
     }

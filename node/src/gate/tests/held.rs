@@ -96,6 +96,24 @@ async fn a_client_that_waited_long_enough_is_parked_and_claims_the_approval_late
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_transaction_has_waited_in_vain_is_a_part_of_the_wait_and_an_approval_is_taken_all_the_same()
+ {
+    let world = World::new().await;
+    let session = world.open().await.session;
+    for (waited, left) in [(Duration::from_secs(50), 10), (Duration::from_hours(1), 0)] {
+        let (hold, mut held) = world.hold(&session, &delete(&session)).await;
+        held.hasten(waited);
+        let start = tokio::time::Instant::now();
+        assert_eq!(refused(held.next().await), Refusal::Parked { hold });
+        assert_eq!(start.elapsed().as_secs(), left);
+    }
+    let (hold, mut held) = world.hold(&session, &delete(&session)).await;
+    world.decide(hold, "dana", Choice::Approve).await;
+    held.hasten(Duration::from_hours(1));
+    let _admission = admission(&mut held).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_waits_when_the_node_ends_hears_that_the_hold_stays_open() {
     let world = World::new().await;
     let (mut waiting, mut idle) = (world.open().await, world.open().await);

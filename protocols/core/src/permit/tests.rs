@@ -83,6 +83,7 @@ fn a_permit_opens_the_operation_that_was_cleared() {
     let cleared = cleared(&operation, AuditLevel::BeforeForward);
     let (permit, release) = Permit::grant(cleared, receipt(1)).unwrap();
     assert_eq!(release.operation(), operation.id());
+    assert_eq!(permit.ground(), Ground::Allowed);
     let forwardable = permit.open(&operation, leased()).unwrap();
     assert_eq!(forwardable.operation().text(), b"select 1");
 }
@@ -136,6 +137,8 @@ fn an_approval_clears_the_operation_that_claimed_it_and_is_audited_before_the_fo
     let cleared = approved().clear(&claimed, masks(1)).unwrap();
     assert_eq!(cleared.basis().hold, Some(HoldId::from_bytes([3; 16])));
     assert!(matches!(Permit::ahead(cleared), Err(PermitError::CommitFirst)));
+    let cleared = approved().clear(&claimed, masks(1)).unwrap();
+    assert_eq!(Permit::grant(cleared, receipt(1)).unwrap().0.ground(), Ground::Approved);
 }
 
 fn awaited(level: AuditLevel) -> AwaitedRelease {

@@ -23,6 +23,7 @@ pub(crate) struct Relation {
     pub(crate) schema: String,
     pub(crate) kind: RelationKind,
     pub(crate) guard: Guard,
+    pub(crate) sets: Sets,
     /// Its columns; empty where they are not known.
     pub(crate) columns: BTreeSet<String>,
     /// Relations whose rows come with its own.
@@ -52,6 +53,13 @@ pub(crate) enum Guard {
     Code,
     /// An index, a constraint or the like that calls what a user made: planning a read may run that.
     Planning,
+}
+
+/// Whether a change of its rows can set the session to something that no text shows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Sets {
+    Nothing,
+    Perhaps,
 }
 
 impl Fact {
@@ -119,6 +127,7 @@ fn answer(rows: &[OwnRow], question: &Question, search_path: &[String]) -> Fact 
         Question::Casts => present("k", ""),
         Question::Classes => present("p", ""),
         Question::Domains => present("m", ""),
+        Question::EventTriggers => present("e", ""),
         Question::Relation(Some(schema), name) => relation(rows, [schema.as_str()], name),
         Question::Relation(None, name) => {
             let path = ["pg_catalog"].into_iter().chain(path).chain(["pg_temp"]);
@@ -146,6 +155,11 @@ fn relation<'a>(rows: &[OwnRow], path: impl IntoIterator<Item = &'a str>, name: 
             "code" => Guard::Code,
             "planning" => Guard::Planning,
             _ => Guard::RowSecurity,
+        },
+        sets: if rows.iter().any(|row| of(&row, "s", schema)) {
+            Sets::Perhaps
+        } else {
+            Sets::Nothing
         },
         columns: rows.iter().find(|row| of(row, "a", schema)).map(columns).unwrap_or_default(),
         below: descendants.iter().map(|row| Name::in_schema(text(row, 4), text(row, 5))).collect(),

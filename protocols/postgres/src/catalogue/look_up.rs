@@ -3,7 +3,7 @@
 //!
 //! What belongs to an extension counts as the server's own here: nobody but who administers the server brings it in.
 
-use super::{attached::code_of, question::Question};
+use super::{attached::code_of, question::Question, sets::sets};
 use std::collections::BTreeSet;
 
 /// Leaves `pg_catalog` alone in the search path until the transaction ends. Definitions of views that are asked for then
@@ -37,7 +37,10 @@ impl<'a> Names<'a> {
                 Question::Operator(name) => drop(names.operators.insert(name)),
                 Question::RowFunction(name) => drop(names.rows.insert(name)),
                 Question::Type(oid) => drop(names.types.insert(*oid)),
-                Question::Casts | Question::Classes | Question::Domains => {}
+                Question::Casts
+                | Question::Classes
+                | Question::Domains
+                | Question::EventTriggers => {}
             }
         }
         names
@@ -60,7 +63,7 @@ pub(crate) fn look_up(questions: &BTreeSet<Question>, search_path: &[String]) ->
          asked(oid, schema, name, namespace) AS ({ASKED} \
            WHERE c.relname OPERATOR(pg_catalog.=) ANY ({relations}) \
              AND (n.nspname OPERATOR(pg_catalog.=) ANY ({schemas}) OR n.oid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema())) \
-         {relations_are} UNION ALL {COLUMNS} UNION ALL {DESCENDANTS} \
+         {relations_are} UNION ALL {COLUMNS} UNION ALL {DESCENDANTS} UNION ALL {sets} \
          UNION ALL SELECT 'f', n.nspname::pg_catalog.text, p.proname::pg_catalog.text, NULL, NULL, NULL \
            FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace \
            WHERE p.proname OPERATOR(pg_catalog.=) ANY ({functions}) AND n.nspname OPERATOR(pg_catalog.=) ANY ({own}) \
@@ -77,6 +80,7 @@ pub(crate) fn look_up(questions: &BTreeSet<Question>, search_path: &[String]) ->
              AND p.oid {BY_A_USER} AND p.pronargs OPERATOR(pg_catalog.>=) 1 \
          UNION ALL {types} UNION ALL {DATABASE}",
         relations_are = relations_are(),
+        sets = sets(),
         types = types(&names.types),
     )
 }
@@ -210,6 +214,7 @@ const DATABASE: &str = concat!(
          AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend e WHERE e.deptype OPERATOR(pg_catalog.=) 'e' \
            AND e.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_opclass'::pg_catalog.regclass \
            AND e.objid OPERATOR(pg_catalog.=) x.oid)) \
+     UNION ALL SELECT 'e', NULL, NULL, NULL, NULL, NULL WHERE EXISTS (SELECT 1 FROM pg_catalog.pg_event_trigger) \
      UNION ALL SELECT 'm', NULL, NULL, NULL, NULL, NULL WHERE EXISTS (",
     code_domains!(),
     ")"

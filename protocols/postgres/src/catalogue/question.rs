@@ -1,7 +1,7 @@
 //! The questions that a text raises. They are raised whatever the text does: what it is allowed to do is judged with the
 //! answers.
 
-use crate::classify::{Classified, Name, Statement, StatementKind};
+use crate::classify::{Action, Classified, Name, Statement, StatementKind};
 use std::collections::BTreeSet;
 
 /// A question to the catalogue.
@@ -25,6 +25,8 @@ pub(crate) enum Question {
     Classes,
     /// Whether there is a domain whose check calls a user's function: reading a literal may run it.
     Domains,
+    /// Whether event triggers run code when the catalogue is changed.
+    EventTriggers,
 }
 
 /// What a classified text raises.
@@ -43,6 +45,9 @@ pub(crate) fn questions(classified: &Classified) -> BTreeSet<Question> {
         all.extend(relations(statement, |name| Question::Relation(None, name)));
         if computes(statement) {
             all.extend([Question::Casts, Question::Classes, Question::Domains]);
+        }
+        if defines(statement) {
+            all.insert(Question::EventTriggers);
         }
     }
     all
@@ -66,6 +71,14 @@ fn relations(
         Some(schema) => Question::Relation(Some(schema.clone()), name.clone()),
         None => bare(name.clone()),
     })
+}
+
+/// Whether a statement changes the catalogue.
+fn defines(statement: &Statement) -> bool {
+    let changes = |action| {
+        matches!(action, Action::Ddl | Action::Privilege | Action::Role | Action::Maintain)
+    };
+    statement.demands.iter().any(|demand| changes(demand.action))
 }
 
 /// Whether a statement converts, compares or sorts anything.

@@ -1,9 +1,13 @@
 //! The accounts of a session's operations from the target's last word to the record: an outcome is settled once the
 //! transaction that it hangs on is over, and a portal's once it has no rows left.
 
-use super::{Session, meaning::Meaning, operate::Stood};
+use super::{Session, meaning::Meaning};
 use crate::{mask::Rows, record::Account, state::Block};
-use countersign_core::{id::Revision, operation::Operation, permit::Release};
+use countersign_core::{
+    id::Revision,
+    operation::Operation,
+    permit::{Ground, Release},
+};
 use std::{collections::HashMap, sync::Arc};
 
 /// Operations of one pipeline whose outcomes wait for its Sync, at most.
@@ -35,7 +39,7 @@ pub(super) struct Rest {
     pub(super) at_target: String,
     /// The policy revision that it was admitted under.
     pub(super) revision: Revision,
-    pub(super) stood: Stood,
+    pub(super) ground: Ground,
     pub(super) release: Release,
     /// The columns of its rows.
     pub(super) rows: Rows,

@@ -9,6 +9,7 @@ use crate::{
 };
 use bytes::Bytes;
 use countersign_core::gate::CancelKey;
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// Who says something next.
@@ -231,7 +232,10 @@ impl Session {
     /// A transaction that was not open before is open since now.
     pub(super) fn note_opening(&mut self) {
         self.open_since = match self.block {
-            Block::Idle => None,
+            Block::Idle => {
+                self.waited_in_vain = Duration::ZERO;
+                None
+            }
             Block::Implicit(_) | Block::Explicit | Block::Failed => {
                 self.open_since.or_else(|| Some(Instant::now()))
             }

@@ -74,8 +74,8 @@ impl Session {
         if matches!(form, Form::Prepare { .. }) {
             return Some("the statement is prepared and not executed");
         }
-        if self.changes.has_settings() {
-            return Some("the session has changed settings that a plan depends on");
+        if self.changes.goes_beyond_preferences() {
+            return Some("the session has changed settings that a plan depends on, or may have");
         }
         runs_code(understood)
     }

@@ -1,6 +1,6 @@
 //! Puts the fence up and takes it down around one operation, as the transaction stands.
 
-use super::{End, Remaking, Session, Stop, operate::Stood};
+use super::{End, Remaking, Session, Stop};
 use crate::{
     classify::Fence,
     fence::{self, Around, Made, Pinned, Posture},
@@ -8,11 +8,16 @@ use crate::{
     understood::{Border, Parsing, Runs, Understood},
     upstream::{self, OwnError, Standing},
 };
+use countersign_core::permit::Ground;
 
 impl Session {
     /// The fence in front of an operation, confirmed by the target.
-    pub(super) async fn enter_fence(&mut self, fence: Fence, stood: Stood) -> Result<Around, Stop> {
-        let reading = self.reading(stood);
+    pub(super) async fn enter_fence(
+        &mut self,
+        fence: Fence,
+        ground: Ground,
+    ) -> Result<Around, Stop> {
+        let reading = self.reading(ground);
         if self.made.is_some_and(|made| !made.stands()) {
             self.doubt_posture();
         }
@@ -45,10 +50,10 @@ impl Session {
     }
 
     /// How a read runs: what policy lets pass unseen has a limit in time, where the target says one.
-    fn reading(&self, stood: Stood) -> Posture {
-        match (stood, self.target.read_limit) {
-            (Stood::Never, _) | (Stood::WhileHeld, None) => Posture::Reading,
-            (Stood::WhileHeld, Some(_)) => Posture::ReadingAtLength,
+    fn reading(&self, ground: Ground) -> Posture {
+        match (ground, self.target.read_limit) {
+            (Ground::Allowed, _) | (Ground::Approved, None) => Posture::Reading,
+            (Ground::Approved, Some(_)) => Posture::ReadingAtLength,
         }
     }
 

@@ -17,7 +17,7 @@ use countersign_core::{
     evidence::Evidence,
     gate::{Admission, Held, HoldNotice, HoldProgress},
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, Interval, interval_at};
 
 /// Bytes of the agent that are kept while its operation is held; then nothing more is read.
@@ -62,12 +62,19 @@ impl Session {
     /// Waits until the operation is admitted or refused. Leaving it any other way parks the hold, or makes it void.
     pub(super) async fn wait(
         &mut self,
-        held: Box<dyn Held>,
+        mut held: Box<dyn Held>,
         inquiry: Arc<Inquiry>,
     ) -> Result<Admission, Stop> {
+        let start = Instant::now();
+        if self.waited_in_vain > Duration::ZERO {
+            held.hasten(self.waited_in_vain);
+        }
         self.line.be(Patience::Holding);
         let waited = self.wait_for_humans(held, inquiry).await;
         self.line.be(Patience::Answering);
+        if waited.is_err() && self.block != Block::Idle {
+            self.waited_in_vain += start.elapsed();
+        }
         waited
     }
 

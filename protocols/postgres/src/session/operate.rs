@@ -167,10 +167,7 @@ impl Session {
         };
         self.in_flight = Some(Account::new(&operation));
         let (done, meaning) = match self.look_again(&meaning, &form, stood).await {
-            Ok(now) => {
-                let admitted = (admission, stood);
-                (self.carry_out(&operation, &now.understood, &form, admitted).await, now)
-            }
+            Ok(now) => (self.carry_out(&operation, &now.understood, &form, admission).await, now),
             Err(stop) => (Err(stop), meaning),
         };
         self.note_catalogue(&meaning.understood, &form);
@@ -251,7 +248,7 @@ impl Session {
         operation: &Arc<Operation>,
         understood: &Understood,
         form: &Form,
-        (admission, stood): (Admission, Stood),
+        admission: Admission,
     ) -> Result<Option<Rest>, Stop> {
         self.dial().await?;
         let fence = match form {
@@ -259,13 +256,12 @@ impl Session {
             Form::Prepare { .. } => Fence::ReadOnly,
             Form::Query | Form::Portal { .. } => understood.fence,
         };
-        let around = match (form, self.enter_fence(fence, stood).await?) {
+        let around = match (form, self.enter_fence(fence, admission.permit.ground()).await?) {
             // It begins a pipeline, behind whose Sync the posture is made again.
             (Form::Portal { .. }, Around::Posture) => Around::Nothing,
             (_, around) => around,
         };
-        let admitted = (admission, stood);
-        let (ended, rest) = self.forward(operation, understood, (form, around), admitted).await?;
+        let (ended, rest) = self.forward(operation, understood, (form, around), admission).await?;
         self.leave_fence(around).await?;
         match ended {
             Ended::Failed => return Err(Stop::Failed),
@@ -290,10 +286,10 @@ impl Session {
         operation: &Arc<Operation>,
         understood: &Understood,
         (form, around): (&Form, Around),
-        (Admission { permit, reply }, stood): (Admission, Stood),
+        Admission { permit, reply }: Admission,
     ) -> Result<(Ended, Rest), Stop> {
         let portal_name = self.names.portal_name();
-        let revision = permit.revision();
+        let (revision, ground) = (permit.revision(), permit.ground());
         let ending = self.ending(understood, form)?;
         let statement = form.statement().map(|prepared| {
             if self.names.is_confirmed(prepared) {
@@ -337,7 +333,7 @@ impl Session {
                 .map_err(|refusal| End::Refused(refusal.after_forward(operation.effect())))?,
         };
         let (ended, rows) = self.relay(form, understood, (&release, Rows::default())).await?;
-        Ok((ended, Rest { at_target: portal_name, revision, stood, release, rows }))
+        Ok((ended, Rest { at_target: portal_name, revision, ground, release, rows }))
     }
 
     /// Where rows may have to be masked, the gateway asks for their description where the agent does not.
@@ -444,7 +440,7 @@ impl Session {
         (form, rows): (&Form, i32),
         rest: Rest,
     ) -> Result<Option<Rest>, Stop> {
-        let around = self.enter_fence(understood.fence, rest.stood).await?;
+        let around = self.enter_fence(understood.fence, rest.ground).await?;
         let leased = self.around.gate.goes_on(rest.revision)?;
         self.forget_posture(understood);
         self.put(forward::further_rows(leased, &rest.at_target, rows))?;

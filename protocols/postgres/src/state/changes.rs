@@ -64,9 +64,9 @@ impl Changes {
         self.named.len() >= MAX_CHANGES
     }
 
-    /// Whether anything was set by name that could not have been said at the login.
-    pub(crate) fn has_settings(&self) -> bool {
-        self.named.iter().any(|change| change.of == Changed::Setting)
+    /// Whether anything may be set that another session would not have by saying [`Self::preferences`].
+    pub(crate) fn goes_beyond_preferences(&self) -> bool {
+        self.unseen.is_some() || self.named.iter().any(|change| change.of == Changed::Setting)
     }
 
     /// What could have been said at the login.

@@ -127,6 +127,17 @@ async fn a_plan_is_asked_for_under_what_the_agent_has_set_without_asking_anybody
     agent.send(&frame::query(b"DELETE FROM accounts WHERE id = 1")).await;
     let evidence = place.gate.hold(2).await.evidence().await;
     assert!(absent(&evidence).contains("settings"), "{evidence:?}");
+    // So could what code has set that no text shows.
+    place.truth(
+        "CREATE FUNCTION public.tenant(t text) RETURNS text LANGUAGE sql AS $$ SELECT set_config('my.tenant', t, false) $$",
+    );
+    let mut agent = Agent::connect(&place).await;
+    agent.send(&frame::query(b"SELECT tenant('8')")).await;
+    place.gate.approve(3).await;
+    assert_eq!(kinds(&agent.until_ready().await), "NTDCZ");
+    agent.send(&frame::query(b"DELETE FROM accounts WHERE id = 1")).await;
+    let evidence = place.gate.hold(4).await.evidence().await;
+    assert!(absent(&evidence).contains("settings"), "{evidence:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,7 +2,7 @@
 
 use super::{
     agent::{Agent, error, execute, kinds, status},
-    gate::TestGate,
+    gate::{Decision, TestGate},
     place::{Listens, Place},
 };
 use crate::frame;
@@ -25,7 +25,7 @@ async fn what_only_looks_like_a_read_is_held() {
             hold = place.gate.hold(n) => hold,
             answer = agent.until_ready() => panic!("{text} was not held: {answer:?}"),
         };
-        let refused = super::gate::Decision::Refuse(countersign_core::refusal::Refusal::Internal);
+        let refused = Decision::Refuse(countersign_core::refusal::Refusal::Internal);
         hold.decide.send_replace(refused);
         assert_eq!(error(&agent.until_ready().await), "XX000", "{text}");
     }
@@ -240,4 +240,23 @@ async fn an_approved_read_is_fenced_and_takes_the_time_it_takes() {
     agent.send(&query("SELECT burn() FROM accounts")).await;
     place.gate.approve(n).await;
     assert_eq!(error(&agent.until_ready().await), "25006");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_that_was_held_and_then_permitted_by_new_rules_has_the_limit_of_any() {
+    let gate = TestGate::judging_by(COPY_PASSES);
+    let place = Place::behind(gate, Listens::Postgres, |target| {
+        target.allow_functions = vec!["pg_sleep".to_owned()];
+        target.read_limit = Some(Duration::from_secs(1));
+    })
+    .await;
+    let mut agent = Agent::connect(&place).await;
+    let slow = "SELECT id, pg_sleep(30) FROM accounts WHERE id = 1";
+    let query = frame::query(slow.as_bytes()).to_vec();
+    let alone = [execute(slow), frame::sync().to_vec()].concat();
+    for (n, bytes) in [query, alone].iter().enumerate() {
+        agent.send(bytes).await;
+        place.gate.hold(n).await.decide.send_replace(Decision::Permit);
+        assert_eq!(error(&agent.until_ready().await), "57014");
+    }
 }

@@ -34,6 +34,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -50,6 +51,8 @@ const POLICY: &str = r#"
 pub(crate) enum Decision {
     Undecided,
     Approve,
+    /// New rules let it pass.
+    Permit,
     Refuse(Refusal),
 }
 
@@ -60,6 +63,8 @@ pub(crate) struct HoldHandle {
     /// How the wait ended, once it did: `parked`, `withdrawn`, `void`, `decided`.
     pub(crate) ended: watch::Sender<&'static str>,
     pub(crate) evidence: watch::Sender<Option<Evidence>>,
+    /// How long its transaction had waited in vain before.
+    pub(crate) waited: watch::Sender<Duration>,
 }
 
 impl HoldHandle {
@@ -321,12 +326,14 @@ impl Gate for TestGate {
                         decide,
                         ended: watch::Sender::new(""),
                         evidence: watch::Sender::new(None),
+                        waited: watch::Sender::new(Duration::ZERO),
                     };
                     self.holds.send_modify(|holds| holds.push(handle.clone()));
                     let id = HoldId::from_bytes(rand::random());
                     Ok(Judged::Held(Box::new(TestHeld {
                         id,
                         masks: self.masks(session),
+                        session: session.clone(),
                         handle,
                         decided,
                         told: false,
@@ -410,6 +417,7 @@ impl Gate for TestGate {
 struct TestHeld {
     id: HoldId,
     masks: MaskPlan,
+    session: Session,
     handle: HoldHandle,
     decided: watch::Receiver<Decision>,
     /// The adapter has heard that it is approved.
@@ -443,9 +451,14 @@ impl Held for TestHeld {
             self.ended = "decided";
             match decision {
                 Decision::Refuse(refusal) => HoldProgress::Refused(refusal),
+                Decision::Permit => HoldProgress::Admitted(self.permitted()),
                 Decision::Approve | Decision::Undecided => HoldProgress::Admitted(self.admission()),
             }
         })
+    }
+
+    fn hasten(&mut self, waited: Duration) {
+        self.handle.waited.send_replace(waited);
     }
 
     fn wants_evidence(&self) -> bool {
@@ -468,6 +481,21 @@ impl Held for TestHeld {
 }
 
 impl TestHeld {
+    fn permitted(&self) -> Admission {
+        let operation = &self.handle.operation;
+        let text = r#"@id("all") permit(principal, action, resource);"#.to_owned();
+        let rules = Rules {
+            policies: Policies::compile(&[PolicyDocument { name: "new".to_owned(), text }])
+                .unwrap(),
+            masks: MaskRules::none(Revision(1)),
+        };
+        let verdict = evaluate(&rules, &self.session, operation);
+        let Verdict::Allow(cleared) = verdict else { panic!("{verdict:?}") };
+        let receipt = Receipt::after_commit(operation.id(), LogIndex(1));
+        let (permit, release) = Permit::grant(cleared, receipt).unwrap();
+        Admission { permit, reply: Reply::Released(release) }
+    }
+
     fn admission(&self) -> Admission {
         let operation = &self.handle.operation;
         let approved = Approved::after_claim(Consumption {

@@ -7,7 +7,8 @@ use super::{
 };
 use crate::frame;
 use countersign_core::{gate::CloseReason, id::HoldId, record::Outcome, refusal::Refusal};
-use tokio::{io::AsyncWriteExt, net::TcpStream};
+use std::time::Duration;
+use tokio::{io::AsyncWriteExt, net::TcpStream, time::sleep};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_held_delete_runs_once_it_is_approved_and_not_before() {
@@ -287,6 +288,104 @@ async fn what_sets_something_is_a_part_of_what_comes_later_by_whatever_name_it_s
     let said: Vec<&str> =
         settings.iter().filter(|(name, _)| name == "set").map(|(_, text)| text.as_str()).collect();
     assert_eq!(said, changes);
+}
+
+/// What a change of a relation sets for its session, though its text shows nothing of that.
+const SETS: &str = "
+CREATE FUNCTION public.fired() RETURNS trigger LANGUAGE plpgsql
+  AS $$ BEGIN PERFORM set_config('my.tenant', TG_NAME, false); RETURN NULL; END $$;
+CREATE FUNCTION public.tenant() RETURNS text LANGUAGE sql AS $$ SELECT set_config('my.tenant', '1', false) $$;
+SET ROLE app;
+CREATE TABLE public.plain(id serial PRIMARY KEY, n int DEFAULT 7, at timestamptz DEFAULT now(), CHECK (n < 100));
+CREATE TABLE public.by_trigger(id int PRIMARY KEY);
+CREATE TRIGGER fired AFTER INSERT ON public.by_trigger EXECUTE FUNCTION public.fired();
+CREATE TABLE public.by_default(id int, t text DEFAULT public.tenant());
+CREATE TABLE public.by_servers(id int, t text DEFAULT set_config('my.tenant', '2', false));
+CREATE TABLE public.by_check(id int, CHECK (set_config('my.tenant', '3', false) IS NOT NULL));
+CREATE TABLE public.by_rule(id int);
+CREATE RULE r AS ON INSERT TO public.by_rule DO ALSO SELECT set_config('my.tenant', '4', false);
+CREATE TABLE public.parent(id int PRIMARY KEY);
+CREATE TABLE public.child(id int REFERENCES public.parent ON DELETE CASCADE);
+CREATE TRIGGER fired AFTER DELETE ON public.child EXECUTE FUNCTION public.fired();
+CREATE TABLE public.parted(id int) PARTITION BY LIST (id);
+CREATE TABLE public.part PARTITION OF public.parted FOR VALUES IN (1);
+CREATE TRIGGER fired AFTER INSERT ON public.part FOR EACH ROW EXECUTE FUNCTION public.fired();
+CREATE VIEW public.by_view AS SELECT id FROM public.by_trigger;
+CREATE TABLE public.unlogged_by(id int REFERENCES public.plain);
+";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_triggers_rules_and_defaults_set_is_told_apart_in_what_comes_later() {
+    let place = Place::with_postgres().await;
+    place.truth(SETS);
+    let mut agent = Agent::connect(&place).await;
+    for (text, sets) in [
+        ("INSERT INTO plain(n) VALUES (1)", false),
+        ("UPDATE plain SET n = 2 WHERE id = 1", false),
+        ("DELETE FROM plain WHERE id = 7", false),
+        ("INSERT INTO plain(n) SELECT id FROM by_trigger", false),
+        ("INSERT INTO by_trigger VALUES (1)", true),
+        ("INSERT INTO by_default VALUES (1)", true),
+        ("INSERT INTO by_servers VALUES (1)", true),
+        ("INSERT INTO by_check VALUES (1)", true),
+        ("INSERT INTO by_rule VALUES (1)", true),
+        ("INSERT INTO by_view VALUES (2)", true),
+        ("INSERT INTO parted VALUES (1)", true),
+        ("DELETE FROM parent WHERE id = 1", true),
+        ("WITH x AS (DELETE FROM parent RETURNING id) SELECT * FROM x", true),
+        ("TRUNCATE unlogged_by", true),
+        ("CREATE TABLE made(id int)", false),
+    ] {
+        let before = ran(&place, &mut agent).await;
+        let n = place.gate.hold_count();
+        agent.send(&frame::query(text.as_bytes())).await;
+        place.gate.approve(n).await;
+        assert_eq!(error(&agent.until_ready().await), "", "{text}");
+        let after = ran(&place, &mut agent).await;
+        assert_eq!(before != after, sets, "{text}: {before} {after}");
+    }
+    // What event triggers do, at whatever changes the catalogue.
+    place.truth(
+        "CREATE FUNCTION public.at_ddl() RETURNS event_trigger LANGUAGE plpgsql
+           AS $$ BEGIN PERFORM set_config('my.tenant', 'ddl', false); END $$;
+         CREATE EVENT TRIGGER at_ddl ON ddl_command_end EXECUTE FUNCTION public.at_ddl()",
+    );
+    let mut agent = Agent::connect(&place).await;
+    let n = place.gate.hold_count();
+    agent.send(&frame::query(b"CREATE TABLE again(id int)")).await;
+    place.gate.approve(n).await;
+    assert_eq!(error(&agent.until_ready().await), "");
+    assert_ne!(ran(&place, &mut agent).await, "");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_has_waited_in_vain_does_not_begin_to_wait_anew() {
+    let place = Place::with_postgres().await;
+    let mut agent = Agent::connect(&place).await;
+    let held = async |agent: &mut Agent, waits: Duration| {
+        let n = place.gate.hold_count();
+        agent.send(&frame::query(b"DELETE FROM accounts WHERE id = 1")).await;
+        let hold = place.gate.hold(n).await;
+        sleep(waits).await;
+        let parked = Refusal::Parked { hold: HoldId::from_bytes([1; 16]) };
+        hold.decide.send_replace(Decision::Refuse(parked));
+        assert_eq!(error(&agent.until_ready().await), "57014");
+        *hold.waited.borrow()
+    };
+    let while_held = Duration::from_millis(300);
+    assert_eq!(status(&agent.query("BEGIN").await), 'T');
+    assert_eq!(status(&agent.query("SAVEPOINT s").await), 'T');
+    assert_eq!(held(&mut agent, while_held).await, Duration::ZERO);
+    assert_eq!(status(&agent.query("ROLLBACK TO SAVEPOINT s").await), 'T');
+    assert!(held(&mut agent, while_held).await >= while_held);
+    assert_eq!(status(&agent.query("ROLLBACK TO SAVEPOINT s").await), 'T');
+    assert!(held(&mut agent, Duration::ZERO).await >= while_held * 2);
+    // Another transaction has waited for nothing yet, and outside of any nothing is kept by waiting.
+    assert_eq!(status(&agent.query("ROLLBACK").await), 'I');
+    assert_eq!(held(&mut agent, while_held).await, Duration::ZERO);
+    assert_eq!(held(&mut agent, Duration::ZERO).await, Duration::ZERO);
+    assert_eq!(status(&agent.query("BEGIN").await), 'T');
+    assert_eq!(held(&mut agent, Duration::ZERO).await, Duration::ZERO);
 }
 
 /// What the next operation's fingerprint has of what ran before it.
