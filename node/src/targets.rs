@@ -4,15 +4,15 @@
 use arc_swap::ArcSwap;
 use countersign_api::resource::{
     AddressError, BindingMode, CertificateReferences, PostgresAddress,
-    PostgresTarget as Definition, TargetSpec, TlsMode,
+    PostgresTarget as Definition, RecordRows, TargetSpec, TlsMode,
 };
 use countersign_core::{
     id::Revision,
     target::{TargetName, TargetNameError},
 };
 use countersign_postgres::{
-    ChannelBinding, ClientCertificate, Keepalive, PostgresTarget, SecretError, SecretReference,
-    TargetAddress, TargetRole, TargetTls, Targets,
+    ChannelBinding, ClientCertificate, Keepalive, PostgresTarget, RecordedRows, SecretError,
+    SecretReference, TargetAddress, TargetRole, TargetTls, Targets,
 };
 use countersign_raft_store::{
     handle::{ReadError, StateView},
@@ -84,8 +84,19 @@ impl Targets for TargetTable {
 fn target(resource: &ResourceRecord, keepalive: Keepalive) -> Result<PostgresTarget, Unusable> {
     let TargetSpec::Postgres(definition) = serde_json::from_str(&resource.body)?;
     let (address, tls) = (address(&definition)?, tls(&definition)?);
-    let Definition { databases, search_path, roles, allow_functions, read_limit_seconds, .. } =
-        definition;
+    let Definition {
+        databases,
+        search_path,
+        roles,
+        allow_functions,
+        read_limit_seconds,
+        record_rows,
+        ..
+    } = definition;
+    let record_rows = match record_rows {
+        RecordRows::None => RecordedRows::None,
+        RecordRows::Masked => RecordedRows::Masked,
+    };
     let read_limit = read_limit_seconds.map(|seconds| Duration::from_secs(seconds.into()));
     let roles = roles
         .into_iter()
@@ -111,6 +122,7 @@ fn target(resource: &ResourceRecord, keepalive: Keepalive) -> Result<PostgresTar
         search_path,
         roles,
         read_limit,
+        record_rows,
         allow_functions,
         keepalive,
     })

@@ -7,7 +7,8 @@ use countersign_tests::{
     node_log::PEER_LOSS,
     wait::{self, Look, PATIENCE},
 };
-use serde_json::Value;
+use reqwest::Method;
+use serde_json::{Value, json};
 use std::{fs, path::PathBuf, time::Duration};
 use tokio::time::Instant;
 
@@ -46,11 +47,27 @@ async fn watched(cluster: &Cluster, done: Instant) {
     assert!(done.elapsed() < Duration::from_secs(3), "{:?}", done.elapsed());
 }
 
+/// From now on, recordings have the rows of answers.
+async fn record_rows(cluster: &Cluster) {
+    let admin = cluster.api(1, "CS_ADMIN_TOKEN").unwrap();
+    let path = "/v1/resources/Target/orders";
+    let mut spec = admin.get(path).await.unwrap().body["spec"].clone();
+    spec["postgres"]["record_rows"] = json!("masked");
+    let put = admin.call(Method::PUT, path, Some(&json!({"spec": spec}))).await.unwrap();
+    assert!(put.status.is_success(), "{put}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_is_replayed_on_every_other_node_after_its_own_is_gone() {
     let cluster = Cluster::start().await.unwrap();
+    record_rows(&cluster).await;
     let agent = cluster.login(1).unwrap().connect().await.unwrap();
     agent.client.simple_query("SELECT id FROM orders WHERE id = 31").await.unwrap();
+    agent.client.simple_query("BEGIN").await.unwrap();
+    agent.client.simple_query("SELECT 'x'::int").await.unwrap_err();
+    let ignored = agent.client.simple_query("SELECT 1").await.unwrap_err();
+    assert_eq!(sqlstate(&ignored), "25P02");
+    agent.client.simple_query("ROLLBACK").await.unwrap();
     let error = agent.client.simple_query("SELECT 1 / (id - id) FROM orders").await.unwrap_err();
     assert_eq!(sqlstate(&error), "22012");
     let done = Instant::now();
@@ -94,7 +111,8 @@ async fn a_session_is_replayed_on_every_other_node_after_its_own_is_gone() {
         });
         let replayed = replayed.await.unwrap();
         for told in [
-            "> SELECT id FROM orders WHERE id = 31\n  forwarded\n  completed: SELECT 1 (1 rows",
+            "> SELECT id FROM orders WHERE id = 31\n  forwarded\n  | 31\n  completed: SELECT 1 (1 rows",
+            "  gateway: ERROR:  current transaction is aborted",
             "> SELECT 1 / (id - id) FROM orders\n  forwarded\n  error: ERROR:  division by zero (22012)",
             "session ended: the agent ended it",
         ] {

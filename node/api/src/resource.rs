@@ -25,7 +25,7 @@ pub use policy::PolicySpec;
 pub use secret_reference::{SecretReference, SecretReferenceError};
 pub use target::{
     AddressError, BindingMode, CertificateReferences, PostgresAddress, PostgresRole,
-    PostgresTarget, TargetSpec, TargetTls, TlsMode,
+    PostgresTarget, RecordRows, TargetSpec, TargetTls, TlsMode,
 };
 
 use crate::time::Timestamp;

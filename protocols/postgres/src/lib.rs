@@ -21,6 +21,7 @@ mod mask;
 mod record;
 mod serve;
 mod session;
+mod shown;
 mod socket;
 mod startup;
 mod state;
@@ -34,8 +35,8 @@ pub use line::Keepalive;
 pub use serve::{Incoming, ServeConfig, serve};
 pub use startup::AnyCertificate;
 pub use target::{
-    ChannelBinding, ClientCertificate, PostgresTarget, SecretError, SecretReference, TargetAddress,
-    TargetRole, TargetTls, Targets,
+    ChannelBinding, ClientCertificate, PostgresTarget, RecordedRows, SecretError, SecretReference,
+    TargetAddress, TargetRole, TargetTls, Targets,
 };
 
 #[cfg(test)]

@@ -30,10 +30,14 @@ use crate::{
     catalogue::Known,
     classify::{Classified, Handle, Statement, StatementKind},
     frame::{Body, message},
+    record::Shape,
 };
 use bytes::{BufMut, Bytes, BytesMut};
 use copied::Copied;
-use countersign_core::mask::{MaskError, MaskPlace, MaskPlan, MaskTally, Masked};
+use countersign_core::{
+    mask::{MaskError, MaskPlace, MaskPlan, MaskTally, Masked},
+    recording::Entry,
+};
 use handles::Handles;
 use row::{Description, Row, read_description, without_names};
 use std::{collections::BTreeMap, sync::Arc};
@@ -97,6 +101,25 @@ pub(crate) enum Rows {
     Columns(Box<Columns>),
     /// Data of a COPY that is searched.
     Copied(Box<Copied>),
+}
+
+impl Rows {
+    /// A row, or a piece of the data of a COPY, whole; put through the plan where it is to be.
+    fn shown(&mut self, body: &Bytes) -> Result<Bytes, MaskError> {
+        match self {
+            Self::NotDescribed => Err(MaskError::Covered),
+            Self::Pass => Ok(body.clone()),
+            Self::Columns(columns) => {
+                let mut out = BytesMut::new();
+                Ok(match columns.row(body, &mut out)? {
+                    Row::Same => body.clone(),
+                    Row::Changed => out.freeze(),
+                })
+            }
+            // One row, as the server sends them.
+            Self::Copied(copied) => copied.row(body),
+        }
+    }
 }
 
 impl Masker {
@@ -204,16 +227,27 @@ impl Masker {
         }
     }
 
-    /// A row, whole; put through the plan where it is to be.
-    pub(crate) fn row(&mut self, body: &Bytes) -> Result<Masked<Bytes>, MaskError> {
-        let Rows::Columns(columns) = self.rows()? else { return Err(MaskError::Covered) };
-        let mut out = BytesMut::new();
-        let body: &[u8] = match columns.row(body, &mut out)? {
-            Row::Same => body,
-            Row::Changed => &out,
-        };
-        let row = message(b'D', |out| out.put_slice(body));
-        self.masked(row)
+    /// A row, or a piece of the data of a COPY, whole.
+    pub(crate) fn values(
+        &mut self,
+        (kind, body): (u8, &Bytes),
+    ) -> Result<Masked<Bytes>, MaskError> {
+        let shown = self.rows()?.shown(body)?;
+        let answer = self.answering.as_ref().ok_or(MaskError::Covered)?;
+        Ok(answer.vouch(message(kind, |out| out.put_slice(&shown))))
+    }
+
+    /// The same, with what a recording has of it: what the agent sees.
+    pub(crate) fn recorded(
+        &mut self,
+        (kind, body): (u8, &Bytes),
+        shape: &Shape,
+    ) -> Result<(Masked<Bytes>, Masked<Entry>), MaskError> {
+        let shown = self.rows()?.shown(body)?;
+        let entry = shape.entry(&shown).ok_or(MaskError::Unreadable)?;
+        let answer = self.answering.as_ref().ok_or(MaskError::Covered)?;
+        let message = answer.vouch(message(kind, |out| out.put_slice(&shown)));
+        Ok((message, vouched(&answer.plan, entry)))
     }
 
     /// The target is going to send data of a COPY.
@@ -221,14 +255,6 @@ impl Masker {
         let answer = self.answering.as_mut().ok_or(MaskError::Covered)?;
         answer.rows = answer.copied(body)?;
         Ok(())
-    }
-
-    /// A piece of the data of a COPY: one row, as the server sends them.
-    pub(crate) fn copied(&mut self, body: &[u8]) -> Result<Masked<Bytes>, MaskError> {
-        let Rows::Copied(copied) = self.rows()? else { return Err(MaskError::Covered) };
-        let shown = copied.row(body)?;
-        let shown = message(b'd', |out| out.put_slice(&shown));
-        self.masked(shown)
     }
 
     /// An error or a notice, in an answer or under the plan that is known to be in force.
@@ -409,8 +435,8 @@ fn cover(plan: &MaskPlan, subject: &Subject) -> Cover {
     }
 }
 
-fn vouched(plan: &MaskPlan, message: Bytes) -> Masked<Bytes> {
+fn vouched<T>(plan: &MaskPlan, shown: T) -> Masked<T> {
     #[expect(clippy::disallowed_methods, reason = "this is the adapter's masker")]
-    let masked = plan.vouch(message);
+    let masked = plan.vouch(shown);
     masked
 }

@@ -4,6 +4,10 @@
 //! several statements, the commit comes later and can fail. In a block that BEGIN opened it is: COMMIT is an operation of
 //! its own there, with an outcome of its own.
 
+mod rows;
+
+pub(crate) use rows::{MOST_RECORDED, Shape};
+
 use crate::frame::Body;
 use bytes::Bytes;
 use countersign_core::{
@@ -184,9 +188,19 @@ impl Account {
     }
 }
 
-/// An error or a notice, as the agent gets it, for the recording: severity, code, message, detail and hint.
+/// An error or a notice of the target's, as the agent gets it, for the recording.
 pub(crate) fn said(message: &Bytes) -> Entry {
     let speaker = if message.first() == Some(&b'E') { Speaker::Error } else { Speaker::Notice };
+    Entry::Said { speaker, text: in_words(message) }
+}
+
+/// The same of the gateway's own.
+pub(crate) fn said_by_gateway(message: &Bytes) -> Entry {
+    Entry::Said { speaker: Speaker::Gateway, text: in_words(message) }
+}
+
+/// Severity, code, message, detail and hint.
+fn in_words(message: &Bytes) -> String {
     let mut words = Words::default();
     let mut fields = Body::new("message", message.slice(HEAD.min(message.len())..));
     while let Ok(name) = fields.byte() {
@@ -201,7 +215,7 @@ pub(crate) fn said(message: &Bytes) -> Entry {
         }
     }
     let Words { severity, code, message, rest } = words;
-    Entry::Said { speaker, text: format!("{severity}:  {message} ({code}){rest}") }
+    format!("{severity}:  {message} ({code}){rest}")
 }
 
 /// The fields of a message that people read.

@@ -26,7 +26,6 @@ mod rows;
 mod simple;
 mod target_side;
 mod text_reader;
-mod value;
 
 pub(crate) use consult::{Asks, consult};
 pub(crate) use text_reader::TextReader;
@@ -44,7 +43,7 @@ use crate::{
     frame::{FrameError, StatementOrPortal},
     line::Line,
     mask::Masker,
-    record::Account,
+    record::{Account, Shape},
     startup::StartupParameters,
     state::{Block, Changes, Flow, Names, Work},
     target::PostgresTarget,
@@ -132,6 +131,8 @@ struct Session {
     /// What the agent has been told of the target's settings.
     told: Vec<(String, String)>,
     recorder: Arc<dyn Recorder>,
+    /// How what comes is recorded, where rows are.
+    shape: Shape,
     /// Whether the session may go on before its recording has caught up.
     room: Room,
     /// The operation that the target is working on.
@@ -297,6 +298,7 @@ pub(crate) async fn run(
         kept_settings: None,
         told: Vec::new(),
         recorder: opened.recorder,
+        shape: Shape::default(),
         room: Room::Left,
         in_flight: None,
         accounts: Accounts::default(),

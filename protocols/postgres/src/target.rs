@@ -31,10 +31,22 @@ pub struct PostgresTarget {
     pub roles: BTreeMap<String, TargetRole>,
     /// How long a read that policy allows may run there, if it is to be limited.
     pub read_limit: Option<Duration>,
+    /// What of the rows of its answers goes into recordings.
+    pub record_rows: RecordedRows,
     /// Functions, as `name` or `schema.name`, that the administrator declares harmless.
     pub allow_functions: Vec<String>,
     /// How it is asked whether it is there.
     pub keepalive: Keepalive,
+}
+
+/// What of the rows of a target's answers goes into recordings.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum RecordedRows {
+    /// Their number.
+    #[default]
+    None,
+    /// Their values, as the agent sees them.
+    Masked,
 }
 
 /// Where a target listens.

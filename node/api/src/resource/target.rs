@@ -43,6 +43,20 @@ pub struct PostgresTarget {
     /// is not limited by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_limit_seconds: Option<u32>,
+    /// What of the rows of its answers goes into the recordings of sessions.
+    #[serde(default)]
+    pub record_rows: RecordRows,
+}
+
+/// What of the rows of answers goes into recordings.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordRows {
+    /// Their number.
+    #[default]
+    None,
+    /// Their values, masked as for the agent.
+    Masked,
 }
 
 fn default_search_path() -> Vec<String> {

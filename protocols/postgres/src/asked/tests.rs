@@ -21,6 +21,7 @@ pub(crate) fn target(allow_functions: &[&str]) -> PostgresTarget {
         search_path: vec!["public".to_owned(), "app".to_owned()],
         roles: BTreeMap::new(),
         read_limit: None,
+        record_rows: crate::RecordedRows::None,
         allow_functions: allow_functions.iter().map(|&name| name.to_owned()).collect(),
         keepalive: crate::Keepalive::default(),
     }

@@ -2,7 +2,11 @@
 //! transaction that it hangs on is over, and a portal's once it has no rows left.
 
 use super::{Session, meaning::Meaning};
-use crate::{mask::Rows, record::Account, state::Block};
+use crate::{
+    mask::Rows,
+    record::{Account, Shape},
+    state::Block,
+};
 use countersign_core::{
     id::Revision,
     operation::Operation,
@@ -43,6 +47,8 @@ pub(super) struct Rest {
     pub(super) release: Release,
     /// The columns of its rows.
     pub(super) rows: Rows,
+    /// How they are recorded.
+    pub(super) shape: Shape,
 }
 
 impl Accounts {

@@ -183,7 +183,7 @@ impl Session {
 
     /// Says an error.
     pub(super) fn complain(&mut self, complaint: &Complaint) {
-        self.writer.say(Masker::own(complaint.encode(Severity::Error)));
+        self.say_own(complaint.encode(Severity::Error));
     }
 
     /// Says `ReadyForQuery` with the status that agent and target agree on. The agent has it before anything else is done:
@@ -195,6 +195,8 @@ impl Session {
             self.names.transaction_ended();
         }
         self.writer.say(Masker::own(frame::ready(self.block.status())));
+        // Whoever only makes the gateway complain waits for the recording like everybody.
+        self.recorded().await?;
         self.writer.flush().await.map_err(End::agent)
     }
 

@@ -92,7 +92,7 @@ impl Session {
             heartbeat: interval_at(start + HEARTBEAT, HEARTBEAT),
             reminder: interval_at(start + REMINDER, REMINDER),
         };
-        self.writer.say(Masker::own(hold_notice::notice(&waiting.notice)));
+        self.say_own(hold_notice::notice(&waiting.notice));
         if self.block == Block::Explicit
             && let Err(stop) = self.stand_still().await
         {
@@ -143,7 +143,7 @@ impl Session {
             Woken::Progress(HoldProgress::Refused(refusal)) => return Err(refusal.into()),
             Woken::Progress(HoldProgress::Changed(changed)) => {
                 waiting.notice = changed;
-                self.writer.say(Masker::own(hold_notice::notice(&waiting.notice)));
+                self.say_own(hold_notice::notice(&waiting.notice));
             }
             Woken::Found(evidence) => return Ok(Next::Attach(evidence)),
             Woken::Cancelled => return Ok(Next::Withdraw),

@@ -1,7 +1,7 @@
 //! Makes the operation that the gate judges: everything that gives a text its meaning, with what it asks for.
 
-use super::{Session, describe, meaning::Meaning, operate::Form, value::parameters};
-use crate::{classify::Name, state::Block, understood::Understood};
+use super::{Session, describe, meaning::Meaning, operate::Form};
+use crate::{classify::Name, shown::parameters, state::Block, understood::Understood};
 use countersign_core::{
     id::OperationId,
     operation::{Classification, NamedColumn, Operation, Transaction},

@@ -13,9 +13,10 @@ use crate::{
     error::{Complaint, Severity, SqlState},
     fence::{Around, Posture},
     forward::{self, Describe, Ending, ParseAt, Wire},
-    mask::{Masker, Rows},
-    record::Account,
+    mask::Rows,
+    record::{Account, Shape},
     state::{Block, Mode, Portal, Prepared, Work},
+    target::RecordedRows,
     understood::{Border, Copy, Parsing, Settings, Understood},
 };
 use countersign_core::{
@@ -332,13 +333,16 @@ impl Session {
                 .await
                 .map_err(|refusal| End::Refused(refusal.after_forward(operation.effect())))?,
         };
+        self.shape = Shape::default();
         let (ended, rows) = self.relay(form, understood, (&release, Rows::default())).await?;
-        Ok((ended, Rest { at_target: portal_name, revision, ground, release, rows }))
+        let shape = self.shape.clone();
+        Ok((ended, Rest { at_target: portal_name, revision, ground, release, rows, shape }))
     }
 
-    /// Where rows may have to be masked, the gateway asks for their description where the agent does not.
+    /// Where rows may have to be masked, or are recorded, the gateway asks for their description where the agent does not.
     fn wanted_description(&self) -> Describe {
-        if self.around.gate.masks(&self.opened).covers_nothing() {
+        let read = self.target.record_rows == RecordedRows::Masked;
+        if !read && self.around.gate.masks(&self.opened).covers_nothing() {
             Describe::NotAsked
         } else {
             Describe::Wanted
@@ -401,7 +405,7 @@ impl Session {
         if understood.settings == Settings::PutBack && !matches!(form, Form::Prepare { .. }) {
             let told = "the gateway puts the setting back in front of the next operation";
             let notice = Complaint::new(SqlState::PUT_BACK, told).encode(Severity::Notice);
-            self.writer.say(Masker::own(notice));
+            self.say_own(notice);
         }
     }
 
@@ -445,6 +449,7 @@ impl Session {
         self.forget_posture(understood);
         self.put(forward::further_rows(leased, &rest.at_target, rows))?;
         self.send().await?;
+        self.shape = rest.shape.clone();
         let (ended, rows) = self.relay(form, understood, (&rest.release, rest.rows)).await?;
         self.leave_fence(around).await?;
         match ended {

@@ -9,7 +9,9 @@ use super::{
 use crate::{
     frame::{BackendKind, Body, FrameError, Head, copy_fail, message},
     mask::Rows,
+    record::Shape,
     state::Block,
+    target::RecordedRows,
     understood::{Copy, Understood},
     upstream::{TargetCancel, error_code, read_ready},
 };
@@ -236,7 +238,7 @@ impl Session {
                 Ok(Step::More)
             }
             BackendKind::CopyOutResponse => {
-                self.masker.copies(&body).map_err(End::from)?;
+                self.copies(&body)?;
                 self.say(head, body)?;
                 Ok(Step::More)
             }
@@ -255,6 +257,13 @@ impl Session {
             | BackendKind::NotificationResponse
             | BackendKind::ParameterStatus => Err(violation().into()),
         }
+    }
+
+    /// The target is going to send data of a COPY.
+    fn copies(&mut self, body: &Bytes) -> Result<(), End> {
+        self.masker.copies(body)?;
+        self.shape = Shape::copied(body);
+        Ok(())
     }
 
     /// What says which columns the rows have: the end of a Describe, or what comes in front of the rows.
@@ -277,6 +286,9 @@ impl Session {
         }
         if kind == BackendKind::RowDescription {
             self.masker.described(&body).map_err(End::from)?;
+            if self.target.record_rows == RecordedRows::Masked {
+                self.shape = Shape::described(body.clone()).map_err(End::TargetLost)?;
+            }
         }
         if form.hears_description() == Hears::It {
             self.say(head, body)?;

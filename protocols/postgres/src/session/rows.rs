@@ -2,12 +2,12 @@
 //! most [`MOST_HELD`] bytes of it: of a longer row, as much as stands in front of its last masked column's end; a value
 //! that is longer than that and is looked at comes as NULL.
 
-use super::{End, Session};
+use super::{End, Session, recorded::Records};
 use crate::{
     frame::{FrameError, Head},
     mask::{MOST_HELD, Rows, Written, put_value},
 };
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use countersign_core::mask::MaskError;
 
 /// How a row, or a piece of COPY data, goes to the agent.
@@ -21,7 +21,12 @@ enum Way {
 impl Session {
     /// Relays a `DataRow`.
     pub(super) async fn relay_row(&mut self, head: Head) -> Result<(), End> {
+        let records = self.records(head.body);
+        if records == Records::Length {
+            self.record_length(head.body)?;
+        }
         let way = match self.masker.rows()? {
+            Rows::Pass if records == Records::Values => Way::Whole,
             Rows::Pass => Way::InPieces,
             Rows::Columns(_) if head.body <= MOST_HELD => Way::Whole,
             Rows::Columns(_) => Way::Long,
@@ -33,16 +38,19 @@ impl Session {
             Way::Whole => {
                 let body = self.upstream()?.reader.whole(head).await.map_err(End::TargetLost)?;
                 self.count_bytes(body.len());
-                let row = self.masker.row(&body)?;
-                self.writer.say(row);
-                Ok(())
+                self.say_values(records, (head.kind, &body))
             }
         }
     }
 
     /// Relays a `CopyData`.
     pub(super) async fn relay_copied(&mut self, head: Head) -> Result<(), End> {
+        let records = self.records(head.body);
+        if records == Records::Length {
+            self.record_length(head.body)?;
+        }
         match self.masker.rows()? {
+            Rows::Pass if records == Records::Values => {}
             Rows::Pass => return self.stream(head).await,
             Rows::Copied(_) if head.body <= MOST_HELD => {}
             Rows::Copied(_) => return Err(MaskError::TooLarge { most: MOST_HELD }.into()),
@@ -50,8 +58,19 @@ impl Session {
         }
         let body = self.upstream()?.reader.whole(head).await.map_err(End::TargetLost)?;
         self.count_bytes(body.len());
-        let copied = self.masker.copied(&body)?;
-        self.writer.say(copied);
+        self.say_values(records, (head.kind, &body))
+    }
+
+    /// Says a row, or a piece of COPY data, that is held whole, masked, and records it where rows are.
+    fn say_values(&mut self, records: Records, (kind, body): (u8, &Bytes)) -> Result<(), End> {
+        if records == Records::Values {
+            let (message, entry) = self.masker.recorded((kind, body), &self.shape)?;
+            self.record(entry).map_err(End::Refused)?;
+            self.writer.say(message);
+        } else {
+            let message = self.masker.values((kind, body))?;
+            self.writer.say(message);
+        }
         Ok(())
     }
 
@@ -157,7 +176,7 @@ impl Session {
         }
     }
 
-    async fn exactly(&mut self, count: usize) -> Result<bytes::Bytes, End> {
+    async fn exactly(&mut self, count: usize) -> Result<Bytes, End> {
         self.upstream()?.reader.exactly(count).await.map_err(End::TargetLost)
     }
 

@@ -164,6 +164,7 @@ impl Place {
                 ("scram".to_owned(), role("scram", Some(&key), false)),
             ]),
             read_limit: None,
+            record_rows: crate::RecordedRows::None,
             allow_functions: Vec::new(),
             keepalive: crate::Keepalive::default(),
         };

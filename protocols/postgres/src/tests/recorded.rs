@@ -1,12 +1,17 @@
 //! What the target says is in the recording as the agent hears it, and nothing is heard that is not recorded.
 
 use super::{
-    agent::{Agent, error},
-    place::Place,
+    agent::{Agent, error, execute, kinds},
+    gate::Decision,
+    place::{Listens, Place},
 };
+use crate::{RecordedRows, frame, record::MOST_RECORDED};
+use bytes::Bytes;
 use countersign_core::{
+    id::HoldId,
     mask::{Detector, MaskKind},
     recording::{Entry, Speaker},
+    refusal::Refusal,
 };
 use std::sync::atomic::Ordering;
 
@@ -27,6 +32,7 @@ async fn errors_and_notices_are_recorded_masked() {
         .filter_map(|entry| {
             if let Entry::Said { speaker, text } = entry { Some((*speaker, text)) } else { None }
         })
+        .filter(|(speaker, _)| *speaker != Speaker::Gateway)
         .collect();
     assert_eq!(said.len(), 2, "{said:?}");
     assert_eq!(said[0].0, Speaker::Notice);
@@ -40,7 +46,7 @@ async fn errors_and_notices_are_recorded_masked() {
 async fn an_agent_hears_nothing_of_the_target_that_could_not_be_recorded() {
     let place = Place::with_postgres().await;
     let mut agent = Agent::connect(&place).await;
-    agent.send(&crate::frame::query(LOUD.as_bytes())).await;
+    agent.send(&frame::query(LOUD.as_bytes())).await;
     place.gate.hold(0).await;
     place.gate.recorder.lost.store(true, Ordering::SeqCst);
     place.gate.approve(0).await;
@@ -51,4 +57,144 @@ async fn an_agent_hears_nothing_of_the_target_that_could_not_be_recorded() {
     assert!(heard.contains("could not be recorded"), "{heard}");
     // It may have been executed, and the agent is told so.
     assert_eq!(error(&rest), "08007", "{rest:?}");
+}
+
+/// What the gateway said, as it is recorded.
+fn said_by_gateway(place: &Place) -> Vec<String> {
+    let entries = place.gate.recorder.entries.lock().unwrap();
+    let said = |entry: &Entry| {
+        if let Entry::Said { speaker: Speaker::Gateway, text } = entry {
+            Some(text.clone())
+        } else {
+            None
+        }
+    };
+    entries.iter().filter_map(said).collect()
+}
+
+/// The rows that were recorded since it was asked last.
+fn rows(place: &Place) -> Vec<String> {
+    let entries = std::mem::take(&mut *place.gate.recorder.entries.lock().unwrap());
+    let row = |entry| if let Entry::Row { values } = entry { Some(values) } else { None };
+    entries.into_iter().filter_map(row).collect()
+}
+
+async fn recording_rows() -> Place {
+    Place::with(Listens::Postgres, |target| target.record_rows = RecordedRows::Masked).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_gateway_itself_says_is_recorded_masked() {
+    let place = Place::with_postgres().await;
+    place.gate.mask(&[], &[Detector::Email], MaskKind::Redact);
+    let mut agent = Agent::connect(&place).await;
+    assert_eq!(said_by_gateway(&place), Vec::<String>::new(), "a login has no recording");
+    assert_eq!(error(&agent.query("SELECT pg_terminate_backend(1)").await), "42501");
+    agent.send(&frame::query(b"DELETE FROM accounts WHERE id = 1")).await;
+    let rejected = Refusal::Rejected {
+        hold: HoldId::from_bytes([1; 16]),
+        comment: "ask ada@example.com".to_owned(),
+    };
+    place.gate.hold(0).await.decide.send_replace(Decision::Refuse(rejected));
+    assert_eq!(error(&agent.until_ready().await), "42501");
+    let said = said_by_gateway(&place);
+    let [denied, held, rejected] = said.as_slice() else { panic!("{said:?}") };
+    assert!(denied.starts_with("ERROR:  ") && denied.contains("(42501)"), "{said:?}");
+    assert!(held.starts_with("NOTICE:  held for approval (01CS1)\nDETAIL:  Hold "), "{said:?}");
+    assert!(rejected.contains("ask [redacted]") && !rejected.contains("ada"), "{said:?}");
+}
+
+/// A Bind without parameters that asks for binary values.
+fn bound(statement: &str) -> Bytes {
+    frame::bind(frame::Bind {
+        portal: "",
+        statement,
+        parameters: std::iter::empty::<(u16, Option<&[u8]>)>(),
+        result_formats: &[1],
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_are_recorded_as_the_agent_sees_them_where_the_target_says_so() {
+    let place = recording_rows().await;
+    place.truth("INSERT INTO accounts VALUES (11, E'tab\\tand \\\\'), (12, NULL)");
+    let mut agent = Agent::connect(&place).await;
+    let some = "SELECT name, id FROM accounts WHERE id > 9";
+    let clear = ["name 10\t10", "tab\\tand \\\\\t11", "\\N\t12"];
+    let masked = ["hash\t10", "hash\t11", "\\N\t12"];
+    for kind in [None, Some(MaskKind::Hash)] {
+        if let Some(kind) = kind {
+            place.gate.mask(&["public.accounts.name"], &[], kind);
+        }
+        let expected = if kind.is_some() { masked } else { clear };
+        let hashed = |row: String| match row.split_once('\t') {
+            Some((hash, id)) if hash.starts_with("hash_") => format!("hash\t{id}"),
+            Some(_) | None => row,
+        };
+        let seen = |place: &Place| rows(place).into_iter().map(hashed).collect::<Vec<_>>();
+        assert_eq!(kinds(&agent.query(some).await), "TDDDCZ");
+        assert_eq!(seen(&place), expected);
+        agent.send(&[execute(some), frame::sync().to_vec()].concat()).await;
+        assert_eq!(kinds(&agent.until_ready().await), "12TDDDCZ");
+        assert_eq!(seen(&place), expected);
+        // In binary, and in pieces of a portal.
+        let asked = [
+            frame::parse("", some.as_bytes(), &[]),
+            bound(""),
+            frame::execute("", 2),
+            frame::execute("", 2),
+            frame::sync(),
+        ];
+        agent.send(&asked.concat()).await;
+        assert_eq!(kinds(&agent.until_ready().await), "12DDsDCZ");
+        assert_eq!(seen(&place), expected);
+    }
+    // What policy lets be copied is no column of theirs.
+    place.gate.mask(&[], &[Detector::Email], MaskKind::Redact);
+    for (options, expected) in
+        [("", ["[redacted]\t1", "\\N\t2"]), ("(FORMAT csv)", ["[redacted],1", ",2"])]
+    {
+        let n = place.gate.hold_count();
+        let copy = format!(
+            "COPY (SELECT * FROM (VALUES ('ada@example.com', 1), (NULL, 2)) v) TO STDOUT {options}"
+        );
+        agent.send(&frame::query(copy.as_bytes())).await;
+        place.gate.approve(n).await;
+        assert_eq!(error(&agent.until_ready().await), "");
+        assert_eq!(rows(&place), expected);
+    }
+    // Nothing of the kind where it is not wanted.
+    let place = Place::with_postgres().await;
+    let mut agent = Agent::connect(&place).await;
+    assert_eq!(kinds(&agent.query(some).await), "TDCZ");
+    assert_eq!(rows(&place), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_is_too_long_for_a_recording_is_told_in_it() {
+    let place = recording_rows().await;
+    let mut agent = Agent::connect(&place).await;
+    for masks in [false, true] {
+        if masks {
+            place.gate.mask(&[], &[Detector::Email], MaskKind::Redact);
+        }
+        let long = format!("SELECT repeat('x', {MOST_RECORDED})");
+        assert_eq!(kinds(&agent.query(&long).await), "TDCZ");
+        let said = said_by_gateway(&place);
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(said[0].starts_with("a row of 1048582 bytes"), "{said:?}");
+        assert_eq!(rows(&place), Vec::<String>::new());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_sees_no_row_that_could_not_be_recorded() {
+    let place = recording_rows().await;
+    let mut agent = Agent::connect(&place).await;
+    assert_eq!(kinds(&agent.query("SELECT name FROM accounts WHERE id = 1").await), "TDCZ");
+    place.gate.recorder.lost.store(true, Ordering::SeqCst);
+    agent.send(&frame::query(b"SELECT name FROM accounts WHERE id = 1")).await;
+    let rest = agent.rest().await;
+    assert!(!kinds(&rest).contains('D'), "{rest:?}");
+    assert!(rest.iter().all(|message| !String::from_utf8_lossy(&message.body).contains("name 1")));
 }

@@ -26,6 +26,7 @@ fn silent() -> (Upstream, DuplexStream) {
         search_path: Vec::new(),
         roles: BTreeMap::new(),
         read_limit: None,
+        record_rows: crate::RecordedRows::None,
         allow_functions: Vec::new(),
         keepalive: crate::Keepalive::default(),
     };

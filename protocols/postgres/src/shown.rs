@@ -1,4 +1,5 @@
-//! What a reviewer reads of a bound value. Only the bytes are hashed and forwarded; what is shown here decides nothing.
+//! What people read of a value: a reviewer of what is bound, a recording of what an answer has. Only the bytes are hashed and
+//! forwarded; what is shown here decides nothing.
 
 use crate::state::{Bound, Portal};
 use countersign_core::operation::Parameter;
@@ -10,7 +11,7 @@ const EPOCH_SECOND: i64 = 946_684_800;
 
 /// The values of a portal, with what a reviewer reads of each: all of it, whatever its length, since what a reviewer could
 /// not read must not be approved. What is too long for a hold is refused by the state, which has the limit.
-pub(super) fn parameters(portal: &Portal) -> Vec<Parameter> {
+pub(crate) fn parameters(portal: &Portal) -> Vec<Parameter> {
     let said = portal.statement.described.get().into_iter().flatten().copied();
     portal
         .parameters
@@ -24,18 +25,19 @@ pub(super) fn parameters(portal: &Portal) -> Vec<Parameter> {
 /// it comes first, as at the target.
 fn parameter(bound: Bound, said: Option<u32>) -> Parameter {
     let Bound { format, type_oid, value } = bound;
-    let shown = match (&value, format) {
-        (None, _) => "NULL".to_owned(),
-        (Some(value), 0) => match std::str::from_utf8(value) {
-            Ok(text) => text.to_owned(),
-            Err(_) => hexadecimal(value),
-        },
-        (Some(value), _) => {
-            let oid = if type_oid == 0 { said.unwrap_or(0) } else { type_oid };
-            binary(oid, value).unwrap_or_else(|| hexadecimal(value))
-        }
-    };
+    let oid = if type_oid == 0 { said.unwrap_or(0) } else { type_oid };
+    let shown =
+        value.as_deref().map_or_else(|| "NULL".to_owned(), |value| shown(format, oid, value));
     Parameter { format, type_oid, value, shown }
+}
+
+/// A value in one of the two formats, of the type of this number.
+pub(crate) fn shown(format: u16, type_oid: u32, value: &[u8]) -> String {
+    let read = match format {
+        0 => std::str::from_utf8(value).ok().map(str::to_owned),
+        _ => binary(type_oid, value),
+    };
+    read.unwrap_or_else(|| hexadecimal(value))
 }
 
 /// A binary value of the few types whose bytes are plain (object identifiers of `pg_type.dat`).
@@ -89,7 +91,7 @@ fn uuid(bytes: [u8; 16]) -> String {
 }
 
 /// As PostgreSQL writes a `bytea`. In one pass: the value may have megabytes, and other sessions wait for this thread.
-fn hexadecimal(value: &[u8]) -> String {
+pub(crate) fn hexadecimal(value: &[u8]) -> String {
     let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or_default();
     let digits = value.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
     let mut text = String::with_capacity(2 + 2 * value.len());
