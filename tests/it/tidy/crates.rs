@@ -39,7 +39,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("postgres-protocol", &["countersign-postgres"]),
     ("cedar-policy", &["countersign-core"]),
     ("axum", &["countersign-node"]),
-    ("hyper", &["countersign-node"]),
+    ("hyper", &["countersign-node", "countersign-kubernetes"]),
     // Beside raft-store's tonic it only wraps a TLS stream for the channel.
     ("hyper-util", &["countersign-node", "countersign-raft-store"]),
     ("jsonwebtoken", &["countersign-node"]),
