@@ -7,7 +7,8 @@ pub(crate) use dev::{Algorithm, Cut, DevCommand, DevOptions, Person, UpOptions};
 pub(crate) use groups::{
     ApplyOptions, AuditCommand, CastFormat, ClusterCommand, ContextCommand, CredentialCommand,
     Decide, DeleteOptions, DiffOptions, EventFilter, ExportFormat, ExportOptions, GetOptions,
-    HoldsCommand, Named, PolicyCommand, RevokeCommand, SessionsCommand, StateName, TokenCommand,
+    HoldsCommand, Named, PolicyCommand, RevokeCommand, SessionsCommand, SshRole, StateName,
+    TokenCommand,
 };
 
 use clap::{

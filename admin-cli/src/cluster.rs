@@ -1,5 +1,7 @@
 //! `cluster`: its beginning, its nodes, and taking one out of service.
 
+mod ssh_keys;
+
 use crate::{
     cli::{ClusterCommand, Global, TokenCommand},
     connection::{self, Reached},
@@ -30,6 +32,14 @@ pub(crate) async fn run(
             terminal.answer(&token, |token, _| token.token.clone())
         }
         ClusterCommand::Status => status(global, terminal).await,
+        ClusterCommand::SshKeys { known_hosts } => {
+            let client = connection::client(global, terminal)?;
+            ssh_keys::show(&client, known_hosts.as_deref(), terminal).await
+        }
+        ClusterCommand::RotateSshKey { role, overlap } => {
+            let client = connection::client(global, terminal)?;
+            ssh_keys::rotate(&client, role, overlap, terminal).await
+        }
         ClusterCommand::TransferLeader { to } => {
             let client = connection::client(global, terminal)?;
             let cluster = client.transfer_leader(&TransferRequest { to }).await?.body;

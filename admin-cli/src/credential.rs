@@ -12,13 +12,23 @@ use crate::{
 use anyhow::Context as _;
 use countersign_api::{
     Client,
-    credential::{CredentialRequest, IssuedCredential, IssuedState},
+    credential::{CredentialRequest, IssuedCredential, IssuedState, SshCredentialRequest},
     page::{MAX_PAGE, Paging},
     time::Timestamp,
 };
 use rcgen::{CertificateParams, KeyPair};
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use ssh_key::{
+    LineEnding, PrivateKey,
+    private::{Ed25519Keypair, Ed25519PrivateKey},
+};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// The longest life of a credential, as `ssh-add` reads it.
+const LONGEST_LIFE: &str = "1h";
 
 /// Where the credential is.
 #[derive(Serialize)]
@@ -38,6 +48,9 @@ pub(crate) async fn run(
     let client = connection::client(global, terminal)?;
     match command {
         CredentialCommand::Postgres { out } => postgres(&client, &out, terminal).await,
+        CredentialCommand::Ssh { out, principals, source_address } => {
+            ssh(&client, (principals, source_address), &out, terminal).await
+        }
         CredentialCommand::List => list(&client, terminal).await,
     }
 }
@@ -66,6 +79,49 @@ async fn postgres(client: &Client, out: &Path, terminal: &mut Terminal) -> Resul
             ("sslkey", written.key.display().to_string()),
         ])
     })
+}
+
+async fn ssh(
+    client: &Client,
+    (principals, source_address): (Vec<String>, Option<String>),
+    out: &Path,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
+    let seed: [u8; Ed25519PrivateKey::BYTE_SIZE] = rand::random();
+    let key = PrivateKey::from(Ed25519Keypair::from_seed(&seed));
+    let public_key = key.public_key().to_openssh().context("cannot write the key")?;
+    let request = SshCredentialRequest { public_key, principals, source_address };
+    let issued = client.ssh_credential(&request).await?.body;
+    let written = Written {
+        id: issued.id,
+        expires_at: issued.expires_at,
+        certificate: out.join("id_countersign-cert.pub"),
+        key: out.join("id_countersign"),
+    };
+    let text = key.to_openssh(LineEnding::LF).context("cannot write the key")?;
+    files::write_private(&written.key, text.as_bytes())?;
+    files::write_private(&written.certificate, format!("{}\n", issued.certificate))?;
+    if std::env::var_os("SSH_AUTH_SOCK").is_some() {
+        add_to_agent(&written.key, terminal);
+    }
+    terminal.answer(&written, |written, _| {
+        output::pairs(&[
+            ("credential", written.id.clone()),
+            ("ends", written.expires_at.to_string()),
+            ("identity file", written.key.display().to_string()),
+            ("certificate", written.certificate.display().to_string()),
+        ])
+    })
+}
+
+/// Has OpenSSH put key and certificate into the SSH agent, for no longer than they can count. Without it they are in their files.
+fn add_to_agent(key: &Path, terminal: &mut Terminal) {
+    let added = Command::new("ssh-add").args(["-q", "-t", LONGEST_LIFE]).arg(key).status();
+    match added {
+        Ok(status) if status.success() => terminal.note("added to the SSH agent"),
+        Ok(_) => terminal.warn("the SSH agent did not take the certificate: use `ssh -i`"),
+        Err(error) => terminal.warn(&format!("ssh-add cannot be run: {error}; use `ssh -i`")),
+    }
 }
 
 /// Lists all of them, page by page.

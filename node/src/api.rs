@@ -29,6 +29,7 @@ mod routes;
 mod sessions;
 mod shares;
 mod sign_ins;
+mod ssh_keys;
 mod token;
 
 pub use accept::serve;

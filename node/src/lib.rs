@@ -34,5 +34,6 @@ mod reference;
 pub mod serve;
 pub mod shutdown;
 mod source;
+pub mod ssh_keys;
 pub mod telemetry;
 pub mod tls;

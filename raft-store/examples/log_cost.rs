@@ -126,6 +126,7 @@ async fn prepare(nodes: &[Node], writers: usize) -> Vec<SessionId> {
         sealed_ca_key: Vec::new(),
         credential_ca_cert_pem: String::new(),
         sealed_credential_ca_key: Vec::new(),
+        ssh_keys: Vec::new(),
         bootstrap_token_sha256: [2; 32],
         bootstrap_expires_after_ms: 3_600_000,
         first: facts(1, &nodes[0]),

@@ -20,6 +20,7 @@ mod resource;
 mod revocation;
 mod session;
 mod signing;
+mod ssh;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -124,6 +125,7 @@ fn dispatch(step: &mut Step<'_>, command: Command) -> Done {
         Command::PlaceSegment(command) => recording::place(step, command),
         Command::ArchiveEvents(file) => archive::file(step, file),
         Command::RewrapKey(command) => recording::rewrap(step, command),
+        Command::RotateSshKey(command) => ssh::rotate(step, *command),
     }
 }
 

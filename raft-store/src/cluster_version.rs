@@ -48,7 +48,8 @@ pub(crate) fn needed_by(command: &Command) -> u32 {
         | Command::RecordSegment(_)
         | Command::PlaceSegment(_)
         | Command::ArchiveEvents(_)
-        | Command::RewrapKey(_) => FIRST,
+        | Command::RewrapKey(_)
+        | Command::RotateSshKey(_) => FIRST,
     }
 }
 

@@ -5,13 +5,15 @@
 
 mod credentials;
 mod notes;
+mod ssh;
 
 pub use credentials::IssueCredential;
 pub use notes::{LateOutcome, LostNotes, NotedBasis, NotedOutcome, NotedRead, TakeNotes, Wording};
+pub use ssh::RotateSshKey;
 
 use crate::records::{
-    ArchiveFile, AuditText, Author, HeldOperation, JoinFacts, Place, RequestId, ResourceKind,
-    WrappedKey,
+    ArchiveFile, AuditText, Author, DrawnSshKey, HeldOperation, JoinFacts, Place, RequestId,
+    ResourceKind, WrappedKey,
 };
 use countersign_core::{
     agent::{Agent, Identity},
@@ -97,6 +99,8 @@ pub enum Command {
     ArchiveEvents(ArchiveFile),
     /// The data key of a recording is wrapped by another key.
     RewrapKey(RewrapKey),
+    /// The cluster gets a new key for SSH.
+    RotateSshKey(Box<RotateSshKey>),
 }
 
 /// Sixteen random bytes that tell one call of [`Store::claim`](crate::handle::Store::claim) or
@@ -120,6 +124,8 @@ pub struct Initialise {
     pub credential_ca_cert_pem: String,
     /// That CA's key, sealed under the cluster key.
     pub sealed_credential_ca_key: Vec<u8>,
+    /// The first key of each role for SSH.
+    pub ssh_keys: Vec<DrawnSshKey>,
     /// SHA-256 of the token that counts as an administrator's until it expires.
     pub bootstrap_token_sha256: [u8; 32],
     /// How long it does, in milliseconds of log time.

@@ -24,8 +24,8 @@ use crate::{
         AccessRefused, Administered, ApplyResources, AttachEvidence, Attempt, Cancel, ClaimHold,
         CloseSession, Command, CreateJoinToken, Decide, EndSession, Initialise, Intent,
         IntroduceAuditKey, IssueCredential, NodeUp, OpenHold, OpenSession, ParkHold, PlaceSegment,
-        RecordCheckpoint, RecordSegment, Refused, RemoveNode, Revoke, RewrapKey, UseJoinToken,
-        WithdrawHold,
+        RecordCheckpoint, RecordSegment, Refused, RemoveNode, Revoke, RewrapKey, RotateSshKey,
+        UseJoinToken, WithdrawHold,
     },
     effect::Happened,
     engine::Engine,
@@ -425,6 +425,14 @@ impl Store {
             if let Answer::CredentialIssued(life) = answer { Some(life) } else { None }
         })
         .await
+    }
+
+    /// Gives the cluster a new key for SSH.
+    pub async fn rotate_ssh_key(
+        &self,
+        command: RotateSshKey,
+    ) -> Result<Committed<()>, ProposeError> {
+        self.done(Command::RotateSshKey(Box::new(command))).await
     }
 
     /// Makes a new audit key known.

@@ -2,7 +2,7 @@
 //! numbers. Texts inside a key are preceded by their length, so that no two keys are alike. What lies there is not
 //! decided here.
 
-use crate::records::{RequestId, ResourceKind};
+use crate::records::{RequestId, ResourceKind, SshRole};
 use countersign_core::{
     agent::Identity,
     fingerprint::Fingerprint,
@@ -80,6 +80,8 @@ pub(crate) enum Table {
     CredentialCount = 31,
     /// Files of the archive by number.
     Archive = 32,
+    /// Keys for SSH by role and number.
+    SshKey = 33,
 }
 
 /// The single values.
@@ -338,6 +340,15 @@ pub(crate) fn open_hold_count(agent: &Identity) -> Vec<u8> {
 /// Where the count of an agent's credentials lies that one revision of a provider vouches for.
 pub(crate) fn credential_count(agent: &Identity, vouched: Revision) -> Vec<u8> {
     Key::of(Table::CredentialCount).bytes(&digest(agent)).number(vouched.0).0
+}
+
+/// The prefix of the keys of one role for SSH.
+pub(crate) fn ssh_keys(role: SshRole) -> Vec<u8> {
+    Key::of(Table::SshKey).bytes(&[role as u8]).0
+}
+
+pub(crate) fn ssh_key(role: SshRole, number: u64) -> Vec<u8> {
+    Key::of(Table::SshKey).bytes(&[role as u8]).number(number).0
 }
 
 /// The prefix of everything that a session waits for.

@@ -57,6 +57,8 @@ pub const MAX_JOIN_TOKEN_LIFE_MS: u64 = 24 * 60 * 60 * 1000;
 pub const MAX_CREDENTIAL_LIFE_MS: u64 = 60 * 60 * 1000;
 /// The most credentials of one agent, of one provider's revision, that a node can be set to allow.
 pub const MAX_CREDENTIALS_PER_AGENT: u64 = 10_000;
+/// The longest time that a key for SSH is published before it is used, in milliseconds: a quarter of a year.
+pub const MAX_SSH_OVERLAP_MS: u64 = 92 * 24 * 60 * 60 * 1000;
 /// Bytes of a sealed key.
 pub const MAX_SEALED_KEY: usize = 1024;
 /// What expires in one tick; the rest expires in the next.

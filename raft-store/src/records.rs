@@ -4,10 +4,12 @@
 mod archive;
 mod credentials;
 mod recordings;
+mod ssh;
 
 pub use archive::ArchiveFile;
 pub use credentials::{CredentialForm, CredentialRecord, CredentialState, Voucher};
 pub use recordings::{InBucket, Place, RecordingRecord, SegmentRecord, WrappedKey};
+pub use ssh::{DrawnSshKey, SshKeyRecord, SshRole};
 
 use crate::limits::MAX_AUDIT_TEXT;
 use countersign_core::{

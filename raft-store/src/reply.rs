@@ -176,6 +176,9 @@ pub enum StateRefusal {
     /// The identity provider that vouches for the agent is not defined any more as it was then.
     #[error("its identity provider has been defined anew")]
     ProviderChanged,
+    /// The last key of this role is not used yet, or another one has come before.
+    #[error("a new key is under way already")]
+    RotationUnderWay,
     /// A checkpoint or a key of the audit is not signed as this chain asks.
     #[error("it is not signed as this audit chain asks")]
     NotVerified,

@@ -55,6 +55,34 @@ pub(crate) enum ClusterCommand {
         /// The node
         node: u64,
     },
+    /// Show the keys for SSH that agents and targets pin
+    SshKeys {
+        /// Print them as lines for a file of known hosts for these, such as `[gate.example]:7422`
+        #[arg(long, value_name = "HOSTS")]
+        known_hosts: Option<String>,
+    },
+    /// Make a new key for SSH: it is published at once, and used when the overlap is over
+    RotateSshKey {
+        /// Which key
+        #[arg(value_enum)]
+        role: SshRole,
+        /// How long it is published before it is used
+        #[arg(long, value_name = "DURATION", value_parser = span, default_value = "30d")]
+        overlap: Duration,
+    },
+}
+
+/// What a key for SSH is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SshRole {
+    /// The host key that agents see
+    Host,
+    /// Signs certificates of the host key
+    HostAuthority,
+    /// Signs agents' certificates
+    AgentAuthority,
+    /// Signs sessions' certificates towards targets
+    SessionAuthority,
 }
 
 /// `cluster token`.
@@ -427,6 +455,19 @@ pub(crate) enum CredentialCommand {
         /// Directory for client.crt and client.key, made when it is missing
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
+    },
+    /// An SSH certificate, with a new key: for an hour, and no longer than the token. Both go into the SSH agent, where
+    /// there is one
+    Ssh {
+        /// Directory for the key and its certificate, made when it is missing
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// A login that it counts for, as LOGIN@TARGET or *@TARGET; repeat it to name several. Without it: all
+        #[arg(long = "principal", value_name = "LOGIN@TARGET")]
+        principals: Vec<String>,
+        /// Addresses and networks that it counts from, with commas between
+        #[arg(long, value_name = "LIST")]
+        source_address: Option<String>,
     },
     /// The credentials that agents have, for administrators and auditors
     List,

@@ -112,3 +112,32 @@ fn a_short_token_is_all_that_stdout_has() {
     assert_eq!(body["subject_token"], "an-agents-token");
     assert_eq!(body["grant_type"], countersign_api::token::GRANT_TYPE);
 }
+
+#[test]
+fn an_ssh_certificate_is_written_beside_the_key_that_it_is_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let answer = serde_json::json!({
+        "id": "cred_1",
+        "certificate": "ssh-ed25519-cert-v01@openssh.com AAAA",
+        "expires_at": "2026-11-22T21:00:00.000Z",
+    });
+    let stub = Stub::start(vec![("POST /v1/credentials/ssh", 200, answer)]);
+    let out = folder.path().join("keys");
+    let mut command = ctl(folder.path(), &["credential", "ssh", "--server", stub.url()]);
+    command.arg("--ca-file").arg(stub.ca_file()).arg("--out").arg(&out);
+    command.args(["--principal", "*@web", "--principal", "root@db"]).env_remove("SSH_AUTH_SOCK");
+    command.env("COUNTERSIGN_TOKEN", "an-agents-token");
+    runs(command);
+    let [request] = stub.requests().try_into().unwrap();
+    let body: serde_json::Value = serde_json::from_str(&request.body).unwrap();
+    assert_eq!(body["principals"], serde_json::json!(["*@web", "root@db"]));
+    let key = std::fs::read_to_string(out.join("id_countersign")).unwrap();
+    assert!(key.starts_with("-----BEGIN OPENSSH PRIVATE KEY-----"), "{key}");
+    assert!(!request.body.contains("PRIVATE"));
+    let certificate = std::fs::read_to_string(out.join("id_countersign-cert.pub")).unwrap();
+    assert_eq!(certificate, "ssh-ed25519-cert-v01@openssh.com AAAA\n");
+    // The public key that was sent is that of the key that was written.
+    let derived = Command::new("ssh-keygen").arg("-yf").arg(out.join("id_countersign")).output();
+    let derived = String::from_utf8(derived.unwrap().stdout).unwrap();
+    assert_eq!(derived.trim(), body["public_key"].as_str().unwrap());
+}

@@ -12,15 +12,29 @@ pub struct CredentialRequest {
     pub csr: String,
 }
 
-/// A client certificate.
+/// A certificate.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Credential {
     /// Its id, by which it can be revoked.
     pub id: String,
-    /// The certificate, PEM.
+    /// The certificate: PEM, or for SSH a line as in a `-cert.pub` file.
     pub certificate: String,
     /// When it ends: with the token, and after an hour at the latest.
     pub expires_at: Timestamp,
+}
+
+/// `POST /v1/credentials/ssh`, with the agent's own token as bearer.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SshCredentialRequest {
+    /// The agent's public key, as a line of a `.pub` file: Ed25519, ECDSA, or RSA of at least 2048 bits.
+    pub public_key: String,
+    /// The logins that the certificate counts for, each as `LOGIN@TARGET` or `*@TARGET`; all, when none is named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub principals: Vec<String>,
+    /// The addresses and networks that it counts from, with commas between; everywhere, when it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_address: Option<String>,
 }
 
 /// A credential that was issued, as administrators see it.

@@ -16,6 +16,7 @@ pub mod recording;
 pub mod resource;
 pub mod revocation;
 pub mod session;
+pub mod ssh_keys;
 pub mod time;
 pub mod token;
 

@@ -16,6 +16,8 @@ pub const SUBJECT_TOKEN_TYPES: &[&str] = &[
 pub const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 /// The type of an X.509 client certificate.
 pub const CLIENT_CERTIFICATE: &str = "urn:countersign:token-type:client-certificate";
+/// The type of an OpenSSH user certificate.
+pub const SSH_CERTIFICATE: &str = "urn:countersign:token-type:ssh-certificate";
 
 /// The request, as a form (RFC 6749, appendix B) or as JSON.
 #[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
@@ -30,13 +32,23 @@ pub struct TokenRequest {
     /// `urn:ietf:params:oauth:token-type:jwt`, or `…:id_token`, or `…:access_token`.
     #[serde(default)]
     pub subject_token_type: String,
-    /// What is wanted: `urn:ietf:params:oauth:token-type:access_token` (a short opaque token, also when it is not said), or
-    /// `urn:countersign:token-type:client-certificate`.
+    /// What is wanted: `urn:ietf:params:oauth:token-type:access_token` (a short opaque token, also when it is not said),
+    /// `urn:countersign:token-type:client-certificate`, or `urn:countersign:token-type:ssh-certificate`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_token_type: Option<String>,
     /// For a client certificate: the certificate signing request (PKCS#10, PEM). Only its public key counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub csr: Option<String>,
+    /// For an SSH certificate: the public key, as a line of a `.pub` file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<String>,
+    /// For an SSH certificate: the logins that it counts for, each as `LOGIN@TARGET` or `*@TARGET`, with spaces between; all,
+    /// when it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principals: Option<String>,
+    /// For an SSH certificate: the addresses and networks that it counts from, with commas between.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_address: Option<String>,
 }
 
 /// The answer (RFC 8693, section 2.2.1).

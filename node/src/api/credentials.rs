@@ -11,10 +11,11 @@ use super::{
 use crate::{
     app::Node,
     credential::{Bearer, CredentialAuthority, TokenText},
+    ssh_keys::{AgentKey, AgentTerms},
 };
 use axum::{Json, extract::State};
 use countersign_api::{
-    credential::{Credential, CredentialRequest, IssuedCredential},
+    credential::{Credential, CredentialRequest, IssuedCredential, SshCredentialRequest},
     page::{Page, Paging},
     problem::{Problem, ProblemKind},
 };
@@ -27,6 +28,15 @@ use countersign_raft_store::{
 pub(super) enum Drawn {
     Token(TokenText),
     ClientCertificate { id: CredentialId, bearer: Box<Bearer> },
+    SshCertificate(Box<SshDrawn>),
+}
+
+/// An SSH certificate before it is signed.
+pub(super) struct SshDrawn {
+    id: CredentialId,
+    bearer: AgentKey,
+    key_sha256: [u8; 32],
+    terms: AgentTerms,
 }
 
 /// A credential that is recorded.
@@ -56,10 +66,32 @@ impl Drawn {
         Ok(Self::ClientCertificate { id, bearer: Box::new(bearer) })
     }
 
+    /// An SSH certificate for a key.
+    pub(super) fn ssh_certificate(request: &SshCredentialRequest) -> Answer<Self> {
+        let unfit = |detail: &str| Failure::new(ProblemKind::Invalid, detail);
+        let bearer = AgentKey::read(&request.public_key).ok_or_else(|| {
+            unfit("`public_key` is no key that is taken: Ed25519, ECDSA, or RSA of at least 2048 bits")
+                .hint("`ssh-keygen -t ed25519` makes one; its line is in the file that ends with .pub")
+        })?;
+        let principals: Vec<&str> = request.principals.iter().map(String::as_str).collect();
+        let terms = AgentTerms::read(&principals, request.source_address.as_deref());
+        let terms = terms.ok_or_else(|| {
+            unfit(
+                "a login is `LOGIN@TARGET` or `*@TARGET`, and `source_address` a list of networks",
+            )
+        })?;
+        let key_sha256 = bearer
+            .sha256()
+            .map_err(|error| Failure::internal("a public key cannot be written", &error))?;
+        let id = CredentialId::from_bytes(rand::random());
+        Ok(Self::SshCertificate(Box::new(SshDrawn { id, bearer, key_sha256, terms })))
+    }
+
     pub(super) const fn form(&self) -> CredentialForm {
         match self {
             Self::Token(_) => CredentialForm::Token,
             Self::ClientCertificate { .. } => CredentialForm::ClientCertificate,
+            Self::SshCertificate(_) => CredentialForm::SshCertificate,
         }
     }
 
@@ -67,6 +99,7 @@ impl Drawn {
         match self {
             Self::Token(token) => token.id(),
             Self::ClientCertificate { id, .. } => *id,
+            Self::SshCertificate(drawn) => drawn.id,
         }
     }
 
@@ -74,6 +107,7 @@ impl Drawn {
         match self {
             Self::Token(token) => token.sha256(),
             Self::ClientCertificate { bearer, .. } => bearer.key_sha256(),
+            Self::SshCertificate(drawn) => drawn.key_sha256,
         }
     }
 
@@ -86,10 +120,22 @@ impl Drawn {
                     reading::now(node, |view| view.cluster()?.ok_or_else(not_initialised)).await?;
                 CredentialAuthority::of(&cluster, &node.cluster_key)
                     .sign(bearer, (*id, name), life)
-                    .map_err(|error| Failure::internal("a credential could not be signed", &error))
+                    .map_err(|error| unsigned(&error))
+            }
+            Self::SshCertificate(drawn) => {
+                let view = node.store.view()?;
+                let signing = (&view, &*node.cluster_key, life.issued_at.0);
+                drawn
+                    .terms
+                    .sign(signing, &drawn.bearer, drawn.id, life)
+                    .map_err(|error| unsigned(&error))
             }
         }
     }
+}
+
+fn unsigned(error: &(dyn std::error::Error + 'static)) -> Failure {
+    Failure::internal("a credential could not be signed", error)
 }
 
 /// Has the log take a credential for the agent, then makes it.
@@ -112,6 +158,17 @@ pub(super) async fn issue(api: &Api, agent: AgentToken, drawn: Drawn) -> Answer<
     Ok(Issued { id, text, life })
 }
 
+/// Issues an SSH certificate, in exchange for an agent's token.
+#[utoipa::path(post, path = "/v1/credentials/ssh", tag = "credentials", request_body = SshCredentialRequest, responses((status = 200, body = Credential), (status = "default", body = Problem)))]
+pub(crate) async fn ssh(
+    State(api): State<Api>,
+    agent: AgentToken,
+    Body(request): Body<SshCredentialRequest>,
+) -> Answer<Json<Credential>> {
+    let drawn = Drawn::ssh_certificate(&request)?;
+    certificate(&api, agent, drawn).await
+}
+
 /// Issues a client certificate for PostgreSQL, in exchange for an agent's token.
 #[utoipa::path(post, path = "/v1/credentials/postgres", tag = "credentials", request_body = CredentialRequest, responses((status = 200, body = Credential), (status = "default", body = Problem)))]
 pub(crate) async fn postgres(
@@ -120,7 +177,11 @@ pub(crate) async fn postgres(
     Body(request): Body<CredentialRequest>,
 ) -> Answer<Json<Credential>> {
     let drawn = Drawn::client_certificate(&request.csr)?;
-    let Issued { id, text, life } = issue(&api, agent, drawn).await?;
+    certificate(&api, agent, drawn).await
+}
+
+async fn certificate(api: &Api, agent: AgentToken, drawn: Drawn) -> Answer<Json<Credential>> {
+    let Issued { id, text, life } = issue(api, agent, drawn).await?;
     Ok(Json(Credential {
         id: id.to_string(),
         certificate: text,

@@ -116,6 +116,10 @@ impl From<StateRefusal> for Failure {
                 conflict("the identity provider has been defined anew in this moment".to_owned())
                     .hint("repeat the request")
             }
+            StateRefusal::RotationUnderWay => {
+                conflict("a new key of this role is under way already".to_owned())
+                    .hint("the next one can come when that one is used")
+            }
             StateRefusal::Hold(error) => error.into(),
             StateRefusal::Revoked => Self::new(ProblemKind::Forbidden, "this identity was revoked"),
             StateRefusal::OverLimit { limit } => over_limit(limit),

@@ -2,7 +2,7 @@
 
 use super::{
     audit, cluster, credentials, events, holds, policy, recordings, resources, revocations,
-    sessions, token,
+    sessions, ssh_keys, token,
 };
 use crate::health;
 use axum::{
@@ -30,7 +30,7 @@ use utoipa::{
         resources::list, resources::list_kind, resources::show, resources::replace, resources::remove, resources::apply,
         policy::check, policy::schema,
         cluster::show, cluster::init, cluster::create_token, cluster::join, cluster::transfer_leader, cluster::drain, cluster::undrain,
-        revocations::revoke, token::exchange, credentials::list, credentials::postgres,
+        revocations::revoke, token::exchange, credentials::list, credentials::postgres, credentials::ssh, ssh_keys::show, ssh_keys::rotate,
     ),
     modifiers(&Bearer),
     security(("bearer" = []))

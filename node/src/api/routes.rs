@@ -4,7 +4,7 @@ use super::{
     Api, answers, audit,
     caller::{Access, guard},
     cluster, credentials, events, holds, input, open_api, own_token, policy, recordings, resources,
-    revocations, sessions, token,
+    revocations, sessions, ssh_keys, token,
 };
 use crate::health;
 use axum::{
@@ -57,6 +57,14 @@ fn operations() -> Vec<Route> {
         route(Method::GET, "/v1/sessions/{id}/live", Audit, get(recordings::live::follow)),
         route(Method::POST, "/v1/sessions/{id}/end", Access::Admin, post(sessions::end)),
         route(Method::POST, "/v1/token", Access::TokenInBody, post(token::exchange).layer(small())),
+        route(
+            Method::POST,
+            "/v1/credentials/ssh",
+            Access::Agent,
+            post(credentials::ssh).layer(small()),
+        ),
+        route(Method::GET, "/v1/ssh/keys", Open, get(ssh_keys::show)),
+        route(Method::POST, "/v1/ssh/keys", Access::Admin, post(ssh_keys::rotate)),
         route(Method::GET, "/v1/credentials", Access::Resources, get(credentials::list)),
         route(
             Method::POST,

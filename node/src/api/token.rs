@@ -15,10 +15,11 @@ use axum::{
     http::header,
 };
 use countersign_api::{
+    credential::SshCredentialRequest,
     problem::{Problem, ProblemKind},
     token::{
-        ACCESS_TOKEN, CLIENT_CERTIFICATE, GRANT_TYPE, IssuedToken, SUBJECT_TOKEN_TYPES,
-        TokenRequest,
+        ACCESS_TOKEN, CLIENT_CERTIFICATE, GRANT_TYPE, IssuedToken, SSH_CERTIFICATE,
+        SUBJECT_TOKEN_TYPES, TokenRequest,
     },
 };
 use countersign_core::{log_time::LogTime, secret::Secret};
@@ -67,13 +68,14 @@ async fn exchanged(api: &Api, Asked { request, peer }: Asked) -> Answer<IssuedTo
     let drawn = match wanted {
         Wanted::Token => Drawn::token(),
         Wanted::ClientCertificate { csr } => Drawn::client_certificate(&csr)?,
+        Wanted::SshCertificate(wanted) => Drawn::ssh_certificate(&wanted)?,
     };
     let form = drawn.form();
     let issued = credentials::issue(api, agent, drawn).await?;
     let (issued_token_type, token_type) = match form {
         CredentialForm::Token => (ACCESS_TOKEN, "Bearer"),
         CredentialForm::ClientCertificate => (CLIENT_CERTIFICATE, "N_A"),
-        CredentialForm::SshCertificate => return Err(invalid("nothing of this type is issued")),
+        CredentialForm::SshCertificate => (SSH_CERTIFICATE, "N_A"),
     };
     let LogTime(ends) = issued.life.expires_at;
     Ok(IssuedToken {
@@ -90,6 +92,7 @@ async fn exchanged(api: &Api, Asked { request, peer }: Asked) -> Answer<IssuedTo
 enum Wanted {
     Token,
     ClientCertificate { csr: String },
+    SshCertificate(SshCredentialRequest),
 }
 
 impl Wanted {
@@ -103,16 +106,33 @@ impl Wanted {
         if !SUBJECT_TOKEN_TYPES.contains(&request.subject_token_type.as_str()) {
             return Err(invalid("`subject_token_type` is not that of a provider's token"));
         }
-        match (request.requested_token_type.as_deref(), &request.csr) {
-            (None | Some(ACCESS_TOKEN), None) => Ok(Self::Token),
-            (None | Some(ACCESS_TOKEN), Some(_)) => {
-                Err(invalid("`csr` is for a client certificate, and a token is asked for"))
+        let limited = request.principals.is_some() || request.source_address.is_some();
+        let (csr, key) = (request.csr.as_ref(), request.public_key.as_ref());
+        match (request.requested_token_type.as_deref(), csr, key) {
+            (None | Some(ACCESS_TOKEN), None, None) if !limited => Ok(Self::Token),
+            (None | Some(ACCESS_TOKEN), ..) => {
+                Err(invalid("a token is asked for, with what belongs to a certificate"))
             }
-            (Some(CLIENT_CERTIFICATE), Some(csr)) => {
+            (Some(CLIENT_CERTIFICATE), Some(csr), None) if !limited => {
                 Ok(Self::ClientCertificate { csr: csr.clone() })
             }
-            (Some(CLIENT_CERTIFICATE), None) => Err(invalid("a client certificate needs `csr`")),
-            (Some(_unknown), _) => Err(invalid("nothing is issued of this `requested_token_type`")),
+            (Some(CLIENT_CERTIFICATE), ..) => {
+                Err(invalid("a client certificate needs `csr`, and nothing of SSH"))
+            }
+            (Some(SSH_CERTIFICATE), None, Some(key)) => {
+                let principals = request.principals.iter().flat_map(|all| all.split(' '));
+                Ok(Self::SshCertificate(SshCredentialRequest {
+                    public_key: key.clone(),
+                    principals: principals.map(str::to_owned).collect(),
+                    source_address: request.source_address.clone(),
+                }))
+            }
+            (Some(SSH_CERTIFICATE), ..) => {
+                Err(invalid("an SSH certificate needs `public_key`, and no `csr`"))
+            }
+            (Some(_unknown), ..) => {
+                Err(invalid("nothing is issued of this `requested_token_type`"))
+            }
         }
     }
 }

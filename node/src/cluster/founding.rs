@@ -6,7 +6,7 @@ use super::{
     MemberFile, Purpose, StartEngine, Started, bootstrap, certificates,
     directory::{Directory, FILE_VERSION, Keys},
 };
-use crate::{app::App, clock::now_ms, credential};
+use crate::{app::App, clock::now_ms, credential, ssh_keys};
 use countersign_api::{cluster::InitAnswer, time::Timestamp};
 use countersign_core::{id::NodeId, secret::Secret};
 use countersign_raft_store::{command::Initialise, records::JoinFacts};
@@ -89,6 +89,7 @@ async fn found(
         &cluster_id,
         credential_ca.key_pem.as_bytes(),
     )?;
+    let ssh_keys = ssh_keys::draw_all(&cluster_key, &cluster_id)?;
     let Started { store, membership } = engine.start(plan).await.map_err(ClusterError::Engine)?;
     let member = Member { id: FIRST, store, membership, cluster_key };
     let bootstrap_token = format!("{BOOTSTRAP_PREFIX}{}", hex::encode(rand::random::<[u8; 32]>()));
@@ -101,6 +102,7 @@ async fn found(
         sealed_ca_key,
         credential_ca_cert_pem: credential_ca.certificate_pem,
         sealed_credential_ca_key,
+        ssh_keys,
         bootstrap_token_sha256: Sha256::digest(bootstrap_token.as_bytes()).into(),
         bootstrap_expires_after_ms: life_ms,
         first: JoinFacts { key_sha256, address, api_url: app.config.api_url(), storage },

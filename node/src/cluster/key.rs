@@ -21,6 +21,14 @@ pub enum Purpose {
     CredentialAuthority,
     /// A key that the audit chain is signed with.
     AuditSigning,
+    /// The host key that agents see.
+    SshHost,
+    /// The authority of the host key's certificates.
+    SshHostAuthority,
+    /// The authority of agents' SSH certificates.
+    SshAgentAuthority,
+    /// The authority of sessions' certificates towards targets.
+    SshSessionAuthority,
 }
 
 impl Purpose {
@@ -29,6 +37,10 @@ impl Purpose {
             Self::PeerAuthority => b"countersign-peer-authority-key-v1",
             Self::CredentialAuthority => b"countersign-credential-authority-key-v1",
             Self::AuditSigning => b"countersign-audit-signing-key-v1",
+            Self::SshHost => b"countersign-ssh-host-key-v1",
+            Self::SshHostAuthority => b"countersign-ssh-host-authority-key-v1",
+            Self::SshAgentAuthority => b"countersign-ssh-agent-authority-key-v1",
+            Self::SshSessionAuthority => b"countersign-ssh-session-authority-key-v1",
         }
     }
 }

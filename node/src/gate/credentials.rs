@@ -5,6 +5,7 @@ use super::{Inner, proposing::NO_QUORUM_AFTER};
 use crate::{
     credential::{CertificateError, Presented, TokenText},
     identify::Automation,
+    ssh_keys::{self, PresentedSsh, SshCertificateError},
 };
 use countersign_core::{
     agent::Agent,
@@ -26,8 +27,10 @@ pub(super) enum NotAccepted {
     Certificate(CertificateError),
     #[error("it is no token as the cluster issues them")]
     NoToken,
-    #[error("SSH keys and certificates identify nobody here")]
-    NoSsh,
+    #[error(transparent)]
+    SshCertificate(SshCertificateError),
+    #[error("no agent is known by an SSH key alone")]
+    SshKey,
     #[error("the state knows no such credential")]
     Unknown,
     #[error("the credential is for another key, or another thing")]
@@ -64,7 +67,10 @@ pub(super) async fn agent(
     let shown = match proof {
         Proof::Token(token) => of_token(token)?,
         Proof::Certificate(certificate) => of_certificate(inner, certificate)?,
-        Proof::SshCertificate { .. } | Proof::SshKey { .. } => return Err(NotAccepted::NoSsh),
+        Proof::SshCertificate { certificate, user } => {
+            of_ssh_certificate(inner, certificate, (user, source))?
+        }
+        Proof::SshKey { .. } => return Err(NotAccepted::SshKey),
     };
     let known = record(inner, shown.credential, source).await?;
     let record = known.ok_or(NotAccepted::Unknown)?;
@@ -97,6 +103,22 @@ fn of_certificate(inner: &Inner, certificate: &[u8]) -> Result<Shown, NotAccepte
     Ok(Shown {
         credential: presented.credential,
         form: CredentialForm::ClientCertificate,
+        proof_sha256: presented.key_sha256,
+    })
+}
+
+fn of_ssh_certificate(
+    inner: &Inner,
+    certificate: &[u8],
+    (user, source): (&str, &Source),
+) -> Result<Shown, NotAccepted> {
+    let authorities = ssh_keys::agent_authorities(&view(inner)?).map_err(unreadable)?;
+    let shown = (user, source.address.ip(), inner.clock.now_ms());
+    let presented = PresentedSsh::read(certificate, &authorities, shown)
+        .map_err(NotAccepted::SshCertificate)?;
+    Ok(Shown {
+        credential: presented.credential,
+        form: CredentialForm::SshCertificate,
         proof_sha256: presented.key_sha256,
     })
 }

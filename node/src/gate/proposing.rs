@@ -145,6 +145,7 @@ fn of_state(refused: &StateRefusal) -> Refusal {
         | StateRefusal::BadName { .. }
         | StateRefusal::OutOfOrder { .. }
         | StateRefusal::RecordingEnded
+        | StateRefusal::RotationUnderWay
         | StateRefusal::BadJoinToken
         | StateRefusal::NotVerified => {
             tracing::error!(

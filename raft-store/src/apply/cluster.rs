@@ -3,7 +3,7 @@
 
 use super::{
     chain::{self, Facts},
-    intent, request, session,
+    intent, request, session, ssh,
     step::{Done, Step, Stop, short, within},
 };
 use crate::{
@@ -49,6 +49,7 @@ pub(super) fn initialise(step: &mut Step<'_>, command: Initialise) -> Done {
     step.put(place, &record)?;
     let facts = Facts::default().with("cluster.name", &record.name).with("reason", "initialised");
     chain::append(step, EventKind::ClusterChanged, facts)?;
+    ssh::found(step, command.ssh_keys)?;
     admit(step, command.first)?;
     Ok(Answer::Done)
 }

@@ -14,3 +14,4 @@ mod notes;
 mod recordings;
 mod resources;
 mod signing;
+mod ssh;

@@ -20,7 +20,7 @@ use crate::{
         ArchiveFile, AuditKeyRecord, CheckpointRecord, ClusterRecord, CredentialRecord,
         EvidenceRecord, HeldOperation, HoldPhase, HoldRecord, JoinTokenRecord, NodeRecord,
         OperationRecord, RecordingRecord, RequestId, RequestRecord, ResourceKind, ResourceRecord,
-        RevocationRecord, SegmentRecord, SessionRecord,
+        RevocationRecord, SegmentRecord, SessionRecord, SshKeyRecord, SshRole,
     },
     state::{self, NewestFirst},
 };
@@ -318,6 +318,11 @@ impl StateView {
     /// All keys that the cluster has signed its audit chain with, by number; the last is in force.
     pub fn audit_keys(&self) -> Result<Vec<AuditKeyRecord>, ReadError> {
         self.whole(&key_space::table(Table::AuditKey))
+    }
+
+    /// The keys of a role for SSH, by number: the last but one that was used, the one in use, and the next.
+    pub fn ssh_keys(&self, role: SshRole) -> Result<Vec<SshKeyRecord>, ReadError> {
+        self.whole(&key_space::ssh_keys(role))
     }
 
     /// Up to `limit` credentials by id, behind `after`; revoked and expired ones too.

@@ -35,6 +35,8 @@ fn keys() -> Vec<(&'static str, Vec<u8>)> {
         ("evidence", evidence(hold_id)),
         ("open-hold-count", open_hold_count(&who)),
         ("credential-count", credential_count(&who, Revision(9))),
+        ("ssh-keys", ssh_keys(SshRole::AgentAuthority)),
+        ("ssh-key", ssh_key(SshRole::AgentAuthority, 9)),
         ("waiting-of", waiting_of(session_id)),
         ("waiting-for", waiting_for(session_id, hold_id)),
         ("recording", recording(session_id)),
@@ -127,7 +129,8 @@ fn every_table_has_a_frozen_key() {
         | Table::Recording
         | Table::Segment
         | Table::CredentialCount
-        | Table::Archive => 32,
+        | Table::Archive
+        | Table::SshKey => 33,
     };
     assert!(begin.into_iter().eq(1..=last(Table::Single)));
 }

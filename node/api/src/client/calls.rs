@@ -11,7 +11,7 @@ use crate::{
         Cluster, DrainAnswer, InitAnswer, InitRequest, JoinAnswer, JoinRequest, JoinToken,
         JoinTokenRequest, Readiness, TransferRequest,
     },
-    credential::{Credential, CredentialRequest, IssuedCredential},
+    credential::{Credential, CredentialRequest, IssuedCredential, SshCredentialRequest},
     hold::{DecisionRequest, Hold, HoldQuery, WithdrawRequest},
     page::{Page, Paging},
     policy::{PolicyCheck, PolicyCheckRequest, PolicySchema},
@@ -19,6 +19,7 @@ use crate::{
     resource::{ApplyAnswer, ApplyRequest, Kind, PutRequest, Resource},
     revocation::{Revocation, RevocationRequest},
     session::{EndRequest, Session, SessionQuery},
+    ssh_keys::{RotateRequest, SshKeys},
     token::{IssuedToken, TokenRequest},
 };
 use reqwest::{Method, header};
@@ -61,6 +62,21 @@ impl Client {
     /// A certificate for an agent, in exchange for its token.
     pub async fn postgres_credential(&self, request: &CredentialRequest) -> Result<Credential> {
         self.post(&["v1", "credentials", "postgres"], request, Repeat::OnlyUnsent).await
+    }
+
+    /// An SSH certificate for an agent, in exchange for its token.
+    pub async fn ssh_credential(&self, request: &SshCredentialRequest) -> Result<Credential> {
+        self.post(&["v1", "credentials", "ssh"], request, Repeat::OnlyUnsent).await
+    }
+
+    /// The cluster's keys for SSH.
+    pub async fn ssh_keys(&self) -> Result<SshKeys> {
+        self.send(Call::get(&["v1", "ssh", "keys"])).await
+    }
+
+    /// Gives the cluster a new key for SSH.
+    pub async fn rotate_ssh_key(&self, request: &RotateRequest) -> Result<SshKeys> {
+        self.post(&["v1", "ssh", "keys"], request, Repeat::OnlyUnsent).await
     }
 
     /// A credential of the cluster's own, in exchange for an agent's token. The token is in the request, not a bearer.

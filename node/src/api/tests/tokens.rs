@@ -43,17 +43,6 @@ impl ApiWorld {
         assert_eq!(who.agent.identity.subject, "Agent");
         Ok(who.credential.unwrap())
     }
-
-    /// The gate of this world has learned who vouches for agents.
-    async fn trusted(&self, token: &str) -> CredentialId {
-        for _ in 0..2000 {
-            if let Ok(id) = self.identified(token).await {
-                return id;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-        }
-        panic!("the gate does not know the token");
-    }
 }
 
 /// Refused as RFC 8693, section 2.2.2 says.
@@ -73,7 +62,7 @@ async fn an_agent_gets_a_short_token_for_its_own_and_comes_by_it() {
     assert_eq!(issued.body["expires_in"], 300, "no longer than the token");
     let token = issued.body["access_token"].as_str().unwrap();
     assert!(token.len() < 200, "{token}");
-    let id = world.trusted(token).await;
+    let id = world.identified(token).await.unwrap();
     assert_eq!(issued.body["id"], id.to_string());
     // The audit knows which, and not the token.
     let event = world.world.event(EventKind::CredentialIssued).await;
@@ -202,4 +191,19 @@ async fn an_agent_with_too_many_credentials_gets_no_more() {
     let revoked = json!({"credential": {"id": last["id"]}});
     world.post(Who::Admin, "/v1/revocations", &revoked).await;
     assert_eq!(world.exchanged(&request).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_token_without_groups_is_exchanged_for_a_credential_without_groups() {
+    let world = ApiWorld::new().await;
+    let mut claims = ApiWorld::claims(Who::Agent);
+    claims.as_object_mut().unwrap().remove("groups");
+    let mut request = world.exchange(Who::Agent);
+    request["subject_token"] = json!(world.signed(&claims));
+    let issued = world.exchanged(&request).await;
+    assert_eq!(issued.status, StatusCode::OK, "{issued:?}");
+    let proof = Proof::Token(Secret::new(issued.body["access_token"].as_str().unwrap()));
+    let source = Source { address: "192.0.2.1:40000".parse().unwrap() };
+    let who = world.world.gate.identify(proof, source).await.unwrap();
+    assert!(who.agent.groups.is_empty(), "{who:?}");
 }

@@ -111,11 +111,7 @@ impl ApiWorld {
     pub(super) async fn founded() -> Self {
         let world = World::new().await;
         let issuer = Issuer::new();
-        let agents = json!({"oidc": {
-            "issuer": ISSUER, "audiences": ["countersign-agents"], "for": "agents",
-        }});
-        let kind = ResourceKind::IdentityProvider;
-        let vouched = world.unnoticed(kind, "dev-agents", &agents.to_string()).await;
+        let vouched = world.agents_provider("dev-agents", ISSUER).await;
         let api = process(&world, &issuer, (Clock::Fixed(gate_world::NOW_MS), vouched));
         Self { world, api, issuer, vouched }
     }
@@ -151,15 +147,24 @@ impl ApiWorld {
 
     /// The token of such a caller, who is called `who`.
     pub(super) fn token(&self, who: Who) -> String {
+        self.signed(&Self::claims(who))
+    }
+
+    /// What the token of such a caller says.
+    pub(super) fn claims(who: Who) -> Value {
         let now = gate_world::NOW_MS / 1000;
         let agent = who == Who::Agent;
-        let token = self.issuer.token(&json!({
+        json!({
             "iss": ISSUER,
             "aud": if agent { "countersign-agents" } else { "countersign" },
             "sub": format!("{who:?}"), "groups": [who.group()],
             "nbf": now, "iat": now, "exp": now + 300,
-        }));
-        token.expose_text().unwrap().to_owned()
+        })
+    }
+
+    /// A token of the issuer's.
+    pub(super) fn signed(&self, claims: &Value) -> String {
+        self.issuer.token(claims).expose_text().unwrap().to_owned()
     }
 
     pub(super) async fn send(&self, mut request: Request<Body>) -> axum::response::Response {

@@ -3,7 +3,7 @@
 use super::world::{NOW_MS, World, agent, author, cluster_key};
 use crate::{
     credential::{Bearer, CredentialAuthority, TokenText},
-    identify::{Asserts, Automation, Plane, Provider, tests::provider},
+    identify::{Asserts, Plane, Provider, tests::provider},
 };
 use countersign_core::{
     agent::Agent,
@@ -33,9 +33,6 @@ fn bearer() -> Bearer {
     Bearer::of(&request.pem().unwrap()).unwrap()
 }
 
-/// The definition of the agents' provider.
-const CI: &str = r#"{"oidc": {"issuer": "https://i", "audiences": ["cs"], "for": "agents"}}"#;
-
 /// The agents' provider, and with it the agent.
 fn trusted(revision: Revision) -> Provider {
     let issuer = agent().identity.issuer;
@@ -47,15 +44,8 @@ impl World {
         self.gate.inner.identify.trust(providers);
     }
 
-    /// Defines the agents' provider, and waits until this node trusts it.
     async fn vouched(&self) -> Revision {
-        let revision = self.unnoticed(ResourceKind::IdentityProvider, "ci", CI).await;
-        let voucher = Voucher { provider: "ci".to_owned(), revision };
-        let known = Automation { voucher, agent: agent() };
-        while self.gate.inner.identify.again(known.clone()).is_none() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        revision
+        self.agents_provider("ci", "https://i").await
     }
 
     async fn issue(
@@ -292,10 +282,8 @@ async fn a_provider_that_is_defined_anew_ends_the_sessions_of_its_credentials() 
     let mut wish = world.wish();
     wish.who = world.identified_by(Proof::Token(token.expose())).await.unwrap();
     let mut opened = world.gate.open(wish).await.unwrap();
-    let other = CI.replace("https://i", "https://other");
-    world.unnoticed(ResourceKind::IdentityProvider, "ci", &other).await;
+    world.agents_provider("ci", "https://other").await;
     let signal = timeout(Duration::from_secs(5), opened.signals.next()).await.unwrap();
     assert!(matches!(signal, Signal::End(Refusal::SessionEnded { .. })), "{signal:?}");
-    world.policy(super::world::POLICY).await;
     world.proves_nothing(Proof::Token(token.expose()), "defined anew").await;
 }

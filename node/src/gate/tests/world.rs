@@ -5,7 +5,7 @@ use crate::{
     bucket::Bucket,
     cluster::{ClusterKey, Purpose},
     credential,
-    identify::{Fetch, FetchError, Provider},
+    identify::{Automation, Fetch, FetchError, Provider},
     recording::{KeyRing, PeerError, Places, RecordingParts, Room, SegmentPeers},
 };
 use countersign_core::{
@@ -27,7 +27,7 @@ use countersign_postgres::Targets as _;
 use countersign_raft_store::{
     command::{ApplyResources, Decide, Expected, Initialise, NodeUp, ResourceBody, ResourceChange},
     handle::{AuditFilter, StateView},
-    records::{Author, JoinFacts, RequestId, ResourceKind},
+    records::{Author, JoinFacts, RequestId, ResourceKind, Voucher},
 };
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -199,6 +199,21 @@ impl World {
         self.store.apply_resources(command).await.unwrap().value
     }
 
+    /// Defines a provider of agents, and waits until this node trusts it.
+    pub(crate) async fn agents_provider(&self, name: &str, issuer: &str) -> Revision {
+        let body = format!(
+            r#"{{"oidc": {{"issuer": "{issuer}", "audiences": ["cs"], "for": "agents"}}}}"#
+        );
+        let revision = self.unnoticed(ResourceKind::IdentityProvider, name, &body).await;
+        let identity = Identity { issuer: issuer.to_owned(), ..agent().identity };
+        let voucher = Voucher { provider: name.to_owned(), revision };
+        let known = Automation { voucher, agent: Agent { identity, ..agent() } };
+        while self.gate.inner.identify.again(known.clone()).is_none() {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        revision
+    }
+
     /// Applies a policy and waits until this node judges by it.
     pub(crate) async fn policy(&self, cedar: &str) {
         self.policy_unnoticed(cedar).await;
@@ -336,6 +351,7 @@ fn initialise() -> Initialise {
         cluster_name: "test".to_owned(),
         ca_cert_pem: String::new(),
         sealed_ca_key: Vec::new(),
+        ssh_keys: crate::ssh_keys::draw_all(&cluster_key(), &[1; 16]).unwrap(),
         sealed_credential_ca_key: cluster_key()
             .seal(Purpose::CredentialAuthority, &[1; 16], key)
             .unwrap(),

@@ -273,6 +273,7 @@ pub(super) fn beginning() -> Vec<Command> {
         sealed_ca_key: vec![1, 2, 3],
         credential_ca_cert_pem: "pem".to_owned(),
         sealed_credential_ca_key: vec![4, 5, 6],
+        ssh_keys: Vec::new(),
         bootstrap_token_sha256: [2; 32],
         bootstrap_expires_after_ms: 3_600_000,
         first: facts(1),

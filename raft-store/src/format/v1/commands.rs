@@ -8,13 +8,13 @@ use crate::{
         Expected, Initialise, Intent, IntroduceAuditKey, IssueCredential, LateOutcome, Leads,
         Leaves, LostNotes, NodeUp, NotedBasis, NotedOutcome, NotedRead, OpenHold, OpenSession,
         ParkHold, PlaceSegment, RecordCheckpoint, RecordSegment, Refused, RemoveNode, ResourceBody,
-        ResourceChange, Revocable, Revoke, RewrapKey, SignedIn, TakeNotes, UseJoinToken,
-        WithdrawHold, Withdrawer, Wording,
+        ResourceChange, Revocable, Revoke, RewrapKey, RotateSshKey, SignedIn, TakeNotes,
+        UseJoinToken, WithdrawHold, Withdrawer, Wording,
     },
     notes::Noted,
     records::{
-        ArchiveFile, AuditText, Author, CredentialForm, HeldOperation, JoinFacts, Place, RequestId,
-        ResourceKind, Voucher, WrappedKey,
+        ArchiveFile, AuditText, Author, CredentialForm, DrawnSshKey, HeldOperation, JoinFacts,
+        Place, RequestId, ResourceKind, Voucher, WrappedKey,
     },
 };
 use countersign_core::{
@@ -34,7 +34,16 @@ use countersign_core::{
 use std::{collections::BTreeSet, net::SocketAddr};
 
 stored!(Command = "a command", Noted = "a note");
-list!(ResourceChange, SessionId, NotedBasis, Wording, LateOutcome, NotedRead, LostNotes);
+list!(
+    DrawnSshKey,
+    ResourceChange,
+    SessionId,
+    NotedBasis,
+    Wording,
+    LateOutcome,
+    NotedRead,
+    LostNotes
+);
 
 impl Form for Attempt {
     type Dto = [u8; 16];
@@ -82,6 +91,13 @@ form_enum!(CommandV1 for Command {
     PlaceSegment(command: PlaceSegment),
     ArchiveEvents(file: ArchiveFile),
     RewrapKey(command: RewrapKey),
+    RotateSshKey(command: Box<RotateSshKey>),
+});
+form_struct!(RotateSshKeyV1 for RotateSshKey {
+    number: u64,
+    key: DrawnSshKey,
+    overlap_ms: u64,
+    author: Author,
 });
 form_struct!(InitialiseV1 for Initialise {
     cluster_id: [u8; 16],
@@ -90,6 +106,7 @@ form_struct!(InitialiseV1 for Initialise {
     sealed_ca_key: Vec<u8>,
     credential_ca_cert_pem: String,
     sealed_credential_ca_key: Vec<u8>,
+    ssh_keys: Vec<DrawnSshKey>,
     bootstrap_token_sha256: [u8; 32],
     bootstrap_expires_after_ms: u64,
     first: JoinFacts,

@@ -5,10 +5,11 @@ use crate::audit_row::{AuditRow, EventRun, RunEvent, RunTemplate, RunValue};
 use crate::records::{
     AppliedRequest, ArchiveFile, Attachment, AuditKeyRecord, AuditText, Author, BookTaken,
     CheckpointRecord, ClusterRecord, CredentialForm, CredentialRecord, CredentialState,
-    EvidenceRecord, HeldOperation, HoldBudget, HoldPhase, HoldRecord, InBucket, JoinFacts,
-    JoinTokenRecord, NodeRecord, NodeState, NotesTaken, OperationRecord, OperationState, Place,
-    RecordingRecord, RequestId, RequestRecord, ResourceKind, ResourceRecord, RevocationRecord,
-    SegmentRecord, SessionRecord, SessionState, Start, Voucher, WrappedKey,
+    DrawnSshKey, EvidenceRecord, HeldOperation, HoldBudget, HoldPhase, HoldRecord, InBucket,
+    JoinFacts, JoinTokenRecord, NodeRecord, NodeState, NotesTaken, OperationRecord, OperationState,
+    Place, RecordingRecord, RequestId, RequestRecord, ResourceKind, ResourceRecord,
+    RevocationRecord, SegmentRecord, SessionRecord, SessionState, SshKeyRecord, SshRole, Start,
+    Voucher, WrappedKey,
 };
 use countersign_core::{
     agent::{Agent, Identity},
@@ -39,6 +40,7 @@ stored!(
     RevocationRecord = "a revocation",
     JoinTokenRecord = "a join token",
     CredentialRecord = "a credential",
+    SshKeyRecord = "a key for SSH",
     RequestRecord = "a request",
     HoldBudget = "a budget of holds",
     NotesTaken = "the notes taken from a node",
@@ -251,6 +253,18 @@ form_struct!(CredentialRecordV1 for CredentialRecord {
     proof_sha256: [u8; 32],
     issued_at: LogTime,
     state: CredentialState,
+});
+form_enum!(SshRoleV1 for SshRole { Host, HostAuthority, AgentAuthority, SessionAuthority });
+form_struct!(DrawnSshKeyV1 for DrawnSshKey {
+    role: SshRole,
+    public_key: [u8; 32],
+    sealed_key: Vec<u8>,
+});
+form_struct!(SshKeyRecordV1 for SshKeyRecord {
+    number: u64,
+    key: DrawnSshKey,
+    published_at: LogTime,
+    used_from: LogTime,
 });
 form_struct!(VoucherV1 for Voucher { provider: String, revision: Revision });
 form_enum!(CredentialFormV1 for CredentialForm { ClientCertificate, SshCertificate, Token });

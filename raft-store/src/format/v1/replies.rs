@@ -62,6 +62,7 @@ form_enum!(StateRefusalV1 for StateRefusal {
     OutOfOrder { expected: u64 },
     RecordingEnded,
     ProviderChanged,
+    RotationUnderWay,
 });
 form_enum!(LimitV1 for Limit {
     HeldText,

@@ -78,6 +78,7 @@ fn every_stored_form_is_as_it_was_written_first() {
     found.check(&[("revocation", samples::revocation())]);
     found.check(&[("join-token", samples::join_token())]);
     found.check(&samples::credentials());
+    found.check(&samples::ssh_keys());
     found.check(&samples::requests());
     found.check(&[("hold-budget", samples::hold_budget())]);
     found.check(&[("recording", samples::recording())]);
@@ -168,6 +169,7 @@ fn every_variant_of_every_enum_has_a_sample() {
             missing(values(samples::requests())),
             missing(values(samples::noted())),
             missing(values(samples::events()).into_iter().chain([samples::event_run()])),
+            missing(values(samples::ssh_keys()).into_iter().map(|record| record.key.role)),
             missing(values(samples::credentials()).into_iter().map(|record| record.state)),
             missing(values(samples::credentials()).into_iter().map(|record| record.form)),
             missing(values(samples::checkpoints()).into_iter().map(|r| r.signed.statement.claim)),

@@ -358,6 +358,25 @@ pub(super) fn join_token() -> JoinTokenRecord {
     }
 }
 
+fn drawn_ssh_key(role: SshRole) -> DrawnSshKey {
+    DrawnSshKey { role, public_key: [5; 32], sealed_key: vec![6, 7] }
+}
+
+pub(super) fn ssh_keys() -> Vec<(&'static str, SshKeyRecord)> {
+    let of = |role| SshKeyRecord {
+        number: 2,
+        key: drawn_ssh_key(role),
+        published_at: LogTime(3),
+        used_from: LogTime(4),
+    };
+    vec![
+        ("ssh-key-host", of(SshRole::Host)),
+        ("ssh-key-host-authority", of(SshRole::HostAuthority)),
+        ("ssh-key-agent-authority", of(SshRole::AgentAuthority)),
+        ("ssh-key-session-authority", of(SshRole::SessionAuthority)),
+    ]
+}
+
 pub(super) fn credentials() -> Vec<(&'static str, CredentialRecord)> {
     let of = |form, state| CredentialRecord {
         id: credential_id(),
@@ -560,6 +579,7 @@ fn refusals() -> Vec<(&'static str, StateRefusal)> {
         ("refusal-revoked", StateRefusal::Revoked),
         ("refusal-identity-expired", StateRefusal::IdentityExpired),
         ("refusal-provider-changed", StateRefusal::ProviderChanged),
+        ("refusal-rotation-under-way", StateRefusal::RotationUnderWay),
         ("refusal-no-such-credential", StateRefusal::NoSuchCredential),
         ("refusal-session-gone", StateRefusal::SessionGone),
         ("refusal-stale-revision", StateRefusal::StaleRevision { in_force: Revision(6) }),

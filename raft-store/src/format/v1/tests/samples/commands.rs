@@ -26,6 +26,7 @@ fn of_nodes() -> Vec<(&'static str, Command)> {
         sealed_ca_key: vec![1, 2],
         credential_ca_cert_pem: t("pem 2"),
         sealed_credential_ca_key: vec![3],
+        ssh_keys: vec![drawn_ssh_key(SshRole::Host)],
         bootstrap_token_sha256: [8; 32],
         bootstrap_expires_after_ms: 3_600_000,
         first: facts(),
@@ -68,6 +69,12 @@ fn of_sessions() -> Vec<(&'static str, Command)> {
         incarnation: Incarnation(12),
         cancel: CancelKey { process: 1, secret: 2 },
     };
+    let rotate = RotateSshKey {
+        number: 2,
+        key: drawn_ssh_key(SshRole::AgentAuthority),
+        overlap_ms: 1000,
+        author: author(),
+    };
     let issue = IssueCredential {
         id: credential_id(),
         agent: agent(),
@@ -79,6 +86,7 @@ fn of_sessions() -> Vec<(&'static str, Command)> {
         most_live: 100,
     };
     vec![
+        ("command-rotate-ssh-key", Command::RotateSshKey(Box::new(rotate))),
         ("command-issue-credential", Command::IssueCredential(Box::new(issue))),
         ("command-open-session", Command::OpenSession(Box::new(open))),
         (
