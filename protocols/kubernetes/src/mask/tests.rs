@@ -53,6 +53,7 @@ fn emails(kind: MaskKind) -> MaskPlan {
         name: "mails".to_owned(),
         targets: MaskTargets::All,
         columns: Vec::new(),
+        json_paths: Vec::new(),
         detectors: BTreeSet::from([Detector::Email]),
         patterns: Vec::new(),
         kind,
