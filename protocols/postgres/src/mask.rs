@@ -35,7 +35,7 @@ use crate::{
 use bytes::{BufMut, Bytes, BytesMut};
 use copied::Copied;
 use countersign_core::{
-    mask::{MaskError, MaskPlace, MaskPlan, MaskTally, Masked},
+    mask::{ColumnName, MaskError, MaskPlace, MaskPlan, MaskTally, Masked},
     recording::Entry,
 };
 use handles::Handles;
@@ -428,10 +428,14 @@ pub(crate) fn may_copy(
 }
 
 fn cover(plan: &MaskPlan, subject: &Subject) -> Cover {
-    if plan.covers_columns() {
-        Cover::of(&subject.known, &|column| plan.covers(column))
-    } else {
+    let covered = |column: &ColumnName| plan.covers(column);
+    if !plan.covers_columns() {
         Cover::default()
+    } else if subject.known.tells_of(&plan.tables()) {
+        Cover::of(&subject.known, &covered)
+    } else {
+        // The rules have come to name other relations since the catalogue was asked.
+        Cover::of(&subject.known.without_kin(), &covered)
     }
 }
 

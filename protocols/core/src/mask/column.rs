@@ -56,6 +56,15 @@ enum Part {
 }
 
 impl ColumnPattern {
+    /// The name of the one relation that it names, in lower case; none if it names relations of any name.
+    pub(super) fn table(&self) -> Option<String> {
+        match &self.table {
+            Part::Any => None,
+            Part::Folded(folded) => Some(folded.clone()),
+            Part::Quoted(exact) => Some(exact.to_lowercase()),
+        }
+    }
+
     /// Whether it names `column`.
     pub fn names(&self, column: &ColumnName) -> bool {
         self.schema.names(&column.schema)

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{id::Revision, session::Session};
 use regex::Regex;
-use std::{ops::Range, sync::Arc};
+use std::{collections::BTreeSet, ops::Range, sync::Arc};
 
 /// The most findings of one pattern that are told apart in one text. A pattern that finds more than that is taken to have
 /// found the rest of the text: its searches stay linear, and nothing is left uncovered.
@@ -161,6 +161,12 @@ impl MaskPlan {
     /// Whether any rule covers columns. Otherwise it does not matter which columns values come from.
     pub fn covers_columns(&self) -> bool {
         self.0.rules.iter().any(|compiled| compiled.rule.covers_columns())
+    }
+
+    /// The names of relations that rules name, in lower case. Of a relation of any other name only the schema, and the names
+    /// of its columns, matter.
+    pub fn tables(&self) -> BTreeSet<String> {
+        self.0.rules.iter().flat_map(|compiled| compiled.rule.tables()).collect()
     }
 
     /// The mask of values that are a column's own.

@@ -122,6 +122,12 @@ impl MaskRule {
         !self.columns.is_empty() || !self.json_paths.is_empty()
     }
 
+    /// The names of relations that it names, in lower case.
+    pub(super) fn tables(&self) -> impl Iterator<Item = String> {
+        let patterns = self.json_paths.iter().map(|one| &one.column).chain(&self.columns);
+        patterns.filter_map(ColumnPattern::table)
+    }
+
     /// Whether it covers a column as a whole.
     pub(super) fn names(&self, column: &ColumnName) -> bool {
         self.columns.iter().any(|pattern| pattern.names(column))

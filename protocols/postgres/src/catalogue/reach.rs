@@ -13,7 +13,7 @@ use std::{
     sync::Arc,
 };
 
-/// Relations that share rows with one, at most; one that has more is not followed.
+/// Relations that share rows with one and matter, at most; one that has more of them is not followed.
 const MAX_KIN: usize = 2_000;
 
 /// The relations that a text reads, and the queries of the views among them, read, by the views' numbers.
@@ -21,6 +21,8 @@ const MAX_KIN: usize = 2_000;
 pub(crate) struct Known {
     pub(crate) reach: Reach,
     pub(crate) definitions: BTreeMap<u32, Arc<Classified>>,
+    /// The names, in lower case, that kin was asked for by; none where nothing was asked.
+    pub(crate) tables: Option<BTreeSet<String>>,
 }
 
 impl Known {
@@ -35,7 +37,23 @@ impl Known {
     pub(crate) fn and(&self, other: &Self) -> Self {
         let mut definitions = self.definitions.clone();
         definitions.extend(other.definitions.iter().map(|(oid, read)| (*oid, Arc::clone(read))));
-        Self { reach: self.reach.clone().and(other.reach.clone()), definitions }
+        let tables = match (&self.tables, &other.tables) {
+            (Some(these), Some(those)) => Some(these & those),
+            (tables, None) | (None, tables) => tables.clone(),
+        };
+        Self { reach: self.reach.clone().and(other.reach.clone()), definitions, tables }
+    }
+
+    /// Whether all kin is known that can have one of these names, in lower case.
+    pub(crate) fn tells_of(&self, wanted: &BTreeSet<String>) -> bool {
+        self.tables.as_ref().is_none_or(|asked| wanted.is_subset(asked))
+    }
+
+    /// The same where none of it is.
+    pub(crate) fn without_kin(&self) -> Self {
+        let mut known = self.clone();
+        known.reach.relations.values_mut().for_each(|reached| reached.kin = Kin::TooMany);
+        known
     }
 
     /// What the definitions of views name and the catalogue was not asked for. Without a schema, as the target writes them,
@@ -94,7 +112,7 @@ pub(crate) struct Attribute {
     pub(crate) generated_from: BTreeSet<i16>,
 }
 
-/// The relations that share rows with one.
+/// The relations that share rows with one: those of the names that were asked for, and one of each schema.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Kin {
     These(BTreeSet<Name>),
@@ -122,8 +140,13 @@ pub(crate) enum Rules {
     Some,
 }
 
-/// The statement that asks what `names` reach, with unqualified names looked up along `search_path`.
-pub(crate) fn reach(names: &BTreeSet<Name>, search_path: &[String]) -> String {
+/// The statement that asks what `names` reach, with unqualified names looked up along `search_path`. `tables` are the names, in
+/// lower case, that matter of what shares rows with them.
+pub(crate) fn reach(
+    names: &BTreeSet<Name>,
+    search_path: &[String],
+    tables: &BTreeSet<String>,
+) -> String {
     let mut pairs: BTreeSet<(&str, &str)> = BTreeSet::new();
     for Name { schema, name } in names {
         if let Some(schema) = schema {
@@ -138,11 +161,20 @@ pub(crate) fn reach(names: &BTreeSet<Name>, search_path: &[String]) -> String {
         .map(|(schema, name)| format!("({}, {})", literal(schema), literal(name)))
         .collect();
     // One more shows that there are too many.
-    let closure = CLOSURE.replace("{kin}", &(MAX_KIN + 1).to_string());
+    let closure =
+        CLOSURE.replace("{kin}", &(MAX_KIN + 1).to_string()).replace("{tables}", &texts(tables));
     format!("WITH RECURSIVE wanted(schema, name) AS (VALUES {}), {closure}", wanted.join(", "))
 }
 
-/// A rule's query depends on what it reads; the relation that has the rule is read by it in name only.
+/// An array of texts as a constant; `standard_conforming_strings` is on, so that only quotes are special.
+fn texts(all: &BTreeSet<String>) -> String {
+    let quoted: Vec<String> =
+        all.iter().map(|text| format!("'{}'", text.replace('\'', "''"))).collect();
+    format!("ARRAY[{}]::pg_catalog.text[]", quoted.join(","))
+}
+
+/// A rule's query depends on what it reads; the relation that has the rule is read by it in name only. Of names that are not
+/// ASCII nobody but the gateway says what they are in lower case: they all come.
 const CLOSURE: &str = "reached(oid) AS ( \
        SELECT c.oid FROM pg_catalog.pg_class c \
          JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
@@ -192,8 +224,17 @@ const CLOSURE: &str = "reached(oid) AS ( \
        (SELECT pg_catalog.string_agg(pg_catalog.concat( \
              pg_catalog.encode(pg_catalog.convert_to(m.nspname::pg_catalog.text, 'UTF8'), 'hex'), ':', \
              pg_catalog.encode(pg_catalog.convert_to(k.relname::pg_catalog.text, 'UTF8'), 'hex')), ',') \
-          FROM (SELECT kin FROM kin WHERE kin.oid OPERATOR(pg_catalog.=) c.oid LIMIT {kin}) s \
-            JOIN pg_catalog.pg_class k ON k.oid OPERATOR(pg_catalog.=) s.kin \
+          FROM (SELECT r.relname, r.relnamespace FROM kin \
+                JOIN pg_catalog.pg_class r ON r.oid OPERATOR(pg_catalog.=) kin.kin \
+                WHERE kin.oid OPERATOR(pg_catalog.=) c.oid \
+                  AND (pg_catalog.translate(r.relname::pg_catalog.text, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz') \
+                      OPERATOR(pg_catalog.=) ANY ({tables}) \
+                    OR pg_catalog.octet_length(pg_catalog.convert_to(r.relname::pg_catalog.text, 'UTF8')) \
+                      OPERATOR(pg_catalog.<>) pg_catalog.char_length(r.relname::pg_catalog.text)) \
+              UNION (SELECT DISTINCT ON (r.relnamespace) r.relname, r.relnamespace FROM kin \
+                JOIN pg_catalog.pg_class r ON r.oid OPERATOR(pg_catalog.=) kin.kin \
+                WHERE kin.oid OPERATOR(pg_catalog.=) c.oid ORDER BY r.relnamespace, r.oid) \
+              LIMIT {kin}) k \
             JOIN pg_catalog.pg_namespace m ON m.oid OPERATOR(pg_catalog.=) k.relnamespace), \
        CASE WHEN c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['v', 'm']::pg_catalog.\"char\"[]) \
            AND n.nspname OPERATOR(pg_catalog.<>) 'pg_catalog'::pg_catalog.name \

@@ -190,7 +190,7 @@ impl Code {
 impl Cover {
     /// Works out what the relations that were reached carry; `covered` says which columns a rule names.
     pub(crate) fn of(known: &Known, covered: &dyn Fn(&ColumnName) -> bool) -> Self {
-        let Known { reach, definitions } = known;
+        let Known { reach, definitions, tables: _ } = known;
         let mut cover = Self::default();
         let work = Work { reach, definitions, covered };
         for oid in reach.relations.keys() {

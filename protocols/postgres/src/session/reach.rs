@@ -19,7 +19,7 @@ use crate::{
 };
 use countersign_core::refusal::Refusal;
 use std::{
-    collections::{BTreeSet, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     sync::Arc,
 };
 
@@ -78,7 +78,7 @@ impl Session {
         let names: BTreeSet<Name> =
             statements.flat_map(|statement| statement.tables.iter().cloned()).collect();
         if !names.is_empty() {
-            understood.known = self.known(names).await?;
+            understood.known = self.known(names, plan.tables()).await?;
         }
         for named in understood.used.values() {
             // A cursor shows what its relations were when it was declared.
@@ -117,15 +117,20 @@ impl Session {
         Ok(())
     }
 
-    async fn known(&mut self, names: BTreeSet<Name>) -> Result<Arc<Known>, Stop> {
+    async fn known(
+        &mut self,
+        names: BTreeSet<Name>,
+        tables: BTreeSet<String>,
+    ) -> Result<Arc<Known>, Stop> {
         if self.knowledge == Knowledge::Shared
             && let Some(known) = self.around.catalogues.reach(&self.place, &names)
+            && known.tells_of(&tables)
         {
             return Ok(known);
         }
         self.dial().await?;
         let generation = self.around.catalogues.generation(&self.place);
-        let known = Arc::new(self.followed(&names).await?);
+        let known = Arc::new(self.followed(&names, tables).await?);
         // What a transaction sees, others may not see.
         if self.block == Block::Idle && known.is_shared(&names) {
             let catalogues = &self.around.catalogues;
@@ -136,8 +141,13 @@ impl Session {
 
     /// The relations, with what the views among them are defined as. PostgreSQL notes no dependence on its own catalogue: what
     /// a view reads of that, its definition says.
-    async fn followed(&mut self, names: &BTreeSet<Name>) -> Result<Known, Stop> {
-        let mut known = Known { reach: self.reach(names).await?, ..Known::default() };
+    async fn followed(
+        &mut self,
+        names: &BTreeSet<Name>,
+        tables: BTreeSet<String>,
+    ) -> Result<Known, Stop> {
+        let reach = self.reach(names, &tables).await?;
+        let mut known = Known { reach, definitions: BTreeMap::new(), tables: None };
         let mut asked = BTreeSet::new();
         for _ in 0..MAX_ROUNDS {
             for (oid, relation) in &known.reach.relations {
@@ -152,16 +162,21 @@ impl Session {
             if missing.is_empty() {
                 break;
             }
-            known.reach = known.reach.and(self.reach(&missing).await?);
+            known.reach = known.reach.and(self.reach(&missing, &tables).await?);
             asked.extend(missing);
         }
+        known.tables = Some(tables);
         Ok(known)
     }
 
     /// A block can go on seeing the catalogue of its first query, while the server reads texts by the present one: that is
     /// asked for over another connection. What the block itself has changed is only seen in it.
-    async fn reach(&mut self, names: &BTreeSet<Name>) -> Result<Reach, Stop> {
-        let text = catalogue::reach(names, &self.target.search_path);
+    async fn reach(
+        &mut self,
+        names: &BTreeSet<Name>,
+        tables: &BTreeSet<String>,
+    ) -> Result<Reach, Stop> {
+        let text = catalogue::reach(names, &self.target.search_path, tables);
         if self.block == Block::Idle {
             return read(&self.ask(text).await?);
         }

@@ -285,7 +285,7 @@ fn known() -> Known {
             Rows::Own | Rows::System | Rows::Unknown => None,
         })
         .collect();
-    Known { reach, definitions }
+    Known { reach, definitions, tables: Some(BTreeSet::new()) }
 }
 
 fn cover() -> Cover {
