@@ -45,7 +45,7 @@ stage() {
 
 prepare() {
   cs_packages build-essential pkg-config libclang1-14 libclang-common-14-dev git python3 python3-venv \
-    ca-certificates postgresql postgresql-client postgresql-contrib haproxy openssl procps util-linux \
+    ca-certificates openssh-client openssh-server postgresql postgresql-client postgresql-contrib haproxy openssl procps util-linux \
     default-jdk-headless libpostgresql-jdbc-java nodejs npm strace zsh fish busybox-static \
     || cs_say "going on without; what needs them will fail"
   cs_toolchain

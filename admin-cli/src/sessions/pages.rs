@@ -75,7 +75,9 @@ const fn text(what: &mut What) -> Option<&mut String> {
         | What::Outcome { word: text, .. }
         | What::More { text }
         | What::Closed { reason: text } => Some(text),
-        What::Held { .. } | What::Admitted { .. } => None,
+        What::Held { .. } | What::Admitted { .. } | What::Wrote { .. } | What::Resized { .. } => {
+            None
+        }
     }
 }
 

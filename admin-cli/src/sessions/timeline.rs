@@ -1,7 +1,7 @@
 //! A session as lines for people: what was asked, decided, said and done, in order. Whatever others wrote is made visible.
 
 use crate::visible::{visible, visible_lines};
-use countersign_api::recording::{Recorded, What};
+use countersign_api::recording::{ProgramStream, Recorded, What};
 
 /// The lines of one event.
 pub(super) fn lines(recorded: &Recorded) -> Vec<String> {
@@ -31,6 +31,17 @@ pub(super) fn lines(recorded: &Recorded) -> Vec<String> {
         What::Closed { reason } => {
             vec![format!("{}", recorded.at), format!("session ended: {}", visible(reason))]
         }
+        What::Wrote { stream, data, .. } => {
+            let mark = match stream {
+                ProgramStream::Input => "<",
+                ProgramStream::Output => "|",
+                ProgramStream::Error => "!",
+            };
+            let text = String::from_utf8_lossy(&data.0);
+            let text = text.strip_suffix('\n').unwrap_or(&text);
+            visible_lines(text).map(|line| format!("  {mark} {line}")).collect()
+        }
+        What::Resized { columns, rows, .. } => vec![format!("  terminal: {columns} x {rows}")],
     }
 }
 
@@ -52,14 +63,16 @@ pub(super) fn marker(what: &What) -> Option<String> {
         | What::Row { .. }
         | What::Outcome { .. }
         | What::More { .. }
-        | What::Closed { .. } => None,
+        | What::Closed { .. }
+        | What::Wrote { .. }
+        | What::Resized { .. } => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use countersign_api::time::Timestamp;
+    use countersign_api::{recording::Base64Bytes, time::Timestamp};
 
     #[test]
     fn what_would_move_the_cursor_is_shown_and_not_done() {
@@ -76,6 +89,11 @@ mod tests {
             What::Row { values: format!("a\t{evil}") },
             What::More { text: evil.clone() },
             What::Closed { reason: evil.clone() },
+            What::Wrote {
+                operation_id: "op".to_owned(),
+                stream: ProgramStream::Output,
+                data: Base64Bytes(evil.clone().into_bytes()),
+            },
         ] {
             let shown = lines(&Recorded { at: Timestamp(0), what: what.clone() }).join("\n");
             assert!(!shown.contains(['\u{1b}', '\r', '\u{202e}']), "{shown:?}");

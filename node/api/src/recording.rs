@@ -1,6 +1,7 @@
 //! Recordings of sessions: what is in the index, and what happened.
 
 use crate::time::Timestamp;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -166,4 +167,54 @@ pub enum What {
         /// Why.
         reason: String,
     },
+    /// Bytes went over a stream of a program's.
+    Wrote {
+        /// The operation that runs it.
+        operation_id: String,
+        /// Which stream.
+        stream: ProgramStream,
+        /// What, in base64.
+        data: Base64Bytes,
+    },
+    /// The agent's terminal has this size from now on.
+    Resized {
+        /// The operation that runs in it.
+        operation_id: String,
+        /// Columns.
+        columns: u64,
+        /// Rows.
+        rows: u64,
+    },
+}
+
+/// A stream of a program's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProgramStream {
+    /// What the agent sends it.
+    Input,
+    /// Its output.
+    Output,
+    /// Its error output.
+    Error,
+}
+
+/// Bytes, in base64 where they are written.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schema(value_type = String, format = Byte)]
+pub struct Base64Bytes(pub Vec<u8>);
+
+impl TryFrom<String> for Base64Bytes {
+    type Error = base64::DecodeError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        STANDARD.decode(text).map(Self)
+    }
+}
+
+impl From<Base64Bytes> for String {
+    fn from(Base64Bytes(bytes): Base64Bytes) -> Self {
+        STANDARD.encode(bytes)
+    }
 }

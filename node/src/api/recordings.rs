@@ -19,13 +19,14 @@ use axum::{
 use countersign_api::{
     problem::{Problem, ProblemKind},
     recording::{
-        Recorded, RecordingIndex, RecordingPage, RecordingQuery, RecordingState, Segment, What,
+        Base64Bytes, ProgramStream, Recorded, RecordingIndex, RecordingPage, RecordingQuery,
+        RecordingState, Segment, What,
     },
 };
 use countersign_core::{
     id::SessionId,
     log_time::LogTime,
-    recording::{Entry, Moment, Position, SegmentDigest, Speaker, entry},
+    recording::{Entry, Moment, Position, SegmentDigest, Speaker, Stream, entry},
 };
 use countersign_raft_store::{
     command::Administered,
@@ -161,6 +162,22 @@ fn what(entry: Entry) -> What {
         },
         Entry::More { text } => What::More { text },
         Entry::Closed { reason } => What::Closed { reason },
+        Entry::Wrote { operation, stream, bytes } => What::Wrote {
+            operation_id: operation.to_string(),
+            stream: of_program(stream),
+            data: Base64Bytes(bytes),
+        },
+        Entry::Resized { operation, columns, rows } => {
+            What::Resized { operation_id: operation.to_string(), columns, rows }
+        }
+    }
+}
+
+const fn of_program(stream: Stream) -> ProgramStream {
+    match stream {
+        Stream::Input => ProgramStream::Input,
+        Stream::Output => ProgramStream::Output,
+        Stream::Error => ProgramStream::Error,
     }
 }
 

@@ -14,7 +14,7 @@ mod field;
 pub mod segment;
 mod walk;
 
-pub use entry::{Entry, EntryError, Moment, Speaker};
+pub use entry::{Entry, EntryError, Moment, Speaker, Stream};
 pub use segment::{Position, Segment, SegmentDigest, SegmentError, SegmentHeader};
 pub use walk::{SegmentWalk, WalkError};
 

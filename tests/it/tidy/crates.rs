@@ -37,6 +37,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("protox", &["countersign-raft-store"]),
     ("pg_query", &["countersign-postgres"]),
     ("postgres-protocol", &["countersign-postgres"]),
+    ("russh", &["countersign-ssh"]),
     ("cedar-policy", &["countersign-core"]),
     ("axum", &["countersign-node"]),
     ("hyper", &["countersign-node", "countersign-kubernetes"]),

@@ -8,20 +8,24 @@ use super::tree;
 /// The function, the folders that may name it, and whose it is.
 const MINTS: &[(&str, &[&str])] = &[
     ("Session::opened", &["node/src/"]),
-    ("Operation::classified", &["protocols/postgres/src/"]),
+    (
+        "Operation::classified",
+        &["protocols/postgres/src/", "protocols/ssh/src/channel/operation.rs"],
+    ),
     ("Approved::after_claim", &["raft-store/src/"]),
     ("Receipt::after_commit", &["raft-store/src/"]),
     ("NoteReceipt::after_sync", &["raft-store/src/"]),
     ("Leased::checked", &["node/src/"]),
     ("Permit::grant", &["node/src/gate/"]),
     ("Permit::ahead", &["node/src/gate/"]),
-    ("MaskPlan::own_words", &["protocols/postgres/src/mask.rs"]),
+    ("MaskPlan::own_words", &["protocols/postgres/src/mask.rs", "protocols/ssh/src/mask.rs"]),
     (
         "MaskPlan::vouch",
         &[
             "protocols/postgres/src/mask.rs",
             "protocols/postgres/src/mask/",
             "protocols/kubernetes/src/mask.rs",
+            "protocols/ssh/src/mask.rs",
         ],
     ),
     ("MaskRules::compile", &["node/src/gate/"]),

@@ -24,6 +24,9 @@
 //!                 number: bytes, number: masked values, text: the target's word
 //!   09  more      text: what belongs behind the text of the entry before
 //!   0a  closed    text: why
+//!   0b  wrote     operation id, 1 byte which stream (00 input, 01 output, 02 error output), bytes: what, their length in 4
+//!                 bytes first
+//!   0c  resized   operation id, number: columns, number: rows of the terminal
 //! ```
 
 use super::field::{Malformed, Reader, length, put_text};
@@ -115,6 +118,35 @@ pub enum Entry {
         /// Why.
         reason: String,
     },
+    /// Bytes went over a stream of a program's.
+    Wrote {
+        /// The operation that runs it.
+        operation: OperationId,
+        /// Which stream.
+        stream: Stream,
+        /// What, exactly.
+        bytes: Vec<u8>,
+    },
+    /// The agent's terminal has this size from now on.
+    Resized {
+        /// The operation that runs in it.
+        operation: OperationId,
+        /// Columns.
+        columns: u64,
+        /// Rows.
+        rows: u64,
+    },
+}
+
+/// A stream of a program's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stream {
+    /// What the agent sends it.
+    Input,
+    /// Its output.
+    Output,
+    /// Its error output.
+    Error,
 }
 
 /// Who says something in words.
@@ -204,12 +236,21 @@ impl Entry {
             Self::More { text } => Self::More { text: shown(text)? },
             Self::Closed { reason } => Self::Closed { reason: shown(reason)? },
             // Ids, numbers, and the target's word, which the adapter has weighed.
-            same @ (Self::Held { .. } | Self::Admitted { .. } | Self::Outcome { .. }) => same,
+            same @ (Self::Held { .. }
+            | Self::Admitted { .. }
+            | Self::Outcome { .. }
+            | Self::Resized { .. }) => same,
+            // A piece of a stream cannot be searched by itself: what is covered can lie across two of them.
+            Self::Wrote { .. } => return Err(MaskError::Unreadable),
         })
     }
 
     /// The entry as it is written: one with a long text is several.
     pub fn pieces(self) -> Vec<Self> {
+        if let Self::Wrote { operation, stream, bytes } = self {
+            let piece = |bytes: &[u8]| Self::Wrote { operation, stream, bytes: bytes.to_vec() };
+            return bytes.chunks(MAX_PIECE).map(piece).collect();
+        }
         let (first, mut rest) = self.cut();
         let mut pieces = vec![first];
         while !rest.is_empty() {
@@ -231,7 +272,10 @@ impl Entry {
             | Self::Closed { reason: text }
             | Self::Outcome { word: text, .. }
             | Self::More { text } => text.split_off(text.floor_char_boundary(MAX_PIECE)),
-            Self::Held { .. } | Self::Admitted { .. } => String::new(),
+            Self::Held { .. }
+            | Self::Admitted { .. }
+            | Self::Wrote { .. }
+            | Self::Resized { .. } => String::new(),
         };
         (self, rest)
     }
@@ -284,7 +328,10 @@ impl Entry {
             | Self::Outcome { word: text, .. }
             | Self::More { text }
             | Self::Closed { reason: text } => Some(text),
-            Self::Held { .. } | Self::Admitted { .. } => None,
+            Self::Held { .. }
+            | Self::Admitted { .. }
+            | Self::Wrote { .. }
+            | Self::Resized { .. } => None,
         }
     }
 
@@ -300,6 +347,8 @@ impl Entry {
             Self::Outcome { .. } => 8,
             Self::More { .. } => 9,
             Self::Closed { .. } => 10,
+            Self::Wrote { .. } => 11,
+            Self::Resized { .. } => 12,
         }
     }
 
@@ -338,6 +387,18 @@ impl Entry {
                 }
                 put_text(out, word);
             }
+            Self::Wrote { operation, stream, bytes } => {
+                out.extend_from_slice(operation.as_bytes());
+                out.push(stream.byte());
+                out.extend_from_slice(&length(bytes.len()).to_be_bytes());
+                out.extend_from_slice(bytes);
+            }
+            Self::Resized { operation, columns, rows } => {
+                out.extend_from_slice(operation.as_bytes());
+                for number in [columns, rows] {
+                    out.extend_from_slice(&number.to_be_bytes());
+                }
+            }
         }
     }
 
@@ -366,6 +427,16 @@ impl Entry {
             },
             9 => Self::More { text: body.text()? },
             10 => Self::Closed { reason: body.text()? },
+            11 => Self::Wrote {
+                operation: operation(body)?,
+                stream: Stream::of(body.byte()?)?,
+                bytes: body.sized()?.to_vec(),
+            },
+            12 => Self::Resized {
+                operation: operation(body)?,
+                columns: body.long()?,
+                rows: body.long()?,
+            },
             _unknown => return Err(Malformed),
         })
     }
@@ -389,6 +460,25 @@ impl Moment {
         let entry = Entry::read_fields(kind, &mut body)?;
         body.end()?;
         Ok(Self { at_ms, entry })
+    }
+}
+
+impl Stream {
+    const fn byte(self) -> u8 {
+        match self {
+            Self::Input => 0,
+            Self::Output => 1,
+            Self::Error => 2,
+        }
+    }
+
+    const fn of(byte: u8) -> Result<Self, Malformed> {
+        match byte {
+            0 => Ok(Self::Input),
+            1 => Ok(Self::Output),
+            2 => Ok(Self::Error),
+            _unknown => Err(Malformed),
+        }
     }
 }
 

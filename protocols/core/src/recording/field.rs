@@ -33,10 +33,14 @@ impl<'a> Reader<'a> {
         self.array().map(u64::from_be_bytes)
     }
 
-    pub(super) fn text(&mut self) -> Result<String, Malformed> {
+    /// Bytes with their length in front.
+    pub(super) fn sized(&mut self) -> Result<&'a [u8], Malformed> {
         let length = usize::try_from(self.short()?).map_err(|_| Malformed)?;
-        let bytes = self.bytes(length)?;
-        std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| Malformed)
+        self.bytes(length)
+    }
+
+    pub(super) fn text(&mut self) -> Result<String, Malformed> {
+        std::str::from_utf8(self.sized()?).map(str::to_owned).map_err(|_| Malformed)
     }
 
     pub(super) fn end(self) -> Result<(), Malformed> {

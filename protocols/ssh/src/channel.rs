@@ -1,0 +1,159 @@
+//! One program on one channel, from its request to its exit status: judged, held where a human is needed, forwarded, relayed,
+//! settled. What is said on other channels of the session it knows nothing of.
+
+mod agent;
+mod held;
+mod operation;
+mod relay;
+
+use crate::{
+    flow::Flow,
+    forward,
+    inflow::{Inflow, Over, Terminal},
+    record::Account,
+    session::Session,
+    state::{Fresh, TerminalWish},
+    upstream::{self, Link},
+};
+use agent::Agent;
+use countersign_core::{
+    gate::{Admission, Judged},
+    operation::Operation,
+    refusal::{AgentFacing, Refusal},
+};
+use relay::Target;
+use std::sync::Arc;
+
+/// What is to run on a channel.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Program {
+    /// A command line, for the login's shell.
+    Exec(Arc<[u8]>),
+}
+
+/// A program that did not come to its end.
+#[derive(Debug)]
+enum Stop {
+    /// The agent is to hear why.
+    Refused(Refusal),
+    /// The agent has heard why.
+    Told,
+    /// Nobody is there to hear anything.
+    Gone,
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// A program and what it needs.
+#[derive(Debug)]
+struct Running {
+    session: Arc<Session>,
+    program: Program,
+    terminal: Option<TerminalWish>,
+    input: Inflow,
+    agent: Agent,
+    link: Option<Link>,
+}
+
+/// Runs a program on a channel.
+pub(crate) async fn run(session: Arc<Session>, fresh: Fresh, program: Program, flow: Arc<Flow>) {
+    let Fresh { channel, terminal } = fresh;
+    let kind = if terminal.is_some() { Terminal::Some } else { Terminal::None };
+    let (arriving, writer) = channel.split();
+    let input = Inflow::of(arriving, flow, kind);
+    let agent = Agent::new(writer, session.agent(), kind);
+    let mut running = Running { session, program, terminal, input, agent, link: None };
+    let ended = running.carry_through().await;
+    let Running { session, agent, .. } = &running;
+    if let Err(Stop::Refused(refusal)) = ended {
+        tracing::debug!(session.id = %session.opening.id(), %refusal, "a program was not run");
+        agent.refuse(&refusal).await;
+    }
+    agent.close().await;
+}
+
+impl Running {
+    async fn carry_through(&mut self) -> Result<(), Stop> {
+        self.session.maskable()?;
+        let operation =
+            operation::of(&self.session, &self.program, self.terminal.as_ref()).map(Arc::new)?;
+        let session = Arc::clone(&self.session);
+        let judged = tokio::select! {
+            judged = session.gate.judge(&session.opening, &operation) => judged?,
+            refusal = session.ending() => return Err(refusal.into()),
+        };
+        let admission = match judged {
+            Judged::Cleared(cleared) => {
+                self.make_ready().await?;
+                session.gate.admit(&session.opening, &operation, cleared).await?
+            }
+            Judged::Held(held) => self.wait(held).await?,
+        };
+        self.carry_out(&operation, admission).await
+    }
+
+    /// A connection to the target, before anything is used up.
+    async fn make_ready(&mut self) -> Result<(), Refusal> {
+        if self.link.is_some() {
+            return Ok(());
+        }
+        let Session { idle, target, role, .. } = self.session.as_ref();
+        let link = match idle.take() {
+            Some(link) => link,
+            None => upstream::dial(target, role).await.map_err(|error| {
+                let refusal = error.refusal();
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(target.name = %target.name, error, "a target cannot be used");
+                refusal
+            })?,
+        };
+        self.link = Some(link);
+        Ok(())
+    }
+
+    /// Forwards what was admitted and relays it. Whatever becomes of it is settled.
+    async fn carry_out(&mut self, operation: &Operation, admission: Admission) -> Result<(), Stop> {
+        let mut account = Account::of(operation);
+        let ended = self.forwarded(operation, admission, &mut account).await;
+        let session = Arc::clone(&self.session);
+        session.gate.settle(&session.opening, account.settle()).await;
+        ended
+    }
+
+    async fn forwarded(
+        &mut self,
+        operation: &Operation,
+        Admission { permit, reply }: Admission,
+        account: &mut Account,
+    ) -> Result<(), Stop> {
+        self.make_ready().await?;
+        let link = self.link.take().ok_or(Refusal::Internal)?;
+        let channel = link.channel().await.map_err(|error| error.refusal())?;
+        let (arriving, writer) = channel.split();
+        let target = Target {
+            output: Inflow::of(arriving, link.flow(), Terminal::None),
+            writer,
+            operation: operation.id(),
+        };
+        if let Some(wish) = &self.terminal {
+            forward::terminal(wish, &target.writer, &target.output)
+                .await
+                .map_err(|error| error.refusal())?;
+        }
+        let gate = self.session.gate.as_ref();
+        forward::exec(permit, operation, gate, &target.writer).await.map_err(|error| {
+            tracing::warn!(error = &error as &dyn std::error::Error, "nothing was forwarded");
+            error.refusal()
+        })?;
+        account.forwarded();
+        let ended = self.relay(&target, reply, (account, operation.effect())).await;
+        if let (Ok(()), Some(Over::Closed)) = (&ended, target.output.is_over()) {
+            self.session.idle.put(link);
+        }
+        ended
+    }
+}

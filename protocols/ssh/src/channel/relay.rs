@@ -1,0 +1,201 @@
+//! A program that runs: what the agent sends goes to it, what it says goes to the agent, masked and recorded. Both ways at
+//! once, neither waiting for the other.
+
+use super::{Running, Stop, agent::AgentGone, held::too_much};
+use crate::{
+    inflow::{Arrived, Inflow, Over},
+    mask::{self, Piece},
+    record::Account,
+};
+use bytes::Bytes;
+use countersign_core::{
+    gate::Reply,
+    id::OperationId,
+    mask::MaskPlan,
+    operation::Effect,
+    permit::Release,
+    recording::Stream,
+    refusal::{AgentFacing, Refusal},
+};
+use russh::{ChannelWriteHalf, Sig, client::Msg};
+use std::{sync::Arc, time::Duration};
+use tokio::time::timeout;
+
+/// How long a program may take to end once nobody listens to it any more.
+const ENDS_WITHIN: Duration = Duration::from_secs(3);
+
+/// The target's side of a channel.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) output: Inflow,
+    pub(super) writer: ChannelWriteHalf<Msg>,
+    pub(super) operation: OperationId,
+}
+
+impl From<AgentGone> for Stop {
+    fn from(AgentGone: AgentGone) -> Self {
+        Self::Gone
+    }
+}
+
+impl Running {
+    /// Relays until the program has ended, or must.
+    pub(super) async fn relay(
+        &self,
+        target: &Target,
+        reply: Reply,
+        (account, effect): (&mut Account, Effect),
+    ) -> Result<(), Stop> {
+        let session = Arc::clone(&self.session);
+        let stop = tokio::select! {
+            ended = self.downwards(target, reply, account) => match ended {
+                Ok(()) => return Ok(()),
+                Err(stop) => stop,
+            },
+            stop = self.upwards(target) => stop,
+            refusal = session.ending() => refusal.into(),
+        };
+        // The agent hears it before the program has time to end.
+        let stop = match stop {
+            Stop::Refused(refusal) if account.has_begun() => {
+                self.agent.refuse(&refusal.after_forward(effect)).await;
+                Stop::Told
+            }
+            stop @ (Stop::Refused(_) | Stop::Told | Stop::Gone) => stop,
+        };
+        self.hang_up(target, account).await;
+        Err(stop)
+    }
+
+    /// What the program says.
+    async fn downwards(
+        &self,
+        target: &Target,
+        reply: Reply,
+        account: &mut Account,
+    ) -> Result<(), Stop> {
+        let release: Release = match reply {
+            Reply::Released(release) => release,
+            Reply::Awaited(awaited) => awaited.await?,
+        };
+        let plan = release.masks();
+        loop {
+            match target.output.next().await {
+                Ok(Arrived::Data(bytes)) => {
+                    account.answered(bytes.len());
+                    self.say(target, plan, (Stream::Output, bytes)).await?;
+                }
+                Ok(Arrived::Error(bytes)) => {
+                    account.answered(bytes.len());
+                    self.say(target, plan, (Stream::Error, bytes)).await?;
+                }
+                Ok(Arrived::Eof) => self.agent.eof().await?,
+                Ok(Arrived::ExitStatus(status)) => {
+                    account.exited(status);
+                    self.agent.exited(status).await?;
+                }
+                Ok(Arrived::ExitSignal(killed)) => {
+                    account.killed(&killed);
+                    self.agent.killed(&killed).await?;
+                }
+                Ok(Arrived::Failure) => {
+                    account.not_begun();
+                    return Err(Refusal::TargetUnavailable.into());
+                }
+                Ok(Arrived::Success | Arrived::Signal(_) | Arrived::Resized(_)) => {}
+                Err(Over::TooMuch) => return Err(too_much().into()),
+                Err(Over::Closed) if account.is_underway() => return Err(lost().into()),
+                Err(Over::Closed) => return Ok(()),
+            }
+        }
+    }
+
+    async fn say(
+        &self,
+        target: &Target,
+        plan: &MaskPlan,
+        (stream, bytes): (Stream, Bytes),
+    ) -> Result<(), Stop> {
+        let piece = Piece { operation: target.operation, stream, bytes };
+        let piece = mask::piece(plan, piece).map_err(|error| error.refusal())?;
+        self.session.record(mask::entry(&piece)).await?;
+        Ok(self.agent.write(stream, mask::bytes(&piece)).await?)
+    }
+
+    /// What the agent sends, until it is gone or something is wrong.
+    async fn upwards(&self, target: &Target) -> Stop {
+        loop {
+            let sent = match self.input.next().await {
+                Ok(arrived) => self.send(target, arrived).await,
+                Err(Over::Closed) => Err(Stop::Gone),
+                Err(Over::TooMuch) => Err(too_much().into()),
+            };
+            if let Err(stop) = sent {
+                return stop;
+            }
+        }
+    }
+
+    async fn send(&self, target: &Target, arrived: Arrived) -> Result<(), Stop> {
+        let Target { writer, operation, .. } = target;
+        let sent = match arrived {
+            Arrived::Data(bytes) => {
+                let plan = self.session.gate.masks(&self.session.opening);
+                let piece = Piece { operation: *operation, stream: Stream::Input, bytes };
+                let piece = mask::piece(&plan, piece).map_err(|error| error.refusal())?;
+                self.session.record(mask::entry(&piece)).await?;
+                writer.data_bytes(mask::bytes(&piece).into_inner()).await
+            }
+            Arrived::Eof => writer.eof().await,
+            Arrived::Signal(signal) => writer.signal(signal).await,
+            Arrived::Resized(size) => {
+                let entry = mask::resized(*operation, size.columns, size.rows);
+                self.session.record(entry).await?;
+                writer.window_change(size.columns, size.rows, size.width, size.height).await
+            }
+            // RFC 4254, 5.2: an agent has no error output. The rest only a target says.
+            Arrived::Error(_)
+            | Arrived::ExitStatus(_)
+            | Arrived::ExitSignal(_)
+            | Arrived::Success
+            | Arrived::Failure => Ok(()),
+        };
+        // Where the target is gone, its output has ended too, and that says what became of the program.
+        if sent.is_err() {
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    }
+
+    /// Nobody listens any more: the program is told so, and what becomes of it is looked at for a moment.
+    async fn hang_up(&self, target: &Target, account: &mut Account) {
+        let Target { writer, output, .. } = target;
+        let told = async {
+            // A target that is gone needs no telling.
+            drop(writer.signal(Sig::HUP).await);
+            drop(writer.eof().await);
+            while account.is_underway() {
+                match output.next().await {
+                    Ok(Arrived::ExitStatus(status)) => account.exited(status),
+                    Ok(Arrived::ExitSignal(killed)) => account.killed(&killed),
+                    Ok(
+                        Arrived::Data(_)
+                        | Arrived::Error(_)
+                        | Arrived::Eof
+                        | Arrived::Signal(_)
+                        | Arrived::Resized(_)
+                        | Arrived::Success
+                        | Arrived::Failure,
+                    ) => {}
+                    Err(_) => break,
+                }
+            }
+        };
+        drop(timeout(ENDS_WITHIN, told).await);
+        drop(timeout(ENDS_WITHIN, writer.close()).await);
+    }
+}
+
+fn lost() -> Refusal {
+    Refusal::OutcomeUnknown { reason: "the connection to the target was lost".to_owned() }
+}

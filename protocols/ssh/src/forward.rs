@@ -1,0 +1,76 @@
+//! The only way to a target: a permit is consumed, under a lease that was looked at right then, and what the agent asked for
+//! goes up as it was hashed.
+
+use crate::{
+    inflow::{Arrived, Inflow},
+    state::TerminalWish,
+};
+use countersign_core::{
+    gate::Gate,
+    operation::Operation,
+    permit::{Permit, PermitError},
+    refusal::{AgentFacing, Fault, Refusal},
+};
+use russh::{ChannelWriteHalf, client::Msg};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// For the target's answer to a request that a program needs first.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Why nothing was forwarded.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ForwardError {
+    #[error("the node may not act")]
+    Lease(Refusal),
+    #[error("the permit is not for this operation")]
+    Permit(#[from] PermitError),
+    #[error("the connection to the target failed")]
+    Lost(#[from] russh::Error),
+    #[error("the target gives the program no terminal")]
+    NoTerminal,
+}
+
+impl AgentFacing for ForwardError {
+    fn refusal(&self) -> Refusal {
+        match self {
+            Self::Lease(refusal) => refusal.clone(),
+            Self::Permit(_) => Refusal::Internal,
+            Self::Lost(_) | Self::NoTerminal => Refusal::TargetUnavailable,
+        }
+    }
+
+    fn fault(&self) -> Fault {
+        match self {
+            Self::Lease(_) | Self::Permit(_) => Fault::Internal,
+            Self::Lost(_) | Self::NoTerminal => Fault::Upstream,
+        }
+    }
+}
+
+/// Has the target give the program its terminal. Nothing runs in it yet.
+pub(crate) async fn terminal(
+    wish: &TerminalWish,
+    target: &ChannelWriteHalf<Msg>,
+    answers: &Inflow,
+) -> Result<(), ForwardError> {
+    let TerminalWish { name, size, modes } = wish;
+    target.request_pty(true, name, size.columns, size.rows, size.width, size.height, modes).await?;
+    match timeout(ANSWER_DEADLINE, answers.next()).await {
+        Ok(Ok(Arrived::Success)) => Ok(()),
+        Ok(Ok(_) | Err(_)) | Err(_) => Err(ForwardError::NoTerminal),
+    }
+}
+
+/// Runs what the permit is for.
+pub(crate) async fn exec(
+    permit: Permit,
+    operation: &Operation,
+    gate: &dyn Gate,
+    target: &ChannelWriteHalf<Msg>,
+) -> Result<(), ForwardError> {
+    let leased = gate.lease().map_err(ForwardError::Lease)?;
+    let forwardable = permit.open(operation, leased)?;
+    target.exec(true, forwardable.operation().text()).await?;
+    Ok(())
+}

@@ -1,0 +1,10 @@
+//! The adapter over real sockets, before OpenSSH's own server and behind its client, with a gate that answers as it is told.
+
+mod attacks;
+mod bulk;
+mod exec;
+mod gate;
+mod hold;
+mod host;
+mod raw;
+mod world;
