@@ -204,6 +204,8 @@ fn intent(session: SessionId, revision: Revision, audit: AuditLevel) -> Intent {
         summary: "SELECT public.pgbench_accounts".to_owned(),
         text: AuditText::of(text),
         actions: vec!["postgres:read".to_owned()],
+        asked: "asks-1\tpassing\tnone\ndemand\tpostgres:read\trelation\tpublic\taccounts"
+            .to_owned(),
     }
 }
 

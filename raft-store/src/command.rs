@@ -370,6 +370,8 @@ pub struct Intent {
     pub text: AuditText,
     /// The names of its actions, in order.
     pub actions: Vec<String>,
+    /// What it asks for, as core writes it (`policy::recorded`), so that it can be judged again; empty where it is too long.
+    pub asked: String,
 }
 
 /// An operation was refused.
@@ -393,6 +395,8 @@ pub struct Refused {
     pub text: AuditText,
     /// The names of its actions, in order.
     pub actions: Vec<String>,
+    /// What it asks for, as core writes it (`policy::recorded`), so that it can be judged again; empty where it is too long.
+    pub asked: String,
 }
 
 /// Somebody failed to identify, or was not permitted an administrative act.

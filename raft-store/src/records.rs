@@ -20,6 +20,7 @@ use countersign_core::{
     id::{CredentialId, HoldId, Incarnation, LogIndex, NodeId, OperationId, Revision, SessionId},
     log_time::LogTime,
     operation::{Demand, Operation, Parameter},
+    policy::recorded,
     record::{KeyIntroduction, Outcome, Signed},
     target::{Protocol, TargetName},
 };
@@ -92,6 +93,8 @@ pub struct HeldOperation {
     pub demands: BTreeSet<Demand>,
     /// Facts for the reviewer and the audit.
     pub context: Vec<(String, String)>,
+    /// What it asks for, as core writes it (`policy::recorded`); empty where it is too long.
+    pub asked: String,
 }
 
 impl HeldOperation {
@@ -105,6 +108,7 @@ impl HeldOperation {
             summary: found.summary.to_string(),
             demands: BTreeSet::clone(&found.demands),
             context: found.context.to_vec(),
+            asked: recorded::asked(operation),
         }
     }
 }
@@ -258,6 +262,13 @@ pub struct SessionRecord {
     pub opened_at: LogTime,
     /// Whether it is over.
     pub state: SessionState,
+}
+
+impl SessionRecord {
+    /// What rules can ask about whoever has the session.
+    pub(crate) fn judged(&self) -> (&Agent, Protocol, &str) {
+        (&self.agent, self.protocol, &self.role)
+    }
 }
 
 /// Whether a session is over.

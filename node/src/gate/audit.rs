@@ -1,7 +1,12 @@
 //! What the audit is told of an operation, the same in every event. Texts are cut here already as the state would cut them:
 //! an event is never too long to be proposed, because its operation may be on its way to the target.
 
-use countersign_core::{id::Revision, operation::Operation, policy::DenyReason, session::Session};
+use countersign_core::{
+    id::Revision,
+    operation::Operation,
+    policy::{DenyReason, recorded},
+    session::Session,
+};
 use countersign_raft_store::{
     command::{Intent, Refused},
     limits::MAX_SHORT_TEXT,
@@ -20,6 +25,7 @@ pub(super) fn intent(
         summary: summary(operation),
         text: AuditText::of(operation.text()),
         actions: action_names(operation.demands()),
+        asked: recorded::asked(operation),
     }
 }
 
@@ -44,5 +50,6 @@ pub(super) fn refused(
         summary: summary(operation),
         text: AuditText::of(operation.text()),
         actions: action_names(operation.demands()),
+        asked: recorded::asked(operation),
     }
 }

@@ -9,11 +9,22 @@ mod annotations;
 mod compile;
 mod entities;
 mod evaluate;
+mod explain;
+mod extent;
 mod findings;
+mod levels;
+mod matter;
+mod question;
+pub mod recorded;
 mod schema;
+mod slices;
 
 pub use compile::{Policies, PolicyDocument, PolicyProblem};
-pub use evaluate::{DenyReason, Rules, Verdict, evaluate};
+pub use evaluate::{DenyReason, Rules, Verdict, evaluate, find};
+pub use explain::{DemandExplained, Part, RuleExplained, explain, who_decides};
+pub use extent::{MAX_NESTING, MAX_OPERATORS, MAX_POLICY_BYTES, MAX_RULE_BYTES, MAX_WORK};
+pub use findings::Finding;
+pub use matter::{Asked, Matter, Who};
 pub use schema::{SCHEMA, schema_text};
 
 #[cfg(test)]

@@ -16,8 +16,10 @@ use countersign_core::{
     agent::{Agent, Identity},
     mask::MaskTally,
     operation::Parameter,
+    policy::recorded::{self, MAX_RECORDED},
     record::{AuditEvent, ChainHead, EventKind},
     reviewer::Reviewer,
+    target::Protocol,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -127,6 +129,21 @@ impl Facts {
         let line = shown.collect::<Vec<_>>().join(", ");
         self.with("operation.parameter_count", parameters.len())
             .shown("operation.parameters", &line)
+    }
+
+    /// What rules could ask about: with it an operation can be judged again under other policies. What is too long is left
+    /// out, never cut.
+    pub(super) fn judged(
+        self,
+        (agent, protocol, role): (&Agent, Protocol, &str),
+        asked: &str,
+    ) -> Self {
+        let groups = recorded::names(agent.groups.iter().map(String::as_str));
+        let whole = |text: String| (text.len() <= MAX_RECORDED).then_some(text);
+        self.maybe("judged.asks", (!asked.is_empty()).then(|| whole(asked.to_owned())).flatten())
+            .maybe("judged.groups", whole(groups))
+            .with("judged.protocol", protocol.name())
+            .with("judged.role", role)
     }
 
     pub(super) fn text(self, text: &AuditText) -> Self {

@@ -108,6 +108,7 @@ fn begin(step: &mut Step<'_>, command: OpenHold, session: SessionRecord) -> Done
         .with("node.id", session.node)
         .with("incarnation", session.incarnation)
         .with("verdict", "hold")
+        .judged((&record.agent, record.protocol, &session.role), &command.held.asked)
         .parameters(&command.held.parameters)
         .text(&AuditText::of(&command.held.text));
     chain::append(step, EventKind::Held, facts)?;

@@ -43,7 +43,7 @@ pub(super) fn record(step: &mut Step<'_>, command: Intent, attempt: Attempt) -> 
     }
     let session: SessionRecord =
         step.get(&key_space::session(command.session))?.ok_or(StateRefusal::SessionGone)?;
-    let facts = facts(&command);
+    let facts = facts(&command).judged(session.judged(), &command.asked);
     let planned = |facts| Planned { operation, hold: None, attempt, facts };
     match (may_begin(step, &session, command.basis.revision), command.basis.audit) {
         (Ok(()), _) => {
@@ -241,6 +241,7 @@ pub(super) fn refused(step: &mut Step<'_>, command: Refused) -> Done {
         .listed("policy.rules", &command.rules)
         .shown("message", &command.message)
         .with("verdict", "deny")
+        .judged(session.judged(), &command.asked)
         .text(&command.text);
     let sequence = chain::append(step, EventKind::Refused, facts)?;
     let record = OperationRecord {

@@ -137,7 +137,8 @@ fn record(step: &mut Step<'_>, node: NodeId, command: Intent) -> Result<(), Stop
 
 /// The facts of a noted intent, with the reason where it could not begin any more.
 fn facts(step: &Step<'_>, session: &SessionRecord, command: &Intent) -> Result<Facts, Stop> {
-    let facts = intent::facts(command).with("verdict", "allow");
+    let facts =
+        intent::facts(command).judged(session.judged(), &command.asked).with("verdict", "allow");
     match intent::may_begin(step, session, command.basis.revision) {
         Ok(()) => Ok(facts),
         Err(Stop::Refused(why)) => Ok(facts.with("reason", format!("noted before this: {why}"))),

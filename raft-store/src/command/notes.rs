@@ -45,6 +45,8 @@ pub struct NotedBasis {
     pub rules: Vec<String>,
     /// The names of their actions, in order.
     pub actions: Vec<String>,
+    /// What they ask for (see [`Intent`](crate::command::Intent)).
+    pub asked: String,
 }
 
 /// How an operation reads.

@@ -69,7 +69,7 @@ impl Batch {
     }
 
     fn read(&mut self, sequence: u64, intent: Intent) {
-        let Intent { session, basis, summary, text, actions } = intent;
+        let Intent { session, basis, summary, text, actions, asked } = intent;
         let sessions = &mut self.notes.sessions;
         let session = *self.sessions.entry(session).or_insert_with(|| put(sessions, session));
         let common = NotedBasis {
@@ -77,10 +77,11 @@ impl Batch {
             revision: basis.revision,
             rules: basis.rules,
             actions,
+            asked,
         };
         let hash = hash(|to| {
             (common.audit, common.revision).hash(to);
-            (&common.rules, &common.actions).hash(to);
+            (&common.rules, &common.actions, &common.asked).hash(to);
         });
         let common = place(&mut self.bases, &mut self.notes.bases, (hash, common));
         let hash = hash_of_wording(&summary, &text);

@@ -114,6 +114,7 @@ fn intent(operation: u8) -> Intent {
         summary: "SELECT".to_owned(),
         text: AuditText::of(b"select 1"),
         actions: vec!["postgres:read".to_owned()],
+        asked: "asks-1\tpassing\tnone".to_owned(),
     }
 }
 

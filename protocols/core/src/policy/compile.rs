@@ -3,14 +3,16 @@
 
 use super::{
     annotations::{self, RuleTerms},
-    evaluate::weakest_audit,
+    extent::{self, MAX_POLICY_BYTES, TooLarge, Weight},
     findings::Findings,
+    levels::weakest_audit,
     schema::schema_text,
+    slices::Slices,
 };
 use crate::{operation::Action, permit::AuditLevel};
 use cedar_policy::{
-    ActionConstraint, Entities, EntityUid, Policy, PolicyId, PolicySet, Schema, ValidationMode,
-    Validator,
+    ActionConstraint, Effect, Entities, EntityUid, Policy, PolicyId, PolicySet, Schema,
+    ValidationMode, Validator,
 };
 use miette::Diagnostic;
 use std::{collections::BTreeMap, str::FromStr};
@@ -48,7 +50,7 @@ pub struct PolicyProblem {
 /// Compiled rules.
 #[derive(Debug, Clone)]
 pub struct Policies {
-    pub(super) set: PolicySet,
+    pub(super) slices: Slices,
     pub(super) rules: BTreeMap<PolicyId, Rule>,
     pub(super) actions: Entities,
     pub(super) findings: Findings,
@@ -59,6 +61,7 @@ pub struct Policies {
 pub(super) struct Rule {
     /// Its name in audit events and refusals.
     pub(super) name: String,
+    pub(super) effect: Effect,
     pub(super) terms: RuleTerms,
     /// Whether its scope names single actions instead of any action or a group of them.
     pub(super) names_actions: bool,
@@ -69,9 +72,13 @@ impl Policies {
     pub fn compile(documents: &[PolicyDocument]) -> Result<Self, Vec<PolicyProblem>> {
         let schema = schema().map_err(|problem| vec![problem])?;
         let actions = schema.action_entities().map_err(|error| vec![of_schema(&error)])?;
-        let (set, rules) = (PolicySet::new(), BTreeMap::new());
-        let mut compiled = Self { set, rules, actions, findings: Findings::default() };
+        let (slices, rules) = (Slices::default(), BTreeMap::new());
+        let mut compiled = Self { slices, rules, actions, findings: Findings::default() };
         let mut problems = Vec::new();
+        if let Some(document) = over(documents) {
+            let message = format!("all policies together are longer than {MAX_POLICY_BYTES} bytes");
+            return Err(vec![at(document, 0, message)]);
+        }
         for document in documents {
             if let Err(found) = compiled.add(document, &schema) {
                 problems.extend(found);
@@ -90,6 +97,10 @@ impl Policies {
         document: &PolicyDocument,
         schema: &Schema,
     ) -> Result<(), Vec<PolicyProblem>> {
+        // Before anything reads it: what is nested too deep would exhaust the stack.
+        extent::check(&document.text).map_err(|TooLarge { offset, message, help }| {
+            vec![PolicyProblem { help: Some(help.to_owned()), ..at(document, offset, message) }]
+        })?;
         let parsed = PolicySet::from_str(&document.text).map_err(|errors| {
             errors.iter().map(|error| located(document, error)).collect::<Vec<_>>()
         })?;
@@ -133,12 +144,22 @@ impl Policies {
             not_weaker(level, policy).map_err(problem)?;
         }
         let id = PolicyId::new(format!("{}/{}", document.name, policy.id()));
-        self.set
-            .add(policy.new_id(id.clone()))
+        self.slices
+            .add(&policy.new_id(id.clone()), Weight::of(&policy.to_string()))
             .map_err(|error| at(document, start, error.to_string()))?;
-        self.rules.insert(id, Rule { name, terms, names_actions: names_actions(policy) });
+        let names_actions = names_actions(policy);
+        self.rules.insert(id, Rule { name, effect: policy.effect(), terms, names_actions });
         Ok(())
     }
+}
+
+/// The first document with which all are too long.
+fn over(documents: &[PolicyDocument]) -> Option<&PolicyDocument> {
+    let mut bytes = 0_usize;
+    documents.iter().find(|document| {
+        bytes = bytes.saturating_add(document.text.len());
+        bytes > MAX_POLICY_BYTES
+    })
 }
 
 /// Refuses an audit level that demands less than one of the rule's actions needs: what can act is recorded before it does,

@@ -1,6 +1,6 @@
 //! What Cedar is asked about: the agent with its groups, the resource with what it lies in, the context.
 
-use super::findings::Matter;
+use super::matter::{Matter, Who};
 use crate::operation::{NamedColumn, Resource, Transaction};
 use cedar_policy::{Context, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression};
 use std::{
@@ -20,8 +20,8 @@ pub(super) fn uid(kind: &str, id: &str) -> Result<EntityUid, EntityError> {
 }
 
 /// The agent and its groups.
-pub(super) fn principal(matter: &Matter) -> Result<(EntityUid, Vec<Entity>), EntityError> {
-    let Matter { agent, name, groups, .. } = matter;
+pub(super) fn principal(who: &Who) -> Result<(EntityUid, Vec<Entity>), EntityError> {
+    let Who { agent, name, groups, .. } = who;
     let id = uid("Agent", &agent.to_string())?;
     let groups =
         groups.iter().map(|group| uid("Group", group)).collect::<Result<HashSet<_>, _>>()?;
@@ -40,10 +40,10 @@ pub(super) fn principal(matter: &Matter) -> Result<(EntityUid, Vec<Entity>), Ent
 /// names are quoted as PostgreSQL's `quote_ident` would where they hold anything but plain characters, and the parts of an
 /// object of the Kubernetes API hold neither.
 pub(super) fn resource(
-    matter: &Matter,
+    who: &Who,
     resource: &Resource,
 ) -> Result<(EntityUid, Vec<Entity>), EntityError> {
-    let target = matter.target.as_str();
+    let target = who.target.as_str();
     let whole = uid("Target", target)?;
     let line = match resource {
         Resource::Target => vec![whole],
@@ -132,8 +132,9 @@ fn nested(line: &[EntityUid]) -> Vec<Entity> {
 
 /// The context of the whole operation.
 pub(super) fn context(matter: &Matter) -> Result<Context, EntityError> {
+    let Matter { who, asked } = matter;
     let (mut tables, mut paths, mut programs) = (Vec::new(), Vec::new(), Vec::new());
-    for demand in &matter.demands {
+    for demand in &asked.demands {
         match &demand.resource {
             Resource::Target | Resource::ApiObject { .. } | Resource::Url { .. } => (),
             Resource::Relation { schema, name } => {
@@ -143,22 +144,22 @@ pub(super) fn context(matter: &Matter) -> Result<Context, EntityError> {
             Resource::Program { name } => programs.push(text(name.clone())),
         }
     }
-    let columns = matter.columns.iter().map(|named| {
+    let columns = asked.columns.iter().map(|named| {
         let NamedColumn { schema, relation, column } = named;
         let column = column.as_deref().map_or_else(|| "*".to_owned(), quoted);
         text(format!("{}.{}.{column}", quoted(schema), quoted(relation)))
     });
-    let commands = matter.commands.iter().cloned().map(text);
+    let commands = asked.commands.iter().cloned().map(text);
     Context::from_pairs([
         ("columns".to_owned(), RestrictedExpression::new_set(columns)),
         ("tables".to_owned(), RestrictedExpression::new_set(tables)),
         ("paths".to_owned(), RestrictedExpression::new_set(paths)),
         ("programs".to_owned(), RestrictedExpression::new_set(programs)),
         ("commands".to_owned(), RestrictedExpression::new_set(commands)),
-        ("role".to_owned(), text(matter.role.clone())),
+        ("role".to_owned(), text(who.role.clone())),
         (
             "in_transaction".to_owned(),
-            RestrictedExpression::new_bool(matter.transaction == Transaction::Open),
+            RestrictedExpression::new_bool(asked.transaction == Transaction::Open),
         ),
     ])
     .map_err(|_| EntityError)

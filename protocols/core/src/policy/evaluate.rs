@@ -3,18 +3,19 @@
 use super::{
     annotations::{self, HoldWish, InTransaction},
     compile::{Policies, Rule},
-    entities,
-    findings::{Finding, Matter},
+    findings::Finding,
+    levels::{default_audit, least_audit, weakest_audit},
+    matter::Matter,
+    question::{Answered, Question, Unanswered},
 };
 use crate::{
     hold::HoldTerms,
     id::Revision,
     mask::MaskRules,
-    operation::{Action, Demand, Effect, Operation, Resource, Transaction},
+    operation::{Demand, Operation, Transaction},
     permit::{AuditLevel, Basis, Cleared},
     session::Session,
 };
-use cedar_policy::{Authorizer, Decision, Entities, Request, Response};
 use std::collections::BTreeSet;
 
 /// What policy says about an operation.
@@ -64,8 +65,7 @@ impl Rules {
 /// Judges `operation` of `session` by the rules in force.
 pub fn evaluate(rules: &Rules, session: &Session, operation: &Operation) -> Verdict {
     let Rules { policies, masks } = rules;
-    let matter = Matter::of(session, operation, demands(session, operation));
-    match policies.findings.get_or_find(matter, |matter| find(policies, matter)) {
+    match find(policies, Matter::of(session, operation)) {
         Finding::Hold(terms) => Verdict::Hold(terms),
         Finding::Deny(reason) => Verdict::Deny(reason),
         Finding::Allow { rules: deciding, audit } => {
@@ -82,12 +82,27 @@ pub fn evaluate(rules: &Rules, session: &Session, operation: &Operation) -> Verd
     }
 }
 
-/// What the policies say of a matter: the strictest answer of all its demands.
-fn find(policies: &Policies, matter: &Matter) -> Finding {
-    let mut allowed = (BTreeSet::new(), least_audit(matter.effect));
+/// What policies say of a matter: what the gate is told of an operation whose matter it is. It clears nothing.
+pub fn find(policies: &Policies, matter: Matter) -> Finding {
+    policies.findings.get_or_find(matter, |matter| strictest(policies, matter))
+}
+
+/// The strictest answer of all demands.
+fn strictest(policies: &Policies, matter: &Matter) -> Finding {
+    let mut allowed = (BTreeSet::new(), least_audit(matter.asked.effect));
     let mut held: Option<HoldWish> = None;
-    for demand in &matter.demands {
-        match answer(policies, matter, demand) {
+    let mut question = match Question::of(policies, matter) {
+        Ok(question) => question,
+        Err(unanswered) => {
+            return Finding::Deny(DenyReason {
+                rules: Vec::new(),
+                message: unanswered.to_string(),
+            });
+        }
+    };
+    for demand in &matter.asked.demands {
+        let answered = question.ask(demand);
+        match read(policies, demand, answered) {
             Answer::Deny(reason) => return Finding::Deny(reason),
             Answer::Hold(wish) => {
                 held = Some(match held {
@@ -102,7 +117,7 @@ fn find(policies: &Policies, matter: &Matter) -> Finding {
         }
     }
     match held {
-        Some(wish) => hold(wish, matter.transaction),
+        Some(wish) => hold(wish, matter.asked.transaction),
         None => Finding::Allow { rules: allowed.0.into_iter().collect(), audit: allowed.1 },
     }
 }
@@ -125,69 +140,26 @@ fn hold(wish: HoldWish, transaction: Transaction) -> Finding {
     }
 }
 
-/// An operation that demands nothing was not understood (invariant `opaque_is_not_allowed`).
-fn demands(session: &Session, operation: &Operation) -> BTreeSet<Demand> {
-    let found = operation.demands();
-    if found.is_empty() {
-        let action = Action::opaque_of(session.target().protocol);
-        BTreeSet::from([Demand { action, resource: Resource::Target }])
-    } else {
-        found.clone()
-    }
-}
-
-fn answer(policies: &Policies, matter: &Matter, demand: &Demand) -> Answer {
-    match ask(policies, matter, demand) {
-        Ok(response) => read(policies, demand, &response),
-        Err(entities::EntityError) => Answer::Deny(DenyReason {
-            rules: Vec::new(),
-            message: "the operation cannot be put to the policy".to_owned(),
-        }),
-    }
-}
-
-fn ask(
-    policies: &Policies,
-    matter: &Matter,
-    demand: &Demand,
-) -> Result<Response, entities::EntityError> {
-    let (principal, mut known) = entities::principal(matter)?;
-    let (resource, placed) = entities::resource(matter, &demand.resource)?;
-    known.extend(placed);
-    let action = entities::uid("Action", demand.action.name())?;
-    let context = entities::context(matter)?;
-    let request = Request::new(principal, action, resource, context, None)
-        .map_err(|_| entities::EntityError)?;
-    let known: Entities =
-        policies.actions.clone().add_entities(known, None).map_err(|_| entities::EntityError)?;
-    Ok(Authorizer::new().is_authorized(&request, &policies.set, &known))
-}
-
-fn read(policies: &Policies, demand: &Demand, response: &Response) -> Answer {
-    // Cedar skips a rule that errors; a forbid that was skipped would not forbid.
-    if response.diagnostics().errors().next().is_some() {
-        return deny(Vec::new(), "a rule could not be evaluated".to_owned());
-    }
+/// What the rules that decided about a demand come to.
+fn read(policies: &Policies, demand: &Demand, answered: Result<Answered, Unanswered>) -> Answer {
+    let Answered { permits, forbids } = match answered {
+        Ok(answered) => answered,
+        Err(unanswered) => return deny(Vec::new(), unanswered.to_string()),
+    };
+    let deciding = if forbids.is_empty() { &permits } else { &forbids };
     // What a rule asks for is read beside it: one that is not found there may ask for a hold.
-    let deciding: Option<Vec<&Rule>> =
-        response.diagnostics().reason().map(|id| policies.rules.get(id)).collect();
-    let Some(deciding) = deciding else {
+    let rules: Option<Vec<&Rule>> = deciding.iter().map(|id| policies.rules.get(id)).collect();
+    let Some(rules) = rules else {
         return deny(Vec::new(), "a rule that decides is not known".to_owned());
     };
-    match response.decision() {
-        Decision::Deny => {
-            let message = if deciding.is_empty() {
-                format!("no rule permits {}", demand.action.name())
-            } else {
-                format!("{} is forbidden", demand.action.name())
-            };
-            deny(deciding.iter().map(|rule| rule.name.clone()).collect(), message)
-        }
-        Decision::Allow if deciding.is_empty() => {
-            deny(Vec::new(), format!("no rule permits {}", demand.action.name()))
-        }
-        Decision::Allow => permitted(demand, &deciding),
+    if !forbids.is_empty() {
+        let names = rules.iter().map(|rule| rule.name.clone()).collect();
+        return deny(names, format!("{} is forbidden", demand.action.name()));
     }
+    if permits.is_empty() {
+        return deny(Vec::new(), format!("no rule permits {}", demand.action.name()));
+    }
+    permitted(demand, &rules)
 }
 
 fn permitted(demand: &Demand, deciding: &[&Rule]) -> Answer {
@@ -218,139 +190,6 @@ fn permitted(demand: &Demand, deciding: &[&Rule]) -> Answer {
     let of_rule = |rule: &&Rule| rule.terms.audit.unwrap_or(default_audit(demand.action));
     let audit = deciding.iter().map(of_rule).fold(weakest_audit(demand.action), AuditLevel::max);
     Answer::Allow { rules: deciding.iter().map(|rule| rule.name.clone()).collect(), audit }
-}
-
-/// The level below which no rule goes: what may last is never at the target before it is in the record, because an agent
-/// that hears a refusal must be able to rely on it.
-const fn least_audit(effect: Effect) -> AuditLevel {
-    match effect {
-        Effect::Passing => AuditLevel::Batched,
-        Effect::Lasting => AuditLevel::BeforeForward,
-    }
-}
-
-/// The level that a rule may ask for at the least: what only reads may be noted on one disk for a moment.
-pub(super) const fn weakest_audit(action: Action) -> AuditLevel {
-    match action {
-        Action::PostgresRead
-        | Action::PostgresShow
-        | Action::PostgresDescribe
-        | Action::SshQuery
-        | Action::SshList
-        | Action::SshRead
-        | Action::SshScan
-        | Action::KubernetesDiscover
-        | Action::KubernetesUrl
-        | Action::KubernetesReview
-        | Action::KubernetesGet
-        | Action::KubernetesList
-        | Action::KubernetesWatch
-        | Action::KubernetesLog => AuditLevel::Batched,
-        Action::PostgresTransaction
-        | Action::PostgresExplain
-        | Action::PostgresWrite
-        | Action::PostgresDdl
-        | Action::PostgresPrivilege
-        | Action::PostgresRole
-        | Action::PostgresFunction
-        | Action::PostgresLock
-        | Action::PostgresCopy
-        | Action::PostgresProgram
-        | Action::PostgresSession
-        | Action::PostgresPreference
-        | Action::PostgresCursor
-        | Action::PostgresPrepare
-        | Action::PostgresNotify
-        | Action::PostgresMaintain
-        | Action::PostgresReplication
-        | Action::PostgresAdmin
-        | Action::PostgresOpaque
-        | Action::SshWrite
-        | Action::SshExec
-        | Action::SshOpaque
-        | Action::KubernetesCreate
-        | Action::KubernetesUpdate
-        | Action::KubernetesPatch
-        | Action::KubernetesDelete
-        | Action::KubernetesDeleteCollection
-        | Action::KubernetesStatus
-        | Action::KubernetesScale
-        | Action::KubernetesLease
-        | Action::KubernetesExec
-        | Action::KubernetesAttach
-        | Action::KubernetesPortForward
-        | Action::KubernetesProxy
-        | Action::KubernetesEphemeralContainers
-        | Action::KubernetesResize
-        | Action::KubernetesEviction
-        | Action::KubernetesBinding
-        | Action::KubernetesToken
-        | Action::KubernetesFinalize
-        | Action::KubernetesPrivilege
-        | Action::KubernetesOpaque => default_audit(action),
-    }
-}
-
-/// Reads may be audited while they run; whatever can act is audited before.
-const fn default_audit(action: Action) -> AuditLevel {
-    match action {
-        Action::PostgresRead
-        | Action::PostgresShow
-        | Action::PostgresTransaction
-        | Action::PostgresDescribe
-        | Action::PostgresExplain
-        | Action::SshQuery
-        | Action::SshList
-        | Action::SshRead
-        | Action::SshScan
-        | Action::KubernetesDiscover
-        | Action::KubernetesUrl
-        | Action::KubernetesReview
-        | Action::KubernetesGet
-        | Action::KubernetesList
-        | Action::KubernetesWatch
-        | Action::KubernetesLog => AuditLevel::BeforeReply,
-        Action::PostgresWrite
-        | Action::PostgresDdl
-        | Action::PostgresPrivilege
-        | Action::PostgresRole
-        | Action::PostgresFunction
-        | Action::PostgresLock
-        | Action::PostgresCopy
-        | Action::PostgresProgram
-        | Action::PostgresSession
-        | Action::PostgresPreference
-        | Action::PostgresCursor
-        | Action::PostgresPrepare
-        | Action::PostgresNotify
-        | Action::PostgresMaintain
-        | Action::PostgresReplication
-        | Action::PostgresAdmin
-        | Action::PostgresOpaque
-        | Action::SshWrite
-        | Action::SshExec
-        | Action::SshOpaque
-        | Action::KubernetesCreate
-        | Action::KubernetesUpdate
-        | Action::KubernetesPatch
-        | Action::KubernetesDelete
-        | Action::KubernetesDeleteCollection
-        | Action::KubernetesStatus
-        | Action::KubernetesScale
-        | Action::KubernetesLease
-        | Action::KubernetesExec
-        | Action::KubernetesAttach
-        | Action::KubernetesPortForward
-        | Action::KubernetesProxy
-        | Action::KubernetesEphemeralContainers
-        | Action::KubernetesResize
-        | Action::KubernetesEviction
-        | Action::KubernetesBinding
-        | Action::KubernetesToken
-        | Action::KubernetesFinalize
-        | Action::KubernetesPrivilege
-        | Action::KubernetesOpaque => AuditLevel::BeforeForward,
-    }
 }
 
 fn deny(rules: Vec<String>, message: String) -> Answer {

@@ -3,17 +3,10 @@
 //!
 //! It judges nothing, and knows no revision: other policies have findings of their own.
 
-use super::DenyReason;
-use crate::{
-    agent::Identity,
-    hold::HoldTerms,
-    operation::{Demand, Effect, NamedColumn, Operation, Transaction},
-    permit::AuditLevel,
-    session::Session,
-    target::{Protocol, TargetName},
-};
+use super::{DenyReason, Matter};
+use crate::{hold::HoldTerms, permit::AuditLevel};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -26,47 +19,19 @@ const MOST_COLUMNS: usize = 64;
 /// Commands of a matter whose finding is kept.
 const MOST_COMMANDS: usize = 8;
 
-/// All that a rule can ask about. What is not in it (the text, the values, the time) cannot change a finding.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) struct Matter {
-    pub(super) agent: Identity,
-    pub(super) name: String,
-    pub(super) groups: BTreeSet<String>,
-    pub(super) target: TargetName,
-    pub(super) protocol: Protocol,
-    pub(super) role: String,
-    pub(super) demands: BTreeSet<Demand>,
-    pub(super) columns: BTreeSet<NamedColumn>,
-    pub(super) commands: BTreeSet<String>,
-    pub(super) effect: Effect,
-    pub(super) transaction: Transaction,
-}
-
-impl Matter {
-    /// The matter of an operation; `demands` are those that it is judged by.
-    pub(super) fn of(session: &Session, operation: &Operation, demands: BTreeSet<Demand>) -> Self {
-        let agent = session.agent();
-        Self {
-            agent: agent.identity.clone(),
-            name: agent.name.clone(),
-            groups: agent.groups.clone(),
-            target: session.target().name.clone(),
-            protocol: session.target().protocol,
-            role: session.role().to_owned(),
-            demands,
-            columns: BTreeSet::clone(&operation.classification().columns),
-            commands: BTreeSet::clone(&operation.classification().commands),
-            effect: operation.effect(),
-            transaction: operation.transaction(),
-        }
-    }
-}
-
 /// What policies say of a matter.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Finding {
-    Allow { rules: Vec<String>, audit: AuditLevel },
+pub enum Finding {
+    /// It may be admitted.
+    Allow {
+        /// The rules that permit.
+        rules: Vec<String>,
+        /// When its intent must be recorded.
+        audit: AuditLevel,
+    },
+    /// Humans decide.
     Hold(HoldTerms),
+    /// It does not go through.
     Deny(DenyReason),
 }
 
@@ -81,9 +46,9 @@ impl Findings {
         matter: Matter,
         find: impl FnOnce(&Matter) -> Finding,
     ) -> Finding {
-        if matter.demands.len() > MOST_DEMANDS
-            || matter.columns.len() > MOST_COLUMNS
-            || matter.commands.len() > MOST_COMMANDS
+        if matter.asked.demands.len() > MOST_DEMANDS
+            || matter.asked.columns.len() > MOST_COLUMNS
+            || matter.asked.commands.len() > MOST_COMMANDS
         {
             return find(&matter);
         }

@@ -3,11 +3,14 @@
 #![expect(clippy::disallowed_methods, reason = "a test has no gate and no adapter")]
 
 mod compiling;
+mod extent;
 mod files;
 mod judging;
 mod keeping;
 mod kubernetes;
 mod matrix;
+mod recorded;
+mod slices;
 
 use super::{Policies, PolicyDocument, PolicyProblem, Rules, Verdict, evaluate};
 use crate::{

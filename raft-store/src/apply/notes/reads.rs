@@ -199,6 +199,7 @@ impl Reads {
             summary: wording.summary,
             text: wording.text,
             actions: basis.actions,
+            asked: basis.asked,
         })
     }
 }

@@ -61,6 +61,7 @@ fn a_refused_operation_is_recorded_however_long_its_texts_are() {
         summary: "s".repeat(MAX_SHORT_TEXT + 1),
         text: AuditText { text: "t".repeat(MAX_AUDIT_TEXT + 1), length: 1 },
         actions: Vec::new(),
+        asked: String::new(),
     };
     replica.run(Command::Refused(Box::new(refused))).unwrap();
     assert_eq!(replica.count(EventKind::Refused), 1);

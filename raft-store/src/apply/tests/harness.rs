@@ -220,6 +220,7 @@ impl Replica {
             summary: "SELECT".to_owned(),
             text: AuditText::of(b"select 1"),
             actions: vec!["postgres:read".to_owned()],
+            asked: "asks-1\tpassing\tnone".to_owned(),
         };
         Command::Intent(Box::new(intent), Attempt([operation; 16]))
     }
@@ -397,6 +398,7 @@ pub(super) fn held(text: &str) -> HeldOperation {
             resource: Resource::Target,
         }]),
         context: Vec::new(),
+        asked: "asks-1\tlasting\tnone\ndemand\tpostgres:write\ttarget".to_owned(),
     }
 }
 

@@ -39,6 +39,7 @@ fn notes(replica: &Replica, book: u8, sequences: std::ops::Range<u8>) -> TakeNot
             revision: intent.basis.revision,
             rules: intent.basis.rules.clone(),
             actions: intent.actions.clone(),
+            asked: intent.asked.clone(),
         }],
         wordings: vec![Wording { summary: intent.summary.clone(), text: intent.text.clone() }],
         outcomes: Vec::new(),

@@ -193,6 +193,7 @@ form_struct!(IntentV1 for Intent {
     summary: String,
     text: AuditText,
     actions: Vec<String>,
+    asked: String,
 });
 form_enum!(NotedV1 for Noted { Intent(intent: Box<Intent>), Outcome(settlement: Settlement) });
 form_struct!(TakeNotesV1 for TakeNotes {
@@ -210,6 +211,7 @@ form_struct!(NotedBasisV1 for NotedBasis {
     revision: Revision,
     rules: Vec<String>,
     actions: Vec<String>,
+    asked: String,
 });
 form_struct!(WordingV1 for Wording { summary: String, text: AuditText });
 form_struct!(NotedReadV1 for NotedRead {
@@ -241,6 +243,7 @@ form_struct!(RefusedV1 for Refused {
     summary: String,
     text: AuditText,
     actions: Vec<String>,
+    asked: String,
 });
 form_struct!(AccessRefusedV1 for AccessRefused {
     id: RequestId,

@@ -87,6 +87,7 @@ form_struct!(HeldOperationV1 for HeldOperation {
     summary: String,
     demands: BTreeSet<Demand>,
     context: Vec<(String, String)>,
+    asked: String,
 });
 form_struct!(EvidenceRecordV1 for EvidenceRecord {
     evidence: Evidence,

@@ -166,6 +166,7 @@ pub(super) fn held_operation() -> HeldOperation {
             ])
             .collect(),
         context: vec![(t("client"), t("psql"))],
+        asked: t("asks-1"),
     }
 }
 

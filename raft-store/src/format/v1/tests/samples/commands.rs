@@ -198,6 +198,7 @@ fn intent(audit: AuditLevel) -> Intent {
         summary: t("SELECT"),
         text: AuditText { text: t("select"), length: 6 },
         actions: vec![t("postgres:read")],
+        asked: t("asks-1"),
     }
 }
 
@@ -237,6 +238,7 @@ fn of_operations() -> Vec<(&'static str, Command)> {
         summary: t("COPY"),
         text: text(),
         actions: vec![t("postgres:program")],
+        asked: t("asks-1"),
     };
     let access = AccessRefused {
         id: RequestId([2; 16]),
@@ -278,6 +280,7 @@ fn taken_notes() -> TakeNotes {
             revision: Revision(6),
             rules: vec![t("r")],
             actions: vec![t("postgres:read")],
+            asked: t("asks-1"),
         }],
         wordings: vec![Wording {
             summary: t("SELECT"),

@@ -1,0 +1,217 @@
+//! How large policies and judgements may become. What is too large is refused before anything is parsed, because a text that is
+//! nested without bound would be read without bound; and a judgement that would take too long denies. Work is counted,
+//! not timed, so that the answer is the same on every node.
+
+/// Bytes of all policy texts together.
+pub const MAX_POLICY_BYTES: usize = 1024 * 1024;
+/// Bytes of one rule.
+pub const MAX_RULE_BYTES: usize = 32 * 1024;
+/// How deep brackets, signs and `if` may be nested in a rule.
+pub const MAX_NESTING: usize = 32;
+/// Operators that may be chained in a rule (`a && b && c`): each is a level of what is evaluated.
+pub const MAX_OPERATORS: usize = 256;
+/// Work of one judgement; what would take more is denied. One is less than a microsecond, so that no
+/// judgement takes longer than about a second (`examples/policy_speed.rs` measures it).
+pub const MAX_WORK: u64 = 1_000_000;
+
+/// What putting a demand to the rules costs beside them.
+pub(super) const WORK_OF_DEMAND: u64 = 8;
+/// What a rule costs, however short it is: a satisfied one has to be named.
+const WORK_OF_RULE: u64 = 4;
+/// Bytes of a rule that cost one more.
+const BYTES_OF_WORK: u64 = 64;
+/// Comparisons of a pattern with a text that cost as much.
+const COMPARISONS_OF_WORK: u64 = 1024;
+
+/// What is too large in a text, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct TooLarge {
+    /// In bytes from the beginning.
+    pub(super) offset: usize,
+    pub(super) message: String,
+    pub(super) help: &'static str,
+}
+
+/// What rules cost to evaluate.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Weight {
+    work: u64,
+    /// Bytes of the patterns of `like`.
+    patterns: u64,
+}
+
+impl Weight {
+    /// The weight of one rule.
+    pub(super) fn of(rule: &str) -> Self {
+        let mut patterns = 0;
+        let mut before = "";
+        for (_, word) in Words::of(rule) {
+            if before == "like" && word.starts_with('"') {
+                patterns += word.len() as u64;
+            }
+            before = word;
+        }
+        Self { work: WORK_OF_RULE + rule.len() as u64 / BYTES_OF_WORK, patterns }
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
+        self.work = self.work.saturating_add(other.work);
+        self.patterns = self.patterns.saturating_add(other.patterns);
+    }
+
+    /// The work of evaluating them where the longest text that a pattern can be compared with has so many bytes.
+    pub(super) fn work(self, longest: u64) -> u64 {
+        self.work.saturating_add(self.patterns.saturating_mul(longest) / COMPARISONS_OF_WORK)
+    }
+}
+
+/// Checks one text.
+pub(super) fn check(text: &str) -> Result<(), TooLarge> {
+    let mut rule = Rule::default();
+    for (offset, word) in Words::of(text) {
+        rule.take(offset, word)?;
+    }
+    Ok(())
+}
+
+/// The rule that is being read.
+#[derive(Debug, Default)]
+struct Rule {
+    begins: Option<usize>,
+    brackets: usize,
+    /// Signs (`!`, `-`) right before each other, and each `if`.
+    stacked: usize,
+    operators: usize,
+}
+
+impl Rule {
+    fn take(&mut self, offset: usize, word: &str) -> Result<(), TooLarge> {
+        let begins = *self.begins.get_or_insert(offset);
+        match word {
+            "(" | "[" | "{" => self.brackets += 1,
+            ")" | "]" | "}" => self.brackets = self.brackets.saturating_sub(1),
+            "!" | "-" | "if" => self.stacked += 1,
+            "." | "&" | "|" | "+" | "*" | "<" | ">" | "=" | "has" | "like" | "in" | "is" => {
+                self.operators += 1;
+            }
+            ";" if self.brackets == 0 => *self = Self::default(),
+            _other => {}
+        }
+        let too = |offset, message, help| Err(TooLarge { offset, message, help });
+        if offset + word.len() - begins > MAX_RULE_BYTES {
+            let message = format!("the rule is longer than {MAX_RULE_BYTES} bytes");
+            return too(begins, message, "split it into several rules");
+        }
+        if self.brackets + self.stacked > MAX_NESTING {
+            let message = format!("the rule is nested more than {MAX_NESTING} deep");
+            return too(
+                offset,
+                message,
+                "split it into several rules, or name the inner parts by groups",
+            );
+        }
+        if self.operators > MAX_OPERATORS {
+            let message = format!("the rule has more than {MAX_OPERATORS} operators");
+            return too(
+                offset,
+                message,
+                "split it into several rules, or use a set: context.tables.containsAny([...])",
+            );
+        }
+        Ok(())
+    }
+}
+
+/// The words of a Cedar text with their places: names and numbers, strings, and everything else by one character.
+/// Comments and white space are left out.
+struct Words<'t> {
+    text: &'t str,
+    at: usize,
+}
+
+impl<'t> Words<'t> {
+    fn of(text: &'t str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    /// How long the word at the beginning of `rest` is.
+    fn length(rest: &str) -> usize {
+        let mut chars = rest.char_indices();
+        let Some((_, first)) = chars.next() else { return 0 };
+        if first == '"' {
+            let mut is_escaped = false;
+            for (at, c) in chars {
+                match c {
+                    _any if is_escaped => is_escaped = false,
+                    '\\' => is_escaped = true,
+                    '"' => return at + 1,
+                    _other => {}
+                }
+            }
+            return rest.len();
+        }
+        let is_of_name = |c: char| c.is_alphanumeric() || c == '_';
+        if is_of_name(first) {
+            return rest.find(|c: char| !is_of_name(c)).unwrap_or(rest.len());
+        }
+        first.len_utf8()
+    }
+}
+
+impl<'t> Iterator for Words<'t> {
+    type Item = (usize, &'t str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let rest = self.text.get(self.at..)?;
+            let blank = rest.len() - rest.trim_start().len();
+            let rest = rest.get(blank..)?;
+            self.at += blank;
+            if rest.is_empty() {
+                return None;
+            }
+            if rest.starts_with("//") {
+                self.at += rest.find('\n').unwrap_or(rest.len());
+                continue;
+            }
+            let (at, length) = (self.at, Self::length(rest));
+            self.at += length;
+            return Some((at, rest.get(..length)?));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_and_comments_nest_nothing() {
+        let text = format!(
+            "// {}\npermit(principal, action, resource) when {{ context.role == \"{}\\\"\" }};",
+            "(".repeat(99),
+            "[".repeat(99)
+        );
+        assert_eq!(check(&text), Ok(()));
+    }
+
+    #[test]
+    fn what_is_too_deep_is_found_where_it_is_too_deep() {
+        let text = format!(
+            "permit(principal, action, resource) when {{ {}true{} }};",
+            "(".repeat(40),
+            ")".repeat(40)
+        );
+        let found = check(&text).unwrap_err();
+        assert_eq!(found.offset, text.find("((").unwrap() + MAX_NESTING - 1);
+    }
+
+    #[test]
+    fn patterns_weigh_by_their_length() {
+        let plain = Weight::of("permit(principal, action, resource);");
+        let with =
+            Weight::of("permit(principal, action, resource) when { context.role like \"*a*\" };");
+        assert_eq!((plain.patterns, with.patterns), (0, 5));
+        assert!(with.work(100_000) > plain.work(100_000));
+    }
+}

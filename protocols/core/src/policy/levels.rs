@@ -1,0 +1,139 @@
+//! The audit levels that actions have and need, whatever rules say. What a rule asks for is read in `annotations`.
+
+use crate::{
+    operation::{Action, Effect},
+    permit::AuditLevel,
+};
+
+/// The level below which no rule goes: what may last is never at the target before it is in the record, because an agent
+/// that hears a refusal must be able to rely on it.
+pub(super) const fn least_audit(effect: Effect) -> AuditLevel {
+    match effect {
+        Effect::Passing => AuditLevel::Batched,
+        Effect::Lasting => AuditLevel::BeforeForward,
+    }
+}
+
+/// The level that a rule may ask for at the least: what only reads may be noted on one disk for a moment.
+pub(super) const fn weakest_audit(action: Action) -> AuditLevel {
+    match action {
+        Action::PostgresRead
+        | Action::PostgresShow
+        | Action::PostgresDescribe
+        | Action::SshQuery
+        | Action::SshList
+        | Action::SshRead
+        | Action::SshScan
+        | Action::KubernetesDiscover
+        | Action::KubernetesUrl
+        | Action::KubernetesReview
+        | Action::KubernetesGet
+        | Action::KubernetesList
+        | Action::KubernetesWatch
+        | Action::KubernetesLog => AuditLevel::Batched,
+        Action::PostgresTransaction
+        | Action::PostgresExplain
+        | Action::PostgresWrite
+        | Action::PostgresDdl
+        | Action::PostgresPrivilege
+        | Action::PostgresRole
+        | Action::PostgresFunction
+        | Action::PostgresLock
+        | Action::PostgresCopy
+        | Action::PostgresProgram
+        | Action::PostgresSession
+        | Action::PostgresPreference
+        | Action::PostgresCursor
+        | Action::PostgresPrepare
+        | Action::PostgresNotify
+        | Action::PostgresMaintain
+        | Action::PostgresReplication
+        | Action::PostgresAdmin
+        | Action::PostgresOpaque
+        | Action::SshWrite
+        | Action::SshExec
+        | Action::SshOpaque
+        | Action::KubernetesCreate
+        | Action::KubernetesUpdate
+        | Action::KubernetesPatch
+        | Action::KubernetesDelete
+        | Action::KubernetesDeleteCollection
+        | Action::KubernetesStatus
+        | Action::KubernetesScale
+        | Action::KubernetesLease
+        | Action::KubernetesExec
+        | Action::KubernetesAttach
+        | Action::KubernetesPortForward
+        | Action::KubernetesProxy
+        | Action::KubernetesEphemeralContainers
+        | Action::KubernetesResize
+        | Action::KubernetesEviction
+        | Action::KubernetesBinding
+        | Action::KubernetesToken
+        | Action::KubernetesFinalize
+        | Action::KubernetesPrivilege
+        | Action::KubernetesOpaque => default_audit(action),
+    }
+}
+
+/// Reads may be audited while they run; whatever can act is audited before.
+pub(super) const fn default_audit(action: Action) -> AuditLevel {
+    match action {
+        Action::PostgresRead
+        | Action::PostgresShow
+        | Action::PostgresTransaction
+        | Action::PostgresDescribe
+        | Action::PostgresExplain
+        | Action::SshQuery
+        | Action::SshList
+        | Action::SshRead
+        | Action::SshScan
+        | Action::KubernetesDiscover
+        | Action::KubernetesUrl
+        | Action::KubernetesReview
+        | Action::KubernetesGet
+        | Action::KubernetesList
+        | Action::KubernetesWatch
+        | Action::KubernetesLog => AuditLevel::BeforeReply,
+        Action::PostgresWrite
+        | Action::PostgresDdl
+        | Action::PostgresPrivilege
+        | Action::PostgresRole
+        | Action::PostgresFunction
+        | Action::PostgresLock
+        | Action::PostgresCopy
+        | Action::PostgresProgram
+        | Action::PostgresSession
+        | Action::PostgresPreference
+        | Action::PostgresCursor
+        | Action::PostgresPrepare
+        | Action::PostgresNotify
+        | Action::PostgresMaintain
+        | Action::PostgresReplication
+        | Action::PostgresAdmin
+        | Action::PostgresOpaque
+        | Action::SshWrite
+        | Action::SshExec
+        | Action::SshOpaque
+        | Action::KubernetesCreate
+        | Action::KubernetesUpdate
+        | Action::KubernetesPatch
+        | Action::KubernetesDelete
+        | Action::KubernetesDeleteCollection
+        | Action::KubernetesStatus
+        | Action::KubernetesScale
+        | Action::KubernetesLease
+        | Action::KubernetesExec
+        | Action::KubernetesAttach
+        | Action::KubernetesPortForward
+        | Action::KubernetesProxy
+        | Action::KubernetesEphemeralContainers
+        | Action::KubernetesResize
+        | Action::KubernetesEviction
+        | Action::KubernetesBinding
+        | Action::KubernetesToken
+        | Action::KubernetesFinalize
+        | Action::KubernetesPrivilege
+        | Action::KubernetesOpaque => AuditLevel::BeforeForward,
+    }
+}
