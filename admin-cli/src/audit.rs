@@ -122,7 +122,7 @@ fn archived(
 }
 
 /// A time as RFC 3339 writes it, or so long ago.
-fn moment(text: &str) -> Result<Timestamp, Failure> {
+pub(crate) fn moment(text: &str) -> Result<Timestamp, Failure> {
     if let Ok(time) = text.parse() {
         return Ok(time);
     }

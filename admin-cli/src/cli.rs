@@ -6,9 +6,9 @@ mod groups;
 pub(crate) use dev::{Algorithm, Cut, DevCommand, DevOptions, Person, UpOptions};
 pub(crate) use groups::{
     ApplyOptions, AuditCommand, CastFormat, ClusterCommand, ContextCommand, CredentialCommand,
-    Decide, DeleteOptions, DiffOptions, EventFilter, ExportFormat, ExportOptions, GetOptions,
-    HoldsCommand, Named, PolicyCommand, RevokeCommand, SessionsCommand, SshRole, StateName,
-    TokenCommand,
+    Decide, DeleteOptions, DiffOptions, EventFilter, Explain, ExportFormat, ExportOptions,
+    GetOptions, HoldsCommand, Named, PolicyCommand, RevokeCommand, SessionsCommand, SshRole,
+    StateName, TokenCommand,
 };
 
 use clap::{

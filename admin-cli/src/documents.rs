@@ -3,7 +3,10 @@
 
 use crate::{failure::Failure, files};
 use anyhow::Context as _;
-use countersign_api::resource::ResourceDocument;
+use countersign_api::{
+    policy::PolicyCase,
+    resource::{PolicySpec, ResourceDocument},
+};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_saphyr::{DuplicateKeyPolicy, Options, Spanned, UserMessageFormatter};
@@ -14,7 +17,13 @@ use std::{
 };
 
 /// Files that one command takes.
-const MAX_FILES: usize = 1000;
+const MAX_FILES: usize = 5000;
+/// How deep directories may lie in each other.
+const MAX_DEPTH: usize = 16;
+/// What the files of a directory end in that are read.
+pub(crate) const ENDINGS: [&str; 4] = ["cedar", "yaml", "yml", "json"];
+/// What a file of test cases ends in, behind the name of the policy.
+const CASES_ENDING: &str = "tests.yaml";
 
 /// A document, and where it was found as `FILE:LINE`.
 #[derive(Debug, Clone)]
@@ -36,9 +45,13 @@ struct Raw {
 /// The documents of files and directories; a resource that is in two places is an error.
 pub(crate) fn read(paths: &[PathBuf]) -> Result<Vec<Found>, Failure> {
     let mut found = Vec::new();
-    for file in expand(paths, &["yaml", "yml", "json"])? {
+    for file in expand(paths, &ENDINGS)? {
         let text = files::read_text(&file)?;
-        found.extend(parse(&file, &text)?);
+        if is_cedar(&file) {
+            found.push(policy(&file, &text)?);
+        } else {
+            found.extend(parse(&file, &text)?);
+        }
     }
     let mut places: BTreeMap<(String, String), &str> = BTreeMap::new();
     for Found { place, document } in &found {
@@ -50,6 +63,35 @@ pub(crate) fn read(paths: &[PathBuf]) -> Result<Vec<Found>, Failure> {
         }
     }
     Ok(found)
+}
+
+/// Whether a file is one policy, written in Cedar.
+pub(crate) fn is_cedar(file: &Path) -> bool {
+    file.extension().is_some_and(|ending| ending == "cedar")
+}
+
+/// The name of the policy of a Cedar file.
+pub(crate) fn name_of(file: &Path) -> String {
+    file.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The test cases of a Cedar file: those of `NAME.tests.yaml` beside `NAME.cedar`.
+pub(crate) fn cases_beside(file: &Path) -> Result<Vec<PolicyCase>, Failure> {
+    let beside = file.with_extension(CASES_ENDING);
+    if !beside.is_file() {
+        return Ok(Vec::new());
+    }
+    let text = files::read_text(&beside)?;
+    serde_saphyr::from_str_with_options(&text, strict()).map_err(|error| problem(&beside, &error))
+}
+
+/// The policy of a Cedar file.
+fn policy(file: &Path, text: &str) -> Result<Found, Failure> {
+    let spec = PolicySpec { cedar: text.to_owned(), tests: cases_beside(file)? };
+    let spec = serde_json::to_value(&spec).context("a policy cannot be written as a document")?;
+    let (kind, name) = ("Policy".to_owned(), name_of(file));
+    let document = ResourceDocument { kind, name, spec, revision: None };
+    Ok(Found { place: shown(file), document })
 }
 
 fn parse(file: &Path, text: &str) -> Result<Vec<Found>, Failure> {
@@ -105,16 +147,10 @@ pub(crate) fn expand(paths: &[PathBuf], endings: &[&str]) -> Result<Vec<PathBuf>
     Ok(files)
 }
 
+/// The files below a directory, such as a checkout. What begins with a dot is not looked at, and links are not followed.
 fn of_directory(path: &Path, endings: &[&str]) -> Result<Vec<PathBuf>, Failure> {
-    let entries = fs::read_dir(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut files = Vec::new();
-    for entry in entries {
-        let file = entry.with_context(|| format!("cannot read {}", path.display()))?.path();
-        let ending = file.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-        if file.is_file() && endings.contains(&ending) {
-            files.push(file);
-        }
-    }
+    gather(path, (endings, MAX_DEPTH), &mut files)?;
     if files.is_empty() {
         return Err(Failure::usage(format!(
             "there is no *.{} in {}",
@@ -124,6 +160,35 @@ fn of_directory(path: &Path, endings: &[&str]) -> Result<Vec<PathBuf>, Failure> 
     }
     files.sort();
     Ok(files)
+}
+
+fn gather(
+    path: &Path,
+    (endings, depth): (&[&str], usize),
+    files: &mut Vec<PathBuf>,
+) -> Result<(), Failure> {
+    let unread = || format!("cannot read {}", path.display());
+    for entry in fs::read_dir(path).with_context(unread)? {
+        let entry = entry.with_context(unread)?;
+        let (file, kind) = (entry.path(), entry.file_type().with_context(unread)?);
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with('.') {
+            continue;
+        }
+        let ending = file.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+        if kind.is_dir() && depth > 0 {
+            gather(&file, (endings, depth - 1), files)?;
+        } else if file.is_file()
+            && endings.contains(&ending)
+            && !name.ends_with(&format!(".{CASES_ENDING}"))
+        {
+            files.push(file);
+        }
+        if files.len() > MAX_FILES {
+            return Err(Failure::usage(format!("more than {MAX_FILES} files")));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ async fn dispatch(cli: Cli, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::Holds(command) => holds::run(command, global, terminal).await,
         Command::Sessions(command) => sessions::run(command, global, terminal).await,
         Command::Audit(command) => audit::run(command, global, terminal).await,
-        Command::Policy(command) => policy::run(command, terminal),
+        Command::Policy(command) => policy::run(command, global, terminal).await,
         Command::Token => token::run(global, terminal).await,
         Command::Credential(command) => credential::run(command, global, terminal).await,
         Command::Revoke(command) => revoke::run(command, global, terminal).await,

@@ -1,13 +1,16 @@
-//! `policy check` and `policy schema`: what a node would say of policies at `apply`, said without one.
+//! `policy`: checking and testing policies as a node would, without one, and asking a node about recorded operations.
+
+mod ask;
+mod cases;
 
 use crate::{
-    cli::PolicyCommand,
+    cli::{Global, PolicyCommand},
     documents,
     failure::{Failure, Status},
     files,
     output::Terminal,
 };
-use countersign_api::policy::PolicySchema;
+use countersign_api::policy::{PolicyCase, PolicySchema, PolicyText};
 use countersign_core::policy::{Policies, PolicyDocument, PolicyProblem, schema_text};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -18,8 +21,20 @@ use std::{
 };
 
 /// Runs a command of `policy`.
-pub(crate) fn run(command: PolicyCommand, terminal: &mut Terminal) -> Result<(), Failure> {
+pub(crate) async fn run(
+    command: PolicyCommand,
+    global: &Global,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
     match command {
+        PolicyCommand::Test { paths } if paths.is_empty() => {
+            cases::in_force(global, terminal).await
+        }
+        PolicyCommand::Test { paths } => cases::offline(&paths, terminal),
+        PolicyCommand::Explain(wanted) => ask::explain(wanted, global, terminal).await,
+        PolicyCommand::Simulate { files, since, prune } => {
+            ask::simulate((&files, &since, prune), global, terminal).await
+        }
         PolicyCommand::Check { paths } => check(&paths, terminal),
         PolicyCommand::Schema => {
             let schema = PolicySchema { cedar_schema: schema_text().clone() };
@@ -56,31 +71,46 @@ struct Problem {
     hint: Option<String>,
 }
 
-fn check(paths: &[PathBuf], terminal: &mut Terminal) -> Result<(), Failure> {
-    let mut policies = Vec::new();
-    let mut sources = BTreeMap::new();
-    for file in documents::expand(paths, &["cedar", "yaml", "yml", "json"])? {
-        for (document, source) in read(&file)? {
-            if let Some(other) = sources.insert(document.name.clone(), source.clone()) {
-                let message = format!(
-                    "{}: policy {} is in {} already",
-                    source.file, document.name, other.file
-                );
+/// The policies of files and directories, with their test cases, and where each lies.
+fn texts(paths: &[PathBuf]) -> Result<(Vec<PolicyText>, BTreeMap<String, Source>), Failure> {
+    let mut texts = Vec::new();
+    let mut sources: BTreeMap<String, Source> = BTreeMap::new();
+    for file in documents::expand(paths, &documents::ENDINGS)? {
+        for (text, source) in read(&file)? {
+            if let Some(other) = sources.insert(text.name.clone(), source.clone()) {
+                let message =
+                    format!("{}: policy {} is in {} already", source.file, text.name, other.file);
                 return Err(Failure::usage(message));
             }
-            policies.push(document);
+            texts.push(text);
         }
     }
-    if policies.is_empty() {
-        return Err(Failure::usage("there is no policy to check"));
+    if texts.is_empty() {
+        return Err(Failure::usage("there is no policy in these files"));
     }
-    let checked = match Policies::compile(&policies) {
+    Ok((texts, sources))
+}
+
+/// The policies compiled together, or what is wrong with them, told and then failed by.
+fn compiled(
+    texts: &[PolicyText],
+    sources: &BTreeMap<String, Source>,
+) -> Result<Policies, Vec<Problem>> {
+    let document =
+        |text: &PolicyText| PolicyDocument { name: text.name.clone(), text: text.cedar.clone() };
+    let documents: Vec<_> = texts.iter().map(document).collect();
+    Policies::compile(&documents)
+        .map_err(|problems| problems.into_iter().map(|problem| located(problem, sources)).collect())
+}
+
+fn check(paths: &[PathBuf], terminal: &mut Terminal) -> Result<(), Failure> {
+    let (policies, sources) = texts(paths)?;
+    let checked = match compiled(&policies, &sources) {
         Ok(compiled) => {
             let rules = compiled.rule_names().map(str::to_owned).collect();
             Checked { ok: true, policies: policies.len(), rules, problems: Vec::new() }
         }
         Err(problems) => {
-            let problems = problems.into_iter().map(|problem| located(problem, &sources)).collect();
             Checked { ok: false, policies: policies.len(), rules: Vec::new(), problems }
         }
     };
@@ -100,12 +130,14 @@ fn text(checked: &Checked) -> String {
             checked.rules.len()
         );
     }
-    let lines = checked.problems.iter().map(|problem| {
-        let hint =
-            problem.hint.as_ref().map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
-        format!("{}:{}:{}: {}{hint}", problem.file, problem.line, problem.column, problem.message)
-    });
+    let lines = checked.problems.iter().map(line);
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// A problem with its place and what to do about it.
+fn line(problem: &Problem) -> String {
+    let hint = problem.hint.as_ref().map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
+    format!("{}:{}:{}: {}{hint}", problem.file, problem.line, problem.column, problem.message)
 }
 
 fn located(problem: PolicyProblem, sources: &BTreeMap<String, Source>) -> Problem {
@@ -117,12 +149,12 @@ fn located(problem: PolicyProblem, sources: &BTreeMap<String, Source>) -> Proble
     Problem { file, line, column, message, hint: help }
 }
 
-fn read(file: &Path) -> Result<Vec<(PolicyDocument, Source)>, Failure> {
+fn read(file: &Path) -> Result<Vec<(PolicyText, Source)>, Failure> {
     let text = files::read_text(file)?;
-    if file.extension().is_some_and(|ending| ending == "cedar") {
-        let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    if documents::is_cedar(file) {
         let source = Source { file: documents::shown(file), lines: 0, indent: 0 };
-        return Ok(vec![(PolicyDocument { name, text }, source)]);
+        let (name, tests) = (documents::name_of(file), documents::cases_beside(file)?);
+        return Ok(vec![(PolicyText { name, cedar: text, tests }, source)]);
     }
     of_documents(file, &text)
 }
@@ -138,11 +170,13 @@ struct Document {
 #[derive(Debug, Default, Deserialize)]
 struct Spec {
     cedar: Option<Spanned<String>>,
+    #[serde(default)]
+    tests: Vec<PolicyCase>,
     #[serde(flatten)]
     _others: BTreeMap<String, Value>,
 }
 
-fn of_documents(file: &Path, text: &str) -> Result<Vec<(PolicyDocument, Source)>, Failure> {
+fn of_documents(file: &Path, text: &str) -> Result<Vec<(PolicyText, Source)>, Failure> {
     let documents: Vec<Document> =
         serde_saphyr::from_multiple_with_options(text, documents::strict())
             .map_err(|error| documents::problem(file, &error))?;
@@ -158,7 +192,8 @@ fn of_documents(file: &Path, text: &str) -> Result<Vec<(PolicyDocument, Source)>
                 return Err(Failure::usage(message));
             };
             let source = source(file, text, &cedar);
-            Ok((PolicyDocument { name: document.name, text: cedar.value }, source))
+            let (name, tests) = (document.name, document.spec.tests);
+            Ok((PolicyText { name, cedar: cedar.value, tests }, source))
         })
         .collect()
 }

@@ -23,6 +23,7 @@ mod policy;
 mod reading;
 mod recordings;
 mod refusals;
+mod rejudge;
 mod resources;
 mod revocations;
 mod routes;

@@ -423,6 +423,46 @@ pub(crate) enum PolicyCommand {
     },
     /// Print the Cedar schema that policies are checked against
     Schema,
+    /// Run the test cases beside policies, without a cluster; without files those of the policies in force
+    Test {
+        /// Files or directories; cases stand in spec.tests of a document, or in NAME.tests.yaml beside NAME.cedar
+        paths: Vec<PathBuf>,
+    },
+    /// Say why an operation is allowed, held or denied, rule by rule
+    Explain(Explain),
+    /// Judge recorded operations under new policies, and show what would have changed
+    Simulate {
+        /// Files or directories with the new policies; they take the places of those with the same names
+        #[arg(short = 'f', long = "file", required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Only operations at or after this time (RFC 3339), or so long ago (7d)
+        #[arg(long, value_name = "TIME", default_value = "7d")]
+        since: String,
+        /// Policies in force that the files do not have are gone
+        #[arg(long)]
+        prune: bool,
+    },
+}
+
+/// `policy explain`.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false, args = ["event", "operation", "hold", "given"])]
+pub(crate) struct Explain {
+    /// The sequence of the audit event in which it was judged
+    #[arg(long)]
+    pub(crate) event: Option<u64>,
+    /// The operation's id, for some days
+    #[arg(long)]
+    pub(crate) operation: Option<String>,
+    /// The id of its hold
+    #[arg(long)]
+    pub(crate) hold: Option<String>,
+    /// A file with an operation that nobody has asked for, as `given` of a test case has it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) given: Option<PathBuf>,
+    /// Policies to judge by instead of those in force
+    #[arg(short = 'f', long = "file", value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
 }
 
 /// `revoke`.

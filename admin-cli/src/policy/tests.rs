@@ -6,16 +6,9 @@ fn problems(name: &str, text: &str) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join(name);
     std::fs::write(&file, text).unwrap();
-    let read = read(&file).unwrap();
-    let sources =
-        read.iter().map(|(document, source)| (document.name.clone(), source.clone())).collect();
-    let documents: Vec<_> = read.into_iter().map(|(document, _)| document).collect();
-    let problems = Policies::compile(&documents).err().unwrap_or_default();
-    problems
-        .into_iter()
-        .map(|problem| located(problem, &sources))
-        .map(|problem| format!("{}:{}", problem.line, problem.column))
-        .collect()
+    let (texts, sources) = texts(&[file]).unwrap();
+    let problems = compiled(&texts, &sources).err().unwrap_or_default();
+    problems.into_iter().map(|problem| format!("{}:{}", problem.line, problem.column)).collect()
 }
 
 #[test]
@@ -41,4 +34,36 @@ fn a_problem_of_a_quoted_scalar_is_where_the_yaml_file_has_it() {
 #[test]
 fn the_sample_policy_has_no_problems() {
     assert_eq!(problems("p.yaml", include_str!("../dev/sample/policy.yaml")), Vec::<String>::new());
+}
+
+#[test]
+fn cases_beside_a_cedar_file_belong_to_it_and_are_no_document() {
+    let folder = tempfile::tempdir().unwrap();
+    let inner = folder.path().join("teams");
+    std::fs::create_dir_all(folder.path().join(".git")).unwrap();
+    std::fs::create_dir(&inner).unwrap();
+    std::fs::write(folder.path().join(".git/not-this.yaml"), "{").unwrap();
+    std::fs::write(
+        inner.join("reads.cedar"),
+        "@id(\"r\") permit(principal in Group::\"ci\", action == Action::\"postgres:read\", resource);",
+    )
+    .unwrap();
+    let case = |name: &str, group: &str, expect: &str| {
+        format!(
+            "- name: {name}\n  given: {{agent: {{subject: bot, groups: [{group}]}}, target: orders, asks: [{{action: 'postgres:read', relation: public.a}}]}}\n  expect: {expect}\n"
+        )
+    };
+    let cases = case("members read", "ci", "allow") + &case("others do not", "x", "deny");
+    std::fs::write(inner.join("reads.tests.yaml"), cases + &case("wrong", "x", "hold")).unwrap();
+    let (texts, sources) = texts(&[folder.path().to_owned()]).unwrap();
+    assert_eq!(texts.len(), 1);
+    let policies = compiled(&texts, &sources).map_err(|_| ()).unwrap();
+    let ran = texts[0].tests.iter().map(|case| {
+        countersign_api::policy::run(&policies, "reads", case).problem.unwrap_or_default()
+    });
+    let ran: Vec<String> = ran.collect();
+    assert_eq!(ran, ["", "", "expected hold, found deny (no rule permits postgres:read)"]);
+    let found = documents::read(&[folder.path().to_owned()]).unwrap();
+    assert_eq!((found.len(), found[0].document.kind.as_str()), (1, "Policy"));
+    assert_eq!(found[0].document.spec["tests"].as_array().map(Vec::len), Some(3));
 }

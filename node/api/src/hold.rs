@@ -141,6 +141,10 @@ pub struct Operation {
     /// Said when the hold was settled so long ago that its operation is not kept whole any more: where to find it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_kept: Option<String>,
+    /// The text as it is safe to look at, where that is not how it is written: what moves the cursor, turns the writing
+    /// direction, takes no space or passes for another letter is shown as `⟨U+XXXX⟩`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text_visible: Option<String>,
     /// The bound values.
     pub parameters: Vec<Parameter>,
     /// How many bound values there are, shown or not.

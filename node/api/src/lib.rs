@@ -19,6 +19,7 @@ pub mod session;
 pub mod ssh_keys;
 pub mod time;
 pub mod token;
+pub mod visible;
 
 pub use client::Client;
 pub use problem::Problem;

@@ -1,4 +1,17 @@
-//! Policy as the API sees it: the published schema, and checking a text before it is applied.
+//! Policy as the API sees it: the published schema, checking, testing, explaining and simulating texts before they are
+//! applied.
+
+mod case;
+mod explain;
+mod given;
+mod simulate;
+
+pub use case::{CaseResult, PolicyCase, PolicyVerdict, VerdictName, run};
+pub use explain::{
+    ExplainRequest, ExplainedDemand, ExplainedRule, Explanation, RecordedVerdict, explained,
+};
+pub use given::{Given, GivenAgent, GivenDemand, GivenError};
+pub use simulate::{Change, MAX_KINDS, SimulateRequest, Simulating, Simulation, VerdictCount};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -19,6 +32,9 @@ pub struct PolicyText {
     pub name: String,
     /// Cedar.
     pub cedar: String,
+    /// Test cases.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tests: Vec<PolicyCase>,
 }
 
 /// What a check found. No problem means that the set could be applied.
@@ -61,4 +77,25 @@ impl From<countersign_core::policy::PolicyProblem> for PolicyProblem {
 pub struct PolicySchema {
     /// The Cedar schema that policies are validated against.
     pub cedar_schema: String,
+}
+
+/// `POST /v1/policy/test`: the cases beside the policies in force, or beside these policies.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyTestRequest {
+    /// The policies that are tested, together; those in force where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policies: Option<Vec<PolicyText>>,
+    /// Cases beside those of the policies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cases: Vec<PolicyCase>,
+}
+
+/// What became of the cases.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct PolicyTest {
+    /// Whether all have passed.
+    pub ok: bool,
+    /// Each case.
+    pub cases: Vec<CaseResult>,
 }

@@ -166,6 +166,19 @@ pub struct ProblemItem {
     pub hint: Option<String>,
 }
 
+impl From<countersign_core::policy::PolicyProblem> for ProblemItem {
+    fn from(problem: countersign_core::policy::PolicyProblem) -> Self {
+        Self {
+            document: Some(format!("Policy/{}", problem.document)),
+            pointer: Some("/spec/cedar".to_owned()),
+            line: Some(problem.line),
+            column: Some(problem.column),
+            message: problem.message,
+            hint: problem.help,
+        }
+    }
+}
+
 impl Problem {
     /// A problem of a kind, with what is wrong and why.
     pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {

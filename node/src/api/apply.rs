@@ -221,15 +221,8 @@ impl Building {
             .map(|((_, name), body)| PolicyDocument { name: name.clone(), text: cedar(body) })
             .collect();
         if let Err(problems) = Policies::compile(&documents) {
-            let items = problems.into_iter().map(|problem| ProblemItem {
-                document: Some(format!("Policy/{}", problem.document)),
-                pointer: Some("/spec/cedar".to_owned()),
-                line: Some(problem.line),
-                column: Some(problem.column),
-                message: problem.message,
-                hint: problem.help,
-            });
-            return Err(invalid(ProblemKind::InvalidPolicy, items.collect()));
+            let items = problems.into_iter().map(ProblemItem::from).collect();
+            return Err(invalid(ProblemKind::InvalidPolicy, items));
         }
         Ok(self.plan)
     }

@@ -11,6 +11,7 @@ use countersign_api::{
     hold::{self, Hold, HoldState},
     resource::{Kind, Resource},
     session::Session,
+    visible::visible_lines,
 };
 use countersign_core::operation::Resource as Acted;
 use countersign_core::{
@@ -187,6 +188,7 @@ fn operation(record: &HoldRecord, held: Option<&HeldOperation>) -> hold::Operati
             excerpt: false,
             text_length: 0,
             not_kept: Some(format!("the text is no longer kept; see audit event {event}")),
+            text_visible: None,
             parameters: Vec::new(),
             parameter_count: 0,
             summary: record.summary.clone(),
@@ -197,6 +199,8 @@ fn operation(record: &HoldRecord, held: Option<&HeldOperation>) -> hold::Operati
     };
     let text = String::from_utf8_lossy(&held.text).into_owned();
     let exact = std::str::from_utf8(&held.text).is_ok();
+    let shown = visible_lines(&text).collect::<Vec<_>>().join("\n");
+    let text_visible = (shown != text).then_some(shown);
     let resources: BTreeSet<String> =
         held.demands.iter().map(|demand| acted(&demand.resource, record)).collect();
     let settings =
@@ -208,6 +212,7 @@ fn operation(record: &HoldRecord, held: Option<&HeldOperation>) -> hold::Operati
         excerpt: false,
         text_length: held.text.len() as u64,
         not_kept: None,
+        text_visible,
         parameters: held.parameters.iter().map(parameter).collect(),
         parameter_count: held.parameters.len() as u64,
         summary: held.summary.clone(),
@@ -238,6 +243,7 @@ fn excerpt(whole: hold::Operation) -> hold::Operation {
     hold::Operation {
         text: beginning(whole.text, EXCERPT_TEXT),
         text_base64: None,
+        text_visible: whole.text_visible.map(|text| beginning(text, EXCERPT_TEXT)),
         excerpt: true,
         parameters: whole.parameters.into_iter().take(EXCERPT_VALUES).map(value).collect(),
         resources: whole.resources.into_iter().take(EXCERPT_ITEMS).collect(),
@@ -409,6 +415,7 @@ mod tests {
             resources: Vec::new(),
             context: BTreeMap::new(),
             not_kept: None,
+            text_visible: None,
         }
     }
 

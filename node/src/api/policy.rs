@@ -8,7 +8,7 @@ use super::{
 };
 use axum::{Json, extract::State};
 use countersign_api::{
-    policy::{PolicyCheck, PolicyCheckRequest, PolicySchema},
+    policy::{PolicyCheck, PolicyCheckRequest, PolicySchema, PolicyText},
     problem::{Problem, ProblemKind},
 };
 use countersign_core::policy::{Policies, PolicyDocument, schema_text};
@@ -16,24 +16,29 @@ use countersign_core::policy::{Policies, PolicyDocument, schema_text};
 /// Bytes of all texts of one check: more than a cluster's policies have.
 const MAX_CEDAR: usize = 1024 * 1024;
 /// Texts of one check.
-const MAX_TEXTS: usize = 500;
+const MAX_TEXTS: usize = 2_000;
 
 /// Compiles policy texts together, without applying anything.
 #[utoipa::path(post, path = "/v1/policy/check", tag = "policy", request_body = PolicyCheckRequest, responses((status = 200, body = PolicyCheck), (status = "default", body = Problem)))]
 pub(crate) async fn check(Body(request): Body<PolicyCheckRequest>) -> Answer<Json<PolicyCheck>> {
-    let bytes: usize = request.policies.iter().map(|text| text.name.len() + text.cedar.len()).sum();
-    if bytes > MAX_CEDAR || request.policies.len() > MAX_TEXTS {
-        return Err(Failure::new(
-            ProblemKind::Invalid,
-            format!("at most {MAX_TEXTS} texts of together {MAX_CEDAR} bytes are checked"),
-        ));
+    check_extent(&request.policies)?;
+    reading::heavy(move || Ok(Json(compiled(&documents(&request.policies))))).await
+}
+
+/// Refuses more texts than a cluster's policies have.
+pub(super) fn check_extent(texts: &[PolicyText]) -> Answer<()> {
+    let bytes: usize = texts.iter().map(|text| text.name.len() + text.cedar.len()).sum();
+    if bytes <= MAX_CEDAR && texts.len() <= MAX_TEXTS {
+        return Ok(());
     }
-    let documents: Vec<_> = request
-        .policies
-        .into_iter()
-        .map(|text| PolicyDocument { name: text.name, text: text.cedar })
-        .collect();
-    reading::heavy(move || Ok(Json(compiled(&documents)))).await
+    let detail = format!("at most {MAX_TEXTS} texts of together {MAX_CEDAR} bytes are looked at");
+    Err(Failure::new(ProblemKind::Invalid, detail))
+}
+
+pub(super) fn documents(texts: &[PolicyText]) -> Vec<PolicyDocument> {
+    let document =
+        |text: &PolicyText| PolicyDocument { name: text.name.clone(), text: text.cedar.clone() };
+    texts.iter().map(document).collect()
 }
 
 fn compiled(documents: &[PolicyDocument]) -> PolicyCheck {

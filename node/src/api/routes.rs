@@ -3,8 +3,8 @@
 use super::{
     Api, answers, audit,
     caller::{Access, guard},
-    cluster, credentials, events, holds, input, open_api, own_token, policy, recordings, resources,
-    revocations, sessions, ssh_keys, token,
+    cluster, credentials, events, holds, input, open_api, own_token, policy, recordings, rejudge,
+    resources, revocations, sessions, ssh_keys, token,
 };
 use crate::health;
 use axum::{
@@ -91,6 +91,9 @@ fn administration() -> Vec<Route> {
         route(Method::DELETE, "/v1/resources/{kind}/{name}", Admin, delete(resources::remove)),
         route(Method::POST, "/v1/apply", Admin, post(resources::apply)),
         route(Method::POST, "/v1/policy/check", Access::Audit, post(policy::check)),
+        route(Method::POST, "/v1/policy/test", Access::Audit, post(rejudge::test)),
+        route(Method::POST, "/v1/policy/explain", Access::Audit, post(rejudge::explain)),
+        route(Method::POST, "/v1/policy/simulate", Access::Audit, post(rejudge::simulate)),
         route(Method::GET, "/v1/policy/schema", Identified, get(policy::schema)),
         route(Method::GET, "/v1/cluster", Access::Looking, get(cluster::show)),
         route(Method::POST, "/v1/cluster/init", OwnToken, post(cluster::init).layer(small())),

@@ -8,6 +8,7 @@ mod credentials;
 mod holds;
 mod live;
 mod own_tokens;
+mod rejudge;
 mod ssh;
 mod tokens;
 mod world;

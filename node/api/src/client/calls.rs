@@ -14,7 +14,10 @@ use crate::{
     credential::{Credential, CredentialRequest, IssuedCredential, SshCredentialRequest},
     hold::{DecisionRequest, Hold, HoldQuery, WithdrawRequest},
     page::{Page, Paging},
-    policy::{PolicyCheck, PolicyCheckRequest, PolicySchema},
+    policy::{
+        ExplainRequest, Explanation, PolicyCheck, PolicyCheckRequest, PolicySchema, PolicyTest,
+        PolicyTestRequest, SimulateRequest, Simulation,
+    },
     recording::{RecordingPage, RecordingQuery},
     resource::{ApplyAnswer, ApplyRequest, Kind, PutRequest, Resource},
     revocation::{Revocation, RevocationRequest},
@@ -198,6 +201,21 @@ impl Client {
     /// Compiles policy texts without applying them.
     pub async fn check_policy(&self, request: &PolicyCheckRequest) -> Result<PolicyCheck> {
         self.post(&["v1", "policy", "check"], request, Repeat::Safe).await
+    }
+
+    /// Runs test cases of policies.
+    pub async fn test_policy(&self, request: &PolicyTestRequest) -> Result<PolicyTest> {
+        self.post(&["v1", "policy", "test"], request, Repeat::Safe).await
+    }
+
+    /// Explains what policies say of an operation.
+    pub async fn explain_policy(&self, request: &ExplainRequest) -> Result<Explanation> {
+        self.post(&["v1", "policy", "explain"], request, Repeat::Safe).await
+    }
+
+    /// Judges a page of recorded operations under other policies.
+    pub async fn simulate_policy(&self, request: &SimulateRequest) -> Result<Simulation> {
+        self.post(&["v1", "policy", "simulate"], request, Repeat::Safe).await
     }
 
     /// The schema that policies are validated against.

@@ -1,6 +1,7 @@
 //! Policy: Cedar rules under a name. Whether the text compiles is checked by the node, against the whole set.
 
 use super::Invalid;
+use crate::policy::PolicyCase;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -17,8 +18,7 @@ pub struct PolicySpec {
     pub cedar: String,
     /// Test cases, kept beside the rules.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schema(value_type = Vec<Object>)]
-    pub tests: Vec<serde_json::Value>,
+    pub tests: Vec<PolicyCase>,
 }
 
 impl PolicySpec {
@@ -28,6 +28,11 @@ impl PolicySpec {
         }
         if self.tests.len() > MAX_TESTS {
             found.push(Invalid::at("/tests", format!("more than {MAX_TESTS} test cases")));
+        }
+        for (place, case) in self.tests.iter().enumerate() {
+            if let Err(error) = case.given.matter() {
+                found.push(Invalid::at(format!("/tests/{place}/given"), error.to_string()));
+            }
         }
     }
 }

@@ -43,11 +43,10 @@ pub enum Decided {
 pub fn decided(event: &AuditEvent) -> Option<Decided> {
     let verdict = event.fields.get("verdict").map(String::as_str);
     match (event.kind, verdict) {
-        (EventKind::Held, _) => Some(Decided::Held),
         (EventKind::Intent, Some("allow")) => Some(Decided::Allowed),
         // What is forwarded behind its own hold was judged when it was held.
         (EventKind::Intent, Some("hold")) if event.fields.contains_key("hold.id") => None,
-        (EventKind::Intent, Some("hold" | "grant")) => Some(Decided::Held),
+        (EventKind::Held, _) | (EventKind::Intent, Some("hold" | "grant")) => Some(Decided::Held),
         (EventKind::Refused, Some("deny")) => Some(Decided::Denied),
         _other => None,
     }
