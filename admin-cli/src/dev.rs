@@ -15,6 +15,7 @@ mod postgres_url;
 mod probe;
 mod process;
 mod resources;
+mod ssh_host;
 mod state;
 mod status;
 mod token;

@@ -10,7 +10,6 @@ pub use balancers::BalancersError;
 
 use crate::{config::Listen, metrics::counters};
 use balancers::Balancers;
-use countersign_postgres::Incoming;
 use proxy_header::{Announced, FIXED, HeaderError, Prologue};
 use std::{io, net::SocketAddr, time::Duration};
 use tokio::{
@@ -49,6 +48,11 @@ impl Told {
         } else {
             Ok(Self::ByTheSocket)
         }
+    }
+
+    /// As the settings of the SSH listener say.
+    pub(crate) fn of_ssh(listen: &Listen) -> Result<Self, BalancersError> {
+        if listen.ssh_proxy_protocol { Self::by(&listen.balancers) } else { Ok(Self::ByTheSocket) }
     }
 
     fn by(balancers: &[String]) -> Result<Self, BalancersError> {
@@ -109,7 +113,13 @@ impl Arrivals {
     }
 }
 
-impl Incoming for Arrivals {
+impl countersign_postgres::Incoming for Arrivals {
+    async fn next(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+        Self::next(self).await
+    }
+}
+
+impl countersign_ssh::Incoming for Arrivals {
     async fn next(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
         Self::next(self).await
     }

@@ -93,11 +93,17 @@ pub struct Listen {
     /// See [`SETTINGS`].
     pub postgres: SocketAddr,
     /// See [`SETTINGS`].
+    pub ssh: SocketAddr,
+    /// See [`SETTINGS`].
+    pub ssh_host_key_file: Option<PathBuf>,
+    /// See [`SETTINGS`].
     pub metrics: SocketAddr,
     /// See [`SETTINGS`].
     pub api_proxy_protocol: bool,
     /// See [`SETTINGS`].
     pub postgres_proxy_protocol: bool,
+    /// See [`SETTINGS`].
+    pub ssh_proxy_protocol: bool,
     /// See [`SETTINGS`].
     pub balancers: Vec<String>,
 }
@@ -278,9 +284,12 @@ impl Default for Listen {
             api: everywhere(7443),
             api_url: None,
             postgres: everywhere(7432),
+            ssh: everywhere(7422),
+            ssh_host_key_file: None,
             metrics: SocketAddr::from((Ipv4Addr::LOCALHOST, 7490)),
             api_proxy_protocol: false,
             postgres_proxy_protocol: false,
+            ssh_proxy_protocol: false,
             balancers: Vec::new(),
         }
     }

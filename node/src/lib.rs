@@ -34,6 +34,7 @@ mod reference;
 pub mod serve;
 pub mod shutdown;
 mod source;
+mod ssh_host_keys;
 pub mod ssh_keys;
 pub mod telemetry;
 pub mod tls;

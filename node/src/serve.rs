@@ -23,10 +23,12 @@ use crate::{
     metrics,
     recording::{KeyRingError, Recordings, repair, rewrap},
     shutdown::{Shutdown, Why, drain_on_signals},
+    ssh_host_keys::{HostKeyFile, ssh_keepalive},
     targets::TargetTable,
     tls::{self, Clients, TlsError},
 };
-use countersign_postgres::{Grammar, GrammarCommand, GrammarLimits, ServeConfig, Targets};
+use countersign_core::gate::Gate;
+use countersign_postgres::{Grammar, GrammarCommand, GrammarLimits, ServeConfig};
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
@@ -39,7 +41,7 @@ use tokio_util::sync::CancellationToken;
 const MINUTE_MS: u64 = 60_000;
 /// How long blocking threads may go on after everything has stopped.
 pub const RUNTIME_ENDS_WITHIN: Duration = Duration::from_secs(3);
-/// How long the PostgreSQL listener may take to end its sessions after their grace; it has a limit of its own below this.
+/// How long a listener of agents may take to end its sessions after their grace; it has a limit of its own below this.
 const SESSIONS_END_WITHIN: Duration = Duration::from_secs(12);
 /// The same when the node is asked to stop at once.
 const SESSIONS_END_AT_ONCE: Duration = Duration::from_millis(500);
@@ -109,15 +111,16 @@ pub enum ServeError {
 
 /// Runs a node until it is asked to end, or cannot go on.
 pub async fn run(config: Config) -> Result<(), ServeError> {
-    let listeners = Listeners::bind(&config).await?;
+    let Listeners { api, postgres, ssh, metrics } = Listeners::bind(&config).await?;
     let api_tls = tls::server_config(&config.tls, &[b"h2", b"http/1.1"], Clients::Unasked)?;
-    let agents_tls = tls::server_config(&config.tls, &[], Clients::Asked)?;
+    let tls = tls::server_config(&config.tls, &[], Clients::Asked)?;
+    let agents = OfAgents { postgres, ssh, tls };
     let app = Arc::new(App::new(config, Clock::Wall));
     drain_on_signals(app.shutdown.clone())
         .map_err(|source| ServeError::System { what: "wait for signals", source })?;
-    let metrics = metrics::serve(metrics::install(), listeners.metrics, Arc::clone(&app));
+    let metrics = metrics::serve(metrics::install(), metrics, Arc::clone(&app));
     let parts = [
-        part("the API listener", api::serve(Arc::clone(&app), listeners.api, api_tls)),
+        part("the API listener", api::serve(Arc::clone(&app), api, api_tls)),
         part("the metrics listener", metrics),
     ];
     for part in &parts {
@@ -127,7 +130,7 @@ pub async fn run(config: Config) -> Result<(), ServeError> {
     }
     let served = tokio::select! {
         member = cluster::start(&app) => match member {
-            Ok(member) => live(&app, &member, (listeners.postgres, agents_tls)).await,
+            Ok(member) => live(&app, &member, agents).await,
             Err(error) => Err(error.into()),
         },
         () = app.shutdown.draining() => ended(app.shutdown.why()),
@@ -141,11 +144,7 @@ pub async fn run(config: Config) -> Result<(), ServeError> {
 }
 
 /// The node's life as a member of a cluster. What was begun is ended in order, however far it came.
-async fn live(
-    app: &Arc<App>,
-    member: &Member,
-    agents: (Arrivals, Arc<rustls::ServerConfig>),
-) -> Result<(), ServeError> {
+async fn live(app: &Arc<App>, member: &Member, agents: OfAgents) -> Result<(), ServeError> {
     let begun = match keeping::open(app, member).await {
         Ok(kept) => begin(app, member, kept),
         Err(error) => Err(error),
@@ -169,11 +168,7 @@ async fn live(
 async fn serve_agents(
     app: &Arc<App>,
     member: &Member,
-    (node, targets, (arrivals, tls)): (
-        &Node,
-        Arc<dyn Targets>,
-        (Arrivals, Arc<rustls::ServerConfig>),
-    ),
+    (node, targets, arriving): (&Node, Arc<TargetTable>, OfAgents),
 ) -> Result<(), ServeError> {
     // Before the announcement, which settles what earlier starts had in flight.
     tokio::select! {
@@ -209,35 +204,53 @@ async fn serve_agents(
         let archiving = archive::keep(member.store.clone(), key, kept, app.shutdown.clone());
         app.shutdown.keep_running("archiving the audit", archiving);
     }
-    let command = GrammarCommand::this_executable()
-        .map_err(|source| ServeError::System { what: "find the program's own file", source })?;
-    let grammar = Arc::new(Grammar::new(command, GrammarLimits::default()));
     let end = CancellationToken::new();
-    #[cfg(not(feature = "broken-gate"))]
-    let gate = Arc::new(node.gate.clone());
-    #[cfg(feature = "broken-gate")]
-    let gate = Arc::new(crate::broken_gate::BrokenGate::over(node.gate.clone()));
-    let serving = ServeConfig {
-        tls,
-        grammar,
-        max_sessions: app.config.limits.sessions,
-        keepalive: app.config.tcp_keepalive(),
-    };
-    let work = countersign_postgres::serve(arrivals, gate, targets, serving, end.clone());
-    let agents = part("the PostgreSQL listener", work);
+    let [postgres, ssh] = listen_to_agents(app, (node, targets, arriving), &end)?;
     tracing::info!(node.id = member.id.0, incarnation = incarnation.0, "serves");
     tokio::select! {
         () = app.shutdown.draining() => {}
-        () = agents.ended.cancelled() => app.shutdown.drain(Why::Failed(agents.name)),
+        () = postgres.ended.cancelled() => app.shutdown.drain(Why::Failed(postgres.name)),
+        () = ssh.ended.cancelled() => app.shutdown.drain(Why::Failed(ssh.name)),
         () = member.stopped() => app.shutdown.drain(Why::Failed("the replicated store")),
     }
     drain::drain(app, member, &node.gate).await;
     end.cancel();
+    let both = async {
+        tokio::join!(postgres.end_within(SESSIONS_END_WITHIN), ssh.end_within(SESSIONS_END_WITHIN))
+    };
     tokio::select! {
-        () = agents.end_within(SESSIONS_END_WITHIN) => {}
+        ((), ()) = both => {}
         () = stopped_at_once(&app.shutdown) => {}
     }
     ended(app.shutdown.why())
+}
+
+/// Takes agents of every protocol, until `end`.
+fn listen_to_agents(
+    app: &Arc<App>,
+    (node, targets, arriving): (&Node, Arc<TargetTable>, OfAgents),
+    end: &CancellationToken,
+) -> Result<[Part; 2], ServeError> {
+    let command = GrammarCommand::this_executable()
+        .map_err(|source| ServeError::System { what: "find the program's own file", source })?;
+    #[cfg(not(feature = "broken-gate"))]
+    let gate: Arc<dyn Gate> = Arc::new(node.gate.clone());
+    #[cfg(feature = "broken-gate")]
+    let gate: Arc<dyn Gate> = Arc::new(crate::broken_gate::BrokenGate::over(node.gate.clone()));
+    let (max_sessions, keepalive) = (app.config.limits.sessions, app.config.tcp_keepalive());
+    let OfAgents { postgres, ssh, tls } = arriving;
+    let grammar = Arc::new(Grammar::new(command, GrammarLimits::default()));
+    let serving = ServeConfig { tls, grammar, max_sessions, keepalive };
+    let targets_of_ssh = Arc::<TargetTable>::clone(&targets);
+    let postgres =
+        countersign_postgres::serve(postgres, Arc::clone(&gate), targets, serving, end.clone());
+    let serving = countersign_ssh::ServeConfig {
+        host_keys: Arc::new(HostKeyFile::of(app.config.listen.ssh_host_key_file.clone())),
+        max_sessions,
+        keepalive: ssh_keepalive(keepalive),
+    };
+    let ssh = countersign_ssh::serve(ssh, gate, targets_of_ssh, serving, end.clone());
+    Ok([part("the PostgreSQL listener", postgres), part("the SSH listener", ssh)])
 }
 
 /// What having stopped for this reason comes to.
@@ -260,7 +273,7 @@ fn begin(
     app: &Arc<App>,
     member: &Member,
     (recordings, archive): (Recordings, Archive),
-) -> Result<(Arc<Node>, Arc<dyn Targets>), ServeError> {
+) -> Result<(Arc<Node>, Arc<TargetTable>), ServeError> {
     let limit = app.config.limits.failed_logins_per_minute;
     let identify = Arc::new(Identify::new(app.clock, Arc::new(HttpsFetch), limit));
     let targets = Arc::new(TargetTable::new(app.config.tcp_keepalive()));
@@ -325,7 +338,15 @@ impl Part {
 struct Listeners {
     api: Arrivals,
     postgres: Arrivals,
+    ssh: Arrivals,
     metrics: TcpListener,
+}
+
+/// The listeners of agents.
+struct OfAgents {
+    postgres: Arrivals,
+    ssh: Arrivals,
+    tls: Arc<rustls::ServerConfig>,
 }
 
 impl Listeners {
@@ -333,9 +354,11 @@ impl Listeners {
         let settings = &config.listen;
         let api = listen("listen.api", settings.api).await?;
         let postgres = listen("listen.postgres", settings.postgres).await?;
+        let ssh = listen("listen.ssh", settings.ssh).await?;
         Ok(Self {
             api: Arrivals::new(api, Told::of_api(settings)?),
             postgres: Arrivals::new(postgres, Told::of_postgres(settings)?),
+            ssh: Arrivals::new(ssh, Told::of_ssh(settings)?),
             metrics: listen("listen.metrics", config.listen.metrics).await?,
         })
     }

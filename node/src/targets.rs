@@ -1,6 +1,8 @@
 //! Targets as the adapters use them, from the resources in force. Secrets stay references: the adapter resolves them when
 //! it dials.
 
+mod ssh;
+
 use arc_swap::ArcSwap;
 use countersign_api::resource::{
     AddressError, BindingMode, CertificateReferences, PostgresAddress,
@@ -12,16 +14,26 @@ use countersign_core::{
 };
 use countersign_postgres::{
     ChannelBinding, ClientCertificate, Keepalive, PostgresTarget, RecordedRows, SecretError,
-    SecretReference, TargetAddress, TargetRole, TargetTls, Targets,
+    SecretReference, TargetAddress, TargetRole, TargetTls,
 };
 use countersign_raft_store::{
     handle::{ReadError, StateView},
     records::{ResourceKind, ResourceRecord},
 };
+use countersign_ssh::{HostKeyError, SshTarget};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// The targets of a revision of the resources.
-pub type Defined = BTreeMap<TargetName, (Revision, Arc<PostgresTarget>)>;
+pub type Defined = BTreeMap<TargetName, (Revision, Usable)>;
+
+/// A target as its adapter uses it.
+#[derive(Debug, Clone)]
+pub enum Usable {
+    /// A PostgreSQL server.
+    Postgres(Arc<PostgresTarget>),
+    /// An SSH server.
+    Ssh(Arc<SshTarget>),
+}
 
 /// The targets in force, as this node knows them.
 #[derive(Debug, Default)]
@@ -43,6 +55,10 @@ enum Unusable {
     Secret(#[from] SecretError),
     #[error("verify-full over TCP needs tls.ca_file")]
     NoAuthority,
+    #[error("a key of an SSH target is no reference")]
+    SshSecret(#[from] countersign_ssh::SecretError),
+    #[error("a host key of an SSH target cannot be read")]
+    HostKey(#[from] HostKeyError),
 }
 
 impl TargetTable {
@@ -56,8 +72,8 @@ impl TargetTable {
         let mut defined = Defined::new();
         for resource in view.resources(ResourceKind::Target)? {
             match target(&resource, self.keepalive) {
-                Ok(target) => {
-                    defined.insert(target.name.clone(), (resource.revision, Arc::new(target)));
+                Ok((name, target)) => {
+                    defined.insert(name, (resource.revision, target));
                 }
                 Err(error) => tracing::error!(
                     error = &error as &dyn std::error::Error,
@@ -75,14 +91,45 @@ impl TargetTable {
     }
 }
 
-impl Targets for TargetTable {
+impl countersign_postgres::Targets for TargetTable {
     fn postgres(&self, name: &TargetName) -> Option<(Revision, Arc<PostgresTarget>)> {
-        self.defined.load().get(name).cloned()
+        match self.defined.load().get(name)? {
+            (revision, Usable::Postgres(target)) => Some((*revision, Arc::clone(target))),
+            (_, Usable::Ssh(_)) => None,
+        }
     }
 }
 
-fn target(resource: &ResourceRecord, keepalive: Keepalive) -> Result<PostgresTarget, Unusable> {
-    let TargetSpec::Postgres(definition) = serde_json::from_str(&resource.body)?;
+impl countersign_ssh::Targets for TargetTable {
+    fn ssh(&self, name: &TargetName) -> Option<(Revision, Arc<SshTarget>)> {
+        match self.defined.load().get(name)? {
+            (revision, Usable::Ssh(target)) => Some((*revision, Arc::clone(target))),
+            (_, Usable::Postgres(_)) => None,
+        }
+    }
+}
+
+fn target(
+    resource: &ResourceRecord,
+    keepalive: Keepalive,
+) -> Result<(TargetName, Usable), Unusable> {
+    let name = TargetName::parse(&resource.name)?;
+    let usable = match serde_json::from_str(&resource.body)? {
+        TargetSpec::Postgres(definition) => {
+            Usable::Postgres(Arc::new(postgres(name.clone(), definition, keepalive)?))
+        }
+        TargetSpec::Ssh(definition) => {
+            Usable::Ssh(Arc::new(ssh::target(name.clone(), definition, keepalive)?))
+        }
+    };
+    Ok((name, usable))
+}
+
+fn postgres(
+    name: TargetName,
+    definition: Definition,
+    keepalive: Keepalive,
+) -> Result<PostgresTarget, Unusable> {
     let (address, tls) = (address(&definition)?, tls(&definition)?);
     let Definition {
         databases,
@@ -113,7 +160,6 @@ fn target(resource: &ResourceRecord, keepalive: Keepalive) -> Result<PostgresTar
             Ok((name, role))
         })
         .collect::<Result<_, SecretError>>()?;
-    let name = TargetName::parse(&resource.name)?;
     Ok(PostgresTarget {
         name,
         address,

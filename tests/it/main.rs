@@ -46,6 +46,8 @@ mod recordings;
 #[cfg(test)]
 mod revocation;
 #[cfg(test)]
+mod ssh;
+#[cfg(test)]
 mod streaming;
 #[cfg(test)]
 mod tidy;

@@ -8,6 +8,7 @@ use crate::{
     node_log,
     postgres::PrivatePostgres,
     process, programs,
+    ssh_host::SshHost,
     wait::{self, Look, PATIENCE},
 };
 use anyhow::{Context as _, bail, ensure};
@@ -28,6 +29,7 @@ const COMMAND_DEADLINE: Duration = Duration::from_secs(90);
 pub struct Cluster {
     /// The target.
     pub postgres: PrivatePostgres,
+    host: Option<SshHost>,
     environment: Environment,
     control: PathBuf,
     nodes: usize,
@@ -39,10 +41,21 @@ impl Cluster {
     /// Three nodes, all ready.
     pub async fn start() -> anyhow::Result<Self> {
         let folder = Folder::new()?;
+        Self::before(folder, None).await
+    }
+
+    /// The same, with an SSH target beside the database.
+    pub async fn before_an_ssh_host() -> anyhow::Result<Self> {
+        let folder = Folder::new()?;
+        let host = SshHost::start(&folder).await?;
+        Self::before(folder, Some(host)).await
+    }
+
+    async fn before(folder: Folder, host: Option<SshHost>) -> anyhow::Result<Self> {
         let postgres = PrivatePostgres::start(&folder).await?;
         let control = programs::ours("countersignctl")?;
         let environment = Environment::parse("");
-        let mut cluster = Self { postgres, environment, control, nodes: 3, folder };
+        let mut cluster = Self { postgres, host, environment, control, nodes: 3, folder };
         let up = cluster.bring_up().await;
         if up.is_err() {
             node_log::keep(&cluster.dev_folder());
@@ -52,7 +65,10 @@ impl Cluster {
 
     async fn bring_up(&mut self) -> anyhow::Result<()> {
         let url = self.postgres.url();
-        self.dev(&["up", "--nodes", "3", "--postgres", &url]).await?;
+        let host = self.host.as_ref().map(SshHost::options).unwrap_or_default();
+        let mut up = vec!["up", "--nodes", "3", "--postgres", &url];
+        up.extend(host.iter().map(String::as_str));
+        self.dev(&up).await?;
         self.read_environment().await?;
         self.nodes = self.environment.get("CS_NODES")?.parse()?;
         for node in self.every_node() {

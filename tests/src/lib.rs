@@ -16,4 +16,5 @@ pub mod postgres;
 pub mod process;
 pub mod programs;
 pub mod psql;
+pub mod ssh_host;
 pub mod wait;

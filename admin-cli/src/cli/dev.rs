@@ -97,6 +97,18 @@ pub(crate) struct UpOptions {
     /// File of that URL, `-` for stdin
     #[arg(long, value_name = "FILE")]
     pub(crate) postgres_file: Option<PathBuf>,
+    /// An SSH server to become the target `web1`
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) ssh: Option<String>,
+    /// The login there, the role `deploy` of the target [default: $USER]
+    #[arg(long, value_name = "NAME", requires = "ssh")]
+    pub(crate) ssh_user: Option<String>,
+    /// File of the private key for that login, which nodes read
+    #[arg(long, value_name = "FILE", requires = "ssh")]
+    pub(crate) ssh_key: Option<PathBuf>,
+    /// File of the server's own public keys, as in `ssh_host_ed25519_key.pub`
+    #[arg(long, value_name = "FILE", requires = "ssh")]
+    pub(crate) ssh_host_key: Option<PathBuf>,
     /// A program to run as node instead of the `countersign` beside this one, by its absolute path
     #[arg(long, value_name = "FILE")]
     pub(crate) node_binary: Option<PathBuf>,

@@ -56,6 +56,16 @@ impl Directory {
         self.0.join("target-password")
     }
 
+    /// The key by which SSH clients know the nodes.
+    pub(super) fn ssh_host_key(&self) -> PathBuf {
+        self.tls().join("ssh_host_key")
+    }
+
+    /// The same for clients, as OpenSSH reads it.
+    pub(super) fn ssh_known_hosts(&self) -> PathBuf {
+        self.tls().join("ssh_known_hosts")
+    }
+
     /// A node's folder: its configuration, its log and its data.
     pub(super) fn node(&self, id: u64) -> PathBuf {
         self.0.join(format!("node-{id}"))

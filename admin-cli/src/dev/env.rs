@@ -19,6 +19,7 @@ pub(super) async fn run(directory: &Directory, terminal: &mut Terminal) -> Resul
         variables.node(directory, node);
     }
     variables.set("CS_CA", directory.ca_file().display());
+    variables.set("CS_SSH_KNOWN_HOSTS", directory.ssh_known_hosts().display());
     variables.set("CS_ISSUER", state.issuer.url());
     variables.set("COUNTERSIGN_DEV_DIR", Path::display(directory.path()));
     for (name, who, person) in [
@@ -32,6 +33,9 @@ pub(super) async fn run(directory: &Directory, terminal: &mut Terminal) -> Resul
     if let Some(url) = &state.postgres {
         variables.set("CS_TARGET_PG", resources::TARGET);
         variables.set("CS_DIRECT_PG", url);
+    }
+    if state.ssh {
+        variables.set("CS_TARGET_SSH", resources::SSH_TARGET);
     }
     terminal.answer(&variables.0, |variables, _| {
         let lines: Vec<_> = variables.iter().map(|(name, value)| assign(name, value)).collect();
@@ -60,6 +64,7 @@ impl Variables {
         let alive = node.process.filter(process::Running::is_alive);
         self.set(format!("CS_API_{id}"), node.api_url());
         self.set(format!("CS_PG_{id}"), format!("127.0.0.1:{}", node.postgres));
+        self.set(format!("CS_SSH_{id}"), format!("127.0.0.1:{}", node.ssh));
         let pid = alive.map(|running| running.pid.to_string()).unwrap_or_default();
         self.set(format!("CS_PID_{id}"), pid);
         self.set(format!("CS_DATA_{id}"), directory.node_data(id).display());

@@ -43,6 +43,8 @@ struct Tls {
 struct Listen {
     api: String,
     postgres: String,
+    ssh: String,
+    ssh_host_key_file: PathBuf,
     metrics: String,
 }
 
@@ -108,6 +110,8 @@ pub(super) fn write(
         listen: Listen {
             api: local(node.api),
             postgres: local(node.postgres),
+            ssh: local(node.ssh),
+            ssh_host_key_file: directory.ssh_host_key(),
             metrics: local(node.metrics),
         },
         limits: Limits { balancer_ms: BALANCER_MS },

@@ -1,23 +1,34 @@
 //! The sample resources of a development cluster, as documents that are also left in its directory to look at and change.
 
-use super::{directory::Directory, postgres_url::PostgresServer, state::State};
+use super::{directory::Directory, postgres_url::PostgresServer, ssh_host::SshHost, state::State};
 use crate::files;
 use serde_json::{Value, json};
 use std::path::Path;
 
 /// The name of the target.
 pub(super) const TARGET: &str = "orders";
+/// The name of the SSH target.
+pub(super) const SSH_TARGET: &str = "web1";
 
 const PROVIDERS: &str = include_str!("sample/identity-providers.yaml");
 const BINDINGS: &str = include_str!("sample/bindings.yaml");
 const POLICY: &str = include_str!("sample/policy.yaml");
 const TARGETS: &str = include_str!("sample/target.yaml");
 
+const SSH: &str = include_str!("sample/ssh.yaml");
+
+/// What the cluster stands before.
+#[derive(Debug)]
+pub(super) struct Targets {
+    pub(super) postgres: Option<PostgresServer>,
+    pub(super) ssh: Option<SshHost>,
+}
+
 /// Writes the documents: (file name, text).
 pub(super) fn write(
     directory: &Directory,
     state: &State,
-    server: Option<&PostgresServer>,
+    targets: &Targets,
 ) -> anyhow::Result<Vec<std::path::PathBuf>> {
     let issuer = json!(state.issuer.url());
     let ca_file = json!(directory.ca_file());
@@ -27,8 +38,17 @@ pub(super) fn write(
         ("bindings.yaml", BINDINGS.to_owned()),
         ("policy.yaml", POLICY.to_owned()),
     ];
-    if let Some(server) = server {
+    if let Some(server) = &targets.postgres {
         documents.push(("target.yaml", target(directory, server)?));
+    }
+    if let Some(SshHost { address, user, key, host_keys }) = &targets.ssh {
+        let values = [
+            ("ADDRESS", &json!(address)),
+            ("HOST_KEYS", &json!(host_keys)),
+            ("USER", &json!(user)),
+            ("KEY", &json!(reference(key))),
+        ];
+        documents.push(("ssh.yaml", filled(SSH, &values)));
     }
     let written = documents.into_iter().map(|(name, text)| {
         let path = directory.resources().join(name);

@@ -21,6 +21,9 @@ pub(super) struct State {
     pub(super) links_process: Option<Running>,
     /// libpq URL of the PostgreSQL behind the target.
     pub(super) postgres: Option<String>,
+    /// Whether there is an SSH target.
+    #[serde(default)]
+    pub(super) ssh: bool,
     /// The program that runs as node; the `countersign` beside this one when it is not said.
     #[serde(default)]
     pub(super) node_binary: Option<PathBuf>,
@@ -32,6 +35,7 @@ pub(super) struct Node {
     pub(super) id: u64,
     pub(super) api: u16,
     pub(super) postgres: u16,
+    pub(super) ssh: u16,
     pub(super) cluster: u16,
     pub(super) metrics: u16,
     pub(super) process: Option<Running>,

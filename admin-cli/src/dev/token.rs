@@ -32,12 +32,13 @@ pub(super) fn person(
     owner: Option<String>,
 ) -> Bearer {
     let (audience, usual, usual_owner) = match (who, name) {
-        (Person::Agent, "ci-bot") => (AGENTS, "ci", Some("sam".to_owned())),
-        (Person::Agent, _) => (AGENTS, "ci", None),
-        (Person::Reviewer, "ada") => (PEOPLE, "platform-admins", None),
-        (Person::Reviewer, _) => (PEOPLE, "dba", None),
+        (Person::Agent, "ci-bot") => (AGENTS, &["ci"][..], Some("sam".to_owned())),
+        (Person::Agent, _) => (AGENTS, &["ci"][..], None),
+        (Person::Reviewer, "ada") => (PEOPLE, &["platform-admins"][..], None),
+        (Person::Reviewer, _) => (PEOPLE, &["dba", "ops"][..], None),
     };
-    let mut groups = groups.unwrap_or_else(|| vec![usual.to_owned()]);
+    let usual = usual.iter().copied().map(str::to_owned);
+    let mut groups = groups.unwrap_or_else(|| usual.collect());
     // `--groups ""` asks for none, not for a group without a name.
     groups.retain(|group| !group.is_empty());
     Bearer { audience, name: name.to_owned(), groups, owner: owner.or(usual_owner) }

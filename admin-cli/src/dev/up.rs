@@ -5,9 +5,9 @@ use super::{
     directory::Directory,
     issuer, links,
     node_file::{self, Entry},
-    ports,
-    postgres_url::{self, PostgresServer},
-    probe, process, resources,
+    ports, postgres_url, probe, process,
+    resources::{self, Targets},
+    ssh_host,
     state::{Issuer, Link, Node, State},
 };
 use crate::{
@@ -24,8 +24,8 @@ use countersign_api::{
     resource::ApplyRequest,
 };
 
-/// Ports of one node: API, PostgreSQL, cluster, metrics.
-const PORTS_A_NODE: usize = 4;
+/// Ports of one node: API, PostgreSQL, SSH, cluster, metrics.
+const PORTS_A_NODE: usize = 5;
 
 /// Starts a cluster.
 pub(super) async fn run(
@@ -44,8 +44,10 @@ pub(super) async fn run(
         );
     }
     make_room(directory)?;
-    let mut state = State { postgres: url, ..plan(wanted, directory)? };
-    match build(directory, &mut state, server.as_ref(), terminal).await {
+    let host = ssh_host::read(wanted)?;
+    let mut state = State { postgres: url, ssh: host.is_some(), ..plan(wanted, directory)? };
+    let targets = Targets { postgres: server, ssh: host };
+    match build(directory, &mut state, &targets, terminal).await {
         Ok(()) => {}
         Err(failure) => {
             // What was started is in the state; its logs stay for whoever wants to know why.
@@ -99,6 +101,7 @@ fn plan(wanted: &UpOptions, directory: &Directory) -> anyhow::Result<State> {
             id,
             api: port()?,
             postgres: port()?,
+            ssh: port()?,
             cluster: port()?,
             metrics: port()?,
             process: None,
@@ -120,6 +123,7 @@ fn plan(wanted: &UpOptions, directory: &Directory) -> anyhow::Result<State> {
         links,
         links_process: None,
         postgres: None,
+        ssh: false,
         node_binary: wanted.node_binary.clone(),
     })
 }
@@ -127,11 +131,13 @@ fn plan(wanted: &UpOptions, directory: &Directory) -> anyhow::Result<State> {
 async fn build(
     directory: &Directory,
     state: &mut State,
-    server: Option<&PostgresServer>,
+    targets: &Targets,
     terminal: &mut Terminal,
 ) -> Result<(), Failure> {
     state.save(directory)?;
     certificates::make(directory)?;
+    let ports: Vec<_> = state.nodes.iter().map(|node| node.ssh).collect();
+    ssh_host::make_own_key(directory, &ports)?;
     state.issuer.process = Some(issuer::start(directory, state.issuer.port)?);
     state.links_process = Some(links::start(directory)?);
     state.save(directory)?;
@@ -149,7 +155,7 @@ async fn build(
         join(directory, state, place, &client).await?;
         terminal.note(&format!("node {} has joined", place + 1));
     }
-    apply(directory, state, server, &client).await?;
+    apply(directory, state, targets, &client).await?;
     terminal.note("identity providers, bindings and policy are applied");
     for node in &state.nodes {
         let one = probe::client(directory, vec![node.api_url()], None)?;
@@ -234,10 +240,10 @@ async fn start(
 async fn apply(
     directory: &Directory,
     state: &State,
-    server: Option<&PostgresServer>,
+    targets: &Targets,
     client: &Client,
 ) -> Result<(), Failure> {
-    let paths = resources::write(directory, state, server)?;
+    let paths = resources::write(directory, state, targets)?;
     let found = documents::read(&paths)?;
     let request = ApplyRequest {
         documents: found.into_iter().map(|one| one.document).collect(),

@@ -9,6 +9,7 @@ mod identity_provider;
 mod mask_rule;
 mod policy;
 mod secret_reference;
+mod ssh_target;
 mod target;
 
 pub use apply::{
@@ -23,6 +24,7 @@ pub use identity_provider::{
 pub use mask_rule::{Mask, MaskJsonPath, MaskPattern, MaskRuleSpec, PartialMask};
 pub use policy::PolicySpec;
 pub use secret_reference::{SecretReference, SecretReferenceError};
+pub use ssh_target::{SshRole, SshTarget};
 pub use target::{
     AddressError, BindingMode, CertificateReferences, PostgresAddress, PostgresRole,
     PostgresTarget, RecordRows, TargetSpec, TargetTls, TlsMode,

@@ -134,7 +134,9 @@ fn addresses(config: &Config) -> Vec<Problem> {
 
 fn balancers(config: &Config) -> Vec<Problem> {
     let listen = &config.listen;
-    let told = Told::of_api(listen).and_then(|_| Told::of_postgres(listen));
+    let told = Told::of_api(listen)
+        .and_then(|_| Told::of_postgres(listen))
+        .and_then(|_| Told::of_ssh(listen));
     let Err(error) = told else { return Vec::new() };
     let hint = "list the addresses from which the balancers connect to this node";
     vec![problem("listen.balancers", error.to_string(), hint)]
@@ -261,12 +263,13 @@ pub fn warnings(config: &Config) -> Vec<Problem> {
             "listen on loopback, or see to it that only the collector reaches it",
         ));
     }
-    if !listen.balancers.is_empty() && !listen.api_proxy_protocol && !listen.postgres_proxy_protocol
-    {
+    let heard =
+        listen.api_proxy_protocol || listen.postgres_proxy_protocol || listen.ssh_proxy_protocol;
+    if !listen.balancers.is_empty() && !heard {
         found.push(problem(
             "listen.balancers",
             "balancers are listed, and no listener hears their PROXY headers",
-            "set listen.postgres_proxy_protocol, listen.api_proxy_protocol or both",
+            "set listen.postgres_proxy_protocol, listen.ssh_proxy_protocol or listen.api_proxy_protocol",
         ));
     }
     found

@@ -1,6 +1,6 @@
-//! Target: what agents reach. Only PostgreSQL targets are known to this version.
+//! Target: what agents reach. A PostgreSQL server is described here, an SSH server in `ssh_target`.
 
-use super::{Invalid, SecretReference};
+use super::{Invalid, SecretReference, SshTarget};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, str::FromStr};
 use utoipa::ToSchema;
@@ -18,6 +18,8 @@ const POSTGRES_PORT: u16 = 5432;
 pub enum TargetSpec {
     /// A PostgreSQL server.
     Postgres(PostgresTarget),
+    /// An SSH server.
+    Ssh(SshTarget),
 }
 
 /// A PostgreSQL server as agents reach it.
@@ -174,19 +176,22 @@ impl FromStr for PostgresAddress {
                 Err(AddressError)
             };
         }
-        let (host, port) = text.rsplit_once(':').ok_or(AddressError)?;
-        let port = port.parse().map_err(|_| AddressError)?;
-        let host = match host.strip_prefix('[') {
-            Some(host) => host.strip_suffix(']').ok_or(AddressError)?,
-            None if host.contains(':') => return Err(AddressError),
-            None => host,
-        };
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
-        if port == 0 || host.is_empty() || !host.chars().all(plain) {
-            return Err(AddressError);
-        }
-        Ok(Self::Tcp { host: host.to_owned(), port })
+        let (host, port) = host_and_port(text).ok_or(AddressError)?;
+        Ok(Self::Tcp { host, port })
     }
+}
+
+/// Reads `host:port` or `[ipv6]:port`.
+pub(super) fn host_and_port(text: &str) -> Option<(String, u16)> {
+    let (host, port) = text.rsplit_once(':')?;
+    let port = port.parse().ok().filter(|port| *port != 0)?;
+    let host = match host.strip_prefix('[') {
+        Some(host) => host.strip_suffix(']')?,
+        None if host.contains(':') => return None,
+        None => host,
+    };
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
+    (!host.is_empty() && host.chars().all(plain)).then(|| (host.to_owned(), port))
 }
 
 impl PostgresAddress {
@@ -203,6 +208,7 @@ impl TargetSpec {
     pub(super) fn check(&self, found: &mut Vec<Invalid>) {
         match self {
             Self::Postgres(target) => target.check(found),
+            Self::Ssh(target) => target.check(found),
         }
     }
 }

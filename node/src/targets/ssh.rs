@@ -1,0 +1,36 @@
+//! SSH targets as the adapter uses them.
+
+use super::Unusable;
+use countersign_api::resource::{SshRole, SshTarget as Definition};
+use countersign_core::target::TargetName;
+use countersign_postgres::Keepalive;
+use countersign_ssh::{HostTrust, RoleProof, SecretError, SecretReference, SshTarget, TargetRole};
+
+/// The target that is defined.
+pub(super) fn target(
+    name: TargetName,
+    definition: Definition,
+    keepalive: Keepalive,
+) -> Result<SshTarget, Unusable> {
+    let (host, port) = definition.address().ok_or(countersign_api::resource::AddressError)?;
+    let Definition { host_keys, host_authorities, host_name, roles, address: _ } = definition;
+    let certified = host_name.unwrap_or_else(|| host.clone());
+    let trust = HostTrust::new(&host_keys, &host_authorities, certified)?;
+    let roles = roles
+        .into_iter()
+        .map(|(name, definition)| Ok((name, role(definition)?)))
+        .collect::<Result<_, SecretError>>()?;
+    let Keepalive { idle, interval, probes } = keepalive;
+    let keepalive = countersign_ssh::Keepalive { idle, interval, probes };
+    Ok(SshTarget { name, host, port, trust, roles, keepalive })
+}
+
+fn role(SshRole { user, key, certificate, default }: SshRole) -> Result<TargetRole, SecretError> {
+    let key = SecretReference::parse(&key)?;
+    let certificate = certificate.as_deref().map(SecretReference::parse).transpose()?;
+    let proof = match certificate {
+        Some(certificate) => RoleProof::Certificate { key, certificate },
+        None => RoleProof::Key(key),
+    };
+    Ok(TargetRole { user, proof, is_default: default })
+}

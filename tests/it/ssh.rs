@@ -1,0 +1,57 @@
+//! SSH through a cluster: OpenSSH's own client and server, a human in between, and a node that dies while it waits.
+
+use countersign_tests::{
+    api::{at, field},
+    cluster::Cluster,
+    node_log::PEER_LOSS,
+    ssh_host,
+};
+use std::process::Output;
+
+async fn run(cluster: &Cluster, node: usize, line: &str) -> Output {
+    ssh_host::client(cluster, node, line).unwrap().output().await.unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_is_held_at_node_1_approved_at_node_3_and_survives_its_node() {
+    let cluster = Cluster::before_an_ssh_host().await.unwrap();
+    let plain = run(&cluster, 1, "uptime").await;
+    assert_eq!(plain.status.code(), Some(0), "{plain:?}");
+    assert!(text(&plain.stdout).contains("load average"), "{plain:?}");
+
+    let mark = cluster.path().join("mark");
+    let line = format!("echo ran >> {}; cat {0}; exit 5", mark.display());
+    let client = ssh_host::client(&cluster, 1, &line).unwrap().spawn().unwrap();
+    let reviewer = cluster.api(3, "CS_REVIEWER_TOKEN").unwrap();
+    let hold = reviewer.pending(&line).await.unwrap();
+    assert_eq!(at(&hold, "/protocol"), "ssh");
+    assert!(!mark.exists(), "before the approval");
+    reviewer.approve(&hold).await.unwrap();
+    let ran = client.wait_with_output().await.unwrap();
+    assert_eq!((text(&ran.stdout).as_str(), ran.status.code()), ("ran\n", Some(5)), "{ran:?}");
+    let told = text(&ran.stderr);
+    let notice = format!("countersign: HELD id={} url=", at(&hold, "/id"));
+    assert!(told.contains(&notice) && told.contains(at(&hold, "/key")), "{told}");
+    let consumed = reviewer.until_state(at(&hold, "/id"), "consumed").await.unwrap();
+    let auditor = cluster.api(2, "CS_ADMIN_TOKEN").unwrap();
+    let operation = at(&consumed, "/consumed_by");
+    let outcome = auditor.event("outcome", "operation.id", operation).await.unwrap();
+    assert_eq!(field(&outcome, "outcome"), "completed");
+
+    // The same line again is another hold. Its node is killed while it waits; the retry elsewhere claims it, once.
+    let client = ssh_host::client(&cluster, 1, &line).unwrap().spawn().unwrap();
+    let hold = reviewer.pending(&line).await.unwrap();
+    cluster.kill(1).await.unwrap();
+    assert_ne!(client.wait_with_output().await.unwrap().status.code(), Some(0));
+    reviewer.approve(&hold).await.unwrap();
+    reviewer.until_state(at(&hold, "/id"), "approved").await.unwrap();
+    let ran = run(&cluster, 2, &line).await;
+    assert_eq!((text(&ran.stdout).as_str(), ran.status.code()), ("ran\nran\n", Some(5)), "{ran:?}");
+    reviewer.until_state(at(&hold, "/id"), "consumed").await.unwrap();
+    assert_eq!(std::fs::read_to_string(&mark).unwrap(), "ran\nran\n");
+    cluster.check_logs(PEER_LOSS).unwrap();
+}

@@ -1,0 +1,124 @@
+//! A private OpenSSH server on loopback, for the user that runs the tests, and its client as the agent. The server of the
+//! system, if there is one, is never touched.
+
+use crate::{cluster::Cluster, folder::Folder, wait};
+use anyhow::{Context as _, ensure};
+use std::{
+    fs,
+    net::{TcpListener, TcpStream},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command as Blocking, Stdio},
+};
+use tokio::process::Command;
+use wait::{Look, PATIENCE};
+
+const SERVER: &str = "/usr/sbin/sshd";
+
+/// A running server. Stopped when dropped.
+#[derive(Debug)]
+pub struct SshHost {
+    home: PathBuf,
+    port: u16,
+    user: String,
+    server: Child,
+}
+
+impl SshHost {
+    /// Makes its keys and starts it.
+    pub async fn start(folder: &Folder) -> anyhow::Result<Self> {
+        let home = folder.path().join("ssh");
+        fs::create_dir(&home)?;
+        for name in ["host", "login"] {
+            let mut made = Blocking::new("ssh-keygen");
+            made.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(home.join(name));
+            ensure!(made.status().context("ssh-keygen")?.success(), "ssh-keygen makes no key");
+        }
+        let user = Blocking::new("id").arg("-un").output().context("id")?.stdout;
+        let user = String::from_utf8(user)?.trim().to_owned();
+        if user == "root" {
+            // Where the server drops its privileges to; its package makes it only when the service starts.
+            fs::create_dir_all("/run/sshd")?;
+        }
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let settings = format!(
+            "Port {port}\nListenAddress 127.0.0.1\nHostKey {host}\nAuthorizedKeysFile {login}\n\
+             UsePAM no\nStrictModes no\nPasswordAuthentication no\nPermitRootLogin yes\n\
+             PidFile none\nLogLevel VERBOSE\n",
+            host = home.join("host").display(),
+            login = home.join("login.pub").display(),
+        );
+        let file = home.join("sshd_config");
+        fs::write(&file, settings)?;
+        let server = Blocking::new(SERVER)
+            .args(["-D", "-e", "-f"])
+            .arg(&file)
+            .stdin(Stdio::null())
+            .stderr(fs::File::create(home.join("log"))?)
+            .spawn()
+            .context("cannot start sshd: is openssh-server installed?")?;
+        let host = Self { home, port, user, server };
+        wait::until("the SSH server to listen", PATIENCE, async || {
+            let up = TcpStream::connect(("127.0.0.1", host.port)).is_ok();
+            Ok(Look::some(up.then_some(()), "it does not"))
+        })
+        .await?;
+        Ok(host)
+    }
+
+    /// What `dev up` is told of it.
+    pub fn options(&self) -> Vec<String> {
+        let at = |name: &str| self.home.join(name).display().to_string();
+        let options = [
+            ("--ssh", format!("127.0.0.1:{}", self.port)),
+            ("--ssh-user", self.user.clone()),
+            ("--ssh-key", at("login")),
+            ("--ssh-host-key", at("host.pub")),
+        ];
+        options.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect()
+    }
+}
+
+impl Drop for SshHost {
+    fn drop(&mut self) {
+        drop(self.server.kill());
+        drop(self.server.wait());
+    }
+}
+
+/// OpenSSH's client as `ci-bot` at a node, with one command line. The token is given as the password.
+pub fn client(cluster: &Cluster, node: usize, line: &str) -> anyhow::Result<Command> {
+    let environment = cluster.environment();
+    let address = environment.of_node("CS_SSH", node)?;
+    let (host, port) = address.rsplit_once(':').context("not host:port")?;
+    let known = environment.get("CS_SSH_KNOWN_HOSTS")?;
+    let user = format!("deploy@{}@{host}", environment.get("CS_TARGET_SSH")?);
+    let mut command = Command::new("ssh");
+    command.args(["-F", "none", "-p", port]);
+    for option in [
+        &format!("UserKnownHostsFile={known}"),
+        "StrictHostKeyChecking=yes",
+        "PreferredAuthentications=password",
+        "NumberOfPasswordPrompts=1",
+    ] {
+        command.args(["-o", option]);
+    }
+    command.args([&user, line]);
+    command
+        .env("SSH_ASKPASS", askpass(cluster.path())?)
+        .env("SSH_ASKPASS_REQUIRE", "force")
+        .env("CS_PASSWORD", environment.get("CS_AGENT_TOKEN")?)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    Ok(command)
+}
+
+/// A program that tells OpenSSH the password.
+fn askpass(folder: &Path) -> anyhow::Result<PathBuf> {
+    let file = folder.join("askpass");
+    fs::write(&file, "#!/bin/sh\nprintf '%s\\n' \"$CS_PASSWORD\"\n")?;
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o700))?;
+    Ok(file)
+}
