@@ -34,7 +34,7 @@ def check_chart() -> None:
     import helm_python as helm
 
     for values in [{}, {"nodes": 5, "founder": None}, {"monitoring": {"serviceMonitor": True, "prometheusRule": True, "dashboard": True}},
-                   {"service": {"type": "LoadBalancer"}, "secretMounts": [{"secretName": "orders", "mountPath": "/etc/countersign/secrets"}]}]:
+                   {"service": {"type": "LoadBalancer"}, "ssh": {"hostKeySecretName": "gateway-host-key"}, "secretMounts": [{"secretName": "orders", "mountPath": "/etc/countersign/secrets"}]}]:
         documents = rendered(helm, values)
         for document in documents:
             if document["kind"] in FOREIGN:
