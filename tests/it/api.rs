@@ -8,7 +8,8 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-/// What anybody may ask, and what takes another proof than a person's token (a join token, an init token).
+/// What anybody may ask, and what takes another proof than a caller's token (a join token, an init token, the token that is
+/// exchanged, which is part of the request).
 const OPEN: &[&str] = &[
     "/livez",
     "/readyz",
@@ -16,10 +17,11 @@ const OPEN: &[&str] = &[
     "/v1/cluster/join",
     "/v1/cluster/init",
     "/v1/policy/schema",
+    "/v1/token",
 ];
 
 /// What takes an agent's token, and nobody else's.
-const AGENTS: &[&str] = &["/v1/credentials/postgres"];
+const AGENTS: &[&str] = &["/v1/credentials/postgres", "/v1/credentials/ssh"];
 
 /// What interfaces.md promises of this version.
 const PROMISED: &[&str] = &[
@@ -34,6 +36,15 @@ const PROMISED: &[&str] = &[
     "/v1/resources/{kind}/{name}",
     "/v1/apply",
     "/v1/cluster",
+    "/v1/credentials/postgres",
+    "/v1/credentials/ssh",
+    "/v1/sessions/{id}/live",
+    "/v1/sessions/{id}/recording",
+    "/v1/policy/test",
+    "/v1/policy/simulate",
+    "/v1/policy/explain",
+    "/v1/revocations",
+    "/v1/token",
 ];
 
 async fn every_route(api: &Api) -> Vec<(Method, String)> {
