@@ -20,6 +20,9 @@ const OPEN: &[&str] = &[
     "/v1/token",
 ];
 
+/// What anybody may read; to change it is another matter.
+const READABLE: &[&str] = &["/v1/ssh/keys"];
+
 /// What takes an agent's token, and nobody else's.
 const AGENTS: &[&str] = &["/v1/credentials/postgres", "/v1/credentials/ssh"];
 
@@ -81,16 +84,19 @@ fn filled(path: &str) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_route_refuses_who_it_cannot_identify() {
     let cluster = Cluster::start().await.unwrap();
-    let nobody = cluster.api_with(2, "").unwrap();
-    let agent = cluster.api(2, "CS_AGENT_TOKEN").unwrap();
-    let reviewer = cluster.api(2, "CS_REVIEWER_TOKEN").unwrap();
-    let forger = cluster.api_with(2, "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZGEifQ.").unwrap();
-    for (method, path) in every_route(&nobody).await {
-        if OPEN.contains(&path.as_str()) {
+    let routes = every_route(&cluster.api_with(2, "").unwrap()).await;
+    // Refused tokens are counted by node, and more than its share in a minute is turned away unheard.
+    for ((method, path), node) in routes.into_iter().zip((1..=3).cycle()) {
+        let readable = method == Method::GET && READABLE.contains(&path.as_str());
+        if readable || OPEN.contains(&path.as_str()) {
             continue;
         }
-        let stranger = if AGENTS.contains(&path.as_str()) { &reviewer } else { &agent };
-        for caller in [&nobody, stranger, &forger] {
+        let nobody = cluster.api_with(node, "").unwrap();
+        let forger = cluster.api_with(node, "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZGEifQ.").unwrap();
+        let for_agents = AGENTS.contains(&path.as_str());
+        let other = if for_agents { "CS_REVIEWER_TOKEN" } else { "CS_AGENT_TOKEN" };
+        let stranger = cluster.api(node, other).unwrap();
+        for caller in [&nobody, &stranger, &forger] {
             let body = (method != Method::GET && method != Method::DELETE).then(|| json!({}));
             let answer = caller.call(method.clone(), &filled(&path), body.as_ref()).await.unwrap();
             assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{method} {path}: {answer}");
