@@ -113,13 +113,7 @@ impl Arrivals {
     }
 }
 
-impl countersign_postgres::Incoming for Arrivals {
-    async fn next(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
-        Self::next(self).await
-    }
-}
-
-impl countersign_ssh::Incoming for Arrivals {
+impl countersign_edge::Incoming for Arrivals {
     async fn next(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
         Self::next(self).await
     }

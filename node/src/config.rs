@@ -218,9 +218,9 @@ impl Config {
     }
 
     /// As the sockets are set.
-    pub fn tcp_keepalive(&self) -> countersign_postgres::Keepalive {
+    pub fn tcp_keepalive(&self) -> countersign_edge::Keepalive {
         let Keepalive { idle_seconds, interval_seconds, probes } = self.keepalive;
-        countersign_postgres::Keepalive {
+        countersign_edge::Keepalive {
             idle: Duration::from_secs(idle_seconds),
             interval: Duration::from_secs(interval_seconds),
             probes,

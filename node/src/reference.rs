@@ -1,7 +1,7 @@
 //! Secrets that settings refer to: `file:PATH`, `env:NAME` or `command:PROGRAM ARGUMENT…`, such as the client of a key
 //! management service. What they say is read, never kept here; what it must look like is for who asks.
 
-use countersign_postgres::SecretReference;
+use countersign_edge::SecretReference;
 use std::{
     io::Read,
     process::{Child, Command, Stdio},

@@ -23,7 +23,7 @@ use crate::{
     metrics,
     recording::{KeyRingError, Recordings, repair, rewrap},
     shutdown::{Shutdown, Why, drain_on_signals},
-    ssh_host_keys::{HostKeyFile, ssh_keepalive},
+    ssh_host_keys::HostKeyFile,
     targets::TargetTable,
     tls::{self, Clients, TlsError},
 };
@@ -247,7 +247,7 @@ fn listen_to_agents(
     let serving = countersign_ssh::ServeConfig {
         host_keys: Arc::new(HostKeyFile::of(app.config.listen.ssh_host_key_file.clone())),
         max_sessions,
-        keepalive: ssh_keepalive(keepalive),
+        keepalive,
     };
     let ssh = countersign_ssh::serve(ssh, gate, targets_of_ssh, serving, end.clone());
     Ok([part("the PostgreSQL listener", postgres), part("the SSH listener", ssh)])

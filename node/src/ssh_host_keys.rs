@@ -2,7 +2,7 @@
 //! clients.
 
 use countersign_core::secret::Secret;
-use countersign_ssh::{HostKey, HostKeys, Keepalive};
+use countersign_ssh::{HostKey, HostKeys};
 use std::path::PathBuf;
 
 /// What stands behind the name of a key's file in that of its certificate, as `ssh-keygen` has it.
@@ -34,10 +34,4 @@ impl HostKeys for HostKeyFile {
             }
         }
     }
-}
-
-/// As the sockets of the SSH listener are set.
-pub(crate) fn ssh_keepalive(keepalive: countersign_postgres::Keepalive) -> Keepalive {
-    let countersign_postgres::Keepalive { idle, interval, probes } = keepalive;
-    Keepalive { idle, interval, probes }
 }

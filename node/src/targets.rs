@@ -12,9 +12,10 @@ use countersign_core::{
     id::Revision,
     target::{TargetName, TargetNameError},
 };
+use countersign_edge::{Keepalive, SecretError, SecretReference};
 use countersign_postgres::{
-    ChannelBinding, ClientCertificate, Keepalive, PostgresTarget, RecordedRows, SecretError,
-    SecretReference, TargetAddress, TargetRole, TargetTls,
+    ChannelBinding, ClientCertificate, PostgresTarget, RecordedRows, TargetAddress, TargetRole,
+    TargetTls,
 };
 use countersign_raft_store::{
     handle::{ReadError, StateView},
@@ -51,12 +52,10 @@ enum Unusable {
     Body(#[from] serde_json::Error),
     #[error("its address is none")]
     Address(#[from] AddressError),
-    #[error("a password or certificate is no reference")]
+    #[error("a password, key or certificate is no reference")]
     Secret(#[from] SecretError),
     #[error("verify-full over TCP needs tls.ca_file")]
     NoAuthority,
-    #[error("a key of an SSH target is no reference")]
-    SshSecret(#[from] countersign_ssh::SecretError),
     #[error("a host key of an SSH target cannot be read")]
     HostKey(#[from] HostKeyError),
 }

@@ -3,8 +3,8 @@
 use super::Unusable;
 use countersign_api::resource::{SshRole, SshTarget as Definition};
 use countersign_core::target::TargetName;
-use countersign_postgres::Keepalive;
-use countersign_ssh::{HostTrust, RoleProof, SecretError, SecretReference, SshTarget, TargetRole};
+use countersign_edge::{Keepalive, SecretError, SecretReference};
+use countersign_ssh::{HostTrust, RoleProof, SshTarget, TargetRole};
 
 /// The target that is defined.
 pub(super) fn target(
@@ -20,8 +20,6 @@ pub(super) fn target(
         .into_iter()
         .map(|(name, definition)| Ok((name, role(definition)?)))
         .collect::<Result<_, SecretError>>()?;
-    let Keepalive { idle, interval, probes } = keepalive;
-    let keepalive = countersign_ssh::Keepalive { idle, interval, probes };
     Ok(SshTarget { name, host, port, trust, roles, keepalive })
 }
 

@@ -31,12 +31,11 @@ mod upstream;
 mod weigh;
 
 pub use classify::{Grammar, GrammarCommand, GrammarLimits, WORKER_ARGUMENT, run_grammar_worker};
-pub use line::Keepalive;
-pub use serve::{Incoming, ServeConfig, serve};
+pub use serve::{ServeConfig, serve};
 pub use startup::AnyCertificate;
 pub use target::{
-    ChannelBinding, ClientCertificate, PostgresTarget, RecordedRows, SecretError, SecretReference,
-    TargetAddress, TargetRole, TargetTls, Targets,
+    ChannelBinding, ClientCertificate, PostgresTarget, RecordedRows, TargetAddress, TargetRole,
+    TargetTls, Targets,
 };
 
 #[cfg(test)]

@@ -2,35 +2,8 @@
 //! may stand still. It does not read or write.
 
 use crate::socket::Socket;
-use socket2::{SockRef, TcpKeepalive};
+use countersign_edge::Keepalive;
 use std::{io, time::Duration};
-
-/// How TCP asks a silent peer whether it is there.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Keepalive {
-    /// Silence before the first probe.
-    pub idle: Duration,
-    /// Between two probes.
-    pub interval: Duration,
-    /// Probes without an answer after which the connection counts as lost. Where there is a user time-out, that counts in its
-    /// place, as long as probes go unanswered.
-    pub probes: u32,
-}
-
-impl Default for Keepalive {
-    fn default() -> Self {
-        Self { idle: Duration::from_secs(15), interval: Duration::from_secs(15), probes: 4 }
-    }
-}
-
-impl Keepalive {
-    /// Has a socket ask like this.
-    pub(crate) fn set(self, socket: SockRef<'_>) -> io::Result<()> {
-        let Self { idle, interval, probes } = self;
-        let all = TcpKeepalive::new().with_time(idle).with_interval(interval).with_retries(probes);
-        socket.set_tcp_keepalive(&all)
-    }
-}
 
 /// How long bytes may stand unacknowledged before the connection counts as lost (`TCP_USER_TIMEOUT`). Since Linux 5.11 the
 /// same time ends a connection whose peer is there and takes nothing (a window of zero).
@@ -60,7 +33,7 @@ impl Line {
     /// Prepares a new connection.
     pub(crate) fn of(socket: &Socket, keepalive: Keepalive) -> io::Result<Self> {
         socket.tcp().set_nodelay(true)?;
-        keepalive.set(socket.options())?;
+        keepalive.set(&socket.options())?;
         socket.options().set_tcp_user_timeout(Some(Patience::Answering.time()))?;
         Ok(Self(socket.clone()))
     }

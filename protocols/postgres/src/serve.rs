@@ -1,32 +1,26 @@
-//! The listener: takes connections, limits how many are not yet identified, and runs each in a task of its own.
-//! It knows nothing of what is said on a connection.
-
-mod places;
+//! The listener: what becomes of a connection that was accepted, up to its session. It knows nothing of what is said on it
+//! then.
 
 use crate::{
     catalogue::Catalogues,
     classify::Grammar,
     credential,
     evidence::AskingPlaces,
-    line::{Keepalive, Line},
+    line::Line,
     session::{self, Surroundings},
     socket::Socket,
     startup::{self, ALPN, Begun, StartupError},
     target::Targets,
 };
 use countersign_core::gate::{Gate, Source};
-use places::{Place, Places, TurnedAway};
+use countersign_edge::{Incoming, Keepalive, Place, accept};
 use rustls::ServerConfig;
 use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpStream, sync::Semaphore, time::timeout};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
 /// From the first byte to the start-up packet, the TLS handshake included.
 const STARTUP_DEADLINE: Duration = Duration::from_secs(10);
-/// How long the accept loop rests when the process has no file descriptor left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How long sessions may take to end when the node shuts down.
-const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 
 /// What the listener is set up with.
 #[derive(Clone)]
@@ -47,12 +41,6 @@ impl fmt::Debug for ServeConfig {
     }
 }
 
-/// Where connections come from: a listener, or what stands before one and knows better where a client is.
-pub trait Incoming: Send {
-    /// The next connection, and its client's address. Safe to drop and call again.
-    fn next(&mut self) -> impl Future<Output = io::Result<(TcpStream, SocketAddr)>> + Send;
-}
-
 /// Serves agents until `shutdown`; then takes no more, tells open sessions, and waits a short while for them.
 ///
 /// Fails only when the listener cannot be used at all.
@@ -71,40 +59,20 @@ pub async fn serve(
         shutdown: shutdown.clone(),
     };
     let limits = (config.max_sessions, config.keepalive);
-    accept(incoming, Listening::new(config.tls, targets, surroundings, limits), shutdown).await;
+    listen(incoming, Listening::new(config.tls, targets, surroundings, limits), shutdown).await;
     Ok(())
 }
 
-/// The accept loop. It does no handshake.
-pub(crate) async fn accept(
-    mut incoming: impl Incoming,
+/// Takes connections until `shutdown`.
+pub(crate) async fn listen(
+    incoming: impl Incoming,
     listening: Arc<Listening>,
     shutdown: CancellationToken,
 ) {
-    let (places, mut turned_away) = (Places::default(), TurnedAway::default());
-    let tasks = TaskTracker::new();
-    loop {
-        let accepted = tokio::select! {
-            accepted = incoming.next() => accepted,
-            () = shutdown.cancelled() => break,
-        };
-        match accepted {
-            Ok((socket, address)) => match places.take(&Source { address }) {
-                Ok(place) => {
-                    drop(tasks.spawn(Arc::clone(&listening).connection(socket, address, place)));
-                }
-                Err(full) => turned_away.one_more(full),
-            },
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-    tasks.close();
-    if timeout(DRAIN_DEADLINE, tasks.wait()).await.is_err() {
-        tracing::warn!("sessions were still open when the node shut down");
-    }
+    accept(incoming, shutdown, |socket, address, place| {
+        Arc::clone(&listening).connection(socket, address, place)
+    })
+    .await;
 }
 
 /// What the connections of a listener share.

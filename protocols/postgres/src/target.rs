@@ -1,11 +1,8 @@
 //! A PostgreSQL target as its administrator defined it. Secrets are references here, resolved when the target is dialled.
 
-use crate::line::Keepalive;
-use countersign_core::{id::Revision, secret::Secret, target::TargetName};
-use std::{collections::BTreeMap, fmt, io, path::PathBuf, sync::Arc, time::Duration};
-
-/// The longest secret in a file or variable, in bytes.
-const MAX_SECRET: u64 = 64 * 1024;
+use countersign_core::{id::Revision, target::TargetName};
+use countersign_edge::{Keepalive, SecretReference};
+use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
 
 /// Where the adapter finds the definitions of targets.
 pub trait Targets: Send + Sync + fmt::Debug {
@@ -115,63 +112,6 @@ pub struct ClientCertificate {
     pub chain: SecretReference,
     /// Its private key, PEM.
     pub key: SecretReference,
-}
-
-/// Where a secret is to be found.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum SecretReference {
-    /// In a file; a line end behind it is not part of it.
-    File(PathBuf),
-    /// In an environment variable of the node.
-    Environment(String),
-}
-
-/// A secret reference that cannot be read or resolved.
-#[derive(Debug, thiserror::Error)]
-pub enum SecretError {
-    /// The text is no reference.
-    #[error("a secret is `file:PATH` or `env:NAME`")]
-    Reference,
-    /// The file cannot be read.
-    #[error("the secret's file cannot be read")]
-    File(#[source] io::Error),
-    /// The file is longer than a secret can be.
-    #[error("the secret's file is too long")]
-    TooLong,
-    /// The variable is not set.
-    #[error("the secret's environment variable is not set")]
-    Environment,
-}
-
-impl SecretReference {
-    /// Reads `file:PATH` or `env:NAME`.
-    pub fn parse(text: &str) -> Result<Self, SecretError> {
-        match text.split_once(':') {
-            Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.into())),
-            Some(("env", name)) if !name.is_empty() => Ok(Self::Environment(name.to_owned())),
-            Some(_) | None => Err(SecretError::Reference),
-        }
-    }
-
-    /// The secret as it is now.
-    pub async fn resolve(&self) -> Result<Secret, SecretError> {
-        match self {
-            Self::Environment(name) => {
-                std::env::var(name).map(Secret::new).map_err(|_| SecretError::Environment)
-            }
-            Self::File(path) => {
-                let length = tokio::fs::metadata(path).await.map_err(SecretError::File)?.len();
-                if length > MAX_SECRET {
-                    return Err(SecretError::TooLong);
-                }
-                let mut bytes = tokio::fs::read(path).await.map_err(SecretError::File)?;
-                while bytes.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
-                    bytes.pop();
-                }
-                Ok(Secret::new(bytes))
-            }
-        }
-    }
 }
 
 impl PostgresTarget {

@@ -13,10 +13,11 @@ pub(crate) use own::{COMMIT_DEADLINE, OwnError, OwnRow, Standing, read_ready};
 
 use crate::{
     frame::{FrameError, FrameReader, Stream, TargetWriter},
-    target::{PostgresTarget, SecretError},
+    target::PostgresTarget,
 };
 use asides::Asides;
 use bytes::{BufMut, BytesMut};
+use countersign_edge::SecretError;
 use std::{io, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf},

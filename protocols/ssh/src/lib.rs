@@ -26,12 +26,8 @@ mod target;
 mod upstream;
 mod wire;
 
-pub use line::Keepalive;
-pub use serve::{HostKey, HostKeys, Incoming, ServeConfig, serve};
-pub use target::{
-    HostKeyError, HostTrust, RoleProof, SecretError, SecretReference, SshTarget, TargetRole,
-    Targets,
-};
+pub use serve::{HostKey, HostKeys, ServeConfig, serve};
+pub use target::{HostKeyError, HostTrust, RoleProof, SshTarget, TargetRole, Targets};
 
 #[cfg(test)]
 mod tests;

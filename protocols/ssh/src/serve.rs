@@ -1,13 +1,11 @@
-//! The listener: takes connections, limits how many are not yet identified, and runs each in a task of its own.
-//! It knows nothing of what is said on a connection.
-
-mod places;
+//! The listener: what becomes of a connection that was accepted, up to its session. It knows nothing of what is said on it
+//! then.
 
 use crate::{
     algorithms::{self, HostCertificates},
     downstream::{Downstream, Entrance},
     flow::{Flow, Grip, WINDOW},
-    line::{self, Keepalive},
+    line,
     session::Session,
     target::Targets,
     wire,
@@ -16,7 +14,7 @@ use countersign_core::{
     gate::{Gate, Source},
     secret::Secret,
 };
-use places::{Place, Places};
+use countersign_edge::{Incoming, Keepalive, Place, accept};
 use russh::{
     MethodKind, MethodSet, SshId,
     keys::{Certificate, decode_secret_key},
@@ -26,16 +24,12 @@ use std::{borrow::Cow, fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::TcpStream,
     sync::Semaphore,
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, timeout_at},
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
 /// From the first byte to the open session.
 const LOGIN_DEADLINE: Duration = Duration::from_secs(30);
-/// How long the accept loop rests when the process has no file descriptor left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How long sessions may take to end when the node shuts down.
-const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 /// Proofs that are looked at on one connection.
 const MAX_PROOFS: usize = 10;
 /// How long a proof that is refused takes.
@@ -77,12 +71,6 @@ pub struct ServeConfig {
     pub keepalive: Keepalive,
 }
 
-/// Where connections come from: a listener, or what stands before one and knows better where a client is.
-pub trait Incoming: Send {
-    /// The next connection, and its client's address. Safe to drop and call again.
-    fn next(&mut self) -> impl Future<Output = io::Result<(TcpStream, SocketAddr)>> + Send;
-}
-
 /// What sessions share.
 #[derive(Clone, Debug)]
 pub(crate) struct Surroundings {
@@ -113,38 +101,19 @@ enum ConnectionError {
 ///
 /// Fails only when the listener cannot be used at all.
 pub async fn serve(
-    mut incoming: impl Incoming,
+    incoming: impl Incoming,
     gate: Arc<dyn Gate>,
     targets: Arc<dyn Targets>,
     config: ServeConfig,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
-    let (places, tasks) = (Places::default(), TaskTracker::new());
     let sessions = Arc::new(Semaphore::new(config.max_sessions.min(Semaphore::MAX_PERMITS)));
     let around = Surroundings { gate, targets, sessions, shutdown: shutdown.clone() };
     let listening = Arc::new(Listening { config, around });
-    loop {
-        let accepted = tokio::select! {
-            accepted = incoming.next() => accepted,
-            () = shutdown.cancelled() => break,
-        };
-        match accepted {
-            Ok((socket, address)) => match places.take(&Source { address }) {
-                Ok(place) => {
-                    drop(tasks.spawn(Arc::clone(&listening).connection(socket, address, place)));
-                }
-                Err(full) => tracing::debug!(limit = full.0, "closed at once"),
-            },
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-    tasks.close();
-    if timeout(DRAIN_DEADLINE, tasks.wait()).await.is_err() {
-        tracing::warn!("sessions were still open when the node shut down");
-    }
+    accept(incoming, shutdown, |socket, address, place| {
+        Arc::clone(&listening).connection(socket, address, place)
+    })
+    .await;
     Ok(())
 }
 

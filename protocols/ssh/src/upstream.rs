@@ -8,10 +8,11 @@ use crate::{
     flow::{Flow, Grip, WINDOW},
     line,
     serve::{CHANNEL_MESSAGES, MAX_PACKET},
-    target::{RoleProof, SecretError, SecretReference, SshTarget, TargetRole},
+    target::{RoleProof, SshTarget, TargetRole},
     wire,
 };
 use countersign_core::refusal::{AgentFacing, Fault, Refusal};
+use countersign_edge::{SecretError, SecretReference};
 use host::Host;
 use russh::{
     Channel, SshId, client,

@@ -10,26 +10,28 @@ use super::tree;
 /// entry in DECISIONS.md and a line here.
 const CRATES: &[(&str, &str, u8, &[&str])] = &[
     ("protocols/core", "countersign-core", 0, &[]),
-    ("protocols/postgres", "countersign-postgres", 1, &["countersign-core"]),
-    ("protocols/ssh", "countersign-ssh", 1, &["countersign-core"]),
-    ("protocols/kubernetes", "countersign-kubernetes", 1, &["countersign-core"]),
-    ("raft-store", "countersign-raft-store", 1, &["countersign-core"]),
-    ("node/api", "countersign-api", 1, &["countersign-core"]),
+    ("protocols/edge", "countersign-edge", 1, &["countersign-core"]),
+    ("protocols/postgres", "countersign-postgres", 2, &["countersign-core", "countersign-edge"]),
+    ("protocols/ssh", "countersign-ssh", 2, &["countersign-core", "countersign-edge"]),
+    ("protocols/kubernetes", "countersign-kubernetes", 2, &["countersign-core"]),
+    ("raft-store", "countersign-raft-store", 2, &["countersign-core"]),
+    ("node/api", "countersign-api", 2, &["countersign-core"]),
     (
         "node",
         "countersign-node",
-        2,
+        3,
         &[
             "countersign-core",
+            "countersign-edge",
             "countersign-api",
             "countersign-postgres",
             "countersign-ssh",
             "countersign-raft-store",
         ],
     ),
-    ("admin-cli", "countersign-admin", 3, &["countersign-core", "countersign-api"]),
-    ("chaos", "countersign-chaos", 3, &["countersign-core", "countersign-api"]),
-    ("tests", "countersign-tests", 3, &["countersign-core", "countersign-api"]),
+    ("admin-cli", "countersign-admin", 4, &["countersign-core", "countersign-api"]),
+    ("chaos", "countersign-chaos", 4, &["countersign-core", "countersign-api"]),
+    ("tests", "countersign-tests", 4, &["countersign-core", "countersign-api"]),
 ];
 
 /// Crates of others that only some of ours may name.

@@ -16,74 +16,36 @@ pub(super) const fn least_audit(effect: Effect) -> AuditLevel {
 
 /// The level that a rule may ask for at the least: what only reads may be noted on one disk for a moment.
 pub(super) const fn weakest_audit(action: Action) -> AuditLevel {
-    match action {
-        Action::PostgresRead
-        | Action::PostgresShow
-        | Action::PostgresDescribe
-        | Action::SshQuery
-        | Action::SshList
-        | Action::SshRead
-        | Action::SshScan
-        | Action::KubernetesDiscover
-        | Action::KubernetesUrl
-        | Action::KubernetesReview
-        | Action::KubernetesGet
-        | Action::KubernetesList
-        | Action::KubernetesWatch
-        | Action::KubernetesLog => AuditLevel::Batched,
-        Action::PostgresTransaction
-        | Action::PostgresExplain
-        | Action::PostgresWrite
-        | Action::PostgresDdl
-        | Action::PostgresPrivilege
-        | Action::PostgresRole
-        | Action::PostgresFunction
-        | Action::PostgresLock
-        | Action::PostgresCopy
-        | Action::PostgresProgram
-        | Action::PostgresSession
-        | Action::PostgresPreference
-        | Action::PostgresCursor
-        | Action::PostgresPrepare
-        | Action::PostgresNotify
-        | Action::PostgresMaintain
-        | Action::PostgresReplication
-        | Action::PostgresAdmin
-        | Action::PostgresOpaque
-        | Action::SshWrite
-        | Action::SshExec
-        | Action::SshOpaque
-        | Action::KubernetesCreate
-        | Action::KubernetesUpdate
-        | Action::KubernetesPatch
-        | Action::KubernetesDelete
-        | Action::KubernetesDeleteCollection
-        | Action::KubernetesStatus
-        | Action::KubernetesScale
-        | Action::KubernetesLease
-        | Action::KubernetesExec
-        | Action::KubernetesAttach
-        | Action::KubernetesPortForward
-        | Action::KubernetesProxy
-        | Action::KubernetesEphemeralContainers
-        | Action::KubernetesResize
-        | Action::KubernetesEviction
-        | Action::KubernetesBinding
-        | Action::KubernetesToken
-        | Action::KubernetesFinalize
-        | Action::KubernetesPrivilege
-        | Action::KubernetesOpaque => default_audit(action),
+    match bearing(action) {
+        Bearing::Reads => AuditLevel::Batched,
+        Bearing::Surrounds => AuditLevel::BeforeReply,
+        Bearing::Acts => AuditLevel::BeforeForward,
     }
 }
 
 /// Reads may be audited while they run; whatever can act is audited before.
 pub(super) const fn default_audit(action: Action) -> AuditLevel {
+    match bearing(action) {
+        Bearing::Reads | Bearing::Surrounds => AuditLevel::BeforeReply,
+        Bearing::Acts => AuditLevel::BeforeForward,
+    }
+}
+
+/// What an action means for its target.
+enum Bearing {
+    /// It gives an answer and leaves nothing.
+    Reads,
+    /// It leaves nothing by itself, and is more than an answer: other operations stand in it.
+    Surrounds,
+    /// It can change something.
+    Acts,
+}
+
+const fn bearing(action: Action) -> Bearing {
     match action {
         Action::PostgresRead
         | Action::PostgresShow
-        | Action::PostgresTransaction
         | Action::PostgresDescribe
-        | Action::PostgresExplain
         | Action::SshQuery
         | Action::SshList
         | Action::SshRead
@@ -94,7 +56,8 @@ pub(super) const fn default_audit(action: Action) -> AuditLevel {
         | Action::KubernetesGet
         | Action::KubernetesList
         | Action::KubernetesWatch
-        | Action::KubernetesLog => AuditLevel::BeforeReply,
+        | Action::KubernetesLog => Bearing::Reads,
+        Action::PostgresTransaction | Action::PostgresExplain => Bearing::Surrounds,
         Action::PostgresWrite
         | Action::PostgresDdl
         | Action::PostgresPrivilege
@@ -134,6 +97,6 @@ pub(super) const fn default_audit(action: Action) -> AuditLevel {
         | Action::KubernetesToken
         | Action::KubernetesFinalize
         | Action::KubernetesPrivilege
-        | Action::KubernetesOpaque => AuditLevel::BeforeForward,
+        | Action::KubernetesOpaque => Bearing::Acts,
     }
 }

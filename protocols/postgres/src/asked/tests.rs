@@ -23,7 +23,7 @@ pub(crate) fn target(allow_functions: &[&str]) -> PostgresTarget {
         read_limit: None,
         record_rows: crate::RecordedRows::None,
         allow_functions: allow_functions.iter().map(|&name| name.to_owned()).collect(),
-        keepalive: crate::Keepalive::default(),
+        keepalive: countersign_edge::Keepalive::default(),
     }
 }
 

@@ -5,10 +5,11 @@ use crate::{
     AnyCertificate, ChannelBinding, PostgresTarget, TargetAddress, TargetRole, TargetTls, Targets,
     catalogue::Catalogues,
     evidence::AskingPlaces,
-    serve::{Incoming, Listening, ServeConfig},
+    serve::{Listening, ServeConfig},
     session::{Surroundings, TextReader},
 };
 use countersign_core::{id::Revision, target::TargetName};
+use countersign_edge::Incoming;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedKey, DistinguishedName, DnType, IsCa, Issuer,
     KeyPair, generate_simple_self_signed,
@@ -47,8 +48,8 @@ CREATE FUNCTION public.upper(t varchar) RETURNS text LANGUAGE sql AS 'DELETE FRO
 ";
 
 /// Sessions of the place, and how agents are asked whether they are there.
-const LIMITS: (usize, crate::Keepalive) = (100, KEEPALIVE);
-const KEEPALIVE: crate::Keepalive = crate::Keepalive {
+const LIMITS: (usize, countersign_edge::Keepalive) = (100, KEEPALIVE);
+const KEEPALIVE: countersign_edge::Keepalive = countersign_edge::Keepalive {
     idle: Duration::from_secs(15),
     interval: Duration::from_secs(15),
     probes: 4,
@@ -148,7 +149,7 @@ impl Place {
         std::fs::write(&key, "sesame\n").unwrap();
         let role = |user: &str, password: Option<&Path>, is_default| TargetRole {
             user: user.to_owned(),
-            password: password.map(|path| crate::SecretReference::File(path.to_owned())),
+            password: password.map(|path| countersign_edge::SecretReference::File(path.to_owned())),
             certificate: None,
             reader: None,
             is_default,
@@ -166,7 +167,7 @@ impl Place {
             read_limit: None,
             record_rows: crate::RecordedRows::None,
             allow_functions: Vec::new(),
-            keepalive: crate::Keepalive::default(),
+            keepalive: countersign_edge::Keepalive::default(),
         };
         if listens == Listens::PostgresTls {
             target.address = TargetAddress::Tcp { host: host.clone(), port: 5432 };
@@ -189,7 +190,7 @@ impl Place {
         };
         let listening =
             Listening::new(server_tls, Arc::new(OneTarget(Arc::new(target))), surroundings, LIMITS);
-        tokio::spawn(crate::serve::accept(Bare(listener), listening, shutdown));
+        tokio::spawn(crate::serve::listen(Bare(listener), listening, shutdown));
         Self { gate, address, client_tls, folder, host, postgres: data }
     }
 

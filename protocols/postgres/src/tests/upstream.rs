@@ -6,11 +6,12 @@ use super::{
     place::{Listens, Place},
 };
 use crate::{
-    ChannelBinding, ClientCertificate, PostgresTarget, SecretReference, TargetAddress, TargetTls,
+    ChannelBinding, ClientCertificate, PostgresTarget, TargetAddress, TargetTls,
     frame::{self, FrameReader},
 };
 use bytes::BufMut;
 use countersign_core::record::Outcome;
+use countersign_edge::SecretReference;
 use rustls::ServerConfig;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};

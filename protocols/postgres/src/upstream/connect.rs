@@ -8,9 +8,9 @@ use super::{
 };
 use crate::{
     frame::Stream,
-    line::Keepalive,
     target::{ClientCertificate, PostgresTarget, TargetAddress, TargetTls},
 };
+use countersign_edge::Keepalive;
 use rustls::{ClientConfig, RootCertStore, crypto::CryptoProvider};
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
 use socket2::SockRef;
@@ -99,7 +99,7 @@ fn without_tls(
 async fn tcp(address: (&str, u16), keepalive: Keepalive) -> Result<TcpStream, DialError> {
     let socket = TcpStream::connect(address).await.map_err(DialError::Io)?;
     socket.set_nodelay(true).map_err(DialError::Io)?;
-    keepalive.set(SockRef::from(&socket)).map_err(DialError::Io)?;
+    keepalive.set(&SockRef::from(&socket)).map_err(DialError::Io)?;
     Ok(socket)
 }
 

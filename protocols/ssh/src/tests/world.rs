@@ -5,10 +5,10 @@ use super::{
     host::{Host, key_pair},
 };
 use crate::{
-    HostKey, HostKeys, HostTrust, Incoming, Keepalive, RoleProof, SecretReference, ServeConfig,
-    SshTarget, TargetRole, Targets, serve,
+    HostKey, HostKeys, HostTrust, RoleProof, ServeConfig, SshTarget, TargetRole, Targets, serve,
 };
 use countersign_core::{id::Revision, secret::Secret, target::TargetName};
+use countersign_edge::{Incoming, Keepalive, SecretReference};
 use std::{
     fs, io,
     net::SocketAddr,

@@ -28,7 +28,7 @@ fn silent() -> (Upstream, DuplexStream) {
         read_limit: None,
         record_rows: crate::RecordedRows::None,
         allow_functions: Vec::new(),
-        keepalive: crate::Keepalive::default(),
+        keepalive: countersign_edge::Keepalive::default(),
     };
     let upstream = Upstream {
         reader: FrameReader::new(reader),

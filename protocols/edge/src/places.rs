@@ -20,7 +20,7 @@ const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// The places of a listener.
 #[derive(Debug, Default)]
-pub(super) struct Places {
+pub(crate) struct Places {
     taken: Arc<Mutex<Taken>>,
 }
 
@@ -32,26 +32,26 @@ struct Taken {
 
 /// A place. Dropped, it is free again.
 #[derive(Debug)]
-pub(super) struct Place {
+pub struct Place {
     source: IpAddr,
     taken: Arc<Mutex<Taken>>,
 }
 
 /// No place is free; the name of the limit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Full(pub(super) &'static str);
+pub(crate) struct Full(pub(crate) &'static str);
 
 /// What is said in the log of connections that found no place: now and then one line, since who sends them by the thousand
 /// must not fill the log.
 #[derive(Debug, Default)]
-pub(super) struct TurnedAway {
+pub(crate) struct TurnedAway {
     told: Option<Instant>,
     since: u64,
 }
 
 impl TurnedAway {
     /// One more was closed.
-    pub(super) fn one_more(&mut self, Full(limit): Full) {
+    pub(crate) fn one_more(&mut self, Full(limit): Full) {
         self.since = self.since.saturating_add(1);
         if self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
             let connections = std::mem::take(&mut self.since);
@@ -63,7 +63,7 @@ impl TurnedAway {
 
 impl Places {
     /// Takes a place for a connection.
-    pub(super) fn take(&self, source: &Source) -> Result<Place, Full> {
+    pub(crate) fn take(&self, source: &Source) -> Result<Place, Full> {
         let source = source.counted();
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if taken.all >= MAX_PLACES {
