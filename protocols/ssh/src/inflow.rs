@@ -107,6 +107,7 @@ struct Queue {
     bytes: usize,
     tide: Tide,
     interrupted: bool,
+    finished: bool,
     over: Option<Over>,
 }
 
@@ -150,6 +151,7 @@ impl Inflow {
             bytes: 0,
             tide: Tide::Flowing,
             interrupted: false,
+            finished: false,
             over: None,
         };
         let shared = Arc::new(Shared { queue: Mutex::new(queue), changed: Notify::new(), flow });
@@ -178,6 +180,11 @@ impl Inflow {
             None => queue.interrupted.then_some(Alarm::Interrupted),
         })
         .await
+    }
+
+    /// Whether the peer has said that it sends no more.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.shared.queue().finished
     }
 
     /// Whether everything that arrives has arrived.
@@ -232,6 +239,7 @@ impl Shared {
         if queue.over.is_some() {
             return Err(Over::Closed);
         }
+        queue.finished |= matches!(arrived, Arrived::Eof);
         match (arrived, queue.arrived.back_mut()) {
             (Arrived::Data(bytes), Some(Piece::Data(before)))
                 if bytes.len() < SMALL && before.len() + bytes.len() <= TOGETHER =>

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod bulk;
+mod endings;
 mod exec;
 mod gate;
 mod hold;

@@ -91,8 +91,9 @@ impl Agent {
         let line = mask::own(hold_notice::refused(refusal, self.terminal));
         let told = async {
             self.write(Stream::Error, line).await?;
-            self.eof().await?;
-            self.exited(exit_status(refusal)).await
+            // In this order: a client may close the channel at the end of the output.
+            self.exited(exit_status(refusal)).await?;
+            self.eof().await
         };
         if timeout(LAST_WORDS, told).await != Ok(Ok(())) {
             tracing::debug!(%refusal, "an agent went away before it heard why");

@@ -19,10 +19,29 @@ use countersign_core::{
 };
 use russh::{ChannelWriteHalf, Sig, client::Msg};
 use std::{sync::Arc, time::Duration};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// How long a program may take to end once nobody listens to it any more.
 const ENDS_WITHIN: Duration = Duration::from_secs(3);
+
+/// How long a program's exit status is waited for behind the end of its output, where the agent is not done. OpenSSH's server
+/// sends them one after the other, when it sees each.
+const EXIT_FOLLOWS_WITHIN: Duration = Duration::from_secs(1);
+
+/// Whether the program says no more.
+#[derive(Clone, Copy, Debug)]
+enum Silence {
+    None,
+    /// The agent does not know yet.
+    Since(Instant),
+    Told,
+}
+
+impl Silence {
+    fn or_since(self, now: Instant) -> Self {
+        if let Self::None = self { Self::Since(now) } else { self }
+    }
+}
 
 /// The target's side of a channel.
 #[derive(Debug)]
@@ -79,8 +98,17 @@ impl Running {
             Reply::Awaited(awaited) => awaited.await?,
         };
         let plan = release.masks();
+        let mut silence = Silence::None;
         loop {
-            match target.output.next().await {
+            let arrived = tokio::select! {
+                arrived = target.output.next() => arrived,
+                () = self.tells(silence, account) => {
+                    silence = Silence::Told;
+                    self.agent.eof().await?;
+                    continue;
+                }
+            };
+            match arrived {
                 Ok(Arrived::Data(bytes)) => {
                     account.answered(bytes.len());
                     self.say(target, plan, (Stream::Output, bytes)).await?;
@@ -89,23 +117,52 @@ impl Running {
                     account.answered(bytes.len());
                     self.say(target, plan, (Stream::Error, bytes)).await?;
                 }
-                Ok(Arrived::Eof) => self.agent.eof().await?,
-                Ok(Arrived::ExitStatus(status)) => {
-                    account.exited(status);
-                    self.agent.exited(status).await?;
-                }
-                Ok(Arrived::ExitSignal(killed)) => {
-                    account.killed(&killed);
-                    self.agent.killed(&killed).await?;
-                }
-                Ok(Arrived::Failure) => {
-                    account.not_begun();
-                    return Err(Refusal::TargetUnavailable.into());
-                }
-                Ok(Arrived::Success | Arrived::Signal(_) | Arrived::Resized(_)) => {}
+                Ok(Arrived::Eof) => silence = silence.or_since(Instant::now()),
+                Ok(other) => self.ends(other, account).await?,
                 Err(Over::TooMuch) => return Err(too_much().into()),
                 Err(Over::Closed) if account.is_underway() => return Err(lost().into()),
                 Err(Over::Closed) => return Ok(()),
+            }
+        }
+    }
+
+    /// What is not of the program's output says how it ended, if anything. It ends once.
+    async fn ends(&self, arrived: Arrived, account: &mut Account) -> Result<(), Stop> {
+        match arrived {
+            Arrived::ExitStatus(status) if account.is_underway() => {
+                account.exited(status);
+                Ok(self.agent.exited(status).await?)
+            }
+            Arrived::ExitSignal(killed) if account.is_underway() => {
+                account.killed(&killed);
+                Ok(self.agent.killed(&killed).await?)
+            }
+            Arrived::Failure if account.is_underway() => {
+                account.not_begun();
+                Err(Refusal::TargetUnavailable.into())
+            }
+            Arrived::ExitStatus(_)
+            | Arrived::ExitSignal(_)
+            | Arrived::Failure
+            | Arrived::Data(_)
+            | Arrived::Error(_)
+            | Arrived::Eof
+            | Arrived::Success
+            | Arrived::Signal(_)
+            | Arrived::Resized(_) => Ok(()),
+        }
+    }
+
+    /// Waits until the agent is to be told that the program says no more.
+    ///
+    /// OpenSSH's client closes a channel of a shared connection when both sides have said their last, and from then on it
+    /// cannot be told how the program ended. So it hears that first, unless it has more to say itself.
+    async fn tells(&self, silence: Silence, account: &Account) {
+        let Silence::Since(since) = silence else { return std::future::pending().await };
+        if account.is_underway() {
+            sleep_until(since + EXIT_FOLLOWS_WITHIN).await;
+            if self.input.is_finished() {
+                std::future::pending::<()>().await;
             }
         }
     }

@@ -151,7 +151,8 @@ async fn several_programs_run_on_one_connection_while_one_is_held() {
     world.gate.hold(0).await;
     for _ in 0..3 {
         let beside = world.ssh(&words("uptime")).spawn().unwrap();
-        assert_eq!(came(beside, b"").await.status, Some(0));
+        let beside = came(beside, b"").await;
+        assert_eq!(beside.status, Some(0), "{beside:?}");
     }
     world.gate.approve(0).await;
     let ran = came(held, b"").await;
