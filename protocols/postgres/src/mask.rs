@@ -50,6 +50,8 @@ pub(crate) struct Masker {
     answering: Option<Answer>,
     /// By whom the session's settings were made what they are.
     settings: SetBy,
+    /// Whose code can have been put off to the end of the transaction.
+    put_off: SetBy,
     handles: Handles,
 }
 
@@ -146,9 +148,17 @@ impl Masker {
         });
         if leaves == SetBy::Anybody {
             self.settings = SetBy::Anybody;
+            self.put_off = SetBy::Anybody;
         }
         // Triggers that were put off run where a transaction ends.
-        if leaves == SetBy::Anybody || self.settings == SetBy::Anybody && borders {
+        if leaves == SetBy::Anybody || self.put_off == SetBy::Anybody && borders {
+            self.handles.forget();
+        }
+    }
+
+    /// No transaction is open any more, whatever ended it: code that was put off has run, and can have given names.
+    pub(crate) fn transaction_ended(&mut self) {
+        if std::mem::take(&mut self.put_off) == SetBy::Anybody {
             self.handles.forget();
         }
     }

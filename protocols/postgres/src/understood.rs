@@ -209,6 +209,18 @@ impl Understood {
         }
     }
 
+    /// Whether behind one of its statements the session's names surely stand for what they stood for in front of it: it gives
+    /// and takes none, ends no transaction, where triggers that were put off would run, and runs no code of a user's.
+    pub(crate) fn keeps_names(&self, statement: &Statement) -> bool {
+        let kind = matches!(
+            statement.kind,
+            StatementKind::Select
+                | StatementKind::Show
+                | StatementKind::Transaction(TransactionStep::Begin)
+        );
+        kind && is_quiet(statement) && self.brought == Code::OfText
+    }
+
     /// Which code it runs, all in all.
     pub(crate) fn code(&self) -> Code {
         let shown = self.shown.iter().enumerate();

@@ -1,5 +1,5 @@
 //! Which relations a text reads in the end: those it names, what views among them read in turn, and which others share
-//! rows with each (tables that inherit from it, or that it inherits from). With the numbers by which `RowDescription`
+//! rows with each (tables that inherit from it, and all that it or one of those inherits from). With the numbers by which `RowDescription`
 //! names relations and columns.
 //!
 //! A name that the text gives without a schema is every relation it can mean: what is found too much is covered too much.
@@ -174,7 +174,8 @@ fn texts(all: &BTreeSet<String>) -> String {
 }
 
 /// A rule's query depends on what it reads; the relation that has the rule is read by it in name only. Of names that are not
-/// ASCII nobody but the gateway says what they are in lower case: they all come.
+/// ASCII nobody but the gateway says what they are in lower case: they all come. A relation shows the rows of all that inherit
+/// from it, and each of those can inherit from others, whose rules are for its rows too.
 const CLOSURE: &str = "reached(oid) AS ( \
        SELECT c.oid FROM pg_catalog.pg_class c \
          JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
@@ -188,17 +189,15 @@ const CLOSURE: &str = "reached(oid) AS ( \
          JOIN pg_catalog.pg_depend d ON d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_rewrite'::pg_catalog.regclass \
            AND d.objid OPERATOR(pg_catalog.=) w.oid \
            AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass), \
-     above(oid, kin) AS ( \
-       SELECT r.oid, i.inhparent FROM reached r \
-         JOIN pg_catalog.pg_inherits i ON i.inhrelid OPERATOR(pg_catalog.=) r.oid \
-       UNION SELECT a.oid, i.inhparent FROM above a \
-         JOIN pg_catalog.pg_inherits i ON i.inhrelid OPERATOR(pg_catalog.=) a.kin), \
      below(oid, kin) AS ( \
-       SELECT r.oid, i.inhrelid FROM reached r \
-         JOIN pg_catalog.pg_inherits i ON i.inhparent OPERATOR(pg_catalog.=) r.oid \
+       SELECT r.oid, r.oid FROM reached r \
        UNION SELECT b.oid, i.inhrelid FROM below b \
          JOIN pg_catalog.pg_inherits i ON i.inhparent OPERATOR(pg_catalog.=) b.kin), \
-     kin(oid, kin) AS (SELECT oid, kin FROM above UNION SELECT oid, kin FROM below) \
+     family(oid, kin) AS ( \
+       SELECT oid, kin FROM below \
+       UNION SELECT f.oid, i.inhparent FROM family f \
+         JOIN pg_catalog.pg_inherits i ON i.inhrelid OPERATOR(pg_catalog.=) f.kin), \
+     kin(oid, kin) AS (SELECT oid, kin FROM family WHERE oid OPERATOR(pg_catalog.<>) kin) \
      SELECT c.oid::pg_catalog.text, \
        CASE WHEN n.oid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() THEN 'pg_temp' ELSE n.nspname::pg_catalog.text END, \
        c.relname::pg_catalog.text, c.relkind::pg_catalog.text, \

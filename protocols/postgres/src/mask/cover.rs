@@ -401,10 +401,8 @@ impl Work<'_> {
         let source = |(number, attribute): (&i16, &Attribute)| {
             let from = attribute.generated_from.iter().filter(|from| *from != number);
             let made = from.map(by_number).fold(Source::Clear, Source::and).changed();
-            let source = match self.by_rule(reached, &attribute.name) {
-                Source::Clear => made,
-                ruled @ (Source::Column(_) | Source::Derived(_) | Source::Anything) => ruled,
-            };
+            // A rule on the column itself adds to those on what it is made from: it may be about a part of it only.
+            let source = self.by_rule(reached, &attribute.name).and(made);
             (*number, (attribute.name.clone(), source))
         };
         reached.columns.iter().map(source).collect()
@@ -431,7 +429,7 @@ impl Work<'_> {
         }
     }
 
-    /// The columns of a view are what its definition makes of other columns, unless a rule names them.
+    /// The columns of a view are what its definition makes of other columns; rules that name them add to those on the others.
     fn view(
         &self,
         cover: &mut Cover,
@@ -456,10 +454,8 @@ impl Work<'_> {
             return every(reached, |_| Source::Anything);
         }
         let source = |((number, Attribute { name, .. }), column): ((&i16, &Attribute), &Column)| {
-            let source = match self.by_rule(reached, name) {
-                Source::Clear => read.source(&column.carries, column.plain.as_deref()),
-                ruled @ (Source::Column(_) | Source::Derived(_) | Source::Anything) => ruled,
-            };
+            let made = read.source(&column.carries, column.plain.as_deref());
+            let source = self.by_rule(reached, name).and(made);
             (*number, (name.clone(), source))
         };
         reached.columns.iter().zip(columns).map(source).collect()

@@ -80,12 +80,76 @@ pub(super) fn findings(mask: &mut ColumnMask, text: &str) -> Result<Findings, Ma
     })
 }
 
+/// The most times that escapes are looked behind. In what still has some then, something counts as found.
+const MAX_ESCAPES: u8 = 8;
+
+/// The same for a text with strings of other values in it, whose escapes may hide what they say: a document in an array, a
+/// composite in a composite.
+pub(super) fn findings_within(mask: &mut ColumnMask, text: &str) -> Result<Findings, MaskError> {
+    let mut found = findings(mask, text)?;
+    let mut reading = without_escapes(text);
+    for _ in 0..MAX_ESCAPES {
+        match (found, reading) {
+            (Findings::None, Some(text)) => {
+                found = findings(mask, &text)?;
+                reading = without_escapes(&text);
+            }
+            (Findings::Some, _) | (Findings::None, None) => return Ok(found),
+        }
+    }
+    Ok(if reading.is_some() { Findings::Some } else { found })
+}
+
+/// A text with one layer of escapes less; none where it has none. Strings in JSON, arrays and composites have a backslash in
+/// front of what it hides, composites double quotes as well.
+fn without_escapes(text: &str) -> Option<String> {
+    if !text.contains('\\') && !text.contains("\"\"") {
+        return None;
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(['\\', '"']) {
+        let (before, behind) = rest.split_at_checked(at)?;
+        out.push_str(before);
+        let (said, behind) = match behind.strip_prefix("\"\"") {
+            Some(behind) => ('"', behind),
+            None => escape(behind)?,
+        };
+        out.push(said);
+        rest = behind;
+    }
+    out.push_str(rest);
+    Some(out)
+}
+
+/// What the escape, or the quote, at the beginning of a text says, and what comes behind it.
+fn escape(text: &str) -> Option<(char, &str)> {
+    let mut chars = text.chars();
+    let first = chars.next()?;
+    if first != '\\' {
+        return Some((first, chars.as_str()));
+    }
+    let Some(next) = chars.next() else { return Some((' ', "")) };
+    let behind = chars.as_str();
+    Some(match next {
+        'n' | 't' | 'r' | 'b' | 'f' => (' ', behind),
+        'u' => {
+            let unit = behind.get(..4).and_then(|digits| u32::from_str_radix(digits, 16).ok());
+            match unit.and_then(char::from_u32).zip(behind.get(4..)) {
+                Some((said, behind)) => (said, behind),
+                None => ('u', behind),
+            }
+        }
+        next => (next, behind),
+    })
+}
+
 fn text(value: &[u8]) -> Result<&str, MaskError> {
     std::str::from_utf8(value).map_err(|_| MaskError::Unreadable)
 }
 
 fn all_or_nothing(mask: &mut ColumnMask, text: &str) -> Result<Written, MaskError> {
-    Ok(match findings(mask, text)? {
+    Ok(match findings_within(mask, text)? {
         Findings::None => Written::Same,
         Findings::Some => Written::Null,
     })

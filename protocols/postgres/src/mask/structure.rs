@@ -3,7 +3,7 @@
 //! users' own; a part of unknown type is read in every way in which it could be one of those.
 
 use super::{
-    scan::{Findings, findings},
+    scan::{Findings, findings, findings_within},
     types::Type,
     value::{written_address, written_uuid},
 };
@@ -19,11 +19,7 @@ struct Part<'a>(Option<u32>, &'a [u8]);
 
 /// Whether detectors find anything in a value.
 pub(super) fn look(mask: &mut ColumnMask, value: &[u8]) -> Result<Findings, MaskError> {
-    // The text in it stands in it as it is.
-    match findings(mask, &String::from_utf8_lossy(value))? {
-        Findings::None => of_part(mask, &Part(None, value), 0),
-        Findings::Some => Ok(Findings::Some),
-    }
+    of_part(mask, &Part(None, value), 0)
 }
 
 fn of_part(mask: &mut ColumnMask, part: &Part<'_>, depth: u8) -> Result<Findings, MaskError> {
@@ -41,7 +37,7 @@ fn of_part(mask: &mut ColumnMask, part: &Part<'_>, depth: u8) -> Result<Findings
         | Type::Bytea
         | Type::Scalar => Ok(Findings::None),
         Type::Text | Type::Padded | Type::Name | Type::Xml | Type::Json | Type::Jsonb => {
-            findings(mask, &String::from_utf8_lossy(value))
+            findings_within(mask, &String::from_utf8_lossy(value))
         }
         Type::Uuid => findings(mask, &written_uuid(value)),
         Type::Address => match written_address(value) {
@@ -49,14 +45,19 @@ fn of_part(mask: &mut ColumnMask, part: &Part<'_>, depth: u8) -> Result<Findings
             None => Err(MaskError::Unreadable),
         },
         Type::TextArray | Type::Sealed | Type::Other => {
+            if unknown(mask, value)? == Findings::Some {
+                return Ok(Findings::Some);
+            }
             let parts = array(value)
                 .or_else(|| composite(value))
                 .or_else(|| multirange(value))
-                .or_else(|| range(value));
+                .or_else(|| range(value))
+                .or_else(|| lexemes(value))
+                .or_else(|| sequence(value));
             match parts {
                 Some(_) if depth == MAX_DEPTH => Ok(Findings::Some),
                 Some(parts) => any(mask, &parts, depth + 1),
-                None => unknown(mask, value),
+                None => Ok(Findings::None),
             }
         }
     }
@@ -71,14 +72,14 @@ fn any(mask: &mut ColumnMask, parts: &[Part<'_>], depth: u8) -> Result<Findings,
     Ok(Findings::None)
 }
 
-/// A value of a type that nothing is known of.
+/// A value of a type that nothing is known of; text stands in it as it is, or escaped.
 fn unknown(mask: &mut ColumnMask, value: &[u8]) -> Result<Findings, MaskError> {
     const UUID: usize = 16;
     let mut readings = vec![String::from_utf8_lossy(value).into_owned()];
     readings.extend((value.len() == UUID).then(|| written_uuid(value)));
     readings.extend(shaped_address(value));
     for reading in readings {
-        if findings(mask, &reading)? == Findings::Some {
+        if findings_within(mask, &reading)? == Findings::Some {
             return Ok(Findings::Some);
         }
     }
@@ -161,6 +162,39 @@ fn range(value: &[u8]) -> Option<Vec<Part<'_>>> {
         }
     }
     rest.is_empty().then_some(parts)
+}
+
+/// The lexemes (`tsvectorsend`): their number, then each up to a NUL, with the number of its places and the places.
+fn lexemes(value: &[u8]) -> Option<Vec<Part<'_>>> {
+    let mut rest = value;
+    let count = usize::try_from(number(&mut rest)?).ok()?;
+    // Each has its end and the number of its places at least.
+    if count > rest.len() / 3 {
+        return None;
+    }
+    let mut parts = Vec::with_capacity(count);
+    for _ in 0..count {
+        let end = rest.iter().position(|byte| *byte == 0)?;
+        let (lexeme, behind) = rest.split_at_checked(end)?;
+        parts.push(Part(None, lexeme));
+        let (places, behind) = behind.get(1..)?.split_first_chunk::<2>()?;
+        rest = behind.get(2 * usize::from(u16::from_be_bytes(*places))..)?;
+    }
+    rest.is_empty().then_some(parts)
+}
+
+/// Values behind their lengths, perhaps with their number in front, or that of pairs of them (`hstore_send`).
+fn sequence(value: &[u8]) -> Option<Vec<Part<'_>>> {
+    let behind_count = value.split_first_chunk::<4>().map(|(_, rest)| rest);
+    all_sized(value).or_else(|| all_sized(behind_count?))
+}
+
+fn all_sized(mut rest: &[u8]) -> Option<Vec<Part<'_>>> {
+    let mut parts = Vec::new();
+    while !rest.is_empty() {
+        sized(&mut rest, None, &mut parts)?;
+    }
+    Some(parts)
 }
 
 fn number(rest: &mut &[u8]) -> Option<u32> {

@@ -43,6 +43,24 @@ const CONSTRAINTS: &[&str] = &[
     "tablecmds.c",
 ];
 
+/// Settings that are told where columns are covered. Each has one of a few values, so that code could put no value of a
+/// column's into it; of any other setting (`application_name`, `scram_iterations`) the agent knows what it asked for.
+const TOLD: &[&str] = &[
+    "DateStyle",
+    "IntervalStyle",
+    "client_encoding",
+    "default_transaction_deferrable",
+    "default_transaction_isolation",
+    "default_transaction_read_only",
+    "in_hot_standby",
+    "integer_datetimes",
+    "is_superuser",
+    "server_encoding",
+    "server_version",
+    "session_authorization",
+    "standard_conforming_strings",
+];
+
 /// Whether something is told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Tells {
@@ -130,11 +148,11 @@ impl Words {
 
     /// Whether the agent may hear what a setting is.
     pub(crate) fn setting(&self, name: &str, value: &str) -> Tells {
-        match (self.covers_columns, name) {
-            // These take any text; the agent knows the one that it gave.
-            (Covers::Columns, "application_name") => Tells::Nothing,
-            (Covers::Columns, "TimeZone") if !is_zone(value) => Tells::Nothing,
-            (Covers::Columns | Covers::Texts, _) => Tells::It,
+        match self.covers_columns {
+            Covers::Texts => Tells::It,
+            Covers::Columns if TOLD.contains(&name) => Tells::It,
+            Covers::Columns if name == "TimeZone" && is_zone(value) => Tells::It,
+            Covers::Columns => Tells::Nothing,
         }
     }
 
@@ -212,6 +230,8 @@ fn is_zone(value: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::gate::plan;
+    use countersign_core::mask::{Detector, MaskKind};
 
     #[test]
     fn only_zones_that_say_nothing_else_are_told() {
@@ -222,6 +242,24 @@ mod tests {
             ["<123456789>0", "<078-05-1120>0", "<a b>0", "Secret5", "Europe/Secret1", "Etc/GMT+99"]
         {
             assert!(!is_zone(zone), "{zone}");
+        }
+    }
+
+    #[test]
+    fn where_columns_are_covered_only_settings_that_hold_no_value_are_told() {
+        let of = |columns: &[&str]| Words::new(&plan(columns, &[Detector::Email], MaskKind::Hash));
+        let (covered, searched) = (of(&["public.t.c"]), of(&[]));
+        for (name, value, told) in [
+            ("server_version", "16.4", Tells::It),
+            ("DateStyle", "ISO, MDY", Tells::It),
+            ("TimeZone", "Europe/Berlin", Tells::It),
+            ("TimeZone", "<078-05-1120>0", Tells::Nothing),
+            ("application_name", "psql", Tells::Nothing),
+            ("scram_iterations", "780511", Tells::Nothing),
+            ("of_a_version_to_come", "1", Tells::Nothing),
+        ] {
+            assert_eq!(covered.setting(name, value), told, "{name}");
+            assert_eq!(searched.setting(name, value), Tells::It, "{name}");
         }
     }
 

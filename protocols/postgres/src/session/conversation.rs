@@ -227,6 +227,7 @@ impl Session {
         if self.block == Block::Idle {
             self.work = Work::None;
             self.names.transaction_ended();
+            self.masker.transaction_ended();
             self.retire_portals();
         }
     }

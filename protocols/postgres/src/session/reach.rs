@@ -100,18 +100,23 @@ impl Session {
     }
 
     /// Finds out what FETCH and EXECUTE mean, if any rule covers columns. What they mean is followed only where it runs nothing
-    /// that its own text does not show.
+    /// that its own text does not show, and only up to the first statement behind which the names can stand for others.
     pub(super) async fn check_used(&mut self, understood: &mut Understood) -> Result<(), Stop> {
         if !self.around.gate.masks(&self.opened).covers_columns() {
             return Ok(());
         }
         let classified = Arc::clone(&understood.classified);
         for (n, statement) in classified.statements.iter().enumerate() {
-            let Some(named) = self.masker.meant(&statement.handle).cloned() else { continue };
-            let mut meant = Understood::of(&named.classified, &self.target);
-            Box::pin(self.check_catalogue(&named.classified, &mut meant)).await?;
-            if meant.subject().leaves == SetBy::Known {
-                understood.used.insert(n, named);
+            if let Some(named) = self.masker.meant(&statement.handle).cloned() {
+                let mut meant = Understood::of(&named.classified, &self.target);
+                Box::pin(self.check_catalogue(&named.classified, &mut meant)).await?;
+                if meant.subject().leaves == SetBy::Known {
+                    understood.used.insert(n, named);
+                    continue;
+                }
+            }
+            if !understood.keeps_names(statement) {
+                break;
             }
         }
         Ok(())

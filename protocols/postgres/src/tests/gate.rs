@@ -144,7 +144,12 @@ impl TestGate {
 
     /// From now on this is masked in the documents of a column.
     pub(crate) fn mask_path(&self, column: &str, path: &str) {
-        let mut rule = mask_rule(&[], &[], MaskKind::Redact);
+        self.mask_with_path(&[], (column, path));
+    }
+
+    /// From now on these columns are masked, and this in the documents of one.
+    pub(crate) fn mask_with_path(&self, columns: &[&str], (column, path): (&str, &str)) {
+        let mut rule = mask_rule(columns, &[], MaskKind::Redact);
         let (column, path) = (column.parse().unwrap(), path.parse().unwrap());
         rule.json_paths.push(JsonColumn { column, path });
         self.rules.lock().unwrap().masks = compiled(rule);

@@ -356,6 +356,24 @@ fn a_column_with_an_origin_is_judged_by_it() {
 }
 
 #[test]
+fn a_rule_on_what_is_made_of_a_column_adds_to_the_rule_on_the_column() {
+    let covered = ["public.accounts.ssn", "public.people.tax", "public.accounts_1.last4"];
+    let cover = Cover::of(&known(), &|column| covered.contains(&column.to_string().as_str()));
+    let statement = &classify("SELECT a, b FROM people, accounts_1").statements[0];
+    let at = |relation, column| Origin { name: "x".to_owned(), relation, column };
+    let sources = cover.sources(statement, Code::OfText, &[at(105, 2), at(102, 4)]);
+    let names = |source: &Source| match source {
+        Source::Column(names) | Source::Derived(names) => {
+            names.iter().map(ToString::to_string).collect()
+        }
+        Source::Clear | Source::Anything => Vec::new(),
+    };
+    assert_eq!(names(&sources[0]), ["public.accounts.ssn", "public.people.tax"]);
+    assert_eq!(names(&sources[1]), ["public.accounts.ssn", "public.accounts_1.last4"]);
+    assert!(matches!(&sources[1], Source::Derived(_)), "{sources:?}");
+}
+
+#[test]
 fn settings_stay_readable_as_long_as_no_code_has_made_them() {
     let cover = cover().with_settings(SetBy::Known);
     for text in ["SHOW application_name", "SELECT current_setting('timezone') || ''"] {

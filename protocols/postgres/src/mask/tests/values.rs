@@ -158,6 +158,53 @@ fn detectors_leave_texts_documents_and_arrays_valid() {
 }
 
 #[test]
+fn detectors_see_what_escapes_in_values_in_values_hide() {
+    let found = |oid, format, value: &[u8]| searched(oid, format, value) == Written::Null;
+    let escaped = r#""ann\u0040example.com""#;
+    let deeper = serde_json::to_string(&format!("x{escaped}")).unwrap();
+    for text in [
+        // json[], and a composite with a json and with a composite of one.
+        format!("{{{}}}", serde_json::to_string(escaped).unwrap()),
+        format!("({},1)", serde_json::to_string(escaped).unwrap()),
+        format!("({},1)", escaped.replace('"', "\"\"").replace('\\', "\\\\")),
+        format!("({},1)", serde_json::to_string(&format!("({deeper})")).unwrap()),
+    ] {
+        for oid in [199, 2249, 99_999] {
+            assert!(found(oid, Format::Text, text.as_bytes()), "{text}");
+        }
+    }
+    let boundless = format!("({})", "\\".repeat(1000));
+    assert!(found(2249, Format::Text, boundless.as_bytes()));
+    for text in [r#"("a""b","c\\d",e\"#, r#"{"\"\\u00"}"#, "(\"\")"] {
+        assert_eq!(searched(2249, Format::Text, text.as_bytes()), Written::Same, "{text}");
+    }
+    // The same in binary, where the type of a part is told and where it is not.
+    for oid in [25_u32, 114, 3802, 99_999] {
+        let length = u32::try_from(escaped.len()).unwrap();
+        let head = [1, oid, length].map(u32::to_be_bytes).concat();
+        let record = [&head[..], escaped.as_bytes()].concat();
+        assert!(found(2249, Format::Binary, &record), "{oid}");
+    }
+}
+
+#[test]
+fn what_stands_beside_a_text_in_binary_does_not_hide_it() {
+    let plan = plan(&[], &[Detector::PaymentCard], MaskKind::Redact);
+    let number = b"4111111111111111";
+    // A length, or a place of a lexeme, that is the code of a digit.
+    let length = 49_u32.to_be_bytes();
+    let padded = [&number[..], &[b' '; 33]].concat();
+    let pair = [&2_u32.to_be_bytes()[..], &length, &padded, &length, &padded].concat();
+    let hstore = [&1_u32.to_be_bytes()[..], &length, &padded, &length, &padded].concat();
+    let lexemes = [b"\0\0\0\x02a\0\0\x01\x30\x31".as_slice(), number, b"\0\0\0"].concat();
+    for (oid, value) in [(99_999, &pair), (99_999, &hstore), (3614, &lexemes)] {
+        let mut mask = plan.text(MaskPlace::Message);
+        let found = scanned(place(oid, Format::Binary), &mut mask, value);
+        assert_eq!(found.unwrap(), Written::Null, "{oid} {value:?}");
+    }
+}
+
+#[test]
 fn detectors_see_text_in_binary_values() {
     assert_eq!(
         searched(3802, Format::Binary, b"\x01\"ann@example.com\""),

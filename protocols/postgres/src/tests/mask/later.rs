@@ -426,3 +426,76 @@ async fn a_table_of_thousands_of_partitions_shows_what_no_rule_covers() {
     let seen = rows(&agent.query(text).await);
     assert_eq!(seen, [["7", "078-05-1120", "11", "ada", hidden, hidden]]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rule_for_a_part_of_a_view_leaves_the_rules_on_its_tables_in_force() {
+    let place = Place::with_postgres().await;
+    place.truth(&format!(
+        r#"SET ROLE app; CREATE TABLE files(id int, d jsonb, made jsonb GENERATED ALWAYS AS (d -> 'card') STORED);
+         INSERT INTO files VALUES (1, '{{"open": 1, "card": "{SECRET}"}}');
+         CREATE VIEW shown AS SELECT id, d AS e, d -> 'card' AS card FROM files"#
+    ));
+    for (column, path) in
+        [("public.shown.e", "$.open"), ("*.shown.card", "$.x"), ("*.files.made", "$.x")]
+    {
+        place.gate.mask_with_path(&["public.files.d"], (column, path));
+        let mut agent = Agent::connect(&place).await;
+        for text in ["SELECT e, card FROM shown", "SELECT made FROM files", "TABLE shown"] {
+            for bytes in [frame::query(text.as_bytes()).to_vec(), pipeline(text, &[1], b"")] {
+                agent.send(&bytes).await;
+                let answer = agent.until_ready().await;
+                check(&format!("{column}: {text}"), &answer);
+                assert!(kinds(&answer).contains('D'), "{answer:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_that_the_same_text_gives_anew_shows_nothing_of_what_it_was() {
+    let place = masked_place(MaskKind::Redact).await;
+    let mut agent = Agent::connect(&place).await;
+    for text in [
+        "DECLARE c CURSOR WITH HOLD FOR SELECT initcap(name) AS n FROM accounts",
+        "PREPARE p AS SELECT name || '!' AS n FROM accounts",
+        "CLOSE c; DECLARE c CURSOR WITH HOLD FOR SELECT lower(ssn) AS n FROM accounts; FETCH 1 FROM c",
+        "CLOSE ALL; DECLARE c CURSOR WITH HOLD FOR SELECT lower(ssn) AS n FROM accounts; SELECT 1; FETCH 1 FROM c",
+        "DEALLOCATE p; PREPARE p AS SELECT reverse(ssn) AS n FROM accounts; EXECUTE p",
+        "FETCH 1 FROM c; CLOSE c; DECLARE c CURSOR WITH HOLD FOR SELECT lower(ssn) AS n FROM accounts; FETCH 1 FROM c",
+        "BEGIN; DECLARE d CURSOR FOR SELECT initcap(name) AS n FROM accounts",
+        "COMMIT; BEGIN; DECLARE d CURSOR FOR SELECT lower(ssn) AS n FROM accounts; FETCH 1 FROM d; COMMIT",
+    ] {
+        let answer = agent.query(text).await;
+        assert_eq!(error(&answer), "", "{text}");
+        check(text, &answer);
+    }
+    // In front of what gives it anew it is what it was.
+    let text = "DECLARE e CURSOR WITH HOLD FOR SELECT initcap(name) AS n FROM accounts ORDER BY id";
+    assert_eq!(error(&agent.query(text).await), "");
+    let answer = agent.query("SELECT 1; FETCH 1 FROM e").await;
+    assert_eq!(rows(&answer), [["1"], ["Name 1"]], "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_of_a_child_are_covered_by_the_rules_of_all_its_parents() {
+    let place = masked_place(MaskKind::Redact).await;
+    place.truth(
+        "SET ROLE app; CREATE TABLE first(id int, ssn text); CREATE TABLE above(ssn text); CREATE TABLE second() INHERITS (above);
+         CREATE TABLE lowest() INHERITS (first, second);
+         INSERT INTO lowest VALUES (1, 'Geheim-4711-Wert')",
+    );
+    for covered in ["public.second.ssn", "public.above.ssn", "public.lowest.ssn"] {
+        place.gate.mask(&[covered], &[], MaskKind::Redact);
+        let mut agent = Agent::connect(&place).await;
+        for text in ["SELECT ssn FROM first", "SELECT ssn || '' FROM first", "TABLE above"] {
+            let answer = agent.query(text).await;
+            check(&format!("{covered}: {text}"), &answer);
+            assert!(kinds(&answer).contains('D'), "{answer:?}");
+        }
+    }
+    // A sibling's rows are its own.
+    place.truth("SET ROLE app; CREATE TABLE sibling() INHERITS (above); INSERT INTO sibling VALUES ('seen')");
+    place.gate.mask(&["public.lowest.ssn"], &[], MaskKind::Redact);
+    let mut agent = Agent::connect(&place).await;
+    assert_eq!(rows(&agent.query("SELECT ssn FROM sibling").await), [["seen"]]);
+}
