@@ -1,5 +1,6 @@
 //! From policy texts to rules that can judge: parsed, named, validated against the schema, annotations read.
-//! A set with one problem anywhere is refused whole; all its problems are reported at once.
+//! A set with one problem anywhere is refused whole; its problems are reported at once, the first of each document where there
+//! are many. What is too much is refused before it costs anything: rules are counted before they are read.
 
 use super::{
     annotations::{self, RuleTerms},
@@ -15,12 +16,19 @@ use cedar_policy::{
     ValidationMode, Validator,
 };
 use miette::Diagnostic;
-use std::{collections::BTreeMap, str::FromStr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    str::FromStr,
+};
 
 /// Bytes of a rule's name: it stands in every event that the rule decides.
 const MAX_RULE_NAME: usize = 200;
 /// Rules of all documents: an event can name all of them, and must fit into a command of the log.
 const MAX_RULES: usize = 2_000;
+/// Problems of one document that are told.
+const MOST_PROBLEMS: usize = 100;
+/// Problems that are told before no further document is looked at.
+const MOST_PROBLEMS_IN_ALL: usize = 1_000;
 
 /// A policy resource: Cedar text under a name.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -74,14 +82,16 @@ impl Policies {
         let actions = schema.action_entities().map_err(|error| vec![of_schema(&error)])?;
         let (slices, rules) = (Slices::default(), BTreeMap::new());
         let mut compiled = Self { slices, rules, actions, findings: Findings::default() };
+        refused_unread(documents).map_err(|problem| vec![problem])?;
         let mut problems = Vec::new();
-        if let Some(document) = over(documents) {
-            let message = format!("all policies together are longer than {MAX_POLICY_BYTES} bytes");
-            return Err(vec![at(document, 0, message)]);
-        }
+        let mut rules = 0;
         for document in documents {
-            if let Err(found) = compiled.add(document, &schema) {
-                problems.extend(found);
+            let place = Place::of(document);
+            if let Err(found) = compiled.add(&place, &mut rules, &schema) {
+                problems.extend(told(&place, found));
+            }
+            if rules > MAX_RULES || problems.len() >= MOST_PROBLEMS_IN_ALL {
+                break;
             }
         }
         if problems.is_empty() { Ok(compiled) } else { Err(problems) }
@@ -92,64 +102,116 @@ impl Policies {
         self.rules.values().map(|rule| rule.name.as_str())
     }
 
+    /// Adds a document's rules to those that there are, and to how many.
     fn add(
         &mut self,
-        document: &PolicyDocument,
+        place: &Place<'_>,
+        rules: &mut usize,
         schema: &Schema,
     ) -> Result<(), Vec<PolicyProblem>> {
+        let text = &place.document.text;
         // Before anything reads it: what is nested too deep would exhaust the stack.
-        extent::check(&document.text).map_err(|TooLarge { offset, message, help }| {
-            vec![PolicyProblem { help: Some(help.to_owned()), ..at(document, offset, message) }]
+        let begins = extent::check(text).map_err(|TooLarge { offset, message, help }| {
+            vec![PolicyProblem { help: Some(help.to_owned()), ..place.at(offset, message) }]
         })?;
-        let parsed = PolicySet::from_str(&document.text).map_err(|errors| {
-            errors.iter().map(|error| located(document, error)).collect::<Vec<_>>()
+        *rules += begins.len();
+        if *rules > MAX_RULES {
+            return Err(vec![place.at(0, format!("there are more than {MAX_RULES} rules"))]);
+        }
+        let parsed = PolicySet::from_str(text).map_err(|errors| {
+            let errors = errors.iter().take(MOST_PROBLEMS + 1);
+            errors.map(|error| place.located(error)).collect::<Vec<_>>()
         })?;
         if let Some(template) = parsed.templates().next() {
             let message =
                 format!("template {} cannot be used: write a policy without slots", template.id());
-            return Err(vec![at(document, 0, message)]);
+            return Err(vec![place.at(0, message)]);
         }
-        let validated = Validator::new(schema.clone()).validate(&parsed, ValidationMode::Strict);
-        let mut problems: Vec<_> =
-            validated.validation_errors().map(|error| located(document, error)).collect();
-        for policy in parsed.policies() {
-            if let Err(problem) = self.add_rule(document, policy) {
-                problems.push(problem);
+        let mut policies: Vec<_> = parsed
+            .policies()
+            .map(|policy| (begins.get(number(policy)).copied().unwrap_or(0), policy))
+            .collect();
+        policies.sort_by_key(|(begins, _)| *begins);
+        let validator = Validator::new(schema.clone());
+        let mut problems = Vec::new();
+        for (begins, policy) in policies {
+            problems.extend(invalid(&validator, place, policy));
+            if let Err(message) = self.add_rule(&place.document.name, policy) {
+                problems.push(place.at(begins, message));
+            }
+            if problems.len() > MOST_PROBLEMS {
+                break;
             }
         }
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 
-    fn add_rule(
-        &mut self,
-        document: &PolicyDocument,
-        policy: &Policy,
-    ) -> Result<(), PolicyProblem> {
-        let start = place_of(&document.text, policy);
-        let problem = |message: String| at(document, start, message);
+    fn add_rule(&mut self, document: &str, policy: &Policy) -> Result<(), String> {
         let name = policy
             .annotation("id")
-            .map_or_else(|| format!("{}/{}", document.name, policy.id()), str::to_owned);
-        if self.rules.values().any(|rule| rule.name == name) {
-            return Err(problem(format!("there is another rule with @id(\"{name}\")")));
-        }
-        if self.rules.len() >= MAX_RULES {
-            return Err(problem(format!("there are more than {MAX_RULES} rules")));
-        }
+            .map_or_else(|| format!("{document}/{}", policy.id()), str::to_owned);
         if name.len() > MAX_RULE_NAME {
-            return Err(problem(format!("@id is longer than {MAX_RULE_NAME} bytes")));
+            return Err(format!("@id is longer than {MAX_RULE_NAME} bytes"));
         }
-        let terms = annotations::read(policy, &name).map_err(problem)?;
+        if self.rules.values().any(|rule| rule.name == name) {
+            return Err(format!("there is another rule with @id(\"{name}\")"));
+        }
+        let terms = annotations::read(policy, &name)?;
         if let Some(level) = terms.audit {
-            not_weaker(level, policy).map_err(problem)?;
+            not_weaker(level, policy)?;
         }
-        let id = PolicyId::new(format!("{}/{}", document.name, policy.id()));
+        let id = PolicyId::new(format!("{document}/{}", policy.id()));
         self.slices
             .add(&policy.new_id(id.clone()), Weight::of(&policy.to_string()))
-            .map_err(|error| at(document, start, error.to_string()))?;
+            .map_err(|error| error.to_string())?;
         let names_actions = names_actions(policy);
         self.rules.insert(id, Rule { name, effect: policy.effect(), terms, names_actions });
         Ok(())
+    }
+}
+
+/// Which of a document's rules it is, from 0: Cedar numbers them as it reads them.
+fn number(policy: &Policy) -> usize {
+    let id: &str = policy.id().as_ref();
+    id.strip_prefix("policy").and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+/// What the schema does not let a rule say. Cedar tells it once for each action; people are told once for each place.
+fn invalid(validator: &Validator, place: &Place<'_>, policy: &Policy) -> Vec<PolicyProblem> {
+    let mut alone = PolicySet::new();
+    if let Err(error) = alone.add(policy.clone()) {
+        return vec![place.at(0, error.to_string())];
+    }
+    let validated = validator.validate(&alone, ValidationMode::Strict);
+    let mut places = BTreeSet::new();
+    let errors = validated.validation_errors().filter(|error| places.insert(offset(*error)));
+    errors.take(MOST_PROBLEMS + 1).map(|error| place.located(error)).collect()
+}
+
+/// The problems that are told, and that there are more.
+fn told(place: &Place<'_>, mut problems: Vec<PolicyProblem>) -> Vec<PolicyProblem> {
+    if problems.len() > MOST_PROBLEMS {
+        problems.truncate(MOST_PROBLEMS);
+        let message = format!("there are more problems than the first {MOST_PROBLEMS}");
+        problems.push(place.at(0, message));
+    }
+    problems
+}
+
+/// What is wrong before any text is read.
+fn refused_unread(documents: &[PolicyDocument]) -> Result<(), PolicyProblem> {
+    if let Some(document) = over(documents) {
+        let message = format!("all policies together are longer than {MAX_POLICY_BYTES} bytes");
+        return Err(Place::of(document).at(0, message));
+    }
+    // A rule is known by its document's name and its number.
+    let mut names = BTreeSet::new();
+    match documents.iter().find(|document| !names.insert(&document.name)) {
+        None => Ok(()),
+        Some(twice) => {
+            let message = format!("there is another policy of the name {}", twice.name);
+            Err(Place::of(twice).at(0, message))
+        }
     }
 }
 
@@ -219,23 +281,34 @@ fn of_schema(error: &dyn std::error::Error) -> PolicyProblem {
     }
 }
 
-/// Where a policy begins in its text, as a byte offset.
-fn place_of(text: &str, policy: &Policy) -> usize {
-    // A parsed policy is displayed as it was written, its annotations included.
-    text.find(policy.to_string().trim()).unwrap_or(0)
+/// A document, and where its lines begin.
+struct Place<'d> {
+    document: &'d PolicyDocument,
+    lines: Vec<usize>,
 }
 
-fn located(document: &PolicyDocument, error: &(impl Diagnostic + ?Sized)) -> PolicyProblem {
-    let offset =
-        error.labels().and_then(|mut labels| labels.next()).map_or(0, |label| label.offset());
-    let mut problem = at(document, offset, error.to_string());
-    problem.help = error.help().map(|help| help.to_string());
-    problem
+impl<'d> Place<'d> {
+    fn of(document: &'d PolicyDocument) -> Self {
+        let ends = document.text.match_indices('\n').map(|(end, _)| end + 1);
+        Self { document, lines: std::iter::once(0).chain(ends).collect() }
+    }
+
+    fn located(&self, error: &(impl Diagnostic + ?Sized)) -> PolicyProblem {
+        let help = error.help().map(|help| help.to_string());
+        PolicyProblem { help, ..self.at(offset(error), error.to_string()) }
+    }
+
+    fn at(&self, offset: usize, message: String) -> PolicyProblem {
+        let Self { document, lines } = self;
+        let line = lines.partition_point(|begins| *begins <= offset);
+        let begins = lines.get(line.saturating_sub(1)).copied().unwrap_or(0);
+        let before = document.text.get(begins..offset).unwrap_or("");
+        let column = before.chars().count() + 1;
+        PolicyProblem { document: document.name.clone(), line, column, message, help: None }
+    }
 }
 
-fn at(document: &PolicyDocument, offset: usize, message: String) -> PolicyProblem {
-    let before = document.text.get(..offset).unwrap_or(&document.text);
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
-    PolicyProblem { document: document.name.clone(), line, column, message, help: None }
+/// Where an error is, in bytes.
+fn offset(error: &(impl Diagnostic + ?Sized)) -> usize {
+    error.labels().and_then(|mut labels| labels.next()).map_or(0, |label| label.offset())
 }

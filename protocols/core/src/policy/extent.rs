@@ -65,13 +65,17 @@ impl Weight {
     }
 }
 
-/// Checks one text.
-pub(super) fn check(text: &str) -> Result<(), TooLarge> {
+/// Checks one text. Says where its rules begin, in bytes and in order.
+pub(super) fn check(text: &str) -> Result<Vec<usize>, TooLarge> {
+    let mut begins = Vec::new();
     let mut rule = Rule::default();
     for (offset, word) in Words::of(text) {
+        if rule.begins.is_none() {
+            begins.push(offset);
+        }
         rule.take(offset, word)?;
     }
-    Ok(())
+    Ok(begins)
 }
 
 /// The rule that is being read.
@@ -82,21 +86,39 @@ struct Rule {
     /// Signs (`!`, `-`) right before each other, and each `if`.
     stacked: usize,
     operators: usize,
+    /// The last character of the word before.
+    before: Option<char>,
 }
 
 impl Rule {
+    /// Whether a bracket applies what is before it (`context["role"]`, a call of what was called) instead of grouping.
+    fn is_applied(&self, bracket: &str) -> bool {
+        let is_operand = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '"' | '}');
+        match (bracket, self.before) {
+            ("[" | "(", Some(')' | ']')) => true,
+            ("[", Some(before)) => is_operand(before),
+            _other => false,
+        }
+    }
+
     fn take(&mut self, offset: usize, word: &str) -> Result<(), TooLarge> {
         let begins = *self.begins.get_or_insert(offset);
         match word {
-            "(" | "[" | "{" => self.brackets += 1,
+            "(" | "[" | "{" => {
+                self.brackets += 1;
+                self.operators += usize::from(self.is_applied(word));
+            }
             ")" | "]" | "}" => self.brackets = self.brackets.saturating_sub(1),
             "!" | "-" | "if" => self.stacked += 1,
-            "." | "&" | "|" | "+" | "*" | "<" | ">" | "=" | "has" | "like" | "in" | "is" => {
-                self.operators += 1;
+            "." | "&" | "|" | "+" | "*" | "/" | "%" | "<" | ">" | "=" | "has" | "like" | "in"
+            | "is" | "when" | "unless" => self.operators += 1,
+            ";" if self.brackets == 0 => {
+                *self = Self::default();
+                return Ok(());
             }
-            ";" if self.brackets == 0 => *self = Self::default(),
             _other => {}
         }
+        self.before = word.chars().next_back();
         let too = |offset, message, help| Err(TooLarge { offset, message, help });
         if offset + word.len() - begins > MAX_RULE_BYTES {
             let message = format!("the rule is longer than {MAX_RULE_BYTES} bytes");
@@ -123,7 +145,8 @@ impl Rule {
 }
 
 /// The words of a Cedar text with their places: names and numbers, strings, and everything else by one character.
-/// Comments and white space are left out.
+/// Comments and white space are left out. What is a word here must be one to Cedar: what it reads and this does not see has
+/// no limit.
 struct Words<'t> {
     text: &'t str,
     at: usize,
@@ -150,11 +173,16 @@ impl<'t> Words<'t> {
             }
             return rest.len();
         }
-        let is_of_name = |c: char| c.is_alphanumeric() || c == '_';
-        if is_of_name(first) {
-            return rest.find(|c: char| !is_of_name(c)).unwrap_or(rest.len());
-        }
-        first.len_utf8()
+        let is_of_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let end = if first.is_ascii_digit() {
+            // Cedar reads `1in` as a number and a word.
+            rest.find(|c: char| !c.is_ascii_digit())
+        } else if is_of_name(first) {
+            rest.find(|c: char| !is_of_name(c))
+        } else {
+            Some(first.len_utf8())
+        };
+        end.unwrap_or(rest.len())
     }
 }
 
@@ -171,7 +199,7 @@ impl<'t> Iterator for Words<'t> {
                 return None;
             }
             if rest.starts_with("//") {
-                self.at += rest.find('\n').unwrap_or(rest.len());
+                self.at += rest.find(['\n', '\r']).unwrap_or(rest.len());
                 continue;
             }
             let (at, length) = (self.at, Self::length(rest));
@@ -184,6 +212,74 @@ impl<'t> Iterator for Words<'t> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cedar_policy::PolicySet;
+    use proptest::prelude::*;
+    use std::str::FromStr;
+
+    /// Texts of these, in any order.
+    fn any_of(parts: &'static [&'static str]) -> impl Strategy<Value = String> {
+        prop::collection::vec(prop::sample::select(parts), 0..5).prop_map(|parts| parts.concat())
+    }
+
+    fn gap() -> impl Strategy<Value = String> {
+        any_of(&[
+            " ",
+            "//",
+            "//",
+            "\r",
+            "\n",
+            "\u{b}",
+            "\u{85}",
+            "\u{a0}",
+            "\u{2028}",
+            "\u{200b}",
+            "\u{feff}",
+            "\"",
+            "é",
+            "x",
+            ";",
+            "unless { 1 in 2 }",
+            "when { 1in 2 }",
+        ])
+    }
+
+    fn string() -> impl Strategy<Value = String> {
+        any_of(&[
+            "a", "é", "//", "\r", "\n", "(", ";", "\\\"", "\\\\", "\\n", "\\0", "\\u{41}", "\\x41",
+            "\\*",
+        ])
+    }
+
+    /// The words alone, with a space where something was left out.
+    fn words(text: &str) -> String {
+        let (mut words, mut end) = (String::new(), 0);
+        for (at, word) in Words::of(text) {
+            if at > end {
+                words.push(' ');
+            }
+            words.push_str(word);
+            end = at + word.len();
+        }
+        words
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1_000))]
+        #[test]
+        fn what_cedar_reads_is_in_the_words(
+            (noted, quoted) in (string(), string()),
+            (first, second, third) in (gap(), gap(), gap()),
+        ) {
+            let text = format!(
+                "@note(\"{noted}\"){first}permit(principal, action, resource){second}when {{ [\"{quoted}\"{third}] == Set::\"{quoted}\" || \"a\" like \"{quoted}\" }};"
+            );
+            if let Ok(read) = PolicySet::from_str(&text) {
+                let alone = PolicySet::from_str(&words(&text)).unwrap();
+                prop_assert_eq!(check(&text).unwrap().len(), read.num_of_policies());
+                prop_assert_eq!(alone.to_json().unwrap(), read.to_json().unwrap());
+            }
+        }
+    }
 
     #[test]
     fn strings_and_comments_nest_nothing() {
@@ -192,7 +288,41 @@ mod tests {
             "(".repeat(99),
             "[".repeat(99)
         );
-        assert_eq!(check(&text), Ok(()));
+        assert_eq!(check(&text).map(|begins| begins.len()), Ok(1));
+    }
+
+    #[test]
+    fn a_comment_ends_where_cedar_ends_it() {
+        for end in ["\n", "\r", "\r\n"] {
+            let brackets = "(".repeat(MAX_NESTING + 1);
+            let text = format!(
+                "permit(principal, action, resource) when {{ //{end}{brackets}true{} }};",
+                ")".repeat(MAX_NESTING + 1)
+            );
+            assert!(check(&text).is_err(), "{end:?}");
+        }
+    }
+
+    #[test]
+    fn whatever_makes_a_level_is_an_operator() {
+        let plain = |text: String| format!("permit(principal, action, resource) {text};");
+        let when = |text: String| plain(format!("when {{ {text} }}"));
+        let n = MAX_OPERATORS;
+        for text in [
+            when(format!("context{} == 1", "[\"a\"]".repeat(n))),
+            when(format!("{{a: 1}}{} == 1", "[\"a\"]".repeat(n))),
+            when(format!("(context){} == 1", " // \r [\"a\"]".repeat(n))),
+            when(format!("context.a(){}", "()".repeat(n))),
+            when(vec!["1in"; n + 1].join(" ") + " 1"),
+            when(vec!["1"; n + 1].join("/")),
+            when(vec!["1"; n + 1].join("%")),
+            plain("when{true}".repeat(n + 1)),
+            plain("unless{false}".repeat(n + 1)),
+        ] {
+            assert!(check(&text).is_err_and(|found| found.message.contains("operators")), "{text}");
+        }
+        // Sets that stand by themselves are none.
+        assert!(check(&when(format!("[{}] == []", "[], ".repeat(n)))).is_ok());
     }
 
     #[test]

@@ -90,6 +90,49 @@ fn the_rules_have_a_limit() {
 }
 
 #[test]
+fn rules_of_several_documents_are_counted_together_and_before_they_are_read() {
+    // Each of them would be wrong once for each action.
+    let rule = "permit(principal, action, resource) when { context.x };\n";
+    let documents = ["a", "b", "c"]
+        .map(|name| PolicyDocument { name: name.to_owned(), text: rule.repeat(1_001) });
+    let found = Policies::compile(&documents).unwrap_err();
+    let too_many = found.last().unwrap();
+    assert_eq!(too_many.to_string(), "b:1:1: there are more than 2000 rules");
+    assert!(found.iter().all(|problem| problem.document != "c"));
+}
+
+#[test]
+fn only_the_first_problems_of_a_document_are_told() {
+    let found =
+        problems(&"permit(principal, action, resource) when { context.x };\n".repeat(1_900));
+    assert_eq!(found.len(), 101);
+    let lines: Vec<_> = found[..100].iter().map(|problem| problem.line).collect();
+    assert_eq!(lines, (1..=100).collect::<Vec<_>>());
+    assert_eq!(found[100].message, "there are more problems than the first 100");
+    let found = problems(&"permit(principal, action resource);\n".repeat(300));
+    assert_eq!(found.len(), 101);
+}
+
+#[test]
+fn two_documents_of_one_name_are_refused() {
+    let document = |text: &str| PolicyDocument { name: "a".to_owned(), text: text.to_owned() };
+    let rule = "permit(principal, action == Action::\"postgres:read\", resource);";
+    let held = format!("@id(\"held\") @hold(\"dba\") {rule}");
+    let allowed = format!("@id(\"allowed\") {rule}");
+    let found = Policies::compile(&[document(&held), document(&allowed)]).unwrap_err();
+    assert_eq!(found.len(), 1);
+    assert!(found[0].message.contains("another policy of the name a"), "{}", found[0]);
+}
+
+#[test]
+fn the_place_of_a_problem_is_counted_in_characters() {
+    let text = "// \u{e9}\n@x(\"\u{e9}\u{e9}\") permit(principal, action, resource);\r\n\u{a0}@y permit(principal, action, resource);";
+    let found = problems(text);
+    let places: Vec<_> = found.iter().map(|problem| (problem.line, problem.column)).collect();
+    assert_eq!(places, [(2, 1), (3, 2)], "{found:#?}");
+}
+
+#[test]
 fn the_name_of_a_rule_has_a_limit() {
     let long = "a".repeat(201);
     let problem = one(&format!("@id(\"{long}\") permit(principal, action, resource);"));

@@ -52,6 +52,21 @@ fn the_deepest_rule_that_is_taken_is_read_within_the_stack() {
 }
 
 #[test]
+fn the_longest_chain_that_is_taken_is_validated_to_its_end() {
+    // Cedar stops validating where its stack ends, and says nothing about it. The first term is the deepest.
+    let terms = (MAX_OPERATORS - 8) / 3;
+    let attributes = format!("context{} == 1", "[\"nothing\"]".repeat(MAX_OPERATORS - 8));
+    let terms = when(&format!("context.nothing{}", " || true".repeat(terms)));
+    let clauses = "permit(principal, action, resource) when { context.nothing }".to_owned()
+        + &" when { true }".repeat(MAX_OPERATORS - 8)
+        + ";";
+    for text in [when(&attributes), terms, clauses] {
+        let found = compiled(text).expect_err("it asks for what does not exist");
+        assert!(found[0].message.contains("nothing"), "{}", found[0]);
+    }
+}
+
+#[test]
 fn what_is_nested_deeper_is_refused_unread_with_its_place_and_what_to_do() {
     for levels in [MAX_NESTING, 1_000, 10_000] {
         for text in nested(levels) {
