@@ -7,7 +7,6 @@ mod operation;
 mod relay;
 
 use crate::{
-    flow::Flow,
     forward,
     inflow::{Inflow, Over, Terminal},
     record::Account,
@@ -60,11 +59,9 @@ struct Running {
 }
 
 /// Runs a program on a channel.
-pub(crate) async fn run(session: Arc<Session>, fresh: Fresh, program: Program, flow: Arc<Flow>) {
-    let Fresh { channel, terminal } = fresh;
+pub(crate) async fn run(session: Arc<Session>, fresh: Fresh, program: Program) {
+    let Fresh { writer, input, terminal } = fresh;
     let kind = if terminal.is_some() { Terminal::Some } else { Terminal::None };
-    let (arriving, writer) = channel.split();
-    let input = Inflow::of(arriving, flow, kind);
     let agent = Agent::new(writer, session.agent(), kind);
     let mut running = Running { session, program, terminal, input, agent, link: None };
     let ended = running.carry_through().await;
@@ -134,11 +131,8 @@ impl Running {
         let link = self.link.take().ok_or(Refusal::Internal)?;
         let channel = link.channel().await.map_err(|error| error.refusal())?;
         let (arriving, writer) = channel.split();
-        let target = Target {
-            output: Inflow::of(arriving, link.flow(), Terminal::None),
-            writer,
-            operation: operation.id(),
-        };
+        let target =
+            Target { output: Inflow::of(arriving, link.flow()), writer, operation: operation.id() };
         if let Some(wish) = &self.terminal {
             forward::terminal(wish, &target.writer, &target.output)
                 .await

@@ -30,19 +30,32 @@ use russh::{
 };
 use std::{
     collections::HashMap,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio_util::sync::CancellationToken;
 
 /// Channels that are open at once on one connection.
 const MAX_CHANNELS: usize = 64;
 
-/// What becomes known of a connection from outside.
+/// The way in: what becomes known of a connection from outside.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Entrance {
-    session: Arc<OnceLock<Opened>>,
+    door: Arc<Mutex<Door>>,
     passed: CancellationToken,
 }
+
+#[derive(Debug, Default)]
+enum Door {
+    #[default]
+    Open,
+    Passed(Opened),
+    /// The connection is over.
+    Shut,
+}
+
+/// The connection was over before anybody was let in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct TooLate;
 
 impl Entrance {
     /// Waits until somebody was let in.
@@ -50,14 +63,26 @@ impl Entrance {
         self.passed.cancelled().await;
     }
 
-    /// The session, if there is one.
-    pub(crate) fn session(&self) -> Option<Opened> {
-        self.session.get().cloned()
+    /// Lets nobody in any more. The session, if there is one: whoever asks closes it, and is told of it once.
+    pub(crate) fn shut(&self) -> Option<Opened> {
+        match std::mem::replace(&mut *self.door(), Door::Shut) {
+            Door::Passed(session) => Some(session),
+            Door::Open | Door::Shut => None,
+        }
     }
 
-    fn let_in(&self, session: Opened) {
-        self.session.get_or_init(|| session);
+    fn let_in(&self, session: &Opened) -> Result<(), TooLate> {
+        let mut door = self.door();
+        if let Door::Shut = *door {
+            return Err(TooLate);
+        }
+        *door = Door::Passed(Arc::clone(session));
         self.passed.cancel();
+        Ok(())
+    }
+
+    fn door(&self) -> MutexGuard<'_, Door> {
+        self.door.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -141,12 +166,14 @@ impl Downstream {
         let Stage::Open(session, channels) = &mut self.stage else {
             return library.channel_failure(channel);
         };
+        // A program outlives its channel by what it takes to end it.
+        if session.program_count() >= MAX_CHANNELS || session.is_ending() {
+            return library.channel_failure(channel);
+        }
         match channels.insert(channel, ChannelState::Taken) {
             Some(ChannelState::Fresh(fresh)) => {
                 library.channel_success(channel)?;
-                let running =
-                    channel::run(Arc::clone(session), *fresh, program, Arc::clone(&self.flow));
-                session.spawn(running);
+                session.spawn(channel::run(Arc::clone(session), *fresh, program));
                 Ok(())
             }
             Some(ChannelState::Taken) | None => library.channel_failure(channel),
@@ -205,7 +232,10 @@ impl Handler for Downstream {
         };
         match self.open(*logged_in, library.handle()).await {
             Ok(session) => {
-                self.entrance.let_in(Arc::clone(&session));
+                if let Err(TooLate) = self.entrance.let_in(&session) {
+                    session.over().await;
+                    return library.disconnect(Disconnect::ByApplication, "too late", "");
+                }
                 self.stage = Stage::Open(session, HashMap::new());
                 Ok(())
             }
@@ -224,8 +254,9 @@ impl Handler for Downstream {
     ) -> Result<(), Error> {
         match &mut self.stage {
             Stage::Open(_, channels) if channels.len() < MAX_CHANNELS => {
-                let fresh = Box::new(Fresh { channel, terminal: None });
-                channels.insert(fresh.channel.id(), ChannelState::Fresh(fresh));
+                let id = channel.id();
+                let fresh = Box::new(Fresh::of(channel, Arc::clone(&self.flow)));
+                channels.insert(id, ChannelState::Fresh(fresh));
                 reply.accept().await;
             }
             Stage::Open(..) | Stage::Unidentified | Stage::Identified(_) | Stage::Over => {
@@ -282,6 +313,7 @@ impl Handler for Downstream {
         match (self.fresh(channel), TerminalWish::new(term, size, modes)) {
             (Some(fresh), Some(wish)) if fresh.terminal.is_none() => {
                 fresh.terminal = Some(wish);
+                fresh.input.is_typed();
                 library.channel_success(channel)
             }
             (Some(_) | None, Some(_) | None) => library.channel_failure(channel),

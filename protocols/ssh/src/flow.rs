@@ -12,6 +12,8 @@ pub(crate) const WINDOW: u32 = 2 * 1024 * 1024;
 /// The same while one of the connection's channels has more than it can pass on. The library grants anew what has fallen
 /// below half of it.
 const TRICKLE: u32 = 2;
+/// The most bytes that wait on all channels of a connection together.
+const MOST_WAITING: usize = 16 * 1024 * 1024;
 
 /// How a peer is slowed down.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,12 +30,18 @@ pub(crate) enum Grip {
 pub(crate) struct Flow {
     grip: Grip,
     stalled: AtomicUsize,
+    waiting: AtomicUsize,
     trickled: AtomicBool,
 }
 
 impl Flow {
     pub(crate) const fn new(grip: Grip) -> Self {
-        Self { grip, stalled: AtomicUsize::new(0), trickled: AtomicBool::new(false) }
+        Self {
+            grip,
+            stalled: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
+            trickled: AtomicBool::new(false),
+        }
     }
 
     /// Whether the peer is not to be read now.
@@ -52,6 +60,18 @@ impl Flow {
     /// Whether any channel of the connection has more than it can pass on.
     pub(crate) fn tide(&self) -> Tide {
         if self.stalled.load(Ordering::Relaxed) == 0 { Tide::Flowing } else { Tide::Stalled }
+    }
+
+    /// On one of the channels so many bytes wait now, in place of so many before.
+    pub(crate) fn waits(&self, before: usize, now: usize) {
+        // Added first: what is between the two seems too much rather than less than nothing.
+        self.waiting.fetch_add(now, Ordering::Relaxed);
+        self.waiting.fetch_sub(before, Ordering::Relaxed);
+    }
+
+    /// Whether more waits on the channels together than may.
+    pub(crate) fn is_full(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > MOST_WAITING
     }
 
     /// So many bytes of data were received.

@@ -3,9 +3,14 @@
 //! into a queue whose bytes are limited: by the flow, and where a peer sends more than it was granted, by the end of the
 //! channel.
 
+mod arrived;
+
+pub(crate) use arrived::{Arrived, Killed, Size};
+
 use crate::flow::{Flow, Tide, WINDOW};
-use bytes::{Bytes, BytesMut};
-use russh::{ChannelMsg, ChannelReadHalf, Sig};
+use arrived::{arrived, counts, is_interrupt};
+use bytes::BytesMut;
+use russh::{ChannelMsg, ChannelReadHalf};
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -19,49 +24,10 @@ const LOW: usize = HIGH / 4;
 /// The most bytes. The peer may send its window when the flow turns, and once more when another channel of its connection is
 /// granted one just then.
 const MOST: usize = HIGH + 3 * WINDOW as usize;
-/// What a thing that arrived counts at least, so that a million empty ones are not nothing.
-const LEAST: usize = 64;
 /// Pieces up to this size are put together with those before them.
 const SMALL: usize = 1024;
 /// Up to this size.
 const TOGETHER: usize = 32 * 1024;
-/// What a terminal sends for Ctrl-C.
-const INTERRUPT: u8 = 3;
-
-/// Something that arrived.
-#[derive(Debug)]
-pub(crate) enum Arrived {
-    Data(Bytes),
-    /// Of the error output.
-    Error(Bytes),
-    Eof,
-    Signal(Sig),
-    Resized(Size),
-    ExitStatus(u32),
-    ExitSignal(Killed),
-    /// The request was taken.
-    Success,
-    /// The request was refused.
-    Failure,
-}
-
-/// The size of a terminal.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Size {
-    pub(crate) columns: u32,
-    pub(crate) rows: u32,
-    pub(crate) width: u32,
-    pub(crate) height: u32,
-}
-
-/// By which signal a program ended.
-#[derive(Clone, Debug)]
-pub(crate) struct Killed {
-    pub(crate) signal: Sig,
-    pub(crate) core_dumped: bool,
-    pub(crate) message: String,
-    pub(crate) language: String,
-}
 
 /// Nothing more arrives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -105,7 +71,10 @@ struct Shared {
 struct Queue {
     arrived: VecDeque<Piece>,
     bytes: usize,
+    /// What the connection counts of them.
+    counted: usize,
     tide: Tide,
+    terminal: Terminal,
     interrupted: bool,
     finished: bool,
     over: Option<Over>,
@@ -119,20 +88,10 @@ enum Piece {
 
 impl Piece {
     fn counts(&self) -> usize {
-        let bytes = match self {
-            Self::Data(bytes) => bytes.len(),
-            Self::Other(Arrived::Error(bytes) | Arrived::Data(bytes)) => bytes.len(),
-            Self::Other(
-                Arrived::Eof
-                | Arrived::Signal(_)
-                | Arrived::Resized(_)
-                | Arrived::ExitStatus(_)
-                | Arrived::ExitSignal(_)
-                | Arrived::Success
-                | Arrived::Failure,
-            ) => 0,
-        };
-        bytes.max(LEAST)
+        match self {
+            Self::Data(bytes) => counts(bytes.len()),
+            Self::Other(other) => other.counts(),
+        }
     }
 
     fn arrived(self) -> Arrived {
@@ -145,18 +104,15 @@ impl Piece {
 
 impl Inflow {
     /// Takes everything from `channel` from now on.
-    pub(crate) fn of(channel: ChannelReadHalf, flow: Arc<Flow>, terminal: Terminal) -> Self {
-        let queue = Queue {
-            arrived: VecDeque::new(),
-            bytes: 0,
-            tide: Tide::Flowing,
-            interrupted: false,
-            finished: false,
-            over: None,
-        };
-        let shared = Arc::new(Shared { queue: Mutex::new(queue), changed: Notify::new(), flow });
-        let pump = tokio::spawn(pump(channel, Arc::clone(&shared), terminal)).abort_handle();
+    pub(crate) fn of(channel: ChannelReadHalf, flow: Arc<Flow>) -> Self {
+        let shared = Arc::new(Shared::of(flow));
+        let pump = tokio::spawn(pump(channel, Arc::clone(&shared))).abort_handle();
         Self { shared, pump }
+    }
+
+    /// What arrives is typed in a terminal.
+    pub(crate) fn is_typed(&self) {
+        self.shared.queue().terminal = Terminal::Some;
     }
 
     /// The next thing that arrived. Safe to drop and call again.
@@ -216,12 +172,27 @@ impl Drop for Inflow {
 }
 
 impl Shared {
+    fn of(flow: Arc<Flow>) -> Self {
+        let queue = Queue {
+            arrived: VecDeque::new(),
+            bytes: 0,
+            counted: 0,
+            tide: Tide::Flowing,
+            terminal: Terminal::None,
+            interrupted: false,
+            finished: false,
+            over: None,
+        };
+        Self { queue: Mutex::new(queue), changed: Notify::new(), flow }
+    }
+
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Slows the peer down, or lets it go on.
     fn turn(&self, queue: &mut Queue) {
+        self.flow.waits(std::mem::replace(&mut queue.counted, queue.bytes), queue.bytes);
         let tide = match queue.tide {
             Tide::Flowing if queue.bytes > HIGH => Tide::Stalled,
             Tide::Stalled if queue.bytes < LOW => Tide::Flowing,
@@ -231,6 +202,11 @@ impl Shared {
             queue.tide = tide;
             self.flow.turns(tide);
         }
+    }
+
+    fn hear(&self, message: &ChannelMsg) {
+        let mut queue = self.queue();
+        queue.interrupted |= is_interrupt(message, queue.terminal);
     }
 
     /// Whether there is room for more.
@@ -244,19 +220,20 @@ impl Shared {
             (Arrived::Data(bytes), Some(Piece::Data(before)))
                 if bytes.len() < SMALL && before.len() + bytes.len() <= TOGETHER =>
             {
-                let counted = before.len().max(LEAST);
+                let counted = counts(before.len());
                 before.extend_from_slice(&bytes);
-                let counts = before.len().max(LEAST);
-                queue.bytes = queue.bytes.saturating_add(counts - counted);
+                let more = counts(before.len()) - counted;
+                queue.bytes = queue.bytes.saturating_add(more);
             }
             (Arrived::Data(bytes), _) => queue.push(Piece::Data(bytes.into())),
             (other, _) => queue.push(Piece::Other(other)),
         }
-        let full = queue.bytes > MOST;
+        self.turn(&mut queue);
+        // Where the connection's channels have too much together, one that has little is not to blame.
+        let full = queue.bytes > MOST || (queue.bytes > LOW && self.flow.is_full());
         if full {
             queue.over = Some(Over::TooMuch);
         }
-        self.turn(&mut queue);
         drop(queue);
         self.changed.notify_waiters();
         if full { Err(Over::TooMuch) } else { Ok(()) }
@@ -275,11 +252,9 @@ impl Queue {
     }
 }
 
-async fn pump(mut channel: ChannelReadHalf, shared: Arc<Shared>, terminal: Terminal) {
+async fn pump(mut channel: ChannelReadHalf, shared: Arc<Shared>) {
     while let Some(message) = channel.wait().await {
-        if is_interrupt(&message, terminal) {
-            shared.queue().interrupted = true;
-        }
+        shared.hear(&message);
         let Some(arrived) = arrived(message) else { continue };
         let put = arrived.and_then(|arrived| shared.put(arrived));
         if put.is_err() {
@@ -289,56 +264,30 @@ async fn pump(mut channel: ChannelReadHalf, shared: Arc<Shared>, terminal: Termi
     shared.end();
 }
 
-fn is_interrupt(message: &ChannelMsg, terminal: Terminal) -> bool {
-    if let ChannelMsg::Signal { signal: Sig::INT | Sig::TERM | Sig::KILL | Sig::QUIT } = message {
-        return true;
-    }
-    match (message, terminal) {
-        (ChannelMsg::Data { data }, Terminal::Some) => data.contains(&INTERRUPT),
-        (_, Terminal::Some | Terminal::None) => false,
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::Grip;
+    use bytes::Bytes;
 
-/// What a message says to who takes it; nothing, or that nothing more arrives.
-fn arrived(message: ChannelMsg) -> Option<Result<Arrived, Over>> {
-    Some(Ok(match message {
-        ChannelMsg::Data { data } => Arrived::Data(data),
-        // RFC 4254, 5.2: SSH_EXTENDED_DATA_STDERR is the only one that is defined.
-        ChannelMsg::ExtendedData { data, ext: 1 } => Arrived::Error(data),
-        ChannelMsg::Eof => Arrived::Eof,
-        ChannelMsg::Close | ChannelMsg::OpenFailure(_) => return Some(Err(Over::Closed)),
-        ChannelMsg::Signal { signal } => Arrived::Signal(signal),
-        ChannelMsg::WindowChange { col_width, row_height, pix_width, pix_height } => {
-            Arrived::Resized(Size {
-                columns: col_width,
-                rows: row_height,
-                width: pix_width,
-                height: pix_height,
-            })
+    #[test]
+    fn the_channels_of_a_connection_have_one_measure_together() {
+        let flow = Arc::new(Flow::new(Grip::Trickle));
+        let megabyte = Bytes::from(vec![0; 1024 * 1024]);
+        let channels: Vec<_> = (0..64).map(|_| Shared::of(Arc::clone(&flow))).collect();
+        let small = Shared::of(Arc::clone(&flow));
+        // No channel has too much for itself.
+        let kept =
+            channels.iter().take_while(|one| one.put(Arrived::Data(megabyte.clone())).is_ok());
+        assert_eq!(kept.count(), 16);
+        small.put(Arrived::Eof).expect("who has little is not to blame");
+        // What was taken makes room.
+        for taken in channels.iter().take(3) {
+            let mut queue = taken.queue();
+            queue.arrived.clear();
+            queue.bytes = 0;
+            taken.turn(&mut queue);
         }
-        ChannelMsg::ExitStatus { exit_status } => Arrived::ExitStatus(exit_status),
-        ChannelMsg::ExitSignal { signal_name, core_dumped, error_message, lang_tag } => {
-            Arrived::ExitSignal(Killed {
-                signal: signal_name,
-                core_dumped,
-                message: error_message,
-                language: lang_tag,
-            })
-        }
-        ChannelMsg::Success => Arrived::Success,
-        ChannelMsg::Failure => Arrived::Failure,
-        // Requests are answered where they arrive (`downstream`); the rest is the library's own affair.
-        ChannelMsg::ExtendedData { .. }
-        | ChannelMsg::Open { .. }
-        | ChannelMsg::RequestPty { .. }
-        | ChannelMsg::RequestShell { .. }
-        | ChannelMsg::Exec { .. }
-        | ChannelMsg::RequestSubsystem { .. }
-        | ChannelMsg::RequestX11 { .. }
-        | ChannelMsg::SetEnv { .. }
-        | ChannelMsg::AgentForward { .. }
-        | ChannelMsg::XonXoff { .. }
-        | ChannelMsg::WindowAdjusted { .. }
-        | _ => return None,
-    }))
+        assert_eq!(small.put(Arrived::Data(megabyte)), Ok(()));
+    }
 }

@@ -24,12 +24,14 @@ use std::{borrow::Cow, fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::TcpStream,
     sync::Semaphore,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
 /// From the first byte to the open session.
 const LOGIN_DEADLINE: Duration = Duration::from_secs(30);
+/// How long a connection that was cut may take to be over.
+const CUT_WITHIN: Duration = Duration::from_secs(5);
 /// Proofs that are looked at on one connection.
 const MAX_PROOFS: usize = 10;
 /// How long a proof that is refused takes.
@@ -93,6 +95,8 @@ enum ConnectionError {
     Certificate(#[source] russh::keys::ssh_key::Error),
     #[error("nobody was identified in time")]
     Late,
+    #[error("the connection was cut, and its task does not end")]
+    Stuck,
     #[error("the connection ended")]
     Ssh(#[from] russh::Error),
 }
@@ -131,7 +135,7 @@ impl Listening {
         let ended = self.conversation((socket, address), &entrance, (place, cut.clone())).await;
         // Whatever ended it: nothing more is read or written.
         cut.cancel();
-        if let Some(session) = entrance.session() {
+        if let Some(session) = entrance.shut() {
             session.over().await;
         }
         if let Err(error) = ended {
@@ -155,16 +159,35 @@ impl Listening {
         let flow = Arc::new(Flow::new(Grip::Trickle));
         let wire = wire::wire(socket, Arc::clone(&flow), cut.clone());
         let source = Source { address };
-        let agent = Downstream::new(self.around.clone(), source, entrance.clone(), (flow, cut));
+        let agent =
+            Downstream::new(self.around.clone(), source, entrance.clone(), (flow, cut.clone()));
         let begun = timeout_at(deadline, server::run_stream(config, wire, agent)).await;
         let mut running = begun.map_err(|_| ConnectionError::Late)??;
         tokio::select! {
             ended = &mut running => return Ok(ended?),
             () = entrance.passed() => drop(place),
-            () = tokio::time::sleep_until(deadline) => return Err(ConnectionError::Late),
+            () = tokio::time::sleep_until(deadline) => {
+                cut.cancel();
+                end_of(running, &cut).await?;
+                return Err(ConnectionError::Late);
+            }
         }
-        Ok(running.await?)
+        end_of(running, &cut).await
     }
+}
+
+/// Waits for the end of a connection; once it is cut, not for long. What the library does then is its own affair: the
+/// session ends whether or not the library comes to see that its socket is gone.
+async fn end_of(
+    mut running: impl Future<Output = Result<(), russh::Error>> + Unpin,
+    cut: &CancellationToken,
+) -> Result<(), ConnectionError> {
+    tokio::select! {
+        ended = &mut running => return Ok(ended?),
+        () = cut.cancelled() => {}
+    }
+    let ended = timeout(CUT_WITHIN, running).await;
+    Ok(ended.map_err(|_| ConnectionError::Stuck)??)
 }
 
 fn server_config(keys: &[HostKey]) -> Result<server::Config, ConnectionError> {
@@ -193,3 +216,22 @@ fn server_config(keys: &[HostKey]) -> Result<server::Config, ConnectionError> {
 
 /// The session of a connection, to be ended when the connection is over.
 pub(crate) type Opened = Arc<Session>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_was_cut_is_not_waited_for_for_ever() {
+        let cut = CancellationToken::new();
+        let asked = cut.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_hours(1)).await;
+            asked.cancel();
+        });
+        let begun = Instant::now();
+        let ended = end_of(std::future::pending(), &cut).await;
+        assert!(matches!(ended, Err(ConnectionError::Stuck)), "{ended:?}");
+        assert_eq!(begun.elapsed(), Duration::from_hours(1) + CUT_WITHIN);
+    }
+}

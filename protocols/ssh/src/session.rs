@@ -83,6 +83,16 @@ impl Session {
         drop(self.programs.spawn(program));
     }
 
+    /// Programs that run, or are being ended.
+    pub(crate) fn program_count(&self) -> usize {
+        self.programs.len()
+    }
+
+    /// Whether the session must end.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.is_cancelled()
+    }
+
     /// Waits until the session must end, and says why.
     pub(crate) async fn ending(&self) -> Refusal {
         self.ending.cancelled().await;

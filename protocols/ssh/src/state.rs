@@ -1,7 +1,11 @@
 //! A channel before its program: what was asked for it so far. RFC 4254, 6.5: only one program runs on a channel.
 
-use crate::inflow::Size;
-use russh::{Channel, Pty, server::Msg};
+use crate::{
+    flow::Flow,
+    inflow::{Inflow, Size},
+};
+use russh::{Channel, ChannelWriteHalf, Pty, server::Msg};
+use std::sync::Arc;
 
 /// Modes of a terminal that are kept. The standard names fewer.
 const MAX_MODES: usize = 64;
@@ -11,8 +15,18 @@ const MAX_TERM: usize = 64;
 /// A channel on which nothing runs yet.
 #[derive(Debug)]
 pub(crate) struct Fresh {
-    pub(crate) channel: Channel<Msg>,
+    pub(crate) writer: ChannelWriteHalf<Msg>,
+    /// What arrives is taken from the first request on: the library waits until it is.
+    pub(crate) input: Inflow,
     pub(crate) terminal: Option<TerminalWish>,
+}
+
+impl Fresh {
+    /// A channel that was just opened.
+    pub(crate) fn of(channel: Channel<Msg>, flow: Arc<Flow>) -> Self {
+        let (arriving, writer) = channel.split();
+        Self { writer, input: Inflow::of(arriving, flow), terminal: None }
+    }
 }
 
 /// The terminal that a program is to run in.

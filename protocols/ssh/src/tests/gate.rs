@@ -76,6 +76,10 @@ pub(crate) struct TestGate {
     pub(crate) admitted: Mutex<Vec<Arc<Operation>>>,
     pub(crate) closed: watch::Sender<Vec<CloseReason>>,
     pub(crate) recorder: Arc<TestRecorder>,
+    /// Whether it opens sessions now, or takes its time.
+    pub(crate) opening: watch::Sender<bool>,
+    /// The same for what became of operations.
+    pub(crate) settling: watch::Sender<bool>,
 }
 
 impl TestGate {
@@ -98,6 +102,8 @@ impl TestGate {
             admitted: Mutex::new(Vec::new()),
             closed: watch::Sender::new(Vec::new()),
             recorder: Arc::default(),
+            opening: watch::Sender::new(true),
+            settling: watch::Sender::new(true),
         }
     }
 
@@ -233,6 +239,7 @@ impl Gate for TestGate {
 
     fn open(&self, wish: SessionWish) -> BoxFuture<'_, Result<OpenedSession, Refusal>> {
         Box::pin(async move {
+            self.opening.subscribe().wait_for(|opens| *opens).await.unwrap();
             let SessionWish { who, target, revision, protocol, role, source: _, client: _ } = wish;
             let agent = who.agent;
             let target = Target { name: target, revision, protocol };
@@ -325,7 +332,10 @@ impl Gate for TestGate {
     }
 
     fn settle<'a>(&'a self, _: &'a Session, settlement: Settlement) -> BoxFuture<'a, ()> {
-        Box::pin(async move { self.settled.send_modify(|all| all.push(settlement)) })
+        Box::pin(async move {
+            self.settling.subscribe().wait_for(|settles| *settles).await.unwrap();
+            self.settled.send_modify(|all| all.push(settlement));
+        })
     }
 
     fn cancel(&self, _: CancelKey, _: Source) -> BoxFuture<'_, ()> {
