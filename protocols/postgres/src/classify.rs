@@ -46,6 +46,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use columns::is_system_column;
 pub use columns::{NamedColumn, Naming};
+pub use copy::CopyForm;
 pub use demands::policy_demands;
 pub use flow::{Carried, Carries, Column, Columns, Extent, Settings};
 pub use functions::built_in_functions;
@@ -99,6 +100,8 @@ pub struct Statement {
     pub carried: Carried,
     /// What it does with a name of the session's own.
     pub handle: Handle,
+    /// How the rows of a COPY are written; none where it is none, or says it in a way that is not understood.
+    pub copied_as: Option<CopyForm>,
     /// The server-side fence it can run behind.
     pub fence: Fence,
     /// A short line for lists: the kind and the relations, never values.
@@ -337,6 +340,7 @@ impl Statement {
             parameters: 0,
             carried: Carried::unknown(),
             handle: Handle::None,
+            copied_as: None,
             fence: Fence::Writes,
             summary: "statement that cannot be understood".to_owned(),
             notes: BTreeSet::from([note.into()]),

@@ -370,7 +370,8 @@ impl Answer {
         if mask.is_clear() {
             return Ok(Rows::Pass);
         }
-        Ok(Rows::Copied(Box::new(Copied::new(mask, body)?)))
+        let form = statement.and_then(|statement| statement.copied_as);
+        Ok(Rows::Copied(Box::new(Copied::new(mask, form, body)?)))
     }
 
     /// Whether the names of the columns are the text's or the catalogue's.

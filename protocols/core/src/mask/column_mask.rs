@@ -78,6 +78,16 @@ impl ColumnMask {
         document::Walk::new(self, text).masked()
     }
 
+    /// What is to be shown, in JSON, for a document that is covered whole; `None` for no value.
+    pub fn mask_whole_document(&mut self, text: &str) -> Result<Option<String>, MaskError> {
+        match self.cover {
+            Cover::Whole(ruling) | Cover::WholeOrStricter(ruling) => {
+                document::covered(self, text.trim_matches([' ', '\t', '\n', '\r']), ruling)
+            }
+            Cover::Nothing | Cover::Findings => Err(MaskError::Covered),
+        }
+    }
+
     pub(super) fn paths(&self) -> &[Path] {
         &self.paths
     }

@@ -136,12 +136,8 @@ impl<'a> Walk<'a> {
     fn covered(&mut self, ruling: Ruling) -> Result<(), MaskError> {
         let end = value_end(self.text.as_bytes(), self.at).ok_or(MaskError::Unreadable)?;
         let value = self.text.get(self.at..end).ok_or(MaskError::Unreadable)?;
-        let text = said(value)?;
-        let shown = match self.mask.mask_part(&text, ruling)? {
-            Some(shown) => json_string(&shown),
-            None => "null".to_owned(),
-        };
-        self.replace(end, &shown)?;
+        let shown = covered(self.mask, value, ruling)?;
+        self.replace(end, shown.as_deref().unwrap_or("null"))?;
         self.at = end;
         Ok(())
     }
@@ -174,6 +170,19 @@ fn covering(paths: &[Path], places: &[(usize, usize)]) -> Option<Ruling> {
     let known = || places.iter().filter_map(|&(path, taken)| Some((paths.get(path)?, taken)));
     let ended = known().any(|(path, taken)| path.path.ends(taken));
     ended.then(|| known().map(|(path, _)| path.ruling).reduce(Ruling::and)).flatten()
+}
+
+/// What is shown, in JSON, for a value that is covered; `None` for no value. The shape of a literal, an object or an array
+/// would tell what it is, or how it is built: nothing of it is kept.
+pub(super) fn covered(
+    mask: &mut ColumnMask,
+    value: &str,
+    ruling: Ruling,
+) -> Result<Option<String>, MaskError> {
+    let is_shaped = value.starts_with(|first: char| matches!(first, '"' | '-' | '0'..='9'));
+    let kind = if is_shaped { ruling.kind } else { ruling.kind.without_shape() };
+    let shown = mask.mask_part(&said(value)?, Ruling { kind, ..ruling })?;
+    Ok(shown.map(|shown| json_string(&shown)))
 }
 
 /// What a string says, or a number or anything else as it is written.

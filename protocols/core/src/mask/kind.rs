@@ -62,6 +62,15 @@ impl MaskKind {
         }
     }
 
+    /// The kind for what has a shape that says too much.
+    #[must_use]
+    pub(super) const fn without_shape(self) -> Self {
+        match self {
+            Self::Partial { .. } | Self::Fake => Self::Redact,
+            Self::Hash | Self::Redact | Self::Null => self,
+        }
+    }
+
     /// The kind for what is computed from a covered value. An expression can turn what would be hidden into what would be
     /// kept (`reverse`, `translate`), so nothing of the text and nothing of its shape stays. Nor does it stay comparable: an
     /// agent could compute the digests of what it knows, and look the others up among them.

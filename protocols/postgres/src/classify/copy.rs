@@ -1,14 +1,16 @@
-//! COPY in all its forms. None of them is a plain read: the rows do not travel as `DataRow` messages.
+//! COPY in all its forms. None of them is a plain read: the rows do not travel as `DataRow` messages. How a row is written, in
+//! letters that the statement can choose, is told to whoever has to read it.
 
 use pg_query::{
     Node, NodeEnum,
     protobuf::{CopyStmt, DefElem, RangeVar},
 };
+use serde::{Deserialize, Serialize};
 
 use super::{
     Action, StatementKind,
     flow::{Carries, Output, Outputs},
-    name::strings,
+    name::{string, strings},
     walk::Walk,
 };
 
@@ -29,6 +31,72 @@ const KNOWN_OPTIONS: &[&str] = &[
     "log_verbosity",
     "reject_limit",
 ];
+
+/// How COPY writes its rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CopyForm {
+    /// Values with backslashes in front of what is special.
+    Text {
+        /// What stands between values.
+        delimiter: char,
+    },
+    /// Values in quotes where they hold anything special.
+    Csv {
+        /// What stands between values.
+        delimiter: char,
+        /// What stands around a value.
+        quote: char,
+        /// What stands in front of a quote, or of itself, in a value.
+        escape: char,
+    },
+    /// Values behind their lengths.
+    Binary,
+}
+
+impl CopyForm {
+    /// What the options say, each of which stands once (the server takes no other).
+    fn of(options: &[Node]) -> Option<Self> {
+        let mut format = "text".to_owned();
+        let (mut delimiter, mut quote, mut escape) = (None, None, None);
+        for option in options {
+            let Some(NodeEnum::DefElem(option)) = &option.node else { return None };
+            match option.defname.as_str() {
+                "format" => format = said(option)?,
+                "delimiter" => delimiter = Some(letter(option)?),
+                "quote" => quote = Some(letter(option)?),
+                "escape" => escape = Some(letter(option)?),
+                // They say what stands for no value, or are about other things.
+                _ => {}
+            }
+        }
+        match format.as_str() {
+            "text" => Some(Self::Text { delimiter: delimiter.unwrap_or('\t') }),
+            "csv" => {
+                let quote = quote.unwrap_or('"');
+                let (delimiter, escape) = (delimiter.unwrap_or(','), escape.unwrap_or(quote));
+                Some(Self::Csv { delimiter, quote, escape })
+            }
+            "binary" => Some(Self::Binary),
+            _ => None,
+        }
+    }
+}
+
+/// The value of an option as the server reads it (`defGetString`), where it is a word or a whole number.
+fn said(option: &DefElem) -> Option<String> {
+    let value = option.arg.as_deref()?;
+    if let Some(NodeEnum::Integer(number)) = &value.node {
+        return Some(number.ival.to_string());
+    }
+    string(value).map(ToOwned::to_owned)
+}
+
+/// The same where it is one letter.
+fn letter(option: &DefElem) -> Option<char> {
+    let text = said(option)?;
+    let mut letters = text.chars();
+    letters.next().filter(|letter| letter.is_ascii() && letters.next().is_none())
+}
 
 impl Walk {
     pub(super) fn copy(&mut self, copy: &CopyStmt) -> StatementKind {
@@ -59,6 +127,7 @@ impl Walk {
             self.writes_columns_or_all(attlist);
         }
         self.copy_options(options);
+        self.copied_as = CopyForm::of(options);
         self.optional(where_clause.as_deref());
         if *is_program || !filename.is_empty() {
             self.demand(Action::Program);

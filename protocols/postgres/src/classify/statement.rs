@@ -100,6 +100,7 @@ fn one(text: &str, raw: &RawStmt) -> Statement {
         parameters: walk.parameters,
         carried,
         handle,
+        copied_as: walk.copied_as,
         notes: walk.notes,
         normalised: pg_query::normalize(body).ok(),
         fingerprint: pg_query::fingerprint(body, 0, options)

@@ -12,6 +12,7 @@ use pg_query::{Node, NodeEnum, protobuf::RangeVar};
 use super::{
     Action, Demand, Handle, Name,
     columns::Written,
+    copy::CopyForm,
     flow::{Extent, Flow},
     functions,
     name::is_unsure,
@@ -42,6 +43,8 @@ pub(super) struct Walk {
     pub(super) flow: Flow,
     /// What is done with a name of the session's own.
     pub(super) handle: Handle,
+    /// How a COPY writes its rows.
+    pub(super) copied_as: Option<CopyForm>,
 }
 
 impl Walk {

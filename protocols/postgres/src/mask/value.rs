@@ -3,7 +3,7 @@
 
 use super::types::Type;
 use bytes::{BufMut, Bytes, BytesMut};
-use countersign_core::mask::{ColumnMask, MaskError, MaskKind, Shown, json_string};
+use countersign_core::mask::{ColumnMask, MaskError, MaskKind, Shown};
 use jiff::civil::Date;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -121,10 +121,9 @@ fn escaped(text: &str) -> String {
 
 fn json(place: Place, mask: &mut ColumnMask, value: &[u8]) -> Result<Written, MaskError> {
     let value = unversioned(place, value)?;
-    Ok(match shown(mask, value)? {
-        None => Written::Null,
-        Some(text) => Written::Other(versioned(place, &json_string(&text))),
-    })
+    let text = std::str::from_utf8(value).map_err(|_| MaskError::Unreadable)?;
+    let shown = mask.mask_whole_document(text)?;
+    Ok(shown.map_or(Written::Null, |shown| Written::Other(versioned(place, &shown))))
 }
 
 /// The version that stands in front of the text of a binary `jsonb`.

@@ -79,10 +79,16 @@ fn each_kind_leaves_a_valid_document() {
         (MaskKind::Null, r#"{"n": null, "m": null, "o": null}"#),
         (
             MaskKind::Partial { first: 2, last: 1 },
-            r#"{"n": "a\"******g", "m": "12******9", "o": "{\"*****}"}"#,
+            r#"{"n": "a\"******g", "m": "12******9", "o": "[redacted]"}"#,
         ),
     ] {
         assert_eq!(document(&[by_path(kind, &["$.*"])], text), expected);
+    }
+    // The length of a literal, and the punctuation of an object, would tell them.
+    for kind in [MaskKind::Partial { first: 0, last: 0 }, MaskKind::Fake] {
+        let text = r#"[true, false, null, [true], {"a": 1}, []]"#;
+        let left = document(&[by_path(kind, &["$[*]"])], text);
+        assert_eq!(left, format!("[{}]", [r#""[redacted]""#; 6].join(", ")));
     }
     let hash = document(&[by_path(MaskKind::Hash, &["$.n"])], r#"{"n": "x"}"#);
     assert_eq!(hash, document(&[by_path(MaskKind::Hash, &["$.n"])], r#"{"n": "\u0078"}"#));

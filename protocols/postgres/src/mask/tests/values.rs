@@ -51,7 +51,13 @@ fn documents_stay_valid() {
     let binary = masked(MaskKind::Redact, place(3802, Format::Binary), b"\x01{}").unwrap();
     assert_eq!(binary, b"\x01\"[redacted]\"");
     let ends = MaskKind::Partial { first: 2, last: 0 };
-    assert_eq!(text(ends, 114, "\"\\quoted\"").unwrap(), "\"\\\"\\\\*******\"");
+    assert_eq!(text(ends, 114, r#" "quo\u0074\"ed" "#).unwrap(), r#""qu*****""#);
+    // A literal would be told by its length, an object by its punctuation.
+    for kind in [ends, MaskKind::Fake] {
+        for value in ["true", "false", "null", "{\"a\": 1}", "[true]", "[]"] {
+            assert_eq!(text(kind, 3802, value).unwrap(), "\"[redacted]\"", "{kind:?} {value}");
+        }
+    }
     assert_eq!(text(ends, 142, "<a>secret</a>").unwrap(), "&lt;a***********");
 }
 

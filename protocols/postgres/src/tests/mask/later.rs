@@ -499,3 +499,37 @@ async fn rows_of_a_child_are_covered_by_the_rules_of_all_its_parents() {
     let mut agent = Agent::connect(&place).await;
     assert_eq!(rows(&agent.query("SELECT ssn FROM sibling").await), [["seen"]]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn detectors_read_the_rows_of_a_copy_whatever_letters_it_is_written_with() {
+    let place = Place::with_postgres().await;
+    place.truth(
+        r#"SET ROLE app; CREATE TABLE mails(a text, b json, c json[], "n@n" text);
+         INSERT INTO mails VALUES ('ann@example.com', '{"m": "ann\u0040example.com"}',
+           ARRAY['{"m": "ann\u0040example.com"}'::json], E'open\\\t"@'), (NULL, NULL, NULL, 'seen')"#,
+    );
+    place.gate.mask(&[], &[Detector::Email], MaskKind::Redact);
+    approve_all(&place.gate);
+    let mut agent = Agent::connect(&place).await;
+    for options in [
+        "",
+        "DELIMITER '@'",
+        "(FORMAT csv)",
+        "(FORMAT csv, HEADER, DELIMITER '@', NULL 'none')",
+        "(FORMAT csv, QUOTE '@')",
+        "CSV QUOTE '@' ESCAPE 'n'",
+        "(FORMAT csv, QUOTE 'n', ESCAPE 'e', FORCE_QUOTE *)",
+        "(FORMAT binary)",
+    ] {
+        let answer = agent.query(&format!("COPY mails TO STDOUT {options}")).await;
+        assert_eq!(error(&answer), "", "{options}: {answer:?}");
+        let told: Vec<u8> = answer
+            .iter()
+            .filter(|message| message.kind == 'd')
+            .flat_map(|message| message.body.to_vec())
+            .collect();
+        let told = String::from_utf8_lossy(&told).into_owned();
+        assert!(!told.contains("xample"), "{options}: {told}");
+        assert!(told.contains("op") && told.contains("se"), "{options}: {told}");
+    }
+}
