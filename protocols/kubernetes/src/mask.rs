@@ -1,15 +1,16 @@
 //! The masker of an answer: whatever goes from an API server to the agent passes it, because the writer takes only [`Masked`].
 //!
 //! Values of Secrets are masked whatever the rules say, wherever they stand: in an object, a list, a table, an event of a
-//! watch, in what `kubectl apply` keeps of them; and so are those of a Secret that another object carries. What detectors
-//! find is masked in everything else. Keys of Secrets are told, so that clients can say what there is; `managedFields` of
-//! Secrets are left out.
+//! watch, in what `kubectl apply` keeps of them; and so are those of a Secret that another object carries, or keeps in a text.
+//! What detectors find is masked in everything else. Keys of Secrets are told, so that clients can say what there is; their
+//! `managedFields` are left out, and their annotations, in which tools keep copies, are told by name.
 //!
 //! Only JSON is read, because only JSON is asked for: YAML is answered in JSON, which is YAML. What cannot be read is an
 //! error, and nothing of it is written. Masking knows no shape of answers, so none can get around it: it looks at every
 //! object in an answer, at any depth.
 
 mod frames;
+mod lines;
 mod walk;
 
 #[cfg(test)]
@@ -19,9 +20,10 @@ pub use frames::{Frames, MAX_FRAME_BYTES};
 
 use crate::classify::{RequestInfo, Subject};
 use countersign_core::mask::{MaskError, MaskPlace, MaskPlan, MaskTally, Masked};
+use lines::Lines;
 use walk::Walk;
 
-/// The largest answer that is masked in one piece. What is not masked is not kept in memory, and has no limit.
+/// The largest answer that is masked in one piece.
 pub const MAX_DOCUMENT_BYTES: usize = 64 * 1024 * 1024;
 /// The longest line of a log that is masked in one piece.
 pub const MAX_LINE_BYTES: usize = 1024 * 1024;
@@ -52,6 +54,7 @@ pub enum Reading {
 pub struct Masker {
     plan: MaskPlan,
     whose: Whose,
+    lines: Lines,
     tally: MaskTally,
 }
 
@@ -64,12 +67,15 @@ impl Masker {
             }
             Subject::Object(_) | Subject::Url(_) => Whose::Others,
         };
-        Self { plan: plan.clone(), whose, tally: MaskTally::default() }
+        Self { plan: plan.clone(), whose, lines: Lines::default(), tally: MaskTally::default() }
     }
 
-    /// Whether everything passes as it is.
-    pub fn passes(&self) -> bool {
-        self.whose == Whose::Others && self.plan.covers_nothing()
+    /// Whether everything passes as it is. Any document can carry a Secret; lines cannot.
+    pub fn passes(&self, reading: Reading) -> bool {
+        match (reading, self.whose) {
+            (Reading::Document, _) | (Reading::Lines, Whose::Secrets) => false,
+            (Reading::Lines, Whose::Others) => self.plan.covers_nothing(),
+        }
     }
 
     /// How a body of this type is read; what is none of these is not written.
@@ -83,7 +89,7 @@ impl Masker {
         }
     }
 
-    /// Some of an answer that passes as it is.
+    /// Some lines of an answer that pass as they are.
     pub fn pass(&self, bytes: Vec<u8>) -> Result<Masked<Vec<u8>>, MaskError> {
         match self.whose {
             Whose::Secrets => Err(MaskError::Covered),
@@ -109,7 +115,7 @@ impl Masker {
         }
         let text = std::str::from_utf8(bytes).map_err(|_| MaskError::Unreadable)?;
         let mut mask = self.plan.text(MaskPlace::Message);
-        let masked = mask.mask_text(text)?;
+        let masked = self.lines.masked(&self.plan, &mut mask, text)?;
         mask.add_to(&mut self.tally);
         Ok(self.vouch(masked.into_bytes()))
     }

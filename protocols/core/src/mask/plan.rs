@@ -153,6 +153,11 @@ impl MaskPlan {
         !self.0.detectors.is_empty() || self.0.rules.iter().any(|rule| !rule.patterns.is_empty())
     }
 
+    /// Whether any rule names this detector.
+    pub fn finds(&self, detector: Detector) -> bool {
+        self.0.detectors.iter().any(|(named, _)| *named == detector)
+    }
+
     /// Whether any rule covers the values of `column`, whatever they are.
     pub fn covers(&self, column: &ColumnName) -> bool {
         self.ruling(column).is_some()

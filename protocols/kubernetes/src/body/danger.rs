@@ -1,7 +1,7 @@
 //! What a reviewer should see first in a body: what reaches out of a container, or takes rights on. Where it stands does
 //! not matter, since pods are templates of many other kinds. That something is not found does not say that a body is harmless.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// The most that is pointed at.
 const MOST: usize = 32;
@@ -40,13 +40,9 @@ fn look(value: &Value, all: &mut Vec<String>) {
     match value {
         Value::Array(elements) => elements.iter().for_each(|element| look(element, all)),
         Value::Object(members) => {
+            add(of_operation(members), all);
             for (key, value) in members {
-                if let Some(found) = one(key, value)
-                    && all.len() < MOST
-                    && !all.contains(&found)
-                {
-                    all.push(found);
-                }
+                add(one(key, value), all);
                 look(value, all);
             }
         }
@@ -54,9 +50,49 @@ fn look(value: &Value, all: &mut Vec<String>) {
     }
 }
 
+fn add(found: Option<String>, all: &mut Vec<String>) {
+    if let Some(found) = found
+        && all.len() < MOST
+        && !all.contains(&found)
+    {
+        all.push(found);
+    }
+}
+
+/// An operation of a JSON patch (RFC 6902): what it is about stands at the end of its path, and what it takes from elsewhere
+/// it does not say.
+fn of_operation(members: &Map<String, Value>) -> Option<String> {
+    let says = |key: &str| members.get(key).and_then(Value::as_str);
+    let (operation, path) = (says("op")?, says("path")?);
+    let mut steps = path.rsplit('/').map(|step| step.replace("~1", "/").replace("~0", "~"));
+    let (last, before) = (steps.next()?, steps.next().unwrap_or_default());
+    let below = BELOW.iter().find(|(key, part)| *key == before && *part == last);
+    match (operation, members.get("value")) {
+        ("copy" | "move", _) => {
+            let is_known = WHEN_TRUE.contains(&last.as_str())
+                || WHAT.contains(&last.as_str())
+                || BELOW.iter().any(|(key, _)| *key == last)
+                || below.is_some();
+            is_known.then(|| format!("{path}: from {}", says("from").unwrap_or_default()))
+        }
+        (_, Some(value)) => match below {
+            Some((key, _)) => value.as_str().map(|what| format!("{key}: {what}")),
+            None => one(&last, value),
+        },
+        (_, None) => None,
+    }
+}
+
+/// Whether a value is true, or is written as YAML 1.1 has it, in which an API server reads bodies.
+fn is_true(value: &Value) -> bool {
+    const YES: &[&str] = &["y", "yes", "on", "true"];
+    let yes = |text: &str| YES.iter().any(|yes| text.eq_ignore_ascii_case(yes));
+    value.as_bool().unwrap_or_else(|| value.as_str().is_some_and(yes))
+}
+
 fn one(key: &str, value: &Value) -> Option<String> {
     if WHEN_TRUE.contains(&key) {
-        return value.as_bool().filter(|yes| *yes).map(|_| key.to_owned());
+        return is_true(value).then(|| key.to_owned());
     }
     if WHAT.contains(&key) {
         return value.as_str().map(|what| format!("{key}: {what}"));

@@ -1,10 +1,10 @@
 //! A body as a tree, read so that nobody can read it otherwise: a key stands once in an object, and YAML has neither
-//! anchors nor several documents.
+//! anchors nor merge keys nor several documents.
 
 use super::{LAST_APPLIED, REDACTED, REDACTED_BASE64, Unreadable};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
-use serde_saphyr::{Budget, DuplicateKeyPolicy, Options};
+use serde_saphyr::{Budget, DuplicateKeyPolicy, MergeKeyPolicy, Options};
 use std::fmt;
 
 /// What is said of a key that stands twice, by which it is told from everything else that can be wrong.
@@ -21,6 +21,8 @@ pub(super) fn yaml(body: &[u8]) -> Result<Value, Unreadable> {
     let text = std::str::from_utf8(body).map_err(|_| Unreadable::Malformed)?;
     let mut options = Options::default();
     options.duplicate_keys = DuplicateKeyPolicy::Error;
+    // YAML 1.1 takes its members for those of the object it is in; other readers do not.
+    options.merge_keys = MergeKeyPolicy::Error;
     let mut budget = Budget::default();
     budget.max_aliases = 0;
     budget.max_anchors = 0;
@@ -40,17 +42,24 @@ fn problem(error: &impl fmt::Display) -> Unreadable {
 /// Whether a value is one that the gateway shows in the place of another.
 pub(super) fn has_masked_value(value: &Value) -> bool {
     match value {
-        Value::String(text) => text == REDACTED || text == REDACTED_BASE64,
+        Value::String(text) => is_masked(text),
         Value::Array(elements) => elements.iter().any(has_masked_value),
         Value::Object(members) => members.iter().any(|(key, value)| {
-            let kept = key == LAST_APPLIED
-                && value
-                    .as_str()
-                    .is_some_and(|kept| kept.contains(REDACTED) || kept.contains(REDACTED_BASE64));
+            let kept = key == LAST_APPLIED && value.as_str().is_some_and(has_masked_part);
             kept || has_masked_value(value)
         }),
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
+}
+
+/// Whether a text stands for a masked one, or is a document with one in it.
+fn is_masked(text: &str) -> bool {
+    let is_document = text.trim_start().starts_with(['{', '[']) && text.contains("\"Secret");
+    text == REDACTED || text == REDACTED_BASE64 || is_document && has_masked_part(text)
+}
+
+fn has_masked_part(text: &str) -> bool {
+    text.contains(REDACTED) || text.contains(REDACTED_BASE64)
 }
 
 /// A value no object of which has a key twice.

@@ -100,7 +100,14 @@ fn what_can_be_read_in_two_ways_is_refused() {
     let yaml =
         |body: &str| problem(sent(Method::Put, POD, Some("application/yaml"), body.as_bytes()));
     assert_eq!(yaml("a: 1\na: 2\n"), Unreadable::Twice);
-    for unclear in ["a: &x [1]\nb: *x\n", "a: &x 1\n", "a: 1\n---\nb: 2\n", "a: [", "\u{0}"] {
+    for unclear in [
+        "a: &x [1]\nb: *x\n",
+        "a: &x 1\n",
+        "a: 1\n---\nb: 2\n",
+        "a: [",
+        "\u{0}",
+        "a: {<<: {b: 1}}\n",
+    ] {
         assert_eq!(yaml(unclear), Unreadable::Malformed, "{unclear:?}");
     }
 }
@@ -140,6 +147,7 @@ fn a_masked_value_is_not_written_back() {
     for body in [
         r#"{"data": {"password": "W3JlZGFjdGVkXQ=="}}"#,
         r#"{"stringData": {"password": "[redacted]"}}"#,
+        r#"{"data": {"x": "{\"kind\": \"Secret\", \"data\": {\"x\": \"W3JlZGFjdGVkXQ==\"}}"}}"#,
         r#"{"metadata": {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{\"data\":{\"x\":\"W3JlZGFjdGVkXQ==\"}}"}}}"#,
     ] {
         assert_eq!(problem(put(body)), Unreadable::MaskedValue, "{body}");
@@ -189,4 +197,59 @@ fn a_reviewer_is_told_first_what_reaches_out_of_a_container() {
     };
     assert_eq!(sorted(told), sorted(expected.to_vec()));
     assert!(facts.contains(&("kind".to_owned(), "Pod".to_owned())));
+}
+
+fn attention(content_type: &str, body: &str) -> Vec<String> {
+    let found = sent(Method::Patch, POD, Some(content_type), body.as_bytes()).unwrap();
+    let told = found.facts.into_iter().filter(|(name, _)| name == "attention");
+    told.map(|(_, what)| what).collect()
+}
+
+#[test]
+fn a_json_patch_is_read_by_the_end_of_its_paths() {
+    for (operation, told) in [
+        (
+            r#"{"op": "add", "path": "/spec/containers/0/securityContext/privileged", "value": true}"#,
+            &["privileged"][..],
+        ),
+        (r#"{"op": "replace", "path": "/spec/hostNetwork", "value": false}"#, &[]),
+        (
+            r#"{"op": "replace", "path": "/spec/volumes/0/hostPath/path", "value": "/"}"#,
+            &["hostPath: /"],
+        ),
+        (
+            r#"{"op": "add", "path": "/spec/volumes/-", "value": {"hostPath": {"path": "/etc"}}}"#,
+            &["hostPath: /etc"],
+        ),
+        (
+            r#"{"op": "add", "path": "/spec/volumes/0/hostPath", "value": {"path": "/etc"}}"#,
+            &["hostPath: /etc"],
+        ),
+        (
+            r#"{"op": "add", "path": "/spec/serviceAccountName", "value": "a"}"#,
+            &["serviceAccountName: a"],
+        ),
+        (
+            r#"{"op": "copy", "from": "/spec/x", "path": "/spec/hostPID"}"#,
+            &["/spec/hostPID: from /spec/x"],
+        ),
+        (r#"{"op": "copy", "from": "/spec/hostPID", "path": "/spec/x"}"#, &[]),
+        (r#"{"op": "remove", "path": "/spec/hostPID"}"#, &[]),
+        (r#"{"op": "add", "path": "/metadata/labels/a~1hostPID", "value": true}"#, &[]),
+    ] {
+        let body = format!("[{operation}]");
+        assert_eq!(attention("application/json-patch+json", &body), told, "{operation}");
+    }
+}
+
+#[test]
+fn what_an_api_server_reads_as_true_in_yaml_is_true() {
+    for yes in ["true", "yes", "Yes", "on", "ON", "y", "True", "\"yes\""] {
+        let body = format!("spec: {{hostNetwork: {yes}}}");
+        assert_eq!(attention("application/apply-patch+yaml", &body), ["hostNetwork"], "{yes}");
+    }
+    for no in ["false", "no", "off", "n", "null", "1"] {
+        let body = format!("spec: {{hostNetwork: {no}}}");
+        assert!(attention("application/apply-patch+yaml", &body).is_empty(), "{no}");
+    }
 }

@@ -49,12 +49,16 @@ fn no_rules() -> MaskPlan {
 }
 
 fn emails(kind: MaskKind) -> MaskPlan {
+    finding(kind, &[Detector::Email])
+}
+
+fn finding(kind: MaskKind, detectors: &[Detector]) -> MaskPlan {
     let rule = MaskRule {
         name: "mails".to_owned(),
         targets: MaskTargets::All,
         columns: Vec::new(),
         json_paths: Vec::new(),
-        detectors: BTreeSet::from([Detector::Email]),
+        detectors: detectors.iter().copied().collect(),
         patterns: Vec::new(),
         kind,
         unless_groups: BTreeSet::new(),
@@ -82,7 +86,8 @@ fn secret() -> Value {
         "stringData": {"other": CLEAR}, "metadata": {"name": "db"}});
     json!({"apiVersion": "v1", "kind": "Secret", "type": "Opaque",
         "metadata": {"name": "db", "namespace": "shop",
-            "annotations": {"kubectl.kubernetes.io/last-applied-configuration": applied.to_string()},
+            "annotations": {"kubectl.kubernetes.io/last-applied-configuration": applied.to_string(),
+                "objectset.rio.cattle.io/applied": VALUE, "kapp.k14s.io/original": applied.to_string()},
             "managedFields": [{"fieldsV1": {"f:data": {"f:password": {}}, "v:\"hunter2\"": {}}}]},
         "data": {"password": VALUE, "empty": null}, "stringData": {"other": CLEAR}})
 }
@@ -113,8 +118,10 @@ fn a_secret_keeps_its_names_and_loses_its_values() {
             .unwrap();
     let applied: Value = serde_json::from_str(applied).unwrap();
     assert_eq!(applied["data"], json!({"password": "W3JlZGFjdGVkXQ=="}));
-    let counted =
-        [("secrets data".to_owned(), 4), ("secrets last-applied-configuration".to_owned(), 1)];
+    let other = &left["metadata"]["annotations"]["objectset.rio.cattle.io/applied"];
+    assert_eq!(other, "[redacted]");
+    let counted = [("annotations", 2), ("data", 4), ("last-applied-configuration", 1)];
+    let counted = counted.map(|(place, count)| (format!("secrets {place}"), count));
     assert_eq!(counts, counted);
 }
 
@@ -143,8 +150,14 @@ fn it_loses_them_in_every_shape_that_an_answer_can_have() {
 }
 
 #[test]
-fn a_secret_that_another_object_carries_loses_them_too_where_anything_is_read() {
-    let plan = emails(MaskKind::Redact);
+fn a_secret_that_another_object_carries_loses_them_too_whatever_the_rules_say() {
+    let plan = no_rules();
+    let kept =
+        json!({"kind": "ConfigMap", "apiVersion": "v1", "data": {"a": secret().to_string()}});
+    let (left_of_kept, _) = left(&plan, "/api/v1/namespaces/shop/configmaps/x", &kept);
+    assert!(is_clean(&left_of_kept), "{left_of_kept}");
+    let broken = json!({"data": {"a": format!(" {}", secret().to_string().replace("}}", "}"))}});
+    assert!(is_clean(&left(&plan, "/api/v1/configmaps", &broken).0));
     let carrier =
         json!({"kind": "Bundle", "apiVersion": "example.com/v1", "spec": {"parts": [secret()]}});
     assert!(is_clean(&left(&plan, "/apis/example.com/v1/namespaces/shop/bundles/x", &carrier).0));
@@ -161,13 +174,14 @@ fn a_secret_that_another_object_carries_loses_them_too_where_anything_is_read() 
 fn nothing_of_secrets_passes_unread_whatever_the_rules_say() {
     for target in [SECRETS, "/api/v1/secrets", "/api/v1/watch/secrets"] {
         let masker = masker(&no_rules(), target);
-        assert!(!masker.passes());
+        assert!(!masker.passes(Reading::Document) && !masker.passes(Reading::Lines));
         assert_eq!(masker.pass(b"{}".to_vec()), Err(MaskError::Covered));
     }
     let other = masker(&no_rules(), "/api/v1/pods");
-    assert!(other.passes() && other.pass(b"{}".to_vec()).is_ok());
+    assert!(!other.passes(Reading::Document), "any document can carry one");
+    assert!(other.passes(Reading::Lines) && other.pass(b"{}".to_vec()).is_ok());
     let covered = masker(&emails(MaskKind::Redact), "/api/v1/pods");
-    assert!(!covered.passes());
+    assert!(!covered.passes(Reading::Lines));
     assert_eq!(covered.pass(b"{}".to_vec()), Err(MaskError::Covered));
 }
 
@@ -239,6 +253,32 @@ fn detectors_look_at_every_text_number_and_key() {
     assert_eq!(seen, json!({"data": {"[redacted]": "W3JlZGFjdGVkXQ=="}}));
     let (seen, _) = left(&emails(MaskKind::Null), "/api/v1/configmaps", &answer);
     assert_eq!(seen["data"]["to"], Value::Null);
+}
+
+#[test]
+fn a_private_key_over_several_lines_of_a_log_is_covered_whole() {
+    let plan = finding(MaskKind::Partial { first: 2, last: 2 }, &[Detector::PrivateKey]);
+    let mut reader = masker(&plan, "/api/v1/namespaces/shop/pods/web/log");
+    let mut shown =
+        |line: &str| String::from_utf8(reader.line(line.as_bytes()).unwrap().into_inner()).unwrap();
+    assert_eq!(shown("before\n"), "before\n");
+    let first = shown("2026-01-01T00:00:00Z -----BEGIN RSA PRIVATE KEY-----\n");
+    assert!(first.ends_with("--\n") && !first.contains("PRIVATE"), "{first}");
+    assert_eq!(shown("2026-01-01T00:00:00Z MIIEowIBAAKCAQEA\n"), "[redacted]\n");
+    assert_eq!(shown("q83vEjRWeJCrze8=\n"), "[redacted]\n");
+    assert_eq!(shown("-----END RSA PRIVATE KEY----- and on\n"), "[redacted] and on\n");
+    assert_eq!(shown("behind"), "behind");
+    // One in a single line, and one whose end never comes.
+    let whole = shown("x -----BEGIN PRIVATE KEY-----abc-----END PRIVATE KEY----- y\n");
+    assert!(whole.starts_with("x --") && whole.ends_with("-- y\n"), "{whole}");
+    assert_eq!(shown("open\n"), "open\n");
+    shown("-----BEGIN PRIVATE KEY-----\n");
+    assert!((0..256).all(|_| shown("MIIE") == "[redacted]"));
+    assert_eq!(shown("open\n"), "open\n");
+    // No rule is about keys.
+    let mut reader = masker(&emails(MaskKind::Redact), "/api/v1/namespaces/shop/pods/web/log");
+    reader.line(b"-----BEGIN PRIVATE KEY-----\n").unwrap();
+    assert_eq!(reader.line(b"MIIE\n").unwrap().into_inner(), b"MIIE\n");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::body::{LAST_APPLIED, REDACTED, REDACTED_BASE64};
 use countersign_core::mask::{ColumnMask, MaskError, MaskPlace, MaskPlan, MaskTally, Shown};
 use serde_json::{Map, Value};
 
-/// Documents within documents (`last-applied-configuration`) that are looked into.
+/// Documents within documents (`last-applied-configuration`, a manifest in a text) that are looked into.
 const MAX_NESTED: usize = 3;
 
 /// The masking of one document.
@@ -15,12 +15,13 @@ pub(super) struct Walk {
     /// Values of Secrets that were masked, and applied configurations that were.
     values: u64,
     kept: u64,
+    annotations: u64,
     nested: usize,
 }
 
 impl Walk {
     pub(super) fn new(plan: &MaskPlan) -> Self {
-        Self { texts: plan.text(MaskPlace::Message), values: 0, kept: 0, nested: 0 }
+        Self { texts: plan.text(MaskPlace::Message), values: 0, kept: 0, annotations: 0, nested: 0 }
     }
 
     /// The document with what is covered replaced. It is written anew, so that nothing stands in it that was not looked at: a
@@ -35,6 +36,7 @@ impl Walk {
     pub(super) fn add_to(mut self, tally: &mut MaskTally) {
         tally.add(SECRETS_RULE, "data", self.values);
         tally.add(SECRETS_RULE, "last-applied-configuration", self.kept);
+        tally.add(SECRETS_RULE, "annotations", self.annotations);
         self.texts.add_to(tally);
     }
 
@@ -47,6 +49,7 @@ impl Walk {
                 }
                 Ok(())
             }
+            Value::String(text) if may_keep_secret(text) => self.kept(value, whose),
             Value::String(text) => {
                 if let Some(shown) = self.text(text)? {
                     *value = shown;
@@ -75,9 +78,27 @@ impl Walk {
         match (whose, key) {
             (Whose::Secrets, "data") => self.cover(value, REDACTED_BASE64),
             (Whose::Secrets, "stringData") => self.cover(value, REDACTED),
+            (Whose::Secrets, "annotations") => self.annotations(value),
             (_, LAST_APPLIED) => self.kept(value, whose),
             (Whose::Secrets | Whose::Others, _) => self.value(value, whose),
         }
+    }
+
+    /// The annotations of a Secret. Tools keep copies of it in them in forms of their own, compressed ones among them.
+    fn annotations(&mut self, value: &mut Value) -> Result<(), MaskError> {
+        let Value::Object(members) = value else {
+            return self.value(value, Whose::Secrets);
+        };
+        for (key, mut value) in std::mem::take(members) {
+            if key == LAST_APPLIED {
+                self.kept(&mut value, Whose::Secrets)?;
+            } else {
+                value = REDACTED.into();
+                self.annotations = self.annotations.saturating_add(1);
+            }
+            members.insert(self.key(key)?, value);
+        }
+        Ok(())
     }
 
     /// Replaces the values of a Secret, and tells how they are called.
@@ -103,7 +124,7 @@ impl Walk {
         Ok(())
     }
 
-    /// What was applied last: a document in a text. Where it cannot be read, nothing of it is shown.
+    /// What was applied last, or a manifest that is kept in a text. Where it cannot be read, nothing of it is shown.
     fn kept(&mut self, value: &mut Value, whose: Whose) -> Result<(), MaskError> {
         let Value::String(text) = value else {
             return self.value(value, whose);
@@ -140,6 +161,11 @@ impl Walk {
             Shown::Null => REDACTED.to_owned(),
         })
     }
+}
+
+/// Whether a text looks like a document with a Secret in it. One that is written otherwise (YAML) is a text like any other.
+fn may_keep_secret(text: &str) -> bool {
+    text.trim_start().starts_with(['{', '[']) && text.contains("\"Secret")
 }
 
 /// Whether an object is a Secret, or a list of them, in which the elements do not say so.
