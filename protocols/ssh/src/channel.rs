@@ -7,8 +7,9 @@ mod operation;
 mod relay;
 
 use crate::{
-    forward,
-    inflow::{Inflow, Over, Terminal},
+    forward::{self, ForwardError},
+    inflow::{Alarm, Inflow, Over, Terminal},
+    mask,
     record::Account,
     session::Session,
     state::{Fresh, TerminalWish},
@@ -16,11 +17,13 @@ use crate::{
 };
 use agent::Agent;
 use countersign_core::{
-    gate::{Admission, Judged},
+    gate::{Admission, Judged, Reply},
+    id::HoldId,
     operation::Operation,
     refusal::{AgentFacing, Refusal},
 };
 use relay::Target;
+use russh::{ChannelWriteHalf, client::Msg};
 use std::sync::Arc;
 
 /// What is to run on a channel.
@@ -55,7 +58,17 @@ struct Running {
     terminal: Option<TerminalWish>,
     input: Inflow,
     agent: Agent,
-    link: Option<Link>,
+    ready: Option<Ready>,
+    /// The hold that it waited for.
+    hold: Option<HoldId>,
+}
+
+/// A connection to the target, and a channel on it in which the program can begin.
+#[derive(Debug)]
+struct Ready {
+    link: Link,
+    output: Inflow,
+    writer: ChannelWriteHalf<Msg>,
 }
 
 /// Runs a program on a channel.
@@ -63,7 +76,7 @@ pub(crate) async fn run(session: Arc<Session>, fresh: Fresh, program: Program) {
     let Fresh { writer, input, terminal } = fresh;
     let kind = if terminal.is_some() { Terminal::Some } else { Terminal::None };
     let agent = Agent::new(writer, session.agent(), kind);
-    let mut running = Running { session, program, terminal, input, agent, link: None };
+    let mut running = Running { session, program, terminal, input, agent, ready: None, hold: None };
     let ended = running.carry_through().await;
     let Running { session, agent, .. } = &running;
     if let Err(Stop::Refused(refusal)) = ended {
@@ -93,23 +106,41 @@ impl Running {
         self.carry_out(&operation, admission).await
     }
 
-    /// A connection to the target, before anything is used up.
+    /// Has the target ready for the program, before anything is used up.
     async fn make_ready(&mut self) -> Result<(), Refusal> {
-        if self.link.is_some() {
+        if self.ready.as_ref().is_some_and(|ready| ready.output.is_over().is_none()) {
             return Ok(());
         }
-        let Session { idle, target, role, .. } = self.session.as_ref();
-        let link = match idle.take() {
-            Some(link) => link,
-            None => upstream::dial(target, role).await.map_err(|error| {
-                let refusal = error.refusal();
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(target.name = %target.name, error, "a target cannot be used");
-                refusal
-            })?,
-        };
-        self.link = Some(link);
+        let ready = self.get_ready().await.map_err(|error| {
+            let refusal = error.refusal();
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(target.name = %self.session.target.name, error, "a target cannot be used");
+            refusal
+        })?;
+        self.ready = Some(ready);
         Ok(())
+    }
+
+    async fn get_ready(&self) -> Result<Ready, ForwardError> {
+        let Session { idle, target, role, .. } = self.session.as_ref();
+        if let Some(link) = idle.take() {
+            match self.begin_on(link).await {
+                Ok(ready) => return Ok(ready),
+                // It died while nobody used it, and so may the others have.
+                Err(_) => idle.clear(),
+            }
+        }
+        self.begin_on(upstream::dial(target, role).await?).await
+    }
+
+    /// Opens what the program begins in. Nothing runs there yet.
+    async fn begin_on(&self, link: Link) -> Result<Ready, ForwardError> {
+        let (arriving, writer) = link.channel().await?.split();
+        let output = Inflow::of(arriving, link.flow());
+        if let Some(wish) = &self.terminal {
+            forward::terminal(wish, &writer, &output).await?;
+        }
+        Ok(Ready { link, output, writer })
     }
 
     /// Forwards what was admitted and relays it. Whatever becomes of it is settled.
@@ -128,16 +159,9 @@ impl Running {
         account: &mut Account,
     ) -> Result<(), Stop> {
         self.make_ready().await?;
-        let link = self.link.take().ok_or(Refusal::Internal)?;
-        let channel = link.channel().await.map_err(|error| error.refusal())?;
-        let (arriving, writer) = channel.split();
-        let target =
-            Target { output: Inflow::of(arriving, link.flow()), writer, operation: operation.id() };
-        if let Some(wish) = &self.terminal {
-            forward::terminal(wish, &target.writer, &target.output)
-                .await
-                .map_err(|error| error.refusal())?;
-        }
+        let Ready { link, output, writer } = self.ready.take().ok_or(Refusal::Internal)?;
+        let target = Target { output, writer, operation: operation.id() };
+        self.may_begin(&reply)?;
         let gate = self.session.gate.as_ref();
         forward::exec(permit, operation, gate, &target.writer).await.map_err(|error| {
             tracing::warn!(error = &error as &dyn std::error::Error, "nothing was forwarded");
@@ -149,5 +173,27 @@ impl Running {
             self.session.idle.put(link);
         }
         ended
+    }
+
+    /// Looks once more, right before the program begins: since it was admitted, its agent or its session may have gone, or
+    /// what it says may have become what does not pass.
+    fn may_begin(&self, reply: &Reply) -> Result<(), Stop> {
+        if let Some(refusal) = self.session.ended() {
+            return Err(refusal.into());
+        }
+        match (self.input.alarmed(), self.hold) {
+            (Some(Alarm::Over(Over::Closed)), _) => return Err(Stop::Gone),
+            (Some(Alarm::Over(Over::TooMuch)), _) => return Err(held::too_much().into()),
+            (Some(Alarm::Interrupted), Some(hold)) => {
+                return Err(Refusal::Withdrawn { hold }.into());
+            }
+            // What nobody was asked about is interrupted where it runs.
+            (Some(Alarm::Interrupted), None) | (None, _) => {}
+        }
+        self.session.maskable()?;
+        if let Reply::Released(release) = reply {
+            mask::passes(release.masks()).map_err(|error| error.refusal())?;
+        }
+        Ok(())
     }
 }

@@ -11,6 +11,7 @@ use crate::{
     error,
     flow::Flow,
     inflow::Size,
+    line::Holds,
     serve::{Opened, Surroundings},
     session::Session,
     state::{ChannelState, Fresh, TerminalWish},
@@ -93,6 +94,7 @@ pub(crate) struct Downstream {
     source: Source,
     entrance: Entrance,
     flow: Arc<Flow>,
+    holds: Arc<Holds>,
     cut: CancellationToken,
     stage: Stage,
 }
@@ -111,9 +113,9 @@ impl Downstream {
         around: Surroundings,
         source: Source,
         entrance: Entrance,
-        (flow, cut): (Arc<Flow>, CancellationToken),
+        (flow, holds, cut): (Arc<Flow>, Arc<Holds>, CancellationToken),
     ) -> Self {
-        Self { around, source, entrance, flow, cut, stage: Stage::Unidentified }
+        Self { around, source, entrance, flow, holds, cut, stage: Stage::Unidentified }
     }
 
     /// Checks a proof that the library has seen to be one: of a key, a signature over this connection.
@@ -139,7 +141,8 @@ impl Downstream {
         let source = self.source.clone();
         let admitted = credential::open(logged_in, source, gate.as_ref(), targets.as_ref()).await?;
         let gate = Arc::clone(gate);
-        let (session, signals) = Session::new(gate, admitted, (agent, room));
+        let (session, signals) =
+            Session::new(gate, admitted, (agent, Arc::clone(&self.holds), room));
         let watched = (signals, self.around.shutdown.clone(), self.cut.clone());
         tokio::spawn(Arc::clone(&session).watch(watched));
         Ok(session)
@@ -173,6 +176,7 @@ impl Downstream {
         match channels.insert(channel, ChannelState::Taken) {
             Some(ChannelState::Fresh(fresh)) => {
                 library.channel_success(channel)?;
+                fresh.input.begins();
                 session.spawn(channel::run(Arc::clone(session), *fresh, program));
                 Ok(())
             }

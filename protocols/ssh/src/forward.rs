@@ -4,6 +4,7 @@
 use crate::{
     inflow::{Arrived, Inflow},
     state::TerminalWish,
+    upstream::UpstreamError,
 };
 use countersign_core::{
     gate::Gate,
@@ -25,6 +26,8 @@ pub(crate) enum ForwardError {
     Lease(Refusal),
     #[error("the permit is not for this operation")]
     Permit(#[from] PermitError),
+    #[error("there is no connection to the target")]
+    Upstream(#[from] UpstreamError),
     #[error("the connection to the target failed")]
     Lost(#[from] russh::Error),
     #[error("the target gives the program no terminal")]
@@ -36,6 +39,7 @@ impl AgentFacing for ForwardError {
         match self {
             Self::Lease(refusal) => refusal.clone(),
             Self::Permit(_) => Refusal::Internal,
+            Self::Upstream(error) => error.refusal(),
             Self::Lost(_) | Self::NoTerminal => Refusal::TargetUnavailable,
         }
     }
@@ -43,6 +47,7 @@ impl AgentFacing for ForwardError {
     fn fault(&self) -> Fault {
         match self {
             Self::Lease(_) | Self::Permit(_) => Fault::Internal,
+            Self::Upstream(error) => error.fault(),
             Self::Lost(_) | Self::NoTerminal => Fault::Upstream,
         }
     }

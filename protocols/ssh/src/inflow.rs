@@ -131,11 +131,26 @@ impl Inflow {
     /// Waits until nothing more arrives, whatever is still to be taken, or the agent wants the program to stop. Takes
     /// nothing. Safe to drop and call again.
     pub(crate) async fn alarm(&self) -> Alarm {
-        self.when(|_, queue| match queue.over {
-            Some(over) => Some(Alarm::Over(over)),
-            None => queue.interrupted.then_some(Alarm::Interrupted),
-        })
-        .await
+        self.when(|_, queue| queue.alarmed()).await
+    }
+
+    /// The same, without a wait.
+    pub(crate) fn alarmed(&self) -> Option<Alarm> {
+        self.shared.queue().alarmed()
+    }
+
+    /// A program was asked for: what arrived before was not for it.
+    pub(crate) fn begins(&self) {
+        self.shared.queue().interrupted = false;
+        self.forget_signals();
+    }
+
+    /// The program runs from now on: signals that have arrived were for none.
+    pub(crate) fn forget_signals(&self) {
+        let mut queue = self.shared.queue();
+        queue.arrived.retain(|piece| !matches!(piece, Piece::Other(Arrived::Signal(_))));
+        queue.bytes = queue.arrived.iter().map(Piece::counts).sum();
+        self.shared.turn(&mut queue);
     }
 
     /// Whether the peer has said that it sends no more.
@@ -246,6 +261,13 @@ impl Shared {
 }
 
 impl Queue {
+    fn alarmed(&self) -> Option<Alarm> {
+        match self.over {
+            Some(over) => Some(Alarm::Over(over)),
+            None => self.interrupted.then_some(Alarm::Interrupted),
+        }
+    }
+
     fn push(&mut self, piece: Piece) {
         self.bytes = self.bytes.saturating_add(piece.counts());
         self.arrived.push_back(piece);

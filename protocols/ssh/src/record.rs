@@ -19,6 +19,8 @@ enum AccountState {
     NotForwarded,
     /// The target may be at it.
     Underway,
+    /// The target did not begin it.
+    NotBegun,
     /// It is known what became of it.
     Over(Outcome, String),
 }
@@ -51,12 +53,12 @@ impl Account {
 
     /// The target did not begin it.
     pub(crate) fn not_begun(&mut self) {
-        self.state = AccountState::Over(Outcome::Failed, "not begun".to_owned());
+        self.state = AccountState::NotBegun;
     }
 
-    /// Whether anything of it has gone to the target.
+    /// Whether it may have done anything.
     pub(crate) fn has_begun(&self) -> bool {
-        !matches!(self.state, AccountState::NotForwarded)
+        !matches!(self.state, AccountState::NotForwarded | AccountState::NotBegun)
     }
 
     /// Whether it may be running.
@@ -69,6 +71,7 @@ impl Account {
         let Self { operation, bytes, state } = self;
         let (outcome, word) = match state {
             AccountState::NotForwarded => (Outcome::Refused, String::new()),
+            AccountState::NotBegun => (Outcome::Failed, "not begun".to_owned()),
             AccountState::Underway => (Outcome::OutcomeUnknown, String::new()),
             AccountState::Over(outcome, word) => (outcome, word),
         };

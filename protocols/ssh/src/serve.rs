@@ -5,7 +5,7 @@ use crate::{
     algorithms::{self, HostCertificates},
     downstream::{Downstream, Entrance},
     flow::{Flow, Grip, WINDOW},
-    line,
+    line::{self, Holds},
     session::Session,
     target::Targets,
     wire,
@@ -157,10 +157,11 @@ impl Listening {
         line::prepare(&socket, self.config.keepalive)?;
         let config = Arc::new(server_config(&self.config.host_keys.current())?);
         let flow = Arc::new(Flow::new(Grip::Trickle));
-        let wire = wire::wire(socket, Arc::clone(&flow), cut.clone());
+        let holds = Arc::<Holds>::default();
+        let wire = wire::wire(socket, (Arc::clone(&flow), Arc::clone(&holds)), cut.clone());
         let source = Source { address };
-        let agent =
-            Downstream::new(self.around.clone(), source, entrance.clone(), (flow, cut.clone()));
+        let shared = (flow, holds, cut.clone());
+        let agent = Downstream::new(self.around.clone(), source, entrance.clone(), shared);
         let begun = timeout_at(deadline, server::run_stream(config, wire, agent)).await;
         let mut running = begun.map_err(|_| ConnectionError::Late)??;
         tokio::select! {

@@ -2,7 +2,9 @@
 
 use crate::{
     credential::Admitted,
-    error, mask,
+    error,
+    line::Holds,
+    mask,
     target::{SshTarget, TargetRole},
     upstream::Idle,
 };
@@ -40,6 +42,8 @@ pub(crate) struct Session {
     pub(crate) role: TargetRole,
     /// Connections to the target that no program uses.
     pub(crate) idle: Idle,
+    /// The operations of its connection that are held.
+    pub(crate) holds: Arc<Holds>,
     recorder: Arc<dyn Recorder>,
     agent: Handle,
     ending: CancellationToken,
@@ -53,7 +57,7 @@ impl Session {
     pub(crate) fn new(
         gate: Arc<dyn Gate>,
         admitted: Admitted,
-        (agent, room): (Handle, OwnedSemaphorePermit),
+        (agent, holds, room): (Handle, Arc<Holds>, OwnedSemaphorePermit),
     ) -> (Arc<Self>, Box<dyn Signals>) {
         let Admitted { opened, target, role } = admitted;
         let OpenedSession { session: opening, signals, cancel: _, recorder } = opened;
@@ -63,6 +67,7 @@ impl Session {
             target,
             role,
             idle: Idle::default(),
+            holds,
             recorder,
             agent,
             ending: CancellationToken::new(),
@@ -96,6 +101,15 @@ impl Session {
     /// Waits until the session must end, and says why.
     pub(crate) async fn ending(&self) -> Refusal {
         self.ending.cancelled().await;
+        self.why()
+    }
+
+    /// Why the session must end, if it must.
+    pub(crate) fn ended(&self) -> Option<Refusal> {
+        self.is_ending().then(|| self.why())
+    }
+
+    fn why(&self) -> Refusal {
         self.why.get().cloned().unwrap_or(Refusal::ShuttingDown)
     }
 

@@ -1,6 +1,7 @@
 //! The adapter over real sockets, before OpenSSH's own server and behind its client, with a gate that answers as it is told.
 
 mod attacks;
+mod beginnings;
 mod bulk;
 mod endings;
 mod exec;
@@ -9,5 +10,6 @@ mod gate;
 mod hold;
 mod host;
 mod lateness;
+mod odd_host;
 mod raw;
 mod world;

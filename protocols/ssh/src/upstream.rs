@@ -104,6 +104,11 @@ impl Idle {
         idle.pop()
     }
 
+    /// None of them is used again.
+    pub(crate) fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// One whose program came to its end.
     pub(crate) fn put(&self, link: Link) {
         let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -123,7 +128,7 @@ async fn log_in(target: &SshTarget, role: &TargetRole) -> Result<Link, UpstreamE
     let socket = TcpStream::connect(address).await.map_err(UpstreamError::Unreachable)?;
     line::prepare(&socket, target.keepalive).map_err(UpstreamError::Unreachable)?;
     let (flow, cut) = (Arc::new(Flow::new(Grip::Stop)), CancellationToken::new());
-    let wire = wire::wire(socket, Arc::clone(&flow), cut.clone());
+    let wire = wire::wire(socket, (Arc::clone(&flow), Arc::default()), cut.clone());
     let cut = cut.drop_guard();
     let host = Host::new(target.trust.clone());
     let config = Arc::new(client_config(target));

@@ -1,7 +1,10 @@
 //! The socket below the SSH library: read at a slower pace while what is read cannot be passed on, and cut when the
 //! connection must end whatever its peer does. It knows nothing of what goes over it.
 
-use crate::flow::Flow;
+use crate::{
+    flow::Flow,
+    line::{self, Holds, Patience},
+};
 use std::{
     future::Future as _,
     io,
@@ -27,9 +30,13 @@ const PAUSE: Duration = Duration::from_millis(10);
 pub(crate) type Wire = BufReader<Paced>;
 
 /// Puts a socket under its flow. It is cut when `cut` is cancelled.
-pub(crate) fn wire(socket: TcpStream, flow: Arc<Flow>, cut: CancellationToken) -> Wire {
-    let cut = Box::pin(cut.cancelled_owned());
-    BufReader::with_capacity(READ_AHEAD, Paced { socket, flow, cut, pause: None })
+pub(crate) fn wire(
+    socket: TcpStream,
+    (flow, holds): (Arc<Flow>, Arc<Holds>),
+    cut: CancellationToken,
+) -> Wire {
+    let (cut, patience) = (Box::pin(cut.cancelled_owned()), holds.patience());
+    BufReader::with_capacity(READ_AHEAD, Paced { socket, flow, holds, patience, cut, pause: None })
 }
 
 /// A socket that is read at a pace.
@@ -37,6 +44,9 @@ pub(crate) fn wire(socket: TcpStream, flow: Arc<Flow>, cut: CancellationToken) -
 pub(crate) struct Paced {
     socket: TcpStream,
     flow: Arc<Flow>,
+    holds: Arc<Holds>,
+    /// What the socket was told.
+    patience: Patience,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     pause: Option<Pin<Box<Sleep>>>,
 }
@@ -48,6 +58,19 @@ impl Paced {
             Poll::Pending => Ok(()),
         }
     }
+
+    /// Is as patient as it is to be. The library looks at its socket when anything happens, and a notice is written when a
+    /// hold begins.
+    fn settle(&mut self) {
+        let patience = self.holds.patience();
+        if patience != self.patience {
+            self.patience = patience;
+            // A socket that does not take it any more is one whose next read fails.
+            if let Err(error) = line::be(&self.socket, patience) {
+                tracing::debug!(%error, ?patience, "a time-out could not be set");
+            }
+        }
+    }
 }
 
 impl AsyncRead for Paced {
@@ -57,6 +80,7 @@ impl AsyncRead for Paced {
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.uncut(cx)?;
+        self.settle();
         loop {
             if let Some(pause) = &mut self.pause {
                 std::task::ready!(pause.as_mut().poll(cx));
@@ -78,6 +102,7 @@ impl AsyncWrite for Paced {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.uncut(cx)?;
+        self.settle();
         Pin::new(&mut self.socket).poll_write(cx, bytes)
     }
 
@@ -88,5 +113,33 @@ impl AsyncWrite for Paced {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::Grip;
+    use countersign_edge::Keepalive;
+    use socket2::SockRef;
+    use tokio::{io::AsyncWriteExt as _, net::TcpListener};
+
+    #[tokio::test]
+    async fn a_connection_is_less_patient_while_an_operation_of_its_is_held() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let socket = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        line::prepare(&socket, Keepalive::default()).unwrap();
+        let holds = Arc::<Holds>::default();
+        let flow = Arc::new(Flow::new(Grip::Trickle));
+        let mut wire = wire(socket, (flow, Arc::clone(&holds)), CancellationToken::new());
+        let first = holds.one();
+        let second = holds.one();
+        let seconds = Duration::from_secs;
+        for (held, time) in [(Some(first), 30), (Some(second), 30), (None, 300)] {
+            wire.write_all(b"something happens").await.unwrap();
+            let socket = SockRef::from(&wire.get_ref().socket);
+            assert_eq!(socket.tcp_user_timeout().unwrap(), Some(seconds(time)), "{held:?}");
+            drop(held);
+        }
     }
 }

@@ -25,6 +25,8 @@ impl Running {
     /// Waits until the operation is admitted or refused. Leaving it any other way parks the hold.
     pub(super) async fn wait(&mut self, mut held: Box<dyn Held>) -> Result<Admission, Stop> {
         let mut notice = held.notice();
+        self.hold = Some(notice.hold);
+        let _held = self.session.holds.one();
         self.agent.tell(&notice).await;
         let mut reminder = interval_at(Instant::now() + REMINDER, REMINDER);
         let session = Arc::clone(&self.session);
@@ -37,7 +39,10 @@ impl Running {
                 _ = reminder.tick() => Woken::Reminder,
             };
             match woken {
-                Woken::Progress(HoldProgress::Admitted(admission)) => return Ok(admission),
+                Woken::Progress(HoldProgress::Admitted(admission)) => {
+                    self.input.forget_signals();
+                    return Ok(admission);
+                }
                 // An approval is not claimed for nothing: not while the target cannot be reached.
                 Woken::Progress(HoldProgress::Approved) => self.make_ready().await?,
                 Woken::Progress(HoldProgress::Refused(refusal)) | Woken::Ending(refusal) => {

@@ -78,6 +78,8 @@ pub(crate) struct TestGate {
     pub(crate) recorder: Arc<TestRecorder>,
     /// Whether it opens sessions now, or takes its time.
     pub(crate) opening: watch::Sender<bool>,
+    /// The same for admissions.
+    pub(crate) admitting: watch::Sender<bool>,
     /// The same for what became of operations.
     pub(crate) settling: watch::Sender<bool>,
 }
@@ -103,6 +105,7 @@ impl TestGate {
             closed: watch::Sender::new(Vec::new()),
             recorder: Arc::default(),
             opening: watch::Sender::new(true),
+            admitting: watch::Sender::new(true),
             settling: watch::Sender::new(true),
         }
     }
@@ -298,6 +301,7 @@ impl Gate for TestGate {
     ) -> BoxFuture<'a, Result<Admission, Refusal>> {
         Box::pin(async move {
             self.admitted.lock().unwrap().push(Arc::clone(operation));
+            self.admitting.subscribe().wait_for(|admits| *admits).await.unwrap();
             let id = operation.id();
             if cleared.basis().audit == AuditLevel::BeforeForward {
                 let receipt = Receipt::after_commit(id, LogIndex(1));

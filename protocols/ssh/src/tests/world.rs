@@ -3,6 +3,7 @@
 use super::{
     gate::TestGate,
     host::{Host, key_pair},
+    odd_host::{Manner, OddHost},
 };
 use crate::{
     HostKey, HostKeys, HostTrust, RoleProof, ServeConfig, SshTarget, TargetRole, Targets, serve,
@@ -34,7 +35,7 @@ pub(crate) struct World {
     pub(crate) gate: Arc<TestGate>,
     pub(crate) port: u16,
     pub(crate) folder: TempDir,
-    _host: Host,
+    _host: Option<Host>,
     _end: DropGuard,
 }
 
@@ -80,14 +81,31 @@ impl World {
     /// A world in which this file of the folder has the pinned key.
     pub(crate) async fn where_the_target_is_known_by(pinned: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name);
         let host = Host::start(folder.path()).await;
+        let (port, user) = (host.port, host.user.clone());
+        Self::before((folder, Some(host)), (port, user), pinned).await
+    }
+
+    /// A world whose target has manners of its own.
+    pub(crate) async fn before_an_odd_host(manner: Manner) -> (Self, OddHost) {
+        let folder = tempfile::tempdir().unwrap();
+        let host = OddHost::start(folder.path(), manner).await;
+        let world = Self::before((folder, None), (host.port, "anybody".to_owned()), "host.pub");
+        (world.await, host)
+    }
+
+    async fn before(
+        (folder, host): (TempDir, Option<Host>),
+        (host_port, user): (u16, String),
+        pinned: &str,
+    ) -> Self {
+        let at = |name: &str| folder.path().join(name);
         for name in ["agent", "own", "stranger"] {
             key_pair(&at(name));
         }
         let gate = Arc::new(TestGate::new(blob(&at("agent.pub"))));
-        let target =
-            Arc::new(target(&host, &fs::read_to_string(at(pinned)).unwrap(), &at("gateway")));
+        let pinned = fs::read_to_string(at(pinned)).unwrap();
+        let target = Arc::new(target((host_port, user), &pinned, &at("gateway")));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let own = fs::read_to_string(at("own.pub")).unwrap();
@@ -179,16 +197,16 @@ fn blob(file: &Path) -> Vec<u8> {
     russh::keys::PublicKey::from_openssh(&line).unwrap().to_bytes().unwrap()
 }
 
-fn target(host: &Host, pinned: &str, key: &Path) -> SshTarget {
+fn target((port, user): (u16, String), pinned: &str, key: &Path) -> SshTarget {
     let role = TargetRole {
-        user: host.user.clone(),
+        user,
         proof: RoleProof::Key(SecretReference::File(key.to_owned())),
         is_default: false,
     };
     SshTarget {
         name: TargetName::parse("web1").unwrap(),
         host: "127.0.0.1".to_owned(),
-        port: host.port,
+        port,
         trust: HostTrust::new(&[pinned.to_owned()], &[], String::new()).unwrap(),
         roles: [("deploy".to_owned(), role)].into(),
         keepalive: Keepalive::default(),
