@@ -1,9 +1,9 @@
 //! The archive of the audit: files of events that follow each other, in the bucket or in a folder that all nodes share. A file
 //! is an export in the form of OCSF, compressed: `countersignctl audit verify` proves a folder of them.
 //!
-//! `file` writes and proves one, `keeper` moves the oldest events of the chain there, `trail` reads the chain wherever its
-//! events are. A file is written once, under its number: a leader that finds one there that was never entered goes on with
-//! that one, and nothing is written over.
+//! `file` writes and proves one, `keeper` moves the oldest events of the chain there and has every node read what is there,
+//! `trail` reads the chain wherever its events are. A file is written once, under its number: a leader that finds one there
+//! that was never entered goes on with that one, and nothing is written over.
 
 mod file;
 mod keeper;
@@ -18,7 +18,7 @@ use crate::bucket::BucketError;
 use countersign_api::audit::export::FileError;
 use countersign_core::record::AuditEvent;
 use countersign_raft_store::{
-    handle::{ProposeError, ReadError},
+    handle::{ProposeError, ReadError, Store},
     records::ArchiveFile,
 };
 use std::{collections::VecDeque, io, sync::Arc};
@@ -91,26 +91,34 @@ impl Archive {
     }
 
     /// The events of a file, which are those that the chain names.
-    async fn events(&self, file: &ArchiveFile) -> Result<Events, ArchiveError> {
+    async fn events(&self, store: &Store, file: &ArchiveFile) -> Result<Events, ArchiveError> {
         let mut kept = self.kept.lock().await;
         if let Some((_, events)) = kept.iter().find(|(number, _)| *number == file.number) {
             return Ok(Arc::clone(events));
         }
         let place = self.place.as_ref().ok_or(ArchiveError::Nowhere)?;
-        let bytes = place.get(file.number).await?.ok_or(ArchiveError::Absent(file.number))?;
-        let number = file.number;
-        let read = tokio::task::spawn_blocking(move || file::read(number, &bytes));
-        let (found, events) = read.await.map_err(io::Error::other)??;
-        if found != *file {
-            return Err(ArchiveError::Other(number));
-        }
-        let events = Arc::new(events);
+        let events = Arc::new(read(store, place, file).await?);
         if kept.len() == KEPT_FILES {
             kept.pop_front();
         }
-        kept.push_back((number, Arc::clone(&events)));
+        kept.push_back((file.number, Arc::clone(&events)));
         Ok(events)
     }
+}
+
+/// Reads a file that the chain names, and proves it.
+async fn read(
+    store: &Store,
+    place: &Place,
+    file: &ArchiveFile,
+) -> Result<Vec<AuditEvent>, ArchiveError> {
+    let bytes = place.get(file.number).await?.ok_or(ArchiveError::Absent(file.number))?;
+    let (store, file) = (store.clone(), *file);
+    let opened = tokio::task::spawn_blocking(move || {
+        let owner = file::Owner::of(&store.view()?)?.ok_or(ArchiveError::Other(file.number))?;
+        file::open(owner, &file, &bytes)
+    });
+    opened.await.map_err(io::Error::other)?
 }
 
 #[cfg(test)]

@@ -126,6 +126,7 @@ fn dispatch(step: &mut Step<'_>, command: Command) -> Done {
         Command::ArchiveEvents(file) => archive::file(step, file),
         Command::RewrapKey(command) => recording::rewrap(step, command),
         Command::RotateSshKey(command) => ssh::rotate(step, *command),
+        Command::ArchiveRead(command) => archive::read(step, command),
     }
 }
 

@@ -49,7 +49,8 @@ pub(crate) fn needed_by(command: &Command) -> u32 {
         | Command::PlaceSegment(_)
         | Command::ArchiveEvents(_)
         | Command::RewrapKey(_)
-        | Command::RotateSshKey(_) => FIRST,
+        | Command::RotateSshKey(_)
+        | Command::ArchiveRead(_) => FIRST,
     }
 }
 

@@ -101,6 +101,19 @@ pub enum Command {
     RewrapKey(RewrapKey),
     /// The cluster gets a new key for SSH.
     RotateSshKey(Box<RotateSshKey>),
+    /// A node has read a file of the archive where it looks for it.
+    ArchiveRead(ArchiveRead),
+}
+
+/// A node has read a file of the archive, all of it, where it looks for it itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ArchiveRead {
+    /// Who.
+    pub node: NodeId,
+    /// Which file: the one that follows the last that it has read.
+    pub number: u64,
+    /// SHA-256 of the bytes that it has found.
+    pub digest: [u8; 32],
 }
 
 /// Sixteen random bytes that tell one call of [`Store::claim`](crate::handle::Store::claim) or

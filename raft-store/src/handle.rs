@@ -21,8 +21,8 @@ pub use view::{
 use crate::{
     COMMAND_BYTES, EngineConfig, StartError, cluster_version,
     command::{
-        AccessRefused, Administered, ApplyResources, AttachEvidence, Attempt, Cancel, ClaimHold,
-        CloseSession, Command, CreateJoinToken, Decide, EndSession, Initialise, Intent,
+        AccessRefused, Administered, ApplyResources, ArchiveRead, AttachEvidence, Attempt, Cancel,
+        ClaimHold, CloseSession, Command, CreateJoinToken, Decide, EndSession, Initialise, Intent,
         IntroduceAuditKey, IssueCredential, NodeUp, OpenHold, OpenSession, ParkHold, PlaceSegment,
         RecordCheckpoint, RecordSegment, Refused, RemoveNode, Revoke, RewrapKey, RotateSshKey,
         UseJoinToken, WithdrawHold,
@@ -459,6 +459,11 @@ impl Store {
     /// Has the state let go of events that the archive has.
     pub async fn archive_events(&self, file: ArchiveFile) -> Result<Committed<()>, ProposeError> {
         self.done(Command::ArchiveEvents(file)).await
+    }
+
+    /// Records that a node has read a file of the archive.
+    pub async fn archive_read(&self, command: ArchiveRead) -> Result<Committed<()>, ProposeError> {
+        self.done(Command::ArchiveRead(command)).await
     }
 
     /// Records a one-time join token.

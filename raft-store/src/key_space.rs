@@ -82,6 +82,8 @@ pub(crate) enum Table {
     Archive = 32,
     /// Keys for SSH by role and number.
     SshKey = 33,
+    /// The last file of the archive that a node has read, by node.
+    ArchiveRead = 34,
 }
 
 /// The single values.
@@ -108,6 +110,8 @@ pub(crate) enum Single {
     LeaderTerm = 9,
     /// The number of the last file of the archive.
     LastArchive = 10,
+    /// The number of the last file of the archive up to which a majority of the nodes has read each.
+    ArchiveKept = 11,
 }
 
 /// What can expire.

@@ -57,6 +57,7 @@ async fn a_chain_is_searched_exported_and_verified_wherever_its_events_are() {
     let before = audit(&cluster, 1, &query).await;
     let whole = audit(&cluster, 1, &["export"]).await;
     let archive = cluster.path().join("shared");
+    fs::create_dir(&archive).unwrap();
     configure(&mut cluster, &archive).await;
     let first = archived(&cluster, 2, 1).await;
     assert_eq!(field(&first, "archive.first"), "1");

@@ -91,8 +91,8 @@ fn file_behind(view: &StateView, filter: &mut AuditFilter) -> Answer<Option<Arch
     if let Found::Archived(later) = Found::time(view, from)? {
         return Ok(Some(later));
     }
-    let last = view.last_archive_file()?.map_or(0, |file| file.last.sequence);
-    filter.after = filter.after.max(last);
+    let here = view.first_event()?.map_or(0, |first| first.saturating_sub(1));
+    filter.after = filter.after.max(here);
     Ok(None)
 }
 

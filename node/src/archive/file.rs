@@ -9,14 +9,14 @@ use countersign_api::audit::{
 };
 use countersign_core::{
     log_time::LogTime,
-    record::{AuditEvent, ChainHead, Claim},
+    record::{self as audit, AuditEvent, ChainHead, Claim, ClusterId},
 };
 use countersign_raft_store::{
     handle::{AuditFilter, StateView},
     records::ArchiveFile,
 };
 use sha2::{Digest as _, Sha256};
-use std::io::{BufReader, Write};
+use std::io::{BufReader, Read as _, Write};
 
 /// The span of time that a file does not go beyond, in milliseconds: an hour of the clock.
 const SPAN_MS: u64 = 60 * 60 * 1000;
@@ -26,6 +26,8 @@ const MAX_EVENTS: usize = 10_000;
 const MAX_LINES: usize = 32 * 1024 * 1024;
 /// A file is ended at so many bytes, compressed; one event more fits into the rest.
 const ENDS_AT: usize = MAX_FILE / 2;
+/// The most bytes of all its lines: the last event may be a long one, and the lines around the events are.
+const MAX_UNPACKED: u64 = 2 * MAX_LINES as u64;
 /// How hard zstd tries: a file is written once, in no hurry.
 const LEVEL: i32 = 9;
 /// Events that are read from the state at a time.
@@ -116,18 +118,60 @@ fn events(
     }
 }
 
-/// What a file is, and its events: only if all of it proves itself.
+/// Whose files are believed: those of this cluster, signed by keys that follow from its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Owner {
+    cluster: ClusterId,
+    key: audit::AuditKey,
+}
+
+impl Owner {
+    /// The cluster whose state this is; none before it signs its chain.
+    pub(super) fn of(view: &StateView) -> Result<Option<Self>, ArchiveError> {
+        let (cluster, keys) = (view.cluster()?, view.audit_keys()?);
+        Ok(cluster.zip(keys.first()).map(|(cluster, first)| Self {
+            cluster: ClusterId(cluster.id),
+            key: first.introduction.key,
+        }))
+    }
+}
+
+/// Whether these bytes are the file that the chain names. Nothing else is unpacked.
+pub(super) fn is_named(file: &ArchiveFile, bytes: &[u8]) -> bool {
+    bytes.len() as u64 == file.size && <[u8; 32]>::from(Sha256::digest(bytes)) == file.digest
+}
+
+/// The events of the file that the chain names; only if all of it proves itself.
+pub(super) fn open(
+    owner: Owner,
+    file: &ArchiveFile,
+    bytes: &[u8],
+) -> Result<Vec<AuditEvent>, ArchiveError> {
+    if !is_named(file, bytes) {
+        return Err(ArchiveError::Other(file.number));
+    }
+    let (found, events) = read(owner, file.number, bytes)?;
+    if found == *file { Ok(events) } else { Err(ArchiveError::Other(file.number)) }
+}
+
+/// What a file is, and its events: only if all of it proves itself, and it is the cluster's own.
 pub(super) fn read(
+    owner: Owner,
     number: u64,
     bytes: &[u8],
 ) -> Result<(ArchiveFile, Vec<AuditEvent>), ArchiveError> {
     let mut events = Vec::new();
-    let lines = BufReader::new(zstd::Decoder::new(bytes)?);
-    let proved = prove(lines, Reading::new(Known::default()), |event| events.push(event));
+    // One byte more than there can be: what is longer ends within a line, and is refused.
+    let lines = zstd::Decoder::new(bytes)?.take(MAX_UNPACKED + 1);
+    let reading = Reading::new(Known { key: Some(owner.key), head: None });
+    let proved = prove(BufReader::new(lines), reading, |event| events.push(event));
     let (proof, _) = proved.map_err(|source| ArchiveError::Unproved { number, source })?;
     let (Some(first), Some(last)) = (events.first(), events.last()) else {
         return Err(ArchiveError::Other(number));
     };
+    if !proof.key_known || proof.cluster_id != hex::encode(owner.cluster.0) {
+        return Err(ArchiveError::Other(number));
+    }
     let file = ArchiveFile {
         number,
         after: proof.first - 1,

@@ -1,14 +1,19 @@
-//! Moves the oldest events of the chain to the archive: the leader writes a file, reads it back, proves it, and only then has
-//! the state let go of what it has.
+//! Moves the oldest events of the chain to the archive: the leader writes a file, reads it back, proves it and enters it. Every
+//! node, the leader too, reads what is entered where it looks for it itself, and says so; the state lets go of what a
+//! majority has read.
 
 use super::{
     ArchiveError, Place,
     file::{self, Due},
+    read,
 };
 use crate::{cluster::ClusterKey, shutdown::Shutdown};
 use bytes::Bytes;
 use countersign_core::record::ChainHead;
-use countersign_raft_store::handle::{StateView, Store};
+use countersign_raft_store::{
+    command::ArchiveRead,
+    handle::{StateView, Store},
+};
 use std::{io, sync::Arc, time::Duration};
 use tokio::time::sleep;
 
@@ -26,34 +31,73 @@ pub(crate) struct Keeping {
     pub(crate) most_events: u64,
 }
 
-/// Archives until the node stops. Every node looks; only the leader acts.
+/// Archives until the node stops. Every node looks and reads; only the leader writes.
 pub(crate) async fn keep(
     store: Store,
     key: Arc<ClusterKey>,
     (place, keeping): (Place, Keeping),
     shutdown: Shutdown,
 ) {
-    let mut fails = false;
+    let (mut writing, mut reading) = (Said::default(), Said::default());
     loop {
         tokio::select! {
             () = sleep(LOOK_EVERY) => {}
             () = shutdown.stopping() => return,
         }
         let status = store.status();
-        if status.leader != Some(status.node) {
-            continue;
-        }
-        let archived = tokio::select! {
-            archived = all(&store, &key, (&place, keeping)) => archived,
-            () = shutdown.stopping() => return,
+        let pass = async {
+            if status.leader == Some(status.node) {
+                let archived = all(&store, &key, (&place, keeping)).await;
+                writing.hear(archived, "audit events are not archived: they stay in the state");
+            }
+            let read = confirm(&store, &place).await;
+            reading.hear(read, "this node cannot read the archive of the audit: what too few read stays in the state");
         };
-        if let Err(error) = &archived
-            && !fails
-        {
-            let error = error as &dyn std::error::Error;
-            tracing::warn!(error, "audit events are not archived: they stay in the state");
+        tokio::select! {
+            () = pass => {}
+            () = shutdown.stopping() => return,
         }
-        fails = archived.is_err();
+    }
+}
+
+/// Whether something failed the last time: what goes on failing is said once.
+#[derive(Debug, Default)]
+struct Said(bool);
+
+impl Said {
+    fn hear(&mut self, done: Result<(), ArchiveError>, meaning: &'static str) {
+        let Self(said) = self;
+        match done {
+            Ok(()) => *said = false,
+            // A change of leader, or no quorum: others say so.
+            Err(ArchiveError::Log(error)) => {
+                tracing::info!(error = &error as &dyn std::error::Error, "{meaning}");
+            }
+            Err(error) if !*said => {
+                *said = true;
+                tracing::warn!(error = &error as &dyn std::error::Error, "{meaning}");
+            }
+            Err(_said) => {}
+        }
+    }
+}
+
+/// Reads every file that this node has not read yet, and says so.
+pub(super) async fn confirm(store: &Store, place: &Place) -> Result<(), ArchiveError> {
+    let node = store.status().node;
+    let mut known = 0;
+    loop {
+        let reading = store.clone();
+        let next = tokio::task::spawn_blocking(move || {
+            let view = reading.view()?;
+            view.archive_file(view.archive_read_by(node)?.max(known) + 1)
+        });
+        let Some(file) = next.await.map_err(io::Error::other)?? else { return Ok(()) };
+        read(store, place, &file).await?;
+        let (number, digest) = (file.number, file.digest);
+        store.archive_read(ArchiveRead { node, number, digest }).await?;
+        known = number;
+        sleep(PACE).await;
     }
 }
 
@@ -81,7 +125,11 @@ async fn next(
     place.create(number, bytes).await?;
     // What counts is what is there now: it may be what an earlier leader wrote and could not enter any more.
     let bytes = place.get(number).await?.ok_or(ArchiveError::Absent(number))?;
-    let read = tokio::task::spawn_blocking(move || file::read(number, &bytes));
+    let reading = store.clone();
+    let read = tokio::task::spawn_blocking(move || {
+        let owner = file::Owner::of(&reading.view()?)?.ok_or(ArchiveError::Other(number))?;
+        file::read(owner, number, &bytes)
+    });
     let (file, _) = read.await.map_err(io::Error::other)??;
     store.archive_events(file).await?;
     let (first, last) = (file.after + 1, file.last.sequence);

@@ -17,7 +17,7 @@ pub(super) const MAX_FILE: usize = 8 * 1024 * 1024;
 pub(crate) enum Place {
     /// In the bucket.
     Bucket(Bucket),
-    /// In a folder that every node sees.
+    /// In a folder that every node sees. It is never made here: a folder that is missing is one that nobody has mounted.
     Folder(PathBuf),
 }
 
@@ -75,7 +75,6 @@ fn read(path: &Path) -> io::Result<Option<Bytes>> {
 
 /// A link is made only where there is nothing of its name, on shared file systems too; a file may be renamed over another.
 fn create(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
     let unfinished =
         folder.join(format!("{name}.{}.unfinished", hex::encode(rand::random::<[u8; 8]>())));
     let written = write_synced(&unfinished, bytes)

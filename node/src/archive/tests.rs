@@ -1,6 +1,10 @@
 //! What has left the state can be read as it was, and nothing leaves it that cannot.
 
-use super::{file::read, keeper::all, *};
+use super::{
+    file::{Owner, read},
+    keeper::{all, confirm},
+    *,
+};
 use crate::{
     bucket::{
         Bucket,
@@ -13,13 +17,15 @@ use crate::{
 use bytes::Bytes;
 use countersign_api::audit::export::{Known, Reading, prove};
 use countersign_core::{
+    agent::Identity,
     gate::{CloseReason, Gate as _},
     log_time::LogTime,
     record::{Claim, ClusterId},
 };
 use countersign_raft_store::{
-    command::{Command, RecordCheckpoint},
-    handle::{AuditFilter, StateView},
+    command::{ArchiveRead, Command, CreateJoinToken, RecordCheckpoint, UseJoinToken},
+    handle::AuditFilter,
+    records::{Author, JoinFacts},
 };
 use std::fs;
 
@@ -51,7 +57,11 @@ impl World {
 
     /// Archives everything that is signed, and has the state let go of it.
     pub(crate) async fn archive(&self, place: &Place) -> Result<(), ArchiveError> {
+        if let Place::Folder(folder) = place {
+            fs::create_dir_all(folder).unwrap();
+        }
         all(&self.store, &key(), (place, ALL)).await?;
+        confirm(&self.store, place).await?;
         while self.view().has_archived_events().unwrap() {
             self.store.propose(&Command::Tick).await.unwrap();
         }
@@ -73,15 +83,18 @@ impl World {
 }
 
 fn folder(world: &World) -> Place {
-    Place::Folder(world.folder().join("archive"))
+    let folder = world.folder().join("archive");
+    fs::create_dir_all(&folder).unwrap();
+    Place::Folder(folder)
 }
 
 /// The event of this sequence, wherever it is.
-async fn event(view: &StateView, archive: &Archive, sequence: u64) -> AuditEvent {
-    match Found::event(view, sequence).unwrap() {
+async fn event(store: &Store, archive: &Archive, sequence: u64) -> AuditEvent {
+    let view = store.view().unwrap();
+    match Found::event(&view, sequence).unwrap() {
         Found::Here => view.audit_event(sequence).unwrap().unwrap(),
         Found::Archived(file) => {
-            let trail = Trail::of(archive, &file).await.unwrap();
+            let trail = Trail::of(archive, store, &file).await.unwrap();
             trail.events().find(|event| event.sequence == sequence).unwrap().clone()
         }
     }
@@ -103,7 +116,7 @@ async fn what_has_left_the_state_is_read_as_it_was_and_the_chain_goes_on() {
     assert!(view.first_event().unwrap().unwrap() > 10);
     let archive = Archive::at(Some(in_folder));
     for expected in &known {
-        assert_eq!(event(&view, &archive, expected.sequence).await, *expected);
+        assert_eq!(event(&world.store, &archive, expected.sequence).await, *expected);
     }
     assert!(
         matches!(Found::time(&view, LogTime(0)).unwrap(), Found::Archived(file) if file.number == 1)
@@ -111,9 +124,9 @@ async fn what_has_left_the_state_is_read_as_it_was_and_the_chain_goes_on() {
     assert_eq!(Found::time(&view, LogTime(u64::MAX)).unwrap(), Found::Here);
     let nowhere = Archive::at(None);
     let file = view.archive_file(1).unwrap().unwrap();
-    assert!(matches!(nowhere.events(&file).await, Err(ArchiveError::Nowhere)));
+    assert!(matches!(nowhere.events(&world.store, &file).await, Err(ArchiveError::Nowhere)));
     let elsewhere = Archive::at(Some(in_bucket));
-    assert!(matches!(elsewhere.events(&file).await, Err(ArchiveError::Absent(1))));
+    assert!(matches!(elsewhere.events(&world.store, &file).await, Err(ArchiveError::Absent(1))));
 }
 
 #[tokio::test]
@@ -167,7 +180,8 @@ async fn what_a_lost_leader_has_written_is_gone_on_with() {
     world.archive(&place).await.unwrap();
     let view = world.view();
     let first = view.archive_file(1).unwrap().unwrap();
-    assert_eq!(first, read(1, &bytes).unwrap().0);
+    let owner = Owner::of(&view).unwrap().unwrap();
+    assert_eq!(first, read(owner, 1, &bytes).unwrap().0);
     let second = view.archive_file(2).unwrap().unwrap();
     assert_eq!(second.after, first.last.sequence);
 }
@@ -181,7 +195,9 @@ async fn a_file_that_is_none_of_this_chain_keeps_everything_in_the_state() {
     stranger.signed_events().await;
     let foreign = keeper::due(&stranger.view(), &key(), ALL).unwrap().unwrap().1;
     for (bytes, name) in [(Bytes::from_static(b"garbage"), "garbage"), (foreign, "foreign")] {
-        let place = Place::Folder(world.folder().join(name));
+        let folder = world.folder().join(name);
+        fs::create_dir_all(&folder).unwrap();
+        let place = Place::Folder(folder);
         place.create(1, bytes).await.unwrap();
         assert!(world.archive(&place).await.is_err(), "{name}");
         assert_eq!(world.view().last_archive_file().unwrap(), None);
@@ -211,10 +227,58 @@ async fn a_file_that_was_changed_cut_or_exchanged_is_not_read() {
     damaged.push([&whole[..], &whole[..]].concat());
     for bytes in damaged {
         fs::write(&path, bytes).unwrap();
-        assert!(Archive::at(Some(folder(&world))).events(&file).await.is_err());
+        assert!(Archive::at(Some(folder(&world))).events(&world.store, &file).await.is_err());
     }
     fs::write(&path, whole).unwrap();
-    Archive::at(Some(folder(&world))).events(&file).await.unwrap();
+    Archive::at(Some(folder(&world))).events(&world.store, &file).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_folder_that_is_missing_is_never_made() {
+    let world = World::new().await;
+    world.signed_events().await;
+    let folder = world.folder().join("not mounted");
+    let place = Place::Folder(folder.clone());
+    let archived = all(&world.store, &key(), (&place, ALL)).await;
+    assert!(matches!(archived, Err(ArchiveError::Folder(_))), "{archived:?}");
+    assert!(!folder.exists());
+    assert_eq!(world.view().last_archive_file().unwrap(), None);
+}
+
+#[tokio::test]
+async fn events_stay_in_the_state_while_the_folder_is_one_that_only_the_leader_sees() {
+    let world = World::new().await;
+    world.signed_events().await;
+    // Another node, that looks into a folder of its own.
+    let sha256 = [8; 32];
+    let identity = Identity { issuer: "test".to_owned(), subject: "ada".to_owned() };
+    let author = Author { identity, name: "Ada".to_owned() };
+    let token = CreateJoinToken { sha256, expires_after_ms: 60_000, author };
+    world.store.create_join_token(token).await.unwrap();
+    let facts = JoinFacts {
+        address: "other:1".to_owned(),
+        api_url: String::new(),
+        key_sha256: [9; 32],
+        storage: [9; 16],
+    };
+    let joined = world.store.use_join_token(UseJoinToken { sha256, facts }).await.unwrap().value;
+    let (place, own) = (folder(&world), world.folder().join("own"));
+    fs::create_dir_all(&own).unwrap();
+    world.archive(&place).await.unwrap();
+    let file = world.view().last_archive_file().unwrap().unwrap();
+    let looks =
+        async |place: Place| crate::archive::read(&world.store, &place, &file).await.map(drop);
+    let found = looks(Place::Folder(own)).await;
+    assert!(matches!(found, Err(ArchiveError::Absent(1))), "{found:?}");
+    let tick = || async { world.store.propose(&Command::Tick).await.unwrap() };
+    tick().await;
+    assert_eq!(world.view().first_event().unwrap(), Some(1));
+    looks(place).await.unwrap();
+    let (number, digest) = (file.number, file.digest);
+    let read = ArchiveRead { node: joined, number, digest };
+    world.store.archive_read(read).await.unwrap();
+    tick().await;
+    assert!(world.view().first_event().unwrap() > Some(1));
 }
 
 #[tokio::test]

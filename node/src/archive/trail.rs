@@ -2,7 +2,10 @@
 
 use super::{Archive, ArchiveError, Events};
 use countersign_core::{log_time::LogTime, record::AuditEvent};
-use countersign_raft_store::{handle::StateView, records::ArchiveFile};
+use countersign_raft_store::{
+    handle::{StateView, Store},
+    records::ArchiveFile,
+};
 
 /// Where an event is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,9 +26,10 @@ impl Found {
         Ok(file.map_or(Self::Here, Self::Archived))
     }
 
-    /// Where the first event at or after a time is.
+    /// Where the first event at or after a time is. What is in the state still is not looked for elsewhere, entered or not.
     pub(crate) fn time(view: &StateView, time: LogTime) -> Result<Self, ArchiveError> {
-        let file = first(view, |file| file.to >= time)?;
+        let Some(here) = view.first_event()? else { return Ok(Self::Here) };
+        let file = first(view, |file| file.to >= time)?.filter(|file| file.after + 1 < here);
         Ok(file.map_or(Self::Here, Self::Archived))
     }
 }
@@ -53,8 +57,12 @@ pub(crate) struct Trail(Events);
 
 impl Trail {
     /// The events of a file.
-    pub(crate) async fn of(archive: &Archive, file: &ArchiveFile) -> Result<Self, ArchiveError> {
-        archive.events(file).await.map(Self)
+    pub(crate) async fn of(
+        archive: &Archive,
+        store: &Store,
+        file: &ArchiveFile,
+    ) -> Result<Self, ArchiveError> {
+        archive.events(store, file).await.map(Self)
     }
 
     /// All of them, in order.

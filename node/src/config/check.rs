@@ -48,6 +48,7 @@ pub fn check(config: &Config) -> Vec<Problem> {
         limits(config),
         keepalive(config),
         recordings(config),
+        archive(config),
         log_level(config),
     ]
     .concat()
@@ -244,6 +245,18 @@ fn recordings(config: &Config) -> Vec<Problem> {
     let hint = "`countersign settings` says what each setting of the bucket means";
     let bucket = bucket::check(&settings.bucket).into_iter();
     keys.chain(bucket.map(|(place, why)| problem(place, why, hint))).collect()
+}
+
+/// The folder of the archive is never made: one that is missing is one that nobody has mounted.
+fn archive(config: &Config) -> Vec<Problem> {
+    let Some(folder) = &config.archive.shared_folder else { return Vec::new() };
+    let why = match std::fs::metadata(folder) {
+        Ok(found) if found.is_dir() => return Vec::new(),
+        Ok(_) => "it is no folder".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let hint = "mount or make the folder, the same one on every node, before the node starts";
+    vec![problem("archive.shared_folder", format!("{}: {why}", folder.display()), hint)]
 }
 
 fn log_level(config: &Config) -> Vec<Problem> {

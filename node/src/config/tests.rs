@@ -178,6 +178,17 @@ fn files_that_cannot_be_used_are_problems() {
 }
 
 #[test]
+fn a_folder_of_the_archive_that_is_not_there_is_a_problem_and_is_not_made() {
+    let at = |name: &'static str| {
+        move |c: &mut Config| c.archive.shared_folder = Some(c.data_dir.join(name))
+    };
+    assert_eq!(places(at("not mounted")), ["archive.shared_folder"]);
+    assert_eq!(places(at("")), Vec::<String>::new());
+    let file = |c: &mut Config| c.archive.shared_folder = Some(c.tls.cert_file.clone());
+    assert_eq!(places(file), ["archive.shared_folder"]);
+}
+
+#[test]
 fn a_node_that_is_to_join_needs_a_token_until_it_has_joined() {
     let joins = |c: &mut Config| {
         c.cluster.join = vec!["https://a".to_owned()];

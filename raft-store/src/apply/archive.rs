@@ -1,14 +1,17 @@
-//! The archive of the audit: a span of events that was written elsewhere, signed, leaves the state. That it is there and can be
-//! read is what the node has made sure of that proposes it; here it is made sure that it is just the oldest span of this
-//! chain, to its last event, and that what follows it is signed.
+//! The archive of the audit: a span of events that was written elsewhere, signed, leaves the state. Here it is made sure that
+//! it is just the oldest span of this chain, to its last event, and that what follows it is signed. That it is there is
+//! believed of nobody alone: events leave once a majority of the nodes has read their file, each where it looks for it
+//! itself. One disk, or one folder that only one node sees, is no archive.
 //!
 //! The chain has an event for each file, with the digest of its bytes: the chain that goes on vouches for what has left it.
 
 use super::{
     chain::{self, Facts},
+    cluster::{is_member, members},
     step::{Done, Step, Stop},
 };
 use crate::{
+    command::ArchiveRead,
     key_space::{self, Single, Table},
     limits::MAX_ARCHIVED_ROWS_A_TICK,
     records::{ArchiveFile, CheckpointRecord},
@@ -62,9 +65,46 @@ fn follows(step: &Step<'_>, file: &ArchiveFile) -> Result<bool, Stop> {
         && last.is_some_and(|last| last.at == file.to && last.hash() == file.last.hash))
 }
 
-/// Removes what the archive has, so much a tick.
+/// Takes a node's word that it has read a file. Each reads one behind the other, from the first on that not enough have read.
+pub(super) fn read(step: &mut Step<'_>, command: ArchiveRead) -> Done {
+    if !is_member(step, command.node)? {
+        return Err(StateRefusal::UnknownNode.into());
+    }
+    let (kept, place) = (
+        step.number(Single::ArchiveKept)?,
+        key_space::numbered(Table::ArchiveRead, command.node.0),
+    );
+    let read = step.number_at(&place)?.max(kept);
+    let file: Option<ArchiveFile> =
+        step.get(&key_space::numbered(Table::Archive, command.number))?;
+    if !file.is_some_and(|file| file.digest == command.digest) || command.number > read + 1 {
+        return Err(StateRefusal::NotVerified.into());
+    }
+    if command.number <= read {
+        return Ok(Answer::Done);
+    }
+    step.put_number(place, command.number);
+    let through = read_by_most(step)?;
+    if through > kept {
+        step.put_number(key_space::single(Single::ArchiveKept), through);
+    }
+    Ok(Answer::Done)
+}
+
+/// The last file up to which a majority of the nodes has read each.
+fn read_by_most(step: &Step<'_>) -> Result<u64, Stop> {
+    let mut read = Vec::new();
+    for node in members(step)? {
+        read.push(step.number_at(&key_space::numbered(Table::ArchiveRead, node.0))?);
+    }
+    read.sort_unstable_by(|one, other| other.cmp(one));
+    // Half of them, rounded down, are before this one.
+    Ok(read.get(read.len() / 2).copied().unwrap_or(0))
+}
+
+/// Removes what the archive keeps, so much a tick.
 pub(super) fn clear(step: &mut Step<'_>) -> Result<(), Stop> {
-    let number = step.number(Single::LastArchive)?;
+    let number = step.number(Single::ArchiveKept)?;
     let last: Option<ArchiveFile> = step.get(&key_space::numbered(Table::Archive, number))?;
     let Some(ArchiveFile { last, .. }) = last else { return Ok(()) };
     let table = key_space::table(Table::Audit);

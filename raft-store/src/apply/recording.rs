@@ -5,20 +5,18 @@
 
 use super::{
     chain::{self, Facts},
+    cluster::is_member,
     step::{Done, Step, Stop, within},
 };
 use crate::{
     command::{PlaceSegment, RecordSegment, RewrapKey},
     key_space,
     limits::{Limit, MAX_PLACES, MAX_WRAPPED_KEY},
-    records::{
-        InBucket, NodeRecord, NodeState, Place, RecordingRecord, SegmentRecord, SessionRecord,
-        SessionState,
-    },
+    records::{InBucket, Place, RecordingRecord, SegmentRecord, SessionRecord, SessionState},
     reply::{Answer, StateRefusal},
 };
 use countersign_core::{
-    id::{NodeId, SessionId},
+    id::SessionId,
     record::EventKind,
     recording::{Position, SegmentDigest, segment::MAX_SEGMENT},
 };
@@ -94,12 +92,6 @@ pub(super) fn rewrap(step: &mut Step<'_>, command: RewrapKey) -> Done {
     }
     step.put(at, &RecordingRecord { key: command.key, ..recording })?;
     Ok(Answer::Done)
-}
-
-/// Whether a node belongs to the cluster, up or not.
-fn is_member(step: &Step<'_>, node: NodeId) -> Result<bool, Stop> {
-    let node: Option<NodeRecord> = step.get(&key_space::node(node))?;
-    Ok(node.is_some_and(|node| !matches!(node.state, NodeState::Removed { .. })))
 }
 
 /// Whether just this segment is recorded already. Another one in its place is refused.

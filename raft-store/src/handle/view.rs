@@ -274,9 +274,17 @@ impl StateView {
         self.archive_file(last)
     }
 
-    /// Whether the archive has events that are in the state still: the next tick removes some.
+    /// The last file of the archive that a node has read, or need not read any more, because enough others have.
+    pub fn archive_read_by(&self, node: NodeId) -> Result<u64, ReadError> {
+        let place = key_space::numbered(Table::ArchiveRead, node.0);
+        let read = self.look(|view| state::number_at(view, &place))?;
+        Ok(read.max(self.look(|view| state::number(view, Single::ArchiveKept))?))
+    }
+
+    /// Whether the archive keeps events that are in the state still: the next tick removes some.
     pub fn has_archived_events(&self) -> Result<bool, ReadError> {
-        let Some(last) = self.last_archive_file()? else { return Ok(false) };
+        let kept = self.look(|view| state::number(view, Single::ArchiveKept))?;
+        let Some(last) = self.archive_file(kept)? else { return Ok(false) };
         let table = key_space::table(Table::Audit);
         let rows = self.look(|view| Ok(view.scan(&table, None, 2)?))?;
         let second = rows.get(1).and_then(|(key, _)| key_space::trailing_number(key));

@@ -69,6 +69,7 @@ fn singles() -> [(&'static str, Single); 10] {
         ("single-checkpoint", Single::Checkpoint),
         ("single-leader-term", Single::LeaderTerm),
         ("single-last-archive", Single::LastArchive),
+        ("single-archive-kept", Single::ArchiveKept),
     ]
 }
 
@@ -80,6 +81,7 @@ fn numbered_tables() -> [(&'static str, Table); 6] {
         ("open-session-by-number", Table::OpenSessionByNumber),
         ("audit-key", Table::AuditKey),
         ("archive-file", Table::Archive),
+        ("archive-read", Table::ArchiveRead),
     ]
 }
 
@@ -130,7 +132,8 @@ fn every_table_has_a_frozen_key() {
         | Table::Segment
         | Table::CredentialCount
         | Table::Archive
-        | Table::SshKey => 33,
+        | Table::SshKey
+        | Table::ArchiveRead => 34,
     };
     assert!(begin.into_iter().eq(1..=last(Table::Single)));
 }

@@ -39,7 +39,7 @@ impl From<ArchiveError> for Failure {
 
 /// The events of a file.
 pub(super) async fn trail(node: &Node, file: &ArchiveFile) -> Answer<Trail> {
-    match timeout(READ_WITHIN, Trail::of(&node.archive, file)).await {
+    match timeout(READ_WITHIN, Trail::of(&node.archive, &node.store, file)).await {
         Ok(trail) => Ok(trail?),
         Err(_late) => {
             Err(Failure::new(ProblemKind::Overloaded, "the archive of the audit does not answer"))

@@ -9,6 +9,7 @@ use crate::{
     reply::{Answer, StateRefusal},
 };
 use countersign_core::{
+    id::NodeId,
     log_time::LogTime,
     record::{ChainHash, ChainHead, EventKind},
 };
@@ -42,6 +43,11 @@ fn run(replica: &mut Replica, file: ArchiveFile) -> crate::reply::Reply {
     replica.run(Command::ArchiveEvents(file))
 }
 
+/// A node says that it has read a file.
+fn read(replica: &mut Replica, node: u64, number: u64) -> crate::reply::Reply {
+    replica.run(Command::ArchiveRead(ArchiveRead { node: NodeId(node), number, digest: [5; 32] }))
+}
+
 fn first_row(replica: &Replica) -> u64 {
     let rows = replica.state.scan(&key_space::table(Table::Audit), None, 1).unwrap();
     key_space::trailing_number(&rows[0].0).unwrap()
@@ -58,6 +64,11 @@ fn a_span_that_is_archived_leaves_the_state_and_the_chain_names_its_file() {
     assert_eq!(said.kind, EventKind::ClusterChanged);
     assert_eq!(said.fields["archive.digest"], hex::encode([5; 32]));
     assert_eq!((&*said.fields["archive.first"], &*said.fields["archive.last"]), ("1", "10"));
+    for node in [1, 2] {
+        replica.run(Command::Tick).unwrap();
+        assert_eq!(first_row(&replica), 1, "too few have read it");
+        read(&mut replica, node, 1).unwrap();
+    }
     replica.run(Command::Tick).unwrap();
     assert_eq!(first_row(&replica), 11);
     assert_eq!(run(&mut replica, wanted), Ok(Answer::Done), "a retry changes nothing");
@@ -65,6 +76,44 @@ fn a_span_that_is_archived_leaves_the_state_and_the_chain_names_its_file() {
     assert_eq!(events.iter().filter(|e| e.fields.contains_key("archive.file")).count(), 1);
     let next = file(&replica, 2, 10, 15);
     run(&mut replica, next).unwrap();
+    // Who has not read the first begins with the second: that the first is there, enough have said.
+    read(&mut replica, 3, 2).unwrap();
+    read(&mut replica, 1, 2).unwrap();
+    replica.run(Command::Tick).unwrap();
+    assert_eq!(first_row(&replica), 16);
+}
+
+#[test]
+fn one_node_alone_however_often_it_says_so_lets_nothing_leave() {
+    let mut replica = ready();
+    let (first, second) = (file(&replica, 1, 0, 10), file(&replica, 2, 10, 15));
+    run(&mut replica, first).unwrap();
+    run(&mut replica, second).unwrap();
+    let other = ArchiveRead { node: NodeId(2), number: 1, digest: [6; 32] };
+    let refused = |replica: &mut Replica, command| {
+        let state = replica.state.clone();
+        assert_eq!(refusal(replica.run(command)), StateRefusal::NotVerified);
+        assert_eq!(replica.state, state);
+    };
+    refused(&mut replica, Command::ArchiveRead(other));
+    refused(&mut replica, Command::ArchiveRead(ArchiveRead { number: 2, ..other }));
+    refused(&mut replica, Command::ArchiveRead(ArchiveRead { number: 3, ..other }));
+    assert_eq!(refusal(read(&mut replica, 2, 2)), StateRefusal::NotVerified, "not the next one");
+    assert_eq!(refusal(read(&mut replica, 7, 1)), StateRefusal::UnknownNode);
+    for number in [1, 1, 2, 2, 1] {
+        read(&mut replica, 1, number).unwrap();
+    }
+    // Another node has read the first only.
+    read(&mut replica, 2, 1).unwrap();
+    replica.run(Command::Tick).unwrap();
+    assert_eq!(first_row(&replica), 11);
+    // What a removed node has read does not count.
+    replica.run(Command::RemoveNode(RemoveNode { node: NodeId(1), author: ada() })).unwrap();
+    assert_eq!(refusal(read(&mut replica, 1, 2)), StateRefusal::UnknownNode);
+    read(&mut replica, 2, 2).unwrap();
+    replica.run(Command::Tick).unwrap();
+    assert_eq!(first_row(&replica), 11);
+    read(&mut replica, 3, 2).unwrap();
     replica.run(Command::Tick).unwrap();
     assert_eq!(first_row(&replica), 16);
 }

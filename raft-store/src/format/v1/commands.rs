@@ -3,7 +3,7 @@
 use super::{Bad, Form, FormatError, Stored, form_enum, form_struct, list, read, stored, write};
 use crate::{
     command::{
-        AccessRefused, Administered, ApplyResources, AttachEvidence, Attempt, Cancel,
+        AccessRefused, Administered, ApplyResources, ArchiveRead, AttachEvidence, Attempt, Cancel,
         CheckpointAsked, ClaimHold, CloseSession, Command, CreateJoinToken, Decide, EndSession,
         Expected, Initialise, Intent, IntroduceAuditKey, IssueCredential, LateOutcome, Leads,
         Leaves, LostNotes, NodeUp, NotedBasis, NotedOutcome, NotedRead, OpenHold, OpenSession,
@@ -92,7 +92,9 @@ form_enum!(CommandV1 for Command {
     ArchiveEvents(file: ArchiveFile),
     RewrapKey(command: RewrapKey),
     RotateSshKey(command: Box<RotateSshKey>),
+    ArchiveRead(command: ArchiveRead),
 });
+form_struct!(ArchiveReadV1 for ArchiveRead { node: NodeId, number: u64, digest: [u8; 32] });
 form_struct!(RotateSshKeyV1 for RotateSshKey {
     number: u64,
     key: DrawnSshKey,

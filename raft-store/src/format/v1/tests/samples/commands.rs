@@ -137,6 +137,10 @@ fn of_recordings() -> Vec<(&'static str, Command)> {
         ("command-place-segment-in-bucket", place(Place::Bucket)),
         ("command-rewrap-key", rewrap),
         ("command-archive-events", Command::ArchiveEvents(archive_file())),
+        (
+            "command-archive-read",
+            Command::ArchiveRead(ArchiveRead { node: NodeId(3), number: 2, digest: [9; 32] }),
+        ),
     ]
 }
 
