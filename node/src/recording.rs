@@ -144,9 +144,13 @@ struct Ribbon {
 }
 
 impl Ribbon {
-    fn begin(session: SessionId, keys: &KeyRing) -> Result<Self, SealingError> {
+    async fn begin(session: SessionId, inner: &Inner) -> Result<Self, SealingError> {
+        let store = inner.store.clone();
+        let everywhere = tokio::task::spawn_blocking(move || store.view()?.keys_of_every_node());
+        // A state that cannot be read takes no segment either: which key wraps this one is nothing then.
+        let everywhere = everywhere.await.ok().and_then(Result::ok).unwrap_or_default();
         let key = DataKey::draw();
-        let wrapped = keys.wrap(session, &key)?;
+        let wrapped = inner.keys.wrap(session, &key, &everywhere)?;
         Ok(Self { key: Arc::new(key), wrapped, walk: SegmentWalk::of(session) })
     }
 }

@@ -125,6 +125,7 @@ fn dispatch(step: &mut Step<'_>, command: Command) -> Done {
         Command::PlaceSegment(command) => recording::place(step, command),
         Command::ArchiveEvents(file) => archive::file(step, file),
         Command::RewrapKey(command) => recording::rewrap(step, command),
+        Command::OpenKeys(command) => recording::open_keys(step, command),
         Command::RotateSshKey(command) => ssh::rotate(step, *command),
         Command::ArchiveRead(command) => archive::read(step, command),
     }

@@ -50,7 +50,8 @@ pub(crate) fn needed_by(command: &Command) -> u32 {
         | Command::ArchiveEvents(_)
         | Command::RewrapKey(_)
         | Command::RotateSshKey(_)
-        | Command::ArchiveRead(_) => FIRST,
+        | Command::ArchiveRead(_)
+        | Command::OpenKeys(_) => FIRST,
     }
 }
 

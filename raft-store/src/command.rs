@@ -103,6 +103,17 @@ pub enum Command {
     RotateSshKey(Box<RotateSshKey>),
     /// A node has read a file of the archive where it looks for it.
     ArchiveRead(ArchiveRead),
+    /// A node says which keys of recordings it opens.
+    OpenKeys(OpenKeys),
+}
+
+/// A node says which keys of recordings it opens. What it has said before does not count any more.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OpenKeys {
+    /// Who.
+    pub node: NodeId,
+    /// The names of the keys.
+    pub names: BTreeSet<[u8; 16]>,
 }
 
 /// A node has read a file of the archive, all of it, where it looks for it itself.
@@ -351,6 +362,8 @@ pub struct PlaceSegment {
 pub struct RewrapKey {
     /// Whose recording it opens.
     pub session: SessionId,
+    /// The name of the key that has wrapped it until now.
+    pub before: [u8; 16],
     /// It, wrapped.
     pub key: WrappedKey,
 }

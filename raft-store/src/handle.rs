@@ -23,9 +23,9 @@ use crate::{
     command::{
         AccessRefused, Administered, ApplyResources, ArchiveRead, AttachEvidence, Attempt, Cancel,
         ClaimHold, CloseSession, Command, CreateJoinToken, Decide, EndSession, Initialise, Intent,
-        IntroduceAuditKey, IssueCredential, NodeUp, OpenHold, OpenSession, ParkHold, PlaceSegment,
-        RecordCheckpoint, RecordSegment, Refused, RemoveNode, Revoke, RewrapKey, RotateSshKey,
-        UseJoinToken, WithdrawHold,
+        IntroduceAuditKey, IssueCredential, NodeUp, OpenHold, OpenKeys, OpenSession, ParkHold,
+        PlaceSegment, RecordCheckpoint, RecordSegment, Refused, RemoveNode, Revoke, RewrapKey,
+        RotateSshKey, UseJoinToken, WithdrawHold,
     },
     effect::Happened,
     engine::Engine,
@@ -456,7 +456,12 @@ impl Store {
         self.done(Command::RewrapKey(command)).await
     }
 
-    /// Has the state let go of events that the archive has.
+    /// Records which keys of recordings a node opens.
+    pub async fn open_keys(&self, command: OpenKeys) -> Result<Committed<()>, ProposeError> {
+        self.done(Command::OpenKeys(command)).await
+    }
+
+    /// Enters a file of the archive. The state lets go of its events once enough nodes have read it.
     pub async fn archive_events(&self, file: ArchiveFile) -> Result<Committed<()>, ProposeError> {
         self.done(Command::ArchiveEvents(file)).await
     }

@@ -84,6 +84,8 @@ pub(crate) enum Table {
     SshKey = 33,
     /// The last file of the archive that a node has read, by node.
     ArchiveRead = 34,
+    /// The keys of recordings that a node opens, by node.
+    OpenedKeys = 35,
 }
 
 /// The single values.

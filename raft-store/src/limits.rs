@@ -76,6 +76,8 @@ pub const MAX_EVENTS_A_READ: usize = 100;
 
 /// Bytes of a wrapped data key.
 pub const MAX_WRAPPED_KEY: usize = 256;
+/// Keys of recordings that one node opens.
+pub const MAX_OPENED_KEYS: usize = 64;
 /// Places of one segment.
 pub const MAX_PLACES: usize = 16;
 
@@ -116,7 +118,8 @@ pub enum Limit {
     Names,
     /// [`MAX_EVIDENCE`](countersign_core::evidence::MAX_EVIDENCE), and [`MAX_EVIDENCE_BYTES_A_PERIOD`]
     Evidence,
-    /// [`MAX_SEGMENT`](countersign_core::recording::segment::MAX_SEGMENT), [`MAX_WRAPPED_KEY`] and [`MAX_PLACES`]
+    /// [`MAX_SEGMENT`](countersign_core::recording::segment::MAX_SEGMENT), [`MAX_WRAPPED_KEY`], [`MAX_PLACES`] and
+    /// [`MAX_OPENED_KEYS`]
     Segment,
     /// [`MAX_CREDENTIALS_PER_AGENT`]
     CredentialsPerAgent,

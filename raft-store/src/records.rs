@@ -8,7 +8,7 @@ mod ssh;
 
 pub use archive::ArchiveFile;
 pub use credentials::{CredentialForm, CredentialRecord, CredentialState, Voucher};
-pub use recordings::{InBucket, Place, RecordingRecord, SegmentRecord, WrappedKey};
+pub use recordings::{InBucket, OpenedKeys, Place, RecordingRecord, SegmentRecord, WrappedKey};
 pub use ssh::{DrawnSshKey, SshKeyRecord, SshRole};
 
 use crate::limits::MAX_AUDIT_TEXT;

@@ -179,6 +179,12 @@ pub enum StateRefusal {
     /// The last key of this role is not used yet, or another one has come before.
     #[error("a new key is under way already")]
     RotationUnderWay,
+    /// The key of the recording is not wrapped any more by the key that it was taken to be.
+    #[error("the key of the recording has been wrapped anew since")]
+    WrappedAnew,
+    /// A node of the cluster has not said that it opens what this key wraps.
+    #[error("not every node opens what this key wraps")]
+    KeyNotEverywhere,
     /// A checkpoint or a key of the audit is not signed as this chain asks.
     #[error("it is not signed as this audit chain asks")]
     NotVerified,

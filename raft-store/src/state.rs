@@ -5,7 +5,13 @@ use crate::{
     handle::ReadError,
     key_space::{self, Single, Table},
     machine::View,
+    records::{NodeRecord, NodeState, OpenedKeys},
 };
+use countersign_core::id::NodeId;
+use std::collections::BTreeSet;
+
+/// Pairs that are read at a time.
+const PAGE: usize = 100;
 
 /// The value at `key`.
 pub(crate) fn get<T: Stored>(view: &dyn View, key: &[u8]) -> Result<Option<T>, ReadError> {
@@ -31,6 +37,41 @@ pub(crate) fn number_at(view: &dyn View, key: &[u8]) -> Result<u64, ReadError> {
 pub(crate) fn id_at(view: &dyn View, key: &[u8]) -> Result<Option<[u8; 16]>, ReadError> {
     let Some(bytes) = view.get(key)? else { return Ok(None) };
     bytes.try_into().map(Some).map_err(|_| unreadable("an id"))
+}
+
+/// The nodes that belong to the cluster, up or not. Voters are among them, and who is on the way to be one.
+pub(crate) fn members(view: &dyn View) -> Result<Vec<NodeId>, ReadError> {
+    let table = key_space::table(Table::Node);
+    let (mut members, mut after) = (Vec::new(), None::<Vec<u8>>);
+    loop {
+        let page = view.scan(&table, after.as_deref(), PAGE)?;
+        for (_, record) in &page {
+            let NodeRecord { id, state, .. } = NodeRecord::decode(record)?;
+            match state {
+                NodeState::Admitted | NodeState::Started(_) => members.push(id),
+                NodeState::Removed { .. } => {}
+            }
+        }
+        match page.into_iter().next_back() {
+            Some((last, _)) => after = Some(last),
+            None => return Ok(members),
+        }
+    }
+}
+
+/// The keys of recordings that every node of the cluster opens, up or not, by name.
+pub(crate) fn keys_of_every_node(view: &dyn View) -> Result<BTreeSet<[u8; 16]>, ReadError> {
+    let mut common: Option<BTreeSet<[u8; 16]>> = None;
+    for node in members(view)? {
+        let opened: Option<OpenedKeys> =
+            get(view, &key_space::numbered(Table::OpenedKeys, node.0))?;
+        let opened = opened.unwrap_or_default().names;
+        common = Some(match common {
+            None => opened,
+            Some(common) => common.intersection(&opened).copied().collect(),
+        });
+    }
+    Ok(common.unwrap_or_default())
 }
 
 /// Ids of a numbered table, newest first, before `before`, as number and id.

@@ -156,6 +156,8 @@ impl From<StateRefusal> for Failure {
             | StateRefusal::IntentStands
             | StateRefusal::OutOfOrder { .. }
             | StateRefusal::RecordingEnded
+            | StateRefusal::WrappedAnew
+            | StateRefusal::KeyNotEverywhere
             | StateRefusal::OldCluster { .. }
             | StateRefusal::NotVerified) => conflict(other.to_string()),
         }

@@ -17,15 +17,13 @@ use crate::{
 use bytes::Bytes;
 use countersign_api::audit::export::{Known, Reading, prove};
 use countersign_core::{
-    agent::Identity,
     gate::{CloseReason, Gate as _},
     log_time::LogTime,
     record::{Claim, ClusterId},
 };
 use countersign_raft_store::{
-    command::{ArchiveRead, Command, CreateJoinToken, RecordCheckpoint, UseJoinToken},
+    command::{ArchiveRead, Command, RecordCheckpoint},
     handle::AuditFilter,
-    records::{Author, JoinFacts},
 };
 use std::fs;
 
@@ -250,18 +248,7 @@ async fn events_stay_in_the_state_while_the_folder_is_one_that_only_the_leader_s
     let world = World::new().await;
     world.signed_events().await;
     // Another node, that looks into a folder of its own.
-    let sha256 = [8; 32];
-    let identity = Identity { issuer: "test".to_owned(), subject: "ada".to_owned() };
-    let author = Author { identity, name: "Ada".to_owned() };
-    let token = CreateJoinToken { sha256, expires_after_ms: 60_000, author };
-    world.store.create_join_token(token).await.unwrap();
-    let facts = JoinFacts {
-        address: "other:1".to_owned(),
-        api_url: String::new(),
-        key_sha256: [9; 32],
-        storage: [9; 16],
-    };
-    let joined = world.store.use_join_token(UseJoinToken { sha256, facts }).await.unwrap().value;
+    let joined = world.joined().await;
     let (place, own) = (folder(&world), world.folder().join("own"));
     fs::create_dir_all(&own).unwrap();
     world.archive(&place).await.unwrap();

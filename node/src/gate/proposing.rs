@@ -146,6 +146,8 @@ fn of_state(refused: &StateRefusal) -> Refusal {
         | StateRefusal::OutOfOrder { .. }
         | StateRefusal::RecordingEnded
         | StateRefusal::RotationUnderWay
+        | StateRefusal::WrappedAnew
+        | StateRefusal::KeyNotEverywhere
         | StateRefusal::BadJoinToken
         | StateRefusal::NotVerified => {
             tracing::error!(

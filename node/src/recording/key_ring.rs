@@ -15,6 +15,7 @@ use aws_lc_rs::{
 };
 use countersign_core::{id::SessionId, recording::DataKeyId, secret::Secret};
 use countersign_raft_store::records::WrappedKey;
+use std::collections::BTreeSet;
 use zeroize::Zeroizing;
 
 /// What the key is derived from the cluster's key for.
@@ -79,19 +80,39 @@ impl KeyRing {
         })
     }
 
-    /// Wraps the key of a session's recording.
+    fn all(&self) -> impl Iterator<Item = &WrappingKey> {
+        std::iter::once(&self.current).chain(&self.earlier)
+    }
+
+    /// The names of the keys that open something here.
+    pub(super) fn names(&self) -> BTreeSet<[u8; 16]> {
+        self.all().map(|key| key.name).collect()
+    }
+
+    /// The name of the key that wraps.
+    pub(super) const fn current(&self) -> [u8; 16] {
+        self.current.name
+    }
+
+    /// Wraps the key of a new recording: by the key that wraps, unless a node does not open that one yet; then by the latest that
+    /// all open, `everywhere`. What only this node opens would be lost with it.
     pub(super) fn wrap(
         &self,
         session: SessionId,
         key: &DataKey,
+        everywhere: &BTreeSet<[u8; 16]>,
     ) -> Result<WrappedKey, SealingError> {
-        let WrappingKey { name, secret } = &self.current;
-        let mut sealed = key.expose().to_vec();
-        let nonce = aead(secret)?
-            .seal_in_place_append_tag(Aad::from(bound(session, key.id())), &mut sealed)
-            .map_err(|_| SealingError::Cipher)?;
-        let sealed = [nonce.as_ref().as_slice(), &sealed].concat();
-        Ok(WrappedKey { id: key.id(), by: *name, sealed })
+        let by = self.all().find(|key| everywhere.contains(&key.name)).unwrap_or(&self.current);
+        by.wrap(session, key)
+    }
+
+    /// Wraps the key of a recording by the key that wraps.
+    pub(super) fn wrap_anew(
+        &self,
+        session: SessionId,
+        key: &DataKey,
+    ) -> Result<WrappedKey, SealingError> {
+        self.current.wrap(session, key)
     }
 
     /// Whether the key that wraps has wrapped this one.
@@ -106,8 +127,7 @@ impl KeyRing {
         wrapped: &WrappedKey,
     ) -> Result<DataKey, SealingError> {
         let refused = || SealingError::Wrapping { by: hex::encode(wrapped.by) };
-        let all = std::iter::once(&self.current).chain(&self.earlier);
-        let key = all.into_iter().find(|key| key.name == wrapped.by).ok_or_else(refused)?;
+        let key = self.all().find(|key| key.name == wrapped.by).ok_or_else(refused)?;
         let (nonce, sealed) =
             wrapped.sealed.split_first_chunk::<NONCE_LEN>().ok_or_else(refused)?;
         let mut sealed = sealed.to_vec();
@@ -129,6 +149,15 @@ impl WrappingKey {
         let mut name = [0; 16];
         name.iter_mut().zip(tag.as_ref()).for_each(|(to, from)| *to = *from);
         Self { name, secret: Secret::new(bytes) }
+    }
+
+    fn wrap(&self, session: SessionId, key: &DataKey) -> Result<WrappedKey, SealingError> {
+        let mut sealed = key.expose().to_vec();
+        let nonce = aead(&self.secret)?
+            .seal_in_place_append_tag(Aad::from(bound(session, key.id())), &mut sealed)
+            .map_err(|_| SealingError::Cipher)?;
+        let sealed = [nonce.as_ref().as_slice(), &sealed].concat();
+        Ok(WrappedKey { id: key.id(), by: self.name, sealed })
     }
 
     fn read(reference: &str) -> Result<Self, KeyRingError> {

@@ -255,7 +255,7 @@ impl Desk {
     /// Writes segments until the recording ends or is lost.
     async fn write(self: Arc<Self>) {
         let inner = Arc::clone(&self.recordings.inner);
-        let mut ribbon = match Ribbon::begin(self.session, &inner.keys) {
+        let mut ribbon = match Ribbon::begin(self.session, &inner).await {
             Ok(ribbon) => ribbon,
             Err(error) => return self.give_up(&error.into()),
         };

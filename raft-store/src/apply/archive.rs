@@ -7,7 +7,7 @@
 
 use super::{
     chain::{self, Facts},
-    cluster::{is_member, members},
+    cluster::is_member,
     step::{Done, Step, Stop},
 };
 use crate::{
@@ -94,7 +94,7 @@ pub(super) fn read(step: &mut Step<'_>, command: ArchiveRead) -> Done {
 /// The last file up to which a majority of the nodes has read each.
 fn read_by_most(step: &Step<'_>) -> Result<u64, Stop> {
     let mut read = Vec::new();
-    for node in members(step)? {
+    for node in step.members()? {
         read.push(step.number_at(&key_space::numbered(Table::ArchiveRead, node.0))?);
     }
     read.sort_unstable_by(|one, other| other.cmp(one));

@@ -10,7 +10,7 @@ use crate::{
     cluster_version,
     command::{Administered, CreateJoinToken, Initialise, Leads, NodeUp, RemoveNode, UseJoinToken},
     effect::Effect,
-    key_space::{self, Expiring, Single, Table},
+    key_space::{self, Expiring, Single},
     limits::{Limit, MAX_JOIN_TOKEN_LIFE_MS},
     records::{
         ClusterRecord, JoinFacts, JoinTokenRecord, NodeRecord, NodeState, RequestRecord,
@@ -108,18 +108,6 @@ pub(super) fn node_up(step: &mut Step<'_>, command: NodeUp) -> Done {
 pub(super) fn is_member(step: &Step<'_>, node: NodeId) -> Result<bool, Stop> {
     let node: Option<NodeRecord> = step.get(&key_space::node(node))?;
     Ok(node.is_some_and(|node| !matches!(node.state, NodeState::Removed { .. })))
-}
-
-/// The nodes that belong to the cluster, up or not. Voters are among them, and who is on the way to be one.
-pub(super) fn members(step: &Step<'_>) -> Result<Vec<NodeId>, Stop> {
-    let mut members = Vec::new();
-    for (key, _) in step.all(&key_space::table(Table::Node))? {
-        let Some(node) = key_space::trailing_number(&key).map(NodeId) else { continue };
-        if is_member(step, node)? {
-            members.push(node);
-        }
-    }
-    Ok(members)
 }
 
 /// Settles what a node that is lost held: its sessions are closed, its holds parked, its intents unknown.

@@ -9,10 +9,12 @@ use super::{
     step::{Done, Step, Stop, within},
 };
 use crate::{
-    command::{PlaceSegment, RecordSegment, RewrapKey},
-    key_space,
-    limits::{Limit, MAX_PLACES, MAX_WRAPPED_KEY},
-    records::{InBucket, Place, RecordingRecord, SegmentRecord, SessionRecord, SessionState},
+    command::{OpenKeys, PlaceSegment, RecordSegment, RewrapKey},
+    key_space::{self, Table},
+    limits::{Limit, MAX_OPENED_KEYS, MAX_PLACES, MAX_WRAPPED_KEY},
+    records::{
+        InBucket, OpenedKeys, Place, RecordingRecord, SegmentRecord, SessionRecord, SessionState,
+    },
     reply::{Answer, StateRefusal},
 };
 use countersign_core::{
@@ -81,14 +83,35 @@ pub(super) fn place(step: &mut Step<'_>, command: PlaceSegment) -> Done {
     Ok(Answer::Done)
 }
 
-/// Takes a recording's data key under another wrapping. That it is the same key is what the node has seen to that proposes it;
-/// its name is compared.
+/// Takes a node's word for which keys it opens.
+pub(super) fn open_keys(step: &mut Step<'_>, command: OpenKeys) -> Done {
+    within(command.names.len(), MAX_OPENED_KEYS, Limit::Segment)?;
+    if !is_member(step, command.node)? {
+        return Err(StateRefusal::UnknownNode.into());
+    }
+    let opened = OpenedKeys { names: command.names };
+    step.put(key_space::numbered(Table::OpenedKeys, command.node.0), &opened)?;
+    Ok(Answer::Done)
+}
+
+/// Takes a recording's data key under another wrapping, in the place of just the one that it was opened from. That it is the
+/// same key is what the node has seen to that proposes it; its name is compared. The wrapping before is gone then: every node
+/// of the cluster must open the new one, those that are away too, or a recording could be read by nobody any more.
 pub(super) fn rewrap(step: &mut Step<'_>, command: RewrapKey) -> Done {
     within(command.key.sealed.len(), MAX_WRAPPED_KEY, Limit::Segment)?;
     let at = key_space::recording(command.session);
     let recording: RecordingRecord = step.get(&at)?.ok_or(StateRefusal::SessionGone)?;
     if recording.key.id != command.key.id {
         return Err(StateRefusal::IdUsed.into());
+    }
+    if recording.key == command.key {
+        return Ok(Answer::Done);
+    }
+    if recording.key.by != command.before {
+        return Err(StateRefusal::WrappedAnew.into());
+    }
+    if !step.keys_of_every_node()?.contains(&command.key.by) {
+        return Err(StateRefusal::KeyNotEverywhere.into());
     }
     step.put(at, &RecordingRecord { key: command.key, ..recording })?;
     Ok(Answer::Done)

@@ -12,10 +12,11 @@ use crate::{
     state,
 };
 use countersign_core::{
-    id::{LogIndex, Revision},
+    id::{LogIndex, NodeId, Revision},
     log_time::LogTime,
     record::AuditEvent,
 };
+use std::collections::BTreeSet;
 
 /// How many keys of a table are fetched at a time.
 const PAGE: usize = 256;
@@ -109,6 +110,16 @@ impl<'a> Step<'a> {
 
     pub(super) fn get<T: Stored>(&self, key: &[u8]) -> Result<Option<T>, Stop> {
         self.see(|view| state::get(view, key))
+    }
+
+    /// The nodes that belong to the cluster, up or not.
+    pub(super) fn members(&self) -> Result<Vec<NodeId>, Stop> {
+        self.see(state::members)
+    }
+
+    /// The keys of recordings that every one of them opens.
+    pub(super) fn keys_of_every_node(&self) -> Result<BTreeSet<[u8; 16]>, Stop> {
+        self.see(state::keys_of_every_node)
     }
 
     pub(super) fn audit_event(&self, sequence: u64) -> Result<Option<AuditEvent>, Stop> {

@@ -19,8 +19,8 @@ use crate::{
     records::{
         ArchiveFile, AuditKeyRecord, CheckpointRecord, ClusterRecord, CredentialRecord,
         EvidenceRecord, HeldOperation, HoldPhase, HoldRecord, JoinTokenRecord, NodeRecord,
-        OperationRecord, RecordingRecord, RequestId, RequestRecord, ResourceKind, ResourceRecord,
-        RevocationRecord, SegmentRecord, SessionRecord, SshKeyRecord, SshRole,
+        OpenedKeys, OperationRecord, RecordingRecord, RequestId, RequestRecord, ResourceKind,
+        ResourceRecord, RevocationRecord, SegmentRecord, SessionRecord, SshKeyRecord, SshRole,
     },
     state::{self, NewestFirst},
 };
@@ -31,7 +31,7 @@ use countersign_core::{
     log_time::LogTime,
     record::{AuditEvent, ChainHead},
 };
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Typed reads of what a node has applied.
 #[derive(Clone, Debug)]
@@ -289,6 +289,16 @@ impl StateView {
         let rows = self.look(|view| Ok(view.scan(&table, None, 2)?))?;
         let second = rows.get(1).and_then(|(key, _)| key_space::trailing_number(key));
         Ok(second.is_some_and(|second| second <= last.last.sequence + 1))
+    }
+
+    /// The keys of recordings that a node has said it opens; none where it has not said anything.
+    pub fn opened_keys(&self, node: NodeId) -> Result<Option<OpenedKeys>, ReadError> {
+        self.get(&key_space::numbered(Table::OpenedKeys, node.0))
+    }
+
+    /// The keys of recordings that every node of the cluster opens, up or not.
+    pub fn keys_of_every_node(&self) -> Result<BTreeSet<[u8; 16]>, ReadError> {
+        self.look(state::keys_of_every_node)
     }
 
     /// When the next thing expires or is forgotten.

@@ -82,6 +82,7 @@ fn numbered_tables() -> [(&'static str, Table); 6] {
         ("audit-key", Table::AuditKey),
         ("archive-file", Table::Archive),
         ("archive-read", Table::ArchiveRead),
+        ("opened-keys", Table::OpenedKeys),
     ]
 }
 
@@ -133,7 +134,8 @@ fn every_table_has_a_frozen_key() {
         | Table::CredentialCount
         | Table::Archive
         | Table::SshKey
-        | Table::ArchiveRead => 34,
+        | Table::ArchiveRead
+        | Table::OpenedKeys => 35,
     };
     assert!(begin.into_iter().eq(1..=last(Table::Single)));
 }

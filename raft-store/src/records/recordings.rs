@@ -18,6 +18,13 @@ pub struct WrappedKey {
     pub sealed: Vec<u8>,
 }
 
+/// The keys of recordings that a node opens, by name.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct OpenedKeys {
+    /// Their names.
+    pub names: BTreeSet<[u8; 16]>,
+}
+
 /// The recording of a session, as a whole. It stays when the session is forgotten.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RecordingRecord {

@@ -25,7 +25,10 @@ use countersign_core::{
 };
 use countersign_postgres::Targets as _;
 use countersign_raft_store::{
-    command::{ApplyResources, Decide, Expected, Initialise, NodeUp, ResourceBody, ResourceChange},
+    command::{
+        ApplyResources, CreateJoinToken, Decide, Expected, Initialise, NodeUp, ResourceBody,
+        ResourceChange, UseJoinToken,
+    },
     handle::{AuditFilter, StateView},
     records::{Author, JoinFacts, RequestId, ResourceKind, Voucher},
 };
@@ -178,6 +181,22 @@ impl World {
         world.unnoticed(ResourceKind::Target, "orders", TARGET).await;
         world.policy(POLICY).await;
         world
+    }
+
+    /// Another node, which joins the cluster and does nothing.
+    pub(crate) async fn joined(&self) -> NodeId {
+        let sha256 = [8; 32];
+        let identity = Identity { issuer: "test".to_owned(), subject: "ada".to_owned() };
+        let author = Author { identity, name: "Ada".to_owned() };
+        let token = CreateJoinToken { sha256, expires_after_ms: 60_000, author };
+        self.store.create_join_token(token).await.unwrap();
+        let facts = JoinFacts {
+            address: "other:1".to_owned(),
+            api_url: String::new(),
+            key_sha256: [9; 32],
+            storage: [9; 16],
+        };
+        self.store.use_join_token(UseJoinToken { sha256, facts }).await.unwrap().value
     }
 
     /// Applies a resource; this node learns it when it does.

@@ -6,6 +6,7 @@ use crate::{
     gate::tests::world::NoPeers,
     recording::{files::Room as Space, rewrap, sealing::DataKey},
 };
+use countersign_raft_store::command::OpenKeys;
 
 const SESSION: SessionId = SessionId::from_bytes([5; 16]);
 
@@ -19,7 +20,7 @@ fn file(folder: &tempfile::TempDir, name: &str, text: &str) -> String {
 fn a_key_is_opened_by_what_wrapped_it_for_its_own_session() {
     let ring = KeyRing::load(&cluster_key(), None, &[]).unwrap();
     let key = DataKey::draw();
-    let wrapped = ring.wrap(SESSION, &key).unwrap();
+    let wrapped = ring.wrap_anew(SESSION, &key).unwrap();
     assert_eq!(ring.unwrap(SESSION, &wrapped).unwrap().expose(), key.expose());
     ring.unwrap(SessionId::from_bytes([6; 16]), &wrapped).unwrap_err();
     let mut changed = wrapped.clone();
@@ -44,14 +45,24 @@ fn after_a_rotation_earlier_keys_open_and_the_new_one_wraps() {
     let second = load(Some(&two), std::slice::from_ref(&one)).unwrap();
     let key = DataKey::draw();
     let (by_derived, by_first) =
-        (derived.wrap(SESSION, &key).unwrap(), first.wrap(SESSION, &key).unwrap());
-    let by_second = second.wrap(SESSION, &key).unwrap();
+        (derived.wrap_anew(SESSION, &key).unwrap(), first.wrap_anew(SESSION, &key).unwrap());
+    let by_second = second.wrap_anew(SESSION, &key).unwrap();
     for wrapped in [&by_derived, &by_first, &by_second] {
         assert_eq!(second.unwrap(SESSION, wrapped).unwrap().expose(), key.expose());
     }
     first.unwrap(SESSION, &by_second).unwrap_err();
     derived.unwrap(SESSION, &by_first).unwrap_err();
     assert!(by_first.by != by_second.by && by_second.by != by_derived.by);
+    // A new recording is wrapped by the latest that every node opens.
+    for (opened, by) in [
+        (vec![by_second.by, by_first.by, by_derived.by], by_second.by),
+        (vec![by_derived.by, by_first.by], by_first.by),
+        (vec![by_derived.by], by_derived.by),
+        (Vec::new(), by_second.by),
+    ] {
+        let everywhere = opened.into_iter().collect();
+        assert_eq!(second.wrap(SESSION, &key, &everywhere).unwrap().by, by);
+    }
 }
 
 #[test]
@@ -124,6 +135,20 @@ async fn a_new_key_wraps_what_an_earlier_one_has_wrapped_and_the_earlier_one_may
     let before = world.recording(opened.session.id()).unwrap().0;
     assert_eq!(rewrap::pass(&without.inner).await.unwrap(), 0, "what does not open stays");
     assert_eq!(world.recording(opened.session.id()).unwrap().0, before);
+    assert_eq!(rewrap::pass(&rotated.inner).await.unwrap(), 0, "no node has said that it opens it");
+    assert_eq!(world.recording(opened.session.id()).unwrap().0, before);
+    for _ in 0..2 {
+        rewrap::say(&rotated.inner).await.unwrap();
+    }
+    // Another node joins, and does not say anything, or that it has the earlier key only.
+    let joined = world.joined().await;
+    assert_eq!(rewrap::pass(&rotated.inner).await.unwrap(), 0);
+    let names = KeyRing::load(&cluster_key(), None, &[]).unwrap().names();
+    world.store.open_keys(OpenKeys { node: joined, names }).await.unwrap();
+    assert_eq!(rewrap::pass(&rotated.inner).await.unwrap(), 0);
+    assert_eq!(world.recording(opened.session.id()).unwrap().0, before);
+    let names = rotated.inner.keys.names();
+    world.store.open_keys(OpenKeys { node: joined, names }).await.unwrap();
     assert_eq!(rewrap::pass(&rotated.inner).await.unwrap(), 1);
     assert_eq!(rewrap::pass(&rotated.inner).await.unwrap(), 0, "once");
     assert!(reads(&rotated).await && reads(&without).await);

@@ -4,7 +4,7 @@ use super::harness::*;
 use crate::{
     command::*,
     key_space,
-    limits::{Limit, MAX_PLACES},
+    limits::{Limit, MAX_OPENED_KEYS, MAX_PLACES},
     records::*,
     reply::{Answer, StateRefusal},
 };
@@ -201,21 +201,77 @@ fn a_segment_with_as_many_places_as_there_can_be_gets_one_for_those_of_nodes_tha
     assert_eq!(placed(&replica).places, BTreeSet::from([NodeId(2), NodeId(3)]));
 }
 
+/// Every node but those says that it opens this key.
+fn opened_but(replica: &mut Replica, by: [u8; 16], without: &[u64]) {
+    for node in (1..=3).filter(|node| !without.contains(node)) {
+        let names = BTreeSet::from([[8; 16], by]);
+        replica.run(Command::OpenKeys(OpenKeys { node: NodeId(node), names })).unwrap();
+    }
+}
+
+fn rewrap(session: u8, before: [u8; 16], key: &WrappedKey) -> Command {
+    Command::RewrapKey(RewrapKey { session: ses(session), before, key: key.clone() })
+}
+
 #[test]
 fn a_key_is_wrapped_anew_only_for_a_recording_that_it_opens() {
     let mut replica = ready();
+    opened_but(&mut replica, [9; 16], &[]);
     run(&mut replica, segment(1)).unwrap();
     let key = WrappedKey { id: DataKeyId([7; 16]), by: [9; 16], sealed: vec![2; 60] };
-    let rewrap = |session, key| Command::RewrapKey(RewrapKey { session, key });
-    replica.run(rewrap(ses(1), key.clone())).unwrap();
+    replica.run(rewrap(1, [8; 16], &key)).unwrap();
     assert_eq!(recording(&replica).key, key);
     // The recording goes on, whichever wrapping its node sends.
     run(&mut replica, segment(2)).unwrap();
     assert_eq!(recording(&replica).key, key);
     let other = WrappedKey { id: DataKeyId([6; 16]), ..key.clone() };
-    assert_eq!(refusal(replica.run(rewrap(ses(1), other))), StateRefusal::IdUsed);
-    assert_eq!(refusal(replica.run(rewrap(ses(2), key.clone()))), StateRefusal::SessionGone);
+    assert_eq!(refusal(replica.run(rewrap(1, [9; 16], &other))), StateRefusal::IdUsed);
+    assert_eq!(refusal(replica.run(rewrap(2, [8; 16], &key))), StateRefusal::SessionGone);
     let long = WrappedKey { sealed: vec![0; 1000], ..key };
     let over = StateRefusal::OverLimit { limit: Limit::Segment };
-    assert_eq!(refusal(replica.run(rewrap(ses(1), long))), over);
+    assert_eq!(refusal(replica.run(rewrap(1, [9; 16], &long))), over);
+}
+
+#[test]
+fn a_key_is_wrapped_anew_once_and_in_the_place_of_the_wrapping_that_was_opened() {
+    let mut replica = ready();
+    opened_but(&mut replica, [9; 16], &[]);
+    run(&mut replica, segment(1)).unwrap();
+    let key = WrappedKey { id: DataKeyId([7; 16]), by: [9; 16], sealed: vec![2; 60] };
+    replica.run(rewrap(1, [8; 16], &key)).unwrap();
+    assert_eq!(replica.run(rewrap(1, [8; 16], &key)), Ok(Answer::Done), "a retry");
+    // A leader that was late, with a wrapping of its own.
+    let late = WrappedKey { by: [8; 16], sealed: vec![3; 60], ..key.clone() };
+    assert_eq!(refusal(replica.run(rewrap(1, [8; 16], &late))), StateRefusal::WrappedAnew);
+    assert_eq!(recording(&replica).key, key);
+}
+
+#[test]
+fn no_key_is_wrapped_by_one_that_a_node_of_the_cluster_does_not_open() {
+    let mut replica = ready();
+    run(&mut replica, segment(1)).unwrap();
+    let before = recording(&replica).key;
+    let key = WrappedKey { by: [9; 16], sealed: vec![2; 60], ..before.clone() };
+    let refused = |replica: &mut Replica| {
+        let answer = replica.run(rewrap(1, [8; 16], &key));
+        assert_eq!(refusal(answer), StateRefusal::KeyNotEverywhere);
+        assert_eq!(recording(replica).key, before);
+    };
+    refused(&mut replica);
+    opened_but(&mut replica, [9; 16], &[3]);
+    refused(&mut replica);
+    opened_but(&mut replica, [5; 16], &[1, 2]);
+    refused(&mut replica);
+    // One that has forgotten it again.
+    opened_but(&mut replica, [9; 16], &[]);
+    opened_but(&mut replica, [5; 16], &[2, 3]);
+    refused(&mut replica);
+    let stranger = OpenKeys { node: NodeId(9), names: BTreeSet::new() };
+    assert_eq!(refusal(replica.run(Command::OpenKeys(stranger))), StateRefusal::UnknownNode);
+    let names = (0..=MAX_OPENED_KEYS).map(|n| [u8::try_from(n).unwrap(); 16]).collect();
+    let many = Command::OpenKeys(OpenKeys { node: NodeId(1), names });
+    assert_eq!(refusal(replica.run(many)), StateRefusal::OverLimit { limit: Limit::Segment });
+    // What is removed needs none.
+    replica.run(Command::RemoveNode(RemoveNode { node: NodeId(1), author: ada() })).unwrap();
+    replica.run(rewrap(1, [8; 16], &key)).unwrap();
 }

@@ -6,10 +6,10 @@ use crate::{
         AccessRefused, Administered, ApplyResources, ArchiveRead, AttachEvidence, Attempt, Cancel,
         CheckpointAsked, ClaimHold, CloseSession, Command, CreateJoinToken, Decide, EndSession,
         Expected, Initialise, Intent, IntroduceAuditKey, IssueCredential, LateOutcome, Leads,
-        Leaves, LostNotes, NodeUp, NotedBasis, NotedOutcome, NotedRead, OpenHold, OpenSession,
-        ParkHold, PlaceSegment, RecordCheckpoint, RecordSegment, Refused, RemoveNode, ResourceBody,
-        ResourceChange, Revocable, Revoke, RewrapKey, RotateSshKey, SignedIn, TakeNotes,
-        UseJoinToken, WithdrawHold, Withdrawer, Wording,
+        Leaves, LostNotes, NodeUp, NotedBasis, NotedOutcome, NotedRead, OpenHold, OpenKeys,
+        OpenSession, ParkHold, PlaceSegment, RecordCheckpoint, RecordSegment, Refused, RemoveNode,
+        ResourceBody, ResourceChange, Revocable, Revoke, RewrapKey, RotateSshKey, SignedIn,
+        TakeNotes, UseJoinToken, WithdrawHold, Withdrawer, Wording,
     },
     notes::Noted,
     records::{
@@ -93,7 +93,9 @@ form_enum!(CommandV1 for Command {
     RewrapKey(command: RewrapKey),
     RotateSshKey(command: Box<RotateSshKey>),
     ArchiveRead(command: ArchiveRead),
+    OpenKeys(command: OpenKeys),
 });
+form_struct!(OpenKeysV1 for OpenKeys { node: NodeId, names: BTreeSet<[u8; 16]> });
 form_struct!(ArchiveReadV1 for ArchiveRead { node: NodeId, number: u64, digest: [u8; 32] });
 form_struct!(RotateSshKeyV1 for RotateSshKey {
     number: u64,
@@ -181,7 +183,7 @@ form_struct!(PlaceSegmentV1 for PlaceSegment {
     digest: SegmentDigest,
     place: Place,
 });
-form_struct!(RewrapKeyV1 for RewrapKey { session: SessionId, key: WrappedKey });
+form_struct!(RewrapKeyV1 for RewrapKey { session: SessionId, before: [u8; 16], key: WrappedKey });
 form_struct!(ClaimHoldV1 for ClaimHold {
     hold: HoldId,
     operation: OperationId,

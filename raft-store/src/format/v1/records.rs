@@ -6,8 +6,8 @@ use crate::records::{
     AppliedRequest, ArchiveFile, Attachment, AuditKeyRecord, AuditText, Author, BookTaken,
     CheckpointRecord, ClusterRecord, CredentialForm, CredentialRecord, CredentialState,
     DrawnSshKey, EvidenceRecord, HeldOperation, HoldBudget, HoldPhase, HoldRecord, InBucket,
-    JoinFacts, JoinTokenRecord, NodeRecord, NodeState, NotesTaken, OperationRecord, OperationState,
-    Place, RecordingRecord, RequestId, RequestRecord, ResourceKind, ResourceRecord,
+    JoinFacts, JoinTokenRecord, NodeRecord, NodeState, NotesTaken, OpenedKeys, OperationRecord,
+    OperationState, Place, RecordingRecord, RequestId, RequestRecord, ResourceKind, ResourceRecord,
     RevocationRecord, SegmentRecord, SessionRecord, SessionState, SshKeyRecord, SshRole, Start,
     Voucher, WrappedKey,
 };
@@ -51,6 +51,7 @@ stored!(
     AuditKeyRecord = "an audit key",
     CheckpointRecord = "a checkpoint",
     ArchiveFile = "a file of the archive",
+    OpenedKeys = "the keys of recordings that a node opens",
 );
 list!(Attachment, BookTaken, RunTemplate, RunEvent, RunValue);
 
@@ -302,6 +303,7 @@ form_struct!(AuditKeyRecordV1 for AuditKeyRecord {
     sequence: u64,
 });
 form_struct!(CheckpointRecordV1 for CheckpointRecord { signed: Signed, sequence: u64 });
+form_struct!(OpenedKeysV1 for OpenedKeys { names: BTreeSet<[u8; 16]> });
 form_struct!(ArchiveFileV1 for ArchiveFile {
     number: u64,
     after: u64,

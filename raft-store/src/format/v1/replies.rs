@@ -63,6 +63,8 @@ form_enum!(StateRefusalV1 for StateRefusal {
     RecordingEnded,
     ProviderChanged,
     RotationUnderWay,
+    WrappedAnew,
+    KeyNotEverywhere,
 });
 form_enum!(LimitV1 for Limit {
     HeldText,

@@ -89,6 +89,7 @@ fn every_stored_form_is_as_it_was_written_first() {
     found.check(&[("event-run", samples::event_run())]);
     found.check(&[("chain-head", samples::chain_head())]);
     found.check(&[("archive-file", samples::archive_file())]);
+    found.check(&[("opened-keys", samples::opened_keys())]);
     found.check(&[("audit-key", samples::audit_key())]);
     found.check(&samples::checkpoints());
     found.check(&samples::holds_in_every_state());

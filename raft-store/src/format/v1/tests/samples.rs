@@ -442,6 +442,10 @@ pub(super) fn segments() -> Vec<(&'static str, SegmentRecord)> {
     vec![("segment", segment(InBucket::No)), ("segment-in-bucket", segment(InBucket::Yes))]
 }
 
+pub(super) fn opened_keys() -> OpenedKeys {
+    OpenedKeys { names: BTreeSet::from([[1; 16], [2; 16]]) }
+}
+
 pub(super) fn archive_file() -> ArchiveFile {
     ArchiveFile {
         number: 2,
@@ -581,6 +585,8 @@ fn refusals() -> Vec<(&'static str, StateRefusal)> {
         ("refusal-identity-expired", StateRefusal::IdentityExpired),
         ("refusal-provider-changed", StateRefusal::ProviderChanged),
         ("refusal-rotation-under-way", StateRefusal::RotationUnderWay),
+        ("refusal-wrapped-anew", StateRefusal::WrappedAnew),
+        ("refusal-key-not-everywhere", StateRefusal::KeyNotEverywhere),
         ("refusal-no-such-credential", StateRefusal::NoSuchCredential),
         ("refusal-session-gone", StateRefusal::SessionGone),
         ("refusal-stale-revision", StateRefusal::StaleRevision { in_force: Revision(6) }),

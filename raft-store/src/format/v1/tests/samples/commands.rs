@@ -121,7 +121,8 @@ fn of_recordings() -> Vec<(&'static str, Command)> {
             key: wrapped_key(),
         }))
     };
-    let rewrap = Command::RewrapKey(RewrapKey { session: ses(), key: wrapped_key() });
+    let rewrap = RewrapKey { session: ses(), before: [4; 16], key: wrapped_key() };
+    let names = BTreeSet::from([[1; 16], [2; 16]]);
     let place = |place| {
         Command::PlaceSegment(PlaceSegment {
             session: ses(),
@@ -135,7 +136,8 @@ fn of_recordings() -> Vec<(&'static str, Command)> {
         ("command-record-last-segment", record(Position::Last)),
         ("command-place-segment", place(Place::Node(NodeId(3)))),
         ("command-place-segment-in-bucket", place(Place::Bucket)),
-        ("command-rewrap-key", rewrap),
+        ("command-rewrap-key", Command::RewrapKey(rewrap)),
+        ("command-open-keys", Command::OpenKeys(OpenKeys { node: NodeId(3), names })),
         ("command-archive-events", Command::ArchiveEvents(archive_file())),
         (
             "command-archive-read",
