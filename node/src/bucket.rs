@@ -183,6 +183,16 @@ impl Bucket {
         self.read(&self.path(name), most).await
     }
 
+    /// Whether there is an object of this name and length. Its bytes are not asked for.
+    pub(crate) async fn lists(&self, name: &str, size: u64) -> Result<bool, BucketError> {
+        let head = GetOptions { head: true, ..GetOptions::default() };
+        match within(self.objects.get_opts(&self.path(name), head)).await {
+            Ok(found) => Ok(found.meta.size == size),
+            Err(BucketError::Failed(StoreError::NotFound { .. })) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn read(&self, path: &Path, most: u64) -> Result<Option<Bytes>, BucketError> {
         let read = async {
             let found = self.objects.get_opts(path, GetOptions::default()).await?;

@@ -353,7 +353,7 @@ pub struct PlaceSegment {
     pub sequence: u64,
     /// Its name.
     pub digest: SegmentDigest,
-    /// Where it is now, too.
+    /// Where it is now, too; or is not any more.
     pub place: Place,
 }
 

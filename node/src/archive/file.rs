@@ -5,7 +5,7 @@ use crate::{chain::Signer, cluster::ClusterKey};
 use bytes::Bytes;
 use countersign_api::audit::{
     AuditEvent as Wire, AuditKey, SpanEnd,
-    export::{FORMAT, Form, Header, Known, Line, Reading, prove},
+    export::{FORMAT, Form, Header, Known, Line, MAX_LINE_BYTES, Reading, prove},
 };
 use countersign_core::{
     log_time::LogTime,
@@ -26,8 +26,8 @@ const MAX_EVENTS: usize = 10_000;
 const MAX_LINES: usize = 32 * 1024 * 1024;
 /// A file is ended at so many bytes, compressed; one event more fits into the rest.
 const ENDS_AT: usize = MAX_FILE / 2;
-/// The most bytes of all its lines: the last event may be a long one, and the lines around the events are.
-const MAX_UNPACKED: u64 = 2 * MAX_LINES as u64;
+/// The most bytes of all its lines: the last event may be as long as a line can be, and so may the lines around the events.
+const MAX_UNPACKED: u64 = MAX_LINES as u64 + 3 * MAX_LINE_BYTES;
 /// How hard zstd tries: a file is written once, in no hurry.
 const LEVEL: i32 = 9;
 /// Events that are read from the state at a time.

@@ -145,7 +145,7 @@ pub(crate) fn segment_kept(size: u64, took: Duration) {
 }
 
 /// Something became of a segment that was looked after: `healed`, `placed`, `uploaded`, `not_uploaded`,
-/// `given_up`, `unnamed` or `missing`.
+/// `given_up`, `not_in_bucket`, `unnamed` or `missing`.
 pub(crate) fn segment_mended(how: &'static str) {
     counter!(MENDED, "how" => how).increment(1);
 }

@@ -2,7 +2,7 @@
 //!
 //! A file has its name only once its bytes are on the disk: written under another name, synced, renamed, and the folder
 //! synced. What a crash leaves under another name is removed at the next start; nobody knows of it. What is taken of the disk
-//! is counted, and limited.
+//! is counted, and limited: room is taken before anything is written.
 
 use countersign_core::recording::{SegmentDigest, segment::MAX_SEGMENT};
 use rustix::fs::statvfs;
@@ -12,7 +12,7 @@ use std::{
     io::{self, Read, Write},
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
@@ -22,6 +22,8 @@ use std::{
 const ENDING: &str = "segment";
 /// The ending of what is still being written.
 const UNFINISHED: &str = "unfinished";
+/// The part of the room, in percent, above which it is short.
+const SHORT_ABOVE: u64 = 80;
 /// How many digits of a digest name the folder that it lies in.
 const SHELF_DIGITS: usize = 2;
 
@@ -32,8 +34,10 @@ pub(super) struct SegmentFiles {
     /// Tells files apart that are being written.
     writing: Arc<AtomicU64>,
     room: Room,
-    /// The bytes of all segments here.
+    /// The bytes of all segments here, and of those that are being written.
     taken: Arc<AtomicU64>,
+    /// Held while a name gets or loses its file, so that each file is counted once.
+    names: Arc<Mutex<()>>,
 }
 
 /// What segments may take of the disk.
@@ -79,7 +83,8 @@ impl SegmentFiles {
             }
         }
         let taken = Arc::new(AtomicU64::new(taken));
-        Ok(Self { folder: folder.into(), writing: Arc::default(), room, taken })
+        let (writing, names) = (Arc::default(), Arc::default());
+        Ok(Self { folder: folder.into(), writing, room, taken, names })
     }
 
     fn shelf(&self, digest: &str) -> PathBuf {
@@ -93,9 +98,20 @@ impl SegmentFiles {
 
     /// Writes a segment. It is on the disk, under its name, when this returns; otherwise it is not there.
     pub(super) fn put(&self, digest: SegmentDigest, bytes: &[u8]) -> io::Result<()> {
-        let path = self.path(digest);
-        let (size, before) = (bytes.len() as u64, self.size(digest)?.unwrap_or(0));
-        self.has_room(size)?;
+        let size = bytes.len() as u64;
+        self.take_room(size)?;
+        let put = self.write(digest, bytes);
+        match &put {
+            // The file that had the name is none any more.
+            Ok(before) => self.gives_back(*before),
+            Err(_) => self.gives_back(size),
+        }
+        put.map(drop)?;
+        sync_folder(&self.shelf(&digest.to_string()))
+    }
+
+    /// Writes a file, and gives it its name; the length of the file that had it.
+    fn write(&self, digest: SegmentDigest, bytes: &[u8]) -> io::Result<u64> {
         let number = self.writing.fetch_add(1, Ordering::Relaxed);
         let shelf = self.shelf(&digest.to_string());
         if !shelf.is_dir() {
@@ -103,37 +119,45 @@ impl SegmentFiles {
             sync_folder(&self.folder)?;
         }
         let unfinished = shelf.join(format!("{digest}-{number}.{UNFINISHED}"));
-        let written =
-            write_synced(&unfinished, bytes).and_then(|()| fs::rename(&unfinished, &path));
-        if let Err(error) = written {
+        let written = write_synced(&unfinished, bytes).and_then(|()| {
+            let _names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = self.size(digest)?.unwrap_or(0);
+            fs::rename(&unfinished, self.path(digest)).map(|()| before)
+        });
+        if written.is_err() {
             // Room for others; whether this works changes nothing.
             drop(fs::remove_file(&unfinished));
-            return Err(error);
         }
-        self.taken.fetch_add(size, Ordering::Relaxed);
-        self.gives_back(before);
-        sync_folder(&shelf)
+        written
     }
 
-    fn has_room(&self, size: u64) -> io::Result<()> {
+    fn free(&self) -> io::Result<u64> {
         let disk = statvfs(&*self.folder)?;
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-        if self.taken().saturating_add(size) > self.room.most
-            || free < self.room.reserve.saturating_add(size)
-        {
-            return Err(io::ErrorKind::StorageFull.into());
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
+    /// Takes room for so many bytes, before they are written: many are written at a time.
+    fn take_room(&self, size: u64) -> io::Result<()> {
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        if self.free()? < self.room.reserve.saturating_add(size) {
+            return Err(full());
         }
-        Ok(())
+        let more = |taken: u64| taken.checked_add(size).filter(|all| *all <= self.room.most);
+        let taken = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        taken.map(drop).map_err(|_| full())
+    }
+
+    /// Whether most of the room is taken: of what the settings give, or of what the disk has.
+    pub(super) fn is_short(&self) -> io::Result<bool> {
+        let taken = self.taken();
+        let left = self.free()?.saturating_sub(self.room.reserve);
+        let room = self.room.most.min(taken.saturating_add(left));
+        Ok(taken >= room / 100 * SHORT_ABOVE)
     }
 
     /// The bytes that segments have here.
     pub(super) fn taken(&self) -> u64 {
         self.taken.load(Ordering::Relaxed)
-    }
-
-    /// What they may have.
-    pub(super) const fn most(&self) -> u64 {
-        self.room.most
     }
 
     fn gives_back(&self, size: u64) {
@@ -153,6 +177,7 @@ impl SegmentFiles {
 
     /// Removes a segment that others have.
     pub(super) fn remove(&self, digest: SegmentDigest) -> io::Result<()> {
+        let _names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         let path = self.path(digest);
         let Some(size) = self.size(digest)? else { return Ok(()) };
         fs::remove_file(path)?;
@@ -160,31 +185,29 @@ impl SegmentFiles {
         Ok(())
     }
 
-    /// Removes the segments of a shelf that are not among `named` and were written before this time: nobody will ask for them.
-    /// Gives how many there were.
-    pub(super) fn clear(
+    /// The segments of a shelf that are not among `named` and were written before this time.
+    pub(super) fn unnamed(
         &self,
         shelf: u8,
         named: &HashSet<SegmentDigest>,
         before_ms: u64,
-    ) -> io::Result<usize> {
+    ) -> io::Result<HashSet<SegmentDigest>> {
         let before = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(before_ms));
+        let mut found = HashSet::new();
         let files = match fs::read_dir(self.folder.join(hex::encode([shelf]))) {
             Ok(files) => files,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
             Err(error) => return Err(error),
         };
-        let mut removed = 0;
         for file in files {
             let file = file?;
             let Some(digest) = digest_of(&file) else { continue };
             let written = file.metadata()?.modified()?;
             if !named.contains(&digest) && before.is_some_and(|before| written < before) {
-                self.remove(digest)?;
-                removed += 1;
+                found.insert(digest);
             }
         }
-        Ok(removed)
+        Ok(found)
     }
 
     /// Reads a segment.

@@ -96,7 +96,7 @@ impl Inner {
         if let Found::Whole(bytes) = found {
             return Ok(bytes.into());
         }
-        let fetched = self.fetch(record).await;
+        let fetched = self.fetch(record, &found).await;
         fetched.ok_or(if found == Found::Damaged {
             ReadingError::Damaged { sequence }
         } else {

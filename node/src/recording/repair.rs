@@ -3,18 +3,19 @@
 //!
 //! A pass goes along the whole index. It asks of each segment only whether its file is there, and reads the bytes of one shelf
 //! in 256, so that every byte is read every two hours. Of that shelf it also removes what no index names: what was written
-//! for an index entry that never came. Nothing else is deleted here, but where the bucket has it.
+//! for an index entry that never came. Nothing else is deleted here, but where the bucket has just given it.
 
 mod mend;
 
 use super::{Inner, Recordings};
 use crate::{clock, metrics::counters, shutdown::Shutdown};
-use countersign_core::{id::NodeId, recording::SegmentDigest};
+use countersign_core::{id::NodeId, log_time::LogTime, recording::SegmentDigest};
 use countersign_raft_store::{handle::SegmentPlace, records::SegmentRecord};
 use futures::StreamExt as _;
 use mend::Round;
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
+    io,
     sync::Arc,
     time::Duration,
 };
@@ -30,12 +31,13 @@ const PAGE: usize = 100;
 const AT_A_TIME: usize = 8;
 /// How long a member does not answer until what it has counts as lost.
 const AWAY_AFTER: Duration = Duration::from_secs(30);
-/// For how long a segment that no index names is kept: far longer than one can be on its way to it.
+/// For how long a segment that no index names is kept: far longer than one can be on its way to it. That is by the file's time,
+/// which a clock that was set may have wrong; so it must be so in two passes of the same shelf, which are two hours apart.
 const UNNAMED_FOR_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Repairs until shutdown.
 pub(crate) async fn keep(recordings: Recordings, shutdown: Shutdown) {
-    let mut away = Away::default();
+    let mut passed = Passed::default();
     // Not the same on all nodes, so that not all read the same shelf.
     let mut shelf: u8 = rand::random();
     loop {
@@ -44,18 +46,23 @@ pub(crate) async fn keep(recordings: Recordings, shutdown: Shutdown) {
             () = shutdown.stopping() => return,
         }
         tokio::select! {
-            () = pass(&recordings.inner, &mut away, shelf) => {}
+            () = pass(&recordings.inner, &mut passed, shelf) => {}
             () = shutdown.stopping() => return,
         }
         shelf = shelf.wrapping_add(1);
     }
 }
 
-/// Since when members do not answer.
+/// What passes leave to those that follow.
 #[derive(Debug, Default)]
-pub(super) struct Away(HashMap<NodeId, Instant>);
+pub(super) struct Passed {
+    /// Since when members do not answer.
+    away: HashMap<NodeId, Instant>,
+    /// What no index named when its shelf was last looked at.
+    unnamed: HashMap<u8, HashSet<SegmentDigest>>,
+}
 
-impl Away {
+impl Passed {
     /// The members whose disks count, this node among them.
     async fn present(&mut self, inner: &Inner) -> BTreeSet<NodeId> {
         let mut present = BTreeSet::from([inner.node]);
@@ -64,11 +71,11 @@ impl Away {
             let answers = inner.peers.fetch(node, SegmentDigest::NONE).await.is_ok();
             if answers {
                 // That it answers does not say that its disk takes segments: only one that it keeps does.
-                self.0.remove(&node);
+                self.away.remove(&node);
             }
-            let since = self.0.get(&node).copied();
+            let since = self.away.get(&node).copied();
             if !answers && since.is_none() {
-                self.0.insert(node, Instant::now());
+                self.away.insert(node, Instant::now());
             }
             if answers || since.is_none_or(|since| since.elapsed() < AWAY_AFTER) {
                 present.insert(node);
@@ -79,8 +86,10 @@ impl Away {
 }
 
 /// One pass along the index, which reads the bytes of one shelf.
-pub(super) async fn pass(inner: &Arc<Inner>, away: &mut Away, shelf: u8) {
-    let round = Round::new(away.present(inner).await, shelf);
+pub(super) async fn pass(inner: &Arc<Inner>, passed: &mut Passed, shelf: u8) {
+    let present = passed.present(inner).await;
+    let Some(now) = log_time(inner).await else { return };
+    let round = Round::new(present, shelf, now);
     // A node that is behind does not know what was entered since.
     let current = inner.store.has_lease();
     let (mut named, mut after) = (HashSet::new(), None);
@@ -97,8 +106,17 @@ pub(super) async fn pass(inner: &Arc<Inner>, away: &mut Away, shelf: u8) {
         sleep(PACE).await;
     }
     if current && inner.store.has_lease() {
-        clear(inner, shelf, named).await;
+        let before = clock::now_ms().min(now.0).saturating_sub(UNNAMED_FOR_MS);
+        let last = passed.unnamed.remove(&shelf).unwrap_or_default();
+        let unnamed = clear(inner, (shelf, before), (named, last)).await;
+        passed.unnamed.insert(shelf, unnamed);
     }
+}
+
+async fn log_time(inner: &Arc<Inner>) -> Option<LogTime> {
+    let store = inner.store.clone();
+    let now = tokio::task::spawn_blocking(move || store.view()?.log_time());
+    now.await.ok()?.ok()
 }
 
 /// A page of the index.
@@ -121,19 +139,35 @@ async fn page(
     }
 }
 
-/// Removes what no index names.
-async fn clear(inner: &Arc<Inner>, shelf: u8, named: HashSet<SegmentDigest>) {
-    let (files, before) = (inner.files.clone(), clock::now_ms().saturating_sub(UNNAMED_FOR_MS));
-    let cleared = tokio::task::spawn_blocking(move || files.clear(shelf, &named, before));
-    match cleared.await {
-        Ok(Ok(0)) | Err(_) => {}
-        Ok(Ok(removed)) => {
-            counters::segment_mended("unnamed");
-            tracing::info!(removed, "segments that no index names were removed");
+/// Removes what no index names, and named none when this shelf was `last` looked at; gives what is unnamed for the first time.
+async fn clear(
+    inner: &Arc<Inner>,
+    (shelf, before_ms): (u8, u64),
+    (named, last): (HashSet<SegmentDigest>, HashSet<SegmentDigest>),
+) -> HashSet<SegmentDigest> {
+    let files = inner.files.clone();
+    let cleared = tokio::task::spawn_blocking(move || {
+        let (again, new): (HashSet<_>, HashSet<_>) = files
+            .unnamed(shelf, &named, before_ms)?
+            .into_iter()
+            .partition(|digest| last.contains(digest));
+        for digest in &again {
+            files.remove(*digest)?;
         }
-        Ok(Err(error)) => {
+        Ok::<_, io::Error>((again.len(), new))
+    });
+    match cleared.await.map_err(io::Error::other).flatten() {
+        Ok((removed, new)) => {
+            if removed > 0 {
+                counters::segment_mended("unnamed");
+                tracing::info!(removed, "segments that no index names were removed");
+            }
+            new
+        }
+        Err(error) => {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(error, "segments that no index names could not be removed");
+            HashSet::new()
         }
     }
 }

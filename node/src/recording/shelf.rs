@@ -31,8 +31,26 @@ impl Inner {
         found.await.map_err(io::Error::other)?
     }
 
-    /// Fetches a segment from another node, first from those that should have it, and puts it where it should be.
-    pub(super) async fn fetch(&self, wanted: &SegmentRecord) -> Option<Arc<[u8]>> {
+    /// Fetches a segment from another place, and puts it where it should be, which is also where a damaged one is. `found` is
+    /// what is here.
+    pub(super) async fn fetch(
+        &self,
+        wanted: &SegmentRecord,
+        found: &Found,
+    ) -> Option<Arc<[u8]>> {
+        let bytes = match self.from_nodes(wanted).await {
+            Some(bytes) => bytes,
+            None => self.out_of_bucket(wanted.digest).await?,
+        };
+        let damaged = *found == Found::Damaged;
+        if wanted.places.contains(&self.node) && (wanted.bucket == InBucket::No || damaged) {
+            self.heal(wanted.digest, Arc::clone(&bytes)).await;
+        }
+        Some(bytes)
+    }
+
+    /// Fetches a segment from another node, first from those that should have it.
+    async fn from_nodes(&self, wanted: &SegmentRecord) -> Option<Arc<[u8]>> {
         let others: BTreeSet<_> = self.peers.others().into_iter().collect();
         let (likely, rest) =
             (others.intersection(&wanted.places), others.difference(&wanted.places));
@@ -49,13 +67,9 @@ impl Inner {
                     continue;
                 }
             };
-            let bytes: Arc<[u8]> = bytes.into();
-            if wanted.places.contains(&self.node) && wanted.bucket == InBucket::No {
-                self.heal(wanted.digest, Arc::clone(&bytes)).await;
-            }
-            return Some(bytes);
+            return Some(bytes.into());
         }
-        self.out_of_bucket(wanted.digest).await
+        None
     }
 
     async fn out_of_bucket(&self, digest: SegmentDigest) -> Option<Arc<[u8]>> {

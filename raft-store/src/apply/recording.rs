@@ -63,6 +63,7 @@ pub(super) fn place(step: &mut Step<'_>, command: PlaceSegment) -> Done {
     }
     let changes = match command.place {
         Place::Bucket => std::mem::replace(&mut segment.bucket, InBucket::Yes) == InBucket::No,
+        Place::NotInBucket => std::mem::replace(&mut segment.bucket, InBucket::No) == InBucket::Yes,
         Place::Node(node) => {
             if !is_member(step, node)? {
                 return Err(StateRefusal::UnknownNode.into());

@@ -58,6 +58,8 @@ pub enum Place {
     Node(NodeId),
     /// The bucket.
     Bucket,
+    /// The bucket not any more: it was looked for there.
+    NotInBucket,
 }
 
 /// One segment of a recording.

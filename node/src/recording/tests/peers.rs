@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     gate::tests::world::author,
-    recording::repair::{Away, pass},
+    recording::repair::{Passed, pass},
 };
 use countersign_raft_store::{
     command::{CreateJoinToken, UseJoinToken},
@@ -208,11 +208,11 @@ async fn a_pass_puts_back_what_is_damaged_or_gone() {
     let whole = std::fs::read(&path).unwrap();
     for damage in [&whole[..whole.len() - 1], b"", b"other bytes"] {
         std::fs::write(&path, damage).unwrap();
-        pass(&world.recordings.inner, &mut Away::default(), segment.digest.0[0]).await;
+        pass(&world.recordings.inner, &mut Passed::default(), segment.digest.0[0]).await;
         assert_eq!(std::fs::read(&path).unwrap(), whole);
     }
     std::fs::remove_file(&path).unwrap();
-    pass(&world.recordings.inner, &mut Away::default(), segment.digest.0[0]).await;
+    pass(&world.recordings.inner, &mut Passed::default(), segment.digest.0[0]).await;
     assert_eq!(std::fs::read(&path).unwrap(), whole);
 }
 
@@ -224,11 +224,11 @@ async fn what_was_on_a_node_that_stays_away_gets_a_second_place_again() {
     let (_, segment) = recorded(&world).await;
     let other = segment.places.iter().find(|node| node.0 != 1).unwrap().0;
     others.mood(other, Mood::Gone);
-    let mut away = Away::default();
-    pass(&world.recordings.inner, &mut away, 0).await;
+    let mut passed = Passed::default();
+    pass(&world.recordings.inner, &mut passed, 0).await;
     assert!(!others.has(5 - other, segment.digest), "it may come back");
     sleep(Duration::from_secs(31)).await;
-    pass(&world.recordings.inner, &mut away, 0).await;
+    pass(&world.recordings.inner, &mut passed, 0).await;
     assert!(others.has(5 - other, segment.digest));
     let (_, segments) = world.recording(segment.session).unwrap();
     assert_eq!(segments[0].places, BTreeSet::from([NodeId(1), NodeId(2), NodeId(3)]));

@@ -189,6 +189,13 @@ fn the_bucket_is_a_place_once_and_takes_none_from_the_nodes() {
         let known = placed(&replica);
         assert_eq!((known.bucket, known.places.len()), (InBucket::Yes, 1));
     }
+    // Until somebody does not find it there any more.
+    for _ in 0..2 {
+        let lost = PlaceSegment { place: Place::NotInBucket, ..command };
+        replica.run(Command::PlaceSegment(lost)).unwrap();
+        let known = placed(&replica);
+        assert_eq!((known.bucket, known.places.len()), (InBucket::No, 1));
+    }
 }
 
 #[test]

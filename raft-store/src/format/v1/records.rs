@@ -218,7 +218,7 @@ form_struct!(RecordingRecordV1 for RecordingRecord {
     key: WrappedKey,
 });
 form_enum!(InBucketV1 for InBucket { No, Yes });
-form_enum!(PlaceV1 for Place { Node(node: NodeId), Bucket });
+form_enum!(PlaceV1 for Place { Node(node: NodeId), Bucket, NotInBucket });
 form_struct!(SegmentRecordV1 for SegmentRecord {
     session: SessionId,
     sequence: u64,

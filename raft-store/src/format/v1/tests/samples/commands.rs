@@ -136,6 +136,7 @@ fn of_recordings() -> Vec<(&'static str, Command)> {
         ("command-record-last-segment", record(Position::Last)),
         ("command-place-segment", place(Place::Node(NodeId(3)))),
         ("command-place-segment-in-bucket", place(Place::Bucket)),
+        ("command-place-segment-not-in-bucket", place(Place::NotInBucket)),
         ("command-rewrap-key", Command::RewrapKey(rewrap)),
         ("command-open-keys", Command::OpenKeys(OpenKeys { node: NodeId(3), names })),
         ("command-archive-events", Command::ArchiveEvents(archive_file())),
