@@ -5,15 +5,16 @@
 
 mod credentials;
 mod notes;
+mod recordings;
 mod ssh;
 
 pub use credentials::IssueCredential;
 pub use notes::{LateOutcome, LostNotes, NotedBasis, NotedOutcome, NotedRead, TakeNotes, Wording};
+pub use recordings::{ArchiveRead, OpenKeys, PlaceSegment, RecordSegment, RewrapKey};
 pub use ssh::RotateSshKey;
 
 use crate::records::{
-    ArchiveFile, AuditText, Author, DrawnSshKey, HeldOperation, JoinFacts, Place, RequestId,
-    ResourceKind, WrappedKey,
+    ArchiveFile, AuditText, Author, DrawnSshKey, HeldOperation, JoinFacts, RequestId, ResourceKind,
 };
 use countersign_core::{
     agent::{Agent, Identity},
@@ -24,11 +25,10 @@ use countersign_core::{
     id::{CredentialId, HoldId, Incarnation, NodeId, OperationId, Revision, SessionId},
     permit::Basis,
     record::{KeyIntroduction, Signed},
-    recording::{Position, SegmentDigest},
     reviewer::Reviewer,
     target::{Protocol, TargetName},
 };
-use std::{collections::BTreeSet, net::SocketAddr};
+use std::net::SocketAddr;
 
 /// One command of the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -105,26 +105,6 @@ pub enum Command {
     ArchiveRead(ArchiveRead),
     /// A node says which keys of recordings it opens.
     OpenKeys(OpenKeys),
-}
-
-/// A node says which keys of recordings it opens. What it has said before does not count any more.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct OpenKeys {
-    /// Who.
-    pub node: NodeId,
-    /// The names of the keys.
-    pub names: BTreeSet<[u8; 16]>,
-}
-
-/// A node has read a file of the archive, all of it, where it looks for it itself.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ArchiveRead {
-    /// Who.
-    pub node: NodeId,
-    /// Which file: the one that follows the last that it has read.
-    pub number: u64,
-    /// SHA-256 of the bytes that it has found.
-    pub digest: [u8; 32],
 }
 
 /// Sixteen random bytes that tell one call of [`Store::claim`](crate::handle::Store::claim) or
@@ -319,53 +299,6 @@ pub struct AttachEvidence {
     pub session: SessionId,
     /// What.
     pub evidence: Evidence,
-}
-
-/// A segment of a recording is written, and kept at `places`.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct RecordSegment {
-    /// Whose recording it belongs to.
-    pub session: SessionId,
-    /// The node that carries, or has carried, the session.
-    pub node: NodeId,
-    /// 1 for the first; the others follow.
-    pub sequence: u64,
-    /// Whether the recording goes on behind it.
-    pub position: Position,
-    /// Its name.
-    pub digest: SegmentDigest,
-    /// The segment before.
-    pub previous: SegmentDigest,
-    /// Its length in bytes.
-    pub size: u64,
-    /// The nodes that have it on their disks.
-    pub places: BTreeSet<NodeId>,
-    /// The data key of the recording, wrapped; the same with each of its segments.
-    pub key: WrappedKey,
-}
-
-/// A segment of a recording has come to a place that it was recorded without.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct PlaceSegment {
-    /// Whose recording it belongs to.
-    pub session: SessionId,
-    /// Which of it.
-    pub sequence: u64,
-    /// Its name.
-    pub digest: SegmentDigest,
-    /// Where it is now, too; or is not any more.
-    pub place: Place,
-}
-
-/// The data key of a recording was wrapped anew. The key itself is the same.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct RewrapKey {
-    /// Whose recording it opens.
-    pub session: SessionId,
-    /// The name of the key that has wrapped it until now.
-    pub before: [u8; 16],
-    /// It, wrapped.
-    pub key: WrappedKey,
 }
 
 /// The agent takes up an approval.

@@ -1,7 +1,7 @@
 //! The audit chain: searching it, in the state and, where its events have left that, in the archive (`archived`). What is
 //! signed about it is in `signed`.
 
-mod archived;
+pub(super) mod archived;
 pub(crate) mod signed;
 
 use super::{

@@ -1,13 +1,15 @@
-//! Judging without a session: test cases, explanations, and recorded operations under other policies. It decides nothing and
-//! changes nothing, and by the same evaluation as the gate.
+//! Judging without a session: test cases, explanations, and recorded operations under other policies, wherever the chain has
+//! them. It decides nothing and changes nothing, and by the same evaluation as the gate.
 
 use super::{
     Api,
+    audit::{archived::trail, signed::first_at},
     failure::{Answer, Failure},
     input::Body,
     policy::{check_extent, documents},
     reading,
 };
+use crate::archive::{Found, Trail};
 use axum::{Json, extract::State};
 use countersign_api::{
     policy::{
@@ -18,13 +20,15 @@ use countersign_api::{
     resource::PolicySpec,
 };
 use countersign_core::{
-    log_time::LogTime,
     policy::{Matter, Policies, recorded},
     record::AuditEvent,
 };
-use countersign_raft_store::handle::{AuditFilter, StateView};
+use countersign_raft_store::{
+    handle::{AuditFilter, StateView},
+    records::ArchiveFile,
+};
 
-/// Events that one page of a simulation looks at.
+/// Events that one page of a simulation looks at in the state; of the archive, a page is a file.
 const PAGE_EVENTS: usize = 20_000;
 /// The name of the policy that cases stand beside which stand beside none.
 const NO_POLICY: &str = "-";
@@ -65,8 +69,19 @@ pub(crate) async fn explain(
     if let Some(policies) = &request.policies {
         check_extent(policies)?;
     }
-    let answer = reading::search(api.node()?, None, move |view| {
-        let (matter, recorded) = asked_about(view, &request)?;
+    let node = api.node()?;
+    let (about, request) =
+        reading::search(node, None, move |view| Ok((About::of(view, &request)?, request))).await?;
+    let (matter, recorded) = match about {
+        About::Given(matter) => (*matter, None),
+        About::Here(event) => of_event(&event)?,
+        About::Archived(sequence, file) => {
+            let trail = trail(node, &file).await?;
+            let event = trail.events().find(|event| event.sequence == sequence);
+            of_event(event.ok_or_else(|| no_event(sequence))?)?
+        }
+    };
+    let answer = reading::search(node, None, move |view| {
         let (texts, policy_revision) = match request.policies {
             Some(texts) => (texts, None),
             None => (in_force(view)?, Some(view.policy_revision()?.0)),
@@ -84,29 +99,65 @@ pub(crate) async fn simulate(
     Body(request): Body<SimulateRequest>,
 ) -> Answer<Json<Simulation>> {
     check_extent(&request.policies)?;
-    let page = reading::search(api.node()?, None, move |view| simulated(view, request));
-    Ok(Json(page.await?))
+    let node = api.node()?;
+    let first_after = match (request.after, request.since) {
+        (Some(after), _) => after,
+        (None, Some(since)) => first_at(node, since.into()).await?.saturating_sub(1),
+        (None, None) => 0,
+    };
+    let looked = reading::search(node, None, move |view| simulated(view, request, first_after));
+    let page = match looked.await? {
+        Looked::Page(page) => page,
+        Looked::Behind { file, span, policies } => {
+            let trail = trail(node, &file).await?;
+            reading::heavy(move || Ok(in_file(&trail, &file, (&policies, span)))).await?
+        }
+    };
+    Ok(Json(page))
 }
 
-fn simulated(view: &StateView, request: SimulateRequest) -> Answer<Simulation> {
+/// Which events are judged: those behind `after`, up to `last`.
+#[derive(Clone, Copy)]
+struct Judged {
+    after: u64,
+    last: u64,
+}
+
+/// A page of the state's, or the file of the archive in which it begins.
+enum Looked {
+    Page(Simulation),
+    Behind { file: ArchiveFile, span: Judged, policies: Policies },
+}
+
+fn simulated(view: &StateView, request: SimulateRequest, first_after: u64) -> Answer<Looked> {
     let mut texts = if request.prune { Vec::new() } else { in_force(view)? };
     texts.retain(|text| request.policies.iter().all(|new| new.name != text.name));
     texts.extend(request.policies);
     let policies = compiled(&texts)?;
     let head = view.chain_head()?.sequence;
     let last = request.until.map_or(head, |until| until.min(head));
-    let first_after = match request.after {
-        Some(after) => after,
-        None => before(view, request.since.map(LogTime::from), last)?,
-    };
+    let span = Judged { after: first_after.min(last), last };
+    if span.after < last
+        && let Found::Archived(file) = Found::event(view, span.after + 1)?
+    {
+        return Ok(Looked::Behind { file, span, policies });
+    }
+    in_state(view, &policies, span).map(Looked::Page)
+}
+
+fn in_state(view: &StateView, policies: &Policies, span: Judged) -> Answer<Simulation> {
+    let Judged { after, last } = span;
     let (mut found, mut looked_at) = (Simulating::default(), 0);
-    let mut filter =
-        AuditFilter { after: first_after, until: Some(last), ..AuditFilter::default() };
+    let mut filter = AuditFilter { after, until: Some(last), ..AuditFilter::default() };
     let next = loop {
         let page = view.audit_events(&filter, usize::MAX)?;
+        // What has left the state meanwhile is looked for in the archive by the next page.
+        if page.events.first().is_some_and(|first| first.sequence != filter.after + 1) {
+            break Some(filter.after);
+        }
         looked_at += page.events.len();
         for event in &page.events {
-            found.take(&policies, event);
+            found.take(policies, event);
         }
         match page.next {
             None => break None,
@@ -114,21 +165,16 @@ fn simulated(view: &StateView, request: SimulateRequest) -> Answer<Simulation> {
             Some(next) => filter.after = next,
         }
     };
-    Ok(Simulation { last, first_after, next, ..found.finish() })
+    Ok(Simulation { last, first_after: after, next, ..found.finish() })
 }
 
-/// The event behind which all are from `since` on. Log time never runs back; what has left the state is older than what has not.
-fn before(view: &StateView, since: Option<LogTime>, last: u64) -> Answer<u64> {
-    let Some(since) = since else { return Ok(0) };
-    let (mut older, mut end) = (0, last);
-    while older < end {
-        let middle = older + (end - older).div_ceil(2);
-        match view.audit_event(middle)? {
-            Some(event) if event.at >= since => end = middle - 1,
-            Some(_) | None => older = middle,
-        }
-    }
-    Ok(older)
+fn in_file(trail: &Trail, file: &ArchiveFile, (policies, span): (&Policies, Judged)) -> Simulation {
+    let Judged { after, last } = span;
+    let mut found = Simulating::default();
+    let judged = trail.events().filter(|event| (after + 1..=last).contains(&event.sequence));
+    judged.for_each(|event| found.take(policies, event));
+    let next = (file.last.sequence < last).then_some(file.last.sequence);
+    Simulation { last, first_after: after, next, ..found.finish() }
 }
 
 /// The policies in force, with their test cases.
@@ -151,43 +197,66 @@ fn compiled(texts: &[PolicyText]) -> Answer<Policies> {
     })
 }
 
-/// What an explanation is about, and what was decided about it when it was recorded.
-fn asked_about(
-    view: &StateView,
-    request: &ExplainRequest,
-) -> Answer<(Matter, Option<RecordedVerdict>)> {
-    let ExplainRequest { event, operation, hold, given, policies: _ } = request;
-    let sequence = match (event, operation, hold, given) {
-        (None, None, None, Some(given)) => {
-            let matter = given
-                .matter()
-                .map_err(|error| Failure::new(ProblemKind::Invalid, error.to_string()))?;
-            return Ok((matter, None));
+/// What an explanation is about.
+enum About {
+    /// What nobody has asked for.
+    Given(Box<Matter>),
+    /// An event.
+    Here(Box<AuditEvent>),
+    /// An event that has left the state, and the file that has it.
+    Archived(u64, ArchiveFile),
+}
+
+impl About {
+    fn of(view: &StateView, request: &ExplainRequest) -> Answer<Self> {
+        if let ExplainRequest {
+            event: None, operation: None, hold: None, given: Some(given), ..
+        } = request
+        {
+            let matter = given.matter();
+            let matter =
+                matter.map_err(|error| Failure::new(ProblemKind::Invalid, error.to_string()))?;
+            return Ok(Self::Given(Box::new(matter)));
         }
-        (Some(event), None, None, None) => *event,
+        let sequence = recorded_at(view, request)?;
+        if let Some(event) = view.audit_event(sequence)? {
+            return Ok(Self::Here(Box::new(event)));
+        }
+        match Found::event(view, sequence)? {
+            Found::Archived(file) => Ok(Self::Archived(sequence, file)),
+            Found::Here => Err(no_event(sequence)),
+        }
+    }
+}
+
+fn no_event(sequence: u64) -> Failure {
+    Failure::not_found("audit event", &sequence.to_string())
+}
+
+/// The event in which what is asked about was judged.
+fn recorded_at(view: &StateView, request: &ExplainRequest) -> Answer<u64> {
+    let ExplainRequest { event, operation, hold, given, policies: _ } = request;
+    match (event, operation, hold, given) {
+        (Some(event), None, None, None) => Ok(*event),
         (None, Some(id), None, None) => {
             let unknown = || Failure::not_found("operation", id);
             let parsed = id.parse().map_err(|_| unknown())?;
             let record = view.operation(parsed)?.ok_or_else(unknown)?;
             match record.hold {
-                Some(hold) => view.hold(hold)?.ok_or_else(unknown)?.number,
-                None => record.sequence,
+                Some(hold) => Ok(view.hold(hold)?.ok_or_else(unknown)?.number),
+                None => Ok(record.sequence),
             }
         }
         (None, None, Some(id), None) => {
             let unknown = || Failure::not_found("hold", id);
             let parsed = id.parse().map_err(|_| unknown())?;
-            view.hold(parsed)?.ok_or_else(unknown)?.number
+            Ok(view.hold(parsed)?.ok_or_else(unknown)?.number)
         }
         _several => {
             let detail = "say exactly one of `event`, `operation`, `hold` and `given`";
-            return Err(Failure::new(ProblemKind::Invalid, detail));
+            Err(Failure::new(ProblemKind::Invalid, detail))
         }
-    };
-    let found = view
-        .audit_event(sequence)?
-        .ok_or_else(|| Failure::not_found("audit event", &sequence.to_string()))?;
-    of_event(&found)
+    }
 }
 
 fn of_event(event: &AuditEvent) -> Answer<(Matter, Option<RecordedVerdict>)> {

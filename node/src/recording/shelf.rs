@@ -33,12 +33,8 @@ impl Inner {
 
     /// Fetches a segment from another place, and puts it where it should be, which is also where a damaged one is. `found` is
     /// what is here.
-    pub(super) async fn fetch(
-        &self,
-        wanted: &SegmentRecord,
-        found: &Found,
-    ) -> Option<Arc<[u8]>> {
-        let bytes = match self.from_nodes(wanted).await {
+    pub(super) async fn fetch(&self, wanted: &SegmentRecord, found: &Found) -> Option<Arc<[u8]>> {
+        let bytes = match self.off_nodes(wanted).await {
             Some(bytes) => bytes,
             None => self.out_of_bucket(wanted.digest).await?,
         };
@@ -50,7 +46,7 @@ impl Inner {
     }
 
     /// Fetches a segment from another node, first from those that should have it.
-    async fn from_nodes(&self, wanted: &SegmentRecord) -> Option<Arc<[u8]>> {
+    async fn off_nodes(&self, wanted: &SegmentRecord) -> Option<Arc<[u8]>> {
         let others: BTreeSet<_> = self.peers.others().into_iter().collect();
         let (likely, rest) =
             (others.intersection(&wanted.places), others.difference(&wanted.places));

@@ -77,7 +77,7 @@ pub(super) fn read(step: &mut Step<'_>, command: ArchiveRead) -> Done {
     let read = step.number_at(&place)?.max(kept);
     let file: Option<ArchiveFile> =
         step.get(&key_space::numbered(Table::Archive, command.number))?;
-    if !file.is_some_and(|file| file.digest == command.digest) || command.number > read + 1 {
+    if file.is_none_or(|file| file.digest != command.digest) || command.number > read + 1 {
         return Err(StateRefusal::NotVerified.into());
     }
     if command.number <= read {

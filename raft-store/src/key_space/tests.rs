@@ -57,7 +57,7 @@ fn keys() -> Vec<(&'static str, Vec<u8>)> {
     all
 }
 
-fn singles() -> [(&'static str, Single); 10] {
+fn singles() -> [(&'static str, Single); 11] {
     [
         ("single-cluster", Single::Cluster),
         ("single-log-time", Single::LogTime),
@@ -73,7 +73,7 @@ fn singles() -> [(&'static str, Single); 10] {
     ]
 }
 
-fn numbered_tables() -> [(&'static str, Table); 6] {
+fn numbered_tables() -> [(&'static str, Table); 8] {
     [
         ("session-by-number", Table::SessionByNumber),
         ("hold-by-number", Table::HoldByNumber),

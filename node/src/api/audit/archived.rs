@@ -38,7 +38,7 @@ impl From<ArchiveError> for Failure {
 }
 
 /// The events of a file.
-pub(super) async fn trail(node: &Node, file: &ArchiveFile) -> Answer<Trail> {
+pub(in crate::api) async fn trail(node: &Node, file: &ArchiveFile) -> Answer<Trail> {
     match timeout(READ_WITHIN, Trail::of(&node.archive, &node.store, file)).await {
         Ok(trail) => Ok(trail?),
         Err(_late) => {

@@ -26,6 +26,7 @@ use countersign_raft_store::{
     records::RequestId,
 };
 use span::Span;
+pub(in crate::api) use span::first_at;
 use std::sync::Arc;
 
 impl From<SignError> for Failure {

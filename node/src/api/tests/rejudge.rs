@@ -1,6 +1,7 @@
 //! What was judged by the gate is judged again as the gate would judge it.
 
 use super::world::{ApiWorld, Who};
+use crate::archive::Place;
 use crate::gate::tests::world::{operation, released};
 use axum::http::StatusCode;
 use countersign_core::{
@@ -30,8 +31,10 @@ const NEW: &str = r#"
 /// Sends everything through the gate; what became of each.
 async fn through_the_gate(world: &ApiWorld, session: &Session) -> Vec<&'static str> {
     let mut verdicts = Vec::new();
+    // Each time others.
+    let head = world.world.view().chain_head().unwrap().sequence;
     for (n, action) in ASKED.into_iter().enumerate() {
-        let operation = operation(session, action, &format!("statement {n}"));
+        let operation = operation(session, action, &format!("statement {n} behind {head}"));
         verdicts.push(match world.world.judge(session, &operation).await {
             Ok(Judged::Cleared(cleared)) => {
                 let admitted = world.world.gate.admit(session, &operation, cleared).await.unwrap();
@@ -61,6 +64,73 @@ fn counted(pairs: impl IntoIterator<Item = (String, String)>) -> BTreeMap<(Strin
         *counts.entry(pair).or_default() += 1;
     }
     counts
+}
+
+/// Every page of a simulation: how many were judged, and how many would be judged otherwise.
+async fn simulated_in_all(world: &ApiWorld, request: &Value) -> (u64, u64) {
+    let (mut request, mut judged, mut changed) = (request.clone(), 0, 0);
+    loop {
+        let page = simulate(world, &request).await;
+        judged += page["judged"].as_u64().unwrap();
+        changed += page["changed"].as_u64().unwrap();
+        if page["next"].is_null() {
+            return (judged, changed);
+        }
+        request["after"] = page["next"].clone();
+        request["until"] = page["last"].clone();
+    }
+}
+
+#[tokio::test]
+async fn what_has_left_the_state_is_judged_again_as_if_it_were_there() {
+    let world = ApiWorld::new().await;
+    let session = world.world.open().await.session;
+    through_the_gate(&world, &session).await;
+    world.world.log.advance(1000);
+    let since = json!("2027-01-15T08:00:01Z");
+    through_the_gate(&world, &session).await;
+    let later = world.world.events(EventKind::Held)[1].sequence;
+    let whole = json!({"policies": [{"name": "sample", "cedar": NEW}]});
+    let part = json!({"policies": [{"name": "sample", "cedar": NEW}], "since": since});
+    let about = json!({"event": later});
+    let mut before = Vec::new();
+    for request in [&whole, &part] {
+        before.push(simulated_in_all(&world, request).await);
+    }
+    assert!(before[0].0 > before[1].0 && before[1].0 > 0, "{before:?}");
+    let explained = world.post(Who::Auditor, "/v1/policy/explain", &about).await.body;
+    let folder = world.world.folder().join("archive");
+    world.world.signed_events().await;
+    world.world.archive(&Place::Folder(folder.clone())).await.unwrap();
+    through_the_gate(&world, &session).await;
+    assert!(world.world.view().first_event().unwrap() > Some(later));
+    for (request, (judged, changed)) in [&whole, &part].into_iter().zip(before) {
+        let now = simulated_in_all(&world, request).await;
+        assert_eq!(now, (judged + 5, changed + 3), "what came since, too");
+    }
+    let again = world.post(Who::Auditor, "/v1/policy/explain", &about).await;
+    assert_eq!(again.status, StatusCode::OK, "{again:?}");
+    assert_eq!(again.body, explained);
+}
+
+#[tokio::test]
+async fn an_archive_that_cannot_be_read_is_never_left_out_in_silence() {
+    let world = ApiWorld::new().await;
+    let session = world.world.open().await.session;
+    through_the_gate(&world, &session).await;
+    let held = world.world.events(EventKind::Held)[0].sequence;
+    world.world.signed_events().await;
+    let folder = world.world.folder().join("archive");
+    world.world.archive(&Place::Folder(folder.clone())).await.unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    for (path, request) in [
+        ("/v1/policy/simulate", json!({"policies": []})),
+        ("/v1/policy/simulate", json!({"policies": [], "since": "2027-01-15T08:00:00Z"})),
+        ("/v1/policy/explain", json!({"event": held})),
+    ] {
+        let heard = world.post(Who::Auditor, path, &request).await;
+        assert!(heard.status.is_server_error(), "{path}: {heard:?}");
+    }
 }
 
 #[tokio::test]

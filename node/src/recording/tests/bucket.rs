@@ -13,6 +13,7 @@ use crate::{
     },
 };
 use countersign_raft_store::records::InBucket;
+use object_store::ObjectStoreExt as _;
 use std::path::PathBuf;
 
 /// Room for some ten recordings of one segment.
@@ -198,7 +199,7 @@ async fn what_the_bucket_has_lost_is_not_given_up_and_is_put_there_again() {
         round(&world).await;
         assert!(in_bucket(&world, first));
         let (_, segments) = world.recording(first).unwrap();
-        let name = format!("test/{}", crate::recording::shelf::object(segments[0].digest));
+        let name = format!("test/{}", shelf::object(segments[0].digest));
         let name = object_store::path::Path::from(name);
         match how {
             "gone" => moody.objects.delete(&name).await.unwrap(),
@@ -254,7 +255,7 @@ async fn what_no_node_has_any_more_and_the_bucket_has_lost_is_found_in_the_pass_
     let shelf = segments[0].digest.0[0];
     pass(&world.recordings.inner, &mut Passed::default(), shelf).await;
     assert!(in_bucket(&world, session));
-    let name = format!("test/{}", crate::recording::shelf::object(segments[0].digest));
+    let name = format!("test/{}", shelf::object(segments[0].digest));
     moody.objects.delete(&object_store::path::Path::from(name)).await.unwrap();
     pass(&world.recordings.inner, &mut Passed::default(), shelf).await;
     assert!(!in_bucket(&world, session), "the index says so");
@@ -280,7 +281,9 @@ fn what_no_index_names_is_removed_after_a_while_and_nothing_else() {
     assert!(files.unnamed(shelf.wrapping_add(1), &named, now + 60_000).unwrap().is_empty());
     let unnamed = files.unnamed(shelf, &named, now + 60_000).unwrap();
     assert_eq!(unnamed.len(), of_shelf.len() - 1);
-    unnamed.into_iter().for_each(|digest| files.remove(digest).unwrap());
+    for digest in unnamed {
+        files.remove(digest).unwrap();
+    }
     assert!(matches!(files.get(digests[of_shelf[0]]).unwrap(), Found::Whole(_)));
     assert_eq!(files.get(digests[of_shelf[1]]).unwrap(), Found::Absent);
     assert_eq!(files.taken(), all[of_shelf[0]].len() as u64);

@@ -57,7 +57,7 @@ pub(super) fn nothing() -> Failure {
 }
 
 /// The first event at or after a time; the one behind the head when there is none. Log time never runs back.
-async fn first_at(node: &Node, time: LogTime) -> Answer<u64> {
+pub(in crate::api) async fn first_at(node: &Node, time: LogTime) -> Answer<u64> {
     let looked = reading::linear(node, None, move |view| match Found::time(view, time)? {
         Found::Archived(file) => Ok(Looked::In(file)),
         Found::Here => Ok(Looked::Here(first_here(view, time)?)),
