@@ -58,10 +58,8 @@ fn cases_beside_a_cedar_file_belong_to_it_and_are_no_document() {
     let (texts, sources) = texts(&[folder.path().to_owned()]).unwrap();
     assert_eq!(texts.len(), 1);
     let policies = compiled(&texts, &sources).map_err(|_| ()).unwrap();
-    let ran = texts[0].tests.iter().map(|case| {
-        countersign_api::policy::run(&policies, "reads", case).problem.unwrap_or_default()
-    });
-    let ran: Vec<String> = ran.collect();
+    let ran = countersign_api::policy::run(&policies, texts[0].cases(), u64::MAX).unwrap();
+    let ran: Vec<_> = ran.cases.into_iter().map(|case| case.problem.unwrap_or_default()).collect();
     assert_eq!(ran, ["", "", "expected hold, found deny (no rule permits postgres:read)"]);
     let found = documents::read(&[folder.path().to_owned()]).unwrap();
     assert_eq!((found.len(), found[0].document.kind.as_str()), (1, "Policy"));

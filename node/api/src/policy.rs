@@ -6,7 +6,7 @@ mod explain;
 mod given;
 mod simulate;
 
-pub use case::{CaseResult, PolicyCase, PolicyVerdict, VerdictName, run};
+pub use case::{CaseResult, PolicyCase, PolicyVerdict, TooMuchWork, VerdictName, run};
 pub use explain::{
     ExplainRequest, ExplainedDemand, ExplainedRule, Explanation, RecordedVerdict, explained,
 };

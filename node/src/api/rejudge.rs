@@ -13,14 +13,14 @@ use crate::archive::{Found, Trail};
 use axum::{Json, extract::State};
 use countersign_api::{
     policy::{
-        CaseResult, ExplainRequest, Explanation, PolicyTest, PolicyTestRequest, PolicyText,
-        RecordedVerdict, SimulateRequest, Simulating, Simulation, explained, run,
+        ExplainRequest, Explanation, PolicyTest, PolicyTestRequest, PolicyText, RecordedVerdict,
+        SimulateRequest, Simulating, Simulation, TooMuchWork, explained, run,
     },
     problem::{Problem, ProblemItem, ProblemKind},
     resource::PolicySpec,
 };
 use countersign_core::{
-    policy::{Matter, Policies, recorded},
+    policy::{MAX_WORK, Matter, Policies, recorded},
     record::AuditEvent,
 };
 use countersign_raft_store::{
@@ -30,6 +30,8 @@ use countersign_raft_store::{
 
 /// Events that one page of a simulation looks at in the state; of the archive, a page is a file.
 const PAGE_EVENTS: usize = 20_000;
+/// Work of the judgements of one request, as judging counts it: one or two seconds.
+const MOST_WORK: u64 = 20 * MAX_WORK;
 /// The name of the policy that cases stand beside which stand beside none.
 const NO_POLICY: &str = "-";
 
@@ -49,13 +51,15 @@ pub(crate) async fn test(
             None => in_force(view)?,
         };
         let policies = compiled(&texts)?;
-        let beside = |text: &PolicyText| -> Vec<CaseResult> {
-            text.tests.iter().map(|case| run(&policies, &text.name, case)).collect()
-        };
-        let of_policies = texts.iter().flat_map(beside);
-        let others = cases.iter().map(|case| run(&policies, NO_POLICY, case));
-        let cases: Vec<CaseResult> = of_policies.chain(others).collect();
-        Ok(PolicyTest { ok: cases.iter().all(|case| case.passed), cases })
+        let others = cases.iter().map(|case| (NO_POLICY, case));
+        let cases = texts.iter().flat_map(PolicyText::cases).chain(others);
+        run(&policies, cases, MOST_WORK).map_err(|TooMuchWork| {
+            Failure::new(
+                ProblemKind::Invalid,
+                "running these cases takes more work than is done for one request",
+            )
+            .hint("`countersignctl policy test FILE…` runs them without a node")
+        })
     });
     Ok(Json(tested.await?))
 }
@@ -149,7 +153,7 @@ fn in_state(view: &StateView, policies: &Policies, span: Judged) -> Answer<Simul
     let Judged { after, last } = span;
     let (mut found, mut looked_at) = (Simulating::default(), 0);
     let mut filter = AuditFilter { after, until: Some(last), ..AuditFilter::default() };
-    let next = loop {
+    let next = 'pages: loop {
         let page = view.audit_events(&filter, usize::MAX)?;
         // What has left the state meanwhile is looked for in the archive by the next page.
         if page.events.first().is_some_and(|first| first.sequence != filter.after + 1) {
@@ -158,6 +162,9 @@ fn in_state(view: &StateView, policies: &Policies, span: Judged) -> Answer<Simul
         looked_at += page.events.len();
         for event in &page.events {
             found.take(policies, event);
+            if found.work() >= MOST_WORK {
+                break 'pages Some(event.sequence);
+            }
         }
         match page.next {
             None => break None,
@@ -171,9 +178,14 @@ fn in_state(view: &StateView, policies: &Policies, span: Judged) -> Answer<Simul
 fn in_file(trail: &Trail, file: &ArchiveFile, (policies, span): (&Policies, Judged)) -> Simulation {
     let Judged { after, last } = span;
     let mut found = Simulating::default();
-    let judged = trail.events().filter(|event| (after + 1..=last).contains(&event.sequence));
-    judged.for_each(|event| found.take(policies, event));
-    let next = (file.last.sequence < last).then_some(file.last.sequence);
+    let mut next = (file.last.sequence < last).then_some(file.last.sequence);
+    for event in trail.events().filter(|event| (after + 1..=last).contains(&event.sequence)) {
+        found.take(policies, event);
+        if found.work() >= MOST_WORK {
+            next = Some(event.sequence);
+            break;
+        }
+    }
     Simulation { last, first_after: after, next, ..found.finish() }
 }
 

@@ -11,7 +11,7 @@ use countersign_core::{
     id::{HoldId, Revision},
     operation::Operation,
     permit::Cleared,
-    policy::{DenyReason, Verdict, evaluate},
+    policy::{DenyReason, Rules, Verdict, evaluate, evaluate_within},
     refusal::Refusal,
     session::Session,
 };
@@ -20,7 +20,14 @@ use countersign_raft_store::{
     handle::HoldOpened,
     records::{HeldOperation, HoldRecord},
 };
+use std::sync::Arc;
+use tokio::sync::Semaphore;
 
+/// Work of a judgement that is made in place. What takes more is made on the threads for blocking work, because it would keep
+/// other sessions waiting, and the lease from being renewed.
+const WORK_IN_PLACE: u64 = 10_000;
+/// Longer judgements that are made at a time.
+pub(super) static LONG_JUDGEMENTS: Semaphore = Semaphore::const_new(2);
 /// How often an operation is judged again because the policy changed meanwhile.
 pub(super) const MAX_JUDGEMENTS: usize = 5;
 
@@ -43,9 +50,7 @@ pub(super) async fn judge(
     for _ in 0..MAX_JUDGEMENTS {
         let rules = inner.policies.current();
         let revision = rules.revision();
-        #[expect(clippy::disallowed_methods, reason = "this is the gate")]
-        let verdict = evaluate(&rules, session, operation);
-        let unproposed = match verdict {
+        let unproposed = match verdict(&rules, session, operation).await? {
             Verdict::Allow(cleared) => {
                 counters::judged("allow");
                 return Ok(Judgement::Cleared(cleared));
@@ -74,6 +79,29 @@ pub(super) async fn judge(
         catch_up(inner, in_force).await?;
     }
     Err(Refusal::PolicyChanged)
+}
+
+/// What the rules say.
+#[expect(clippy::disallowed_methods, reason = "this is the gate")]
+async fn verdict(
+    rules: &Arc<Rules>,
+    session: &Session,
+    operation: &Operation,
+) -> Result<Verdict, Refusal> {
+    if let Some(verdict) = evaluate_within(rules, session, operation, WORK_IN_PLACE) {
+        return Ok(verdict);
+    }
+    // Whatever is before it in the queue ends soon, and each session has one in it at most.
+    let Ok(place) = LONG_JUDGEMENTS.acquire().await else { return Err(Refusal::Internal) };
+    let (rules, session, operation) = (Arc::clone(rules), session.clone(), operation.clone());
+    let judged = tokio::task::spawn_blocking(move || {
+        let _place = place;
+        evaluate(&rules, &session, &operation)
+    });
+    judged.await.map_err(|error| {
+        tracing::error!(error = &error as &dyn std::error::Error, "a judgement was not finished");
+        Refusal::Internal
+    })
 }
 
 /// Learns the policies of `in_force` before an operation is judged again.

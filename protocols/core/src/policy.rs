@@ -20,12 +20,13 @@ mod schema;
 mod slices;
 
 pub use compile::{Policies, PolicyDocument, PolicyProblem};
-pub use evaluate::{DenyReason, Rules, Verdict, evaluate, find};
+pub use entities::place;
+pub use evaluate::{DenyReason, Rules, Verdict, evaluate, evaluate_within, find, find_counted};
 pub use explain::{DemandExplained, Part, RuleExplained, explain, who_decides};
 pub use extent::{MAX_NESTING, MAX_OPERATORS, MAX_POLICY_BYTES, MAX_RULE_BYTES, MAX_WORK};
 pub use findings::Finding;
 pub use matter::{Asked, Matter, Who};
-pub use schema::{SCHEMA, schema_text};
+pub use schema::{SCHEMA, acts_on, schema_text};
 
 #[cfg(test)]
 mod tests;

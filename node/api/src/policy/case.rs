@@ -1,8 +1,8 @@
 //! Test cases beside a policy: an operation, and what the policies must say of it. They are run by whoever has the policies:
 //! a node, or the command line without one.
 
-use super::given::Given;
-use countersign_core::policy::{Finding, Policies, find, who_decides};
+use super::{PolicyTest, PolicyText, given::Given};
+use countersign_core::policy::{Finding, Policies, find_counted, who_decides};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -103,18 +103,49 @@ pub struct CaseResult {
     pub problem: Option<String>,
 }
 
-/// Runs a case that stands beside `policy`.
-pub fn run(policies: &Policies, policy: &str, case: &PolicyCase) -> CaseResult {
-    let (found, problem) = match case.given.matter() {
-        Ok(matter) => {
-            let found = PolicyVerdict::from(find(policies, matter));
-            let problem = case.problem(&found);
-            (Some(found), problem)
+/// The cases take more work than may be done for them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("running these cases takes too much work")]
+pub struct TooMuchWork;
+
+/// Runs cases, each beside the policy of that name, as long as they take no more than so much work together.
+pub fn run<'c>(
+    policies: &Policies,
+    cases: impl IntoIterator<Item = (&'c str, &'c PolicyCase)>,
+    most_work: u64,
+) -> Result<PolicyTest, TooMuchWork> {
+    let (mut results, mut work) = (Vec::new(), 0_u64);
+    for (policy, case) in cases {
+        let (result, cost) = run_one(policies, policy, case);
+        work = work.saturating_add(cost);
+        if work > most_work {
+            return Err(TooMuchWork);
         }
-        Err(error) => (None, Some(error.to_string())),
+        results.push(result);
+    }
+    Ok(PolicyTest { ok: results.iter().all(|result| result.passed), cases: results })
+}
+
+impl PolicyText {
+    /// The cases that stand beside the policy, with its name.
+    pub fn cases(&self) -> impl Iterator<Item = (&str, &PolicyCase)> {
+        self.tests.iter().map(|case| (self.name.as_str(), case))
+    }
+}
+
+fn run_one(policies: &Policies, policy: &str, case: &PolicyCase) -> (CaseResult, u64) {
+    let (found, problem, work) = match case.given.matter() {
+        Ok(matter) => {
+            let (found, work) = find_counted(policies, matter);
+            let found = PolicyVerdict::from(found);
+            let problem = case.problem(&found);
+            (Some(found), problem, work)
+        }
+        Err(error) => (None, Some(error.to_string()), 1),
     };
     let passed = problem.is_none();
-    CaseResult { policy: policy.to_owned(), case: case.name.clone(), passed, found, problem }
+    let (policy, case) = (policy.to_owned(), case.name.clone());
+    (CaseResult { policy, case, passed, found, problem }, work)
 }
 
 impl PolicyCase {
@@ -147,4 +178,29 @@ fn sorted(names: &[String]) -> Vec<&str> {
     let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
     names.sort_unstable();
     names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use countersign_core::policy::PolicyDocument;
+
+    #[test]
+    fn cases_are_run_as_long_as_they_take_no_more_work_than_they_may() {
+        let cedar = "permit(principal, action == Action::\"postgres:read\", resource);";
+        let document = PolicyDocument { name: "a".to_owned(), text: cedar.to_owned() };
+        let policies = Policies::compile(&[document]).unwrap();
+        let case = |n: usize| -> PolicyCase {
+            let given = serde_json::json!({"agent": {"subject": "bot"}, "target": "orders",
+                "asks": [{"action": "postgres:read", "relation": format!("public.t{n}")}]});
+            let case = serde_json::json!({"name": "reads", "expect": "allow", "given": given});
+            serde_json::from_value(case).unwrap()
+        };
+        let cases: Vec<_> = (0..10).map(case).collect();
+        let run = |most| run(&policies, cases.iter().map(|case| ("a", case)), most);
+        assert!(run(1_000).unwrap().ok);
+        // What is known by now costs what is told of it.
+        assert_eq!(run(19), Err(TooMuchWork));
+        assert_eq!(run(20).unwrap().cases.len(), 10);
+    }
 }

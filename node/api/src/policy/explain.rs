@@ -1,9 +1,8 @@
 //! Why policies say what they say of an operation: asking, and the answer in words.
 
 use super::{PolicyText, case::PolicyVerdict, given::Given};
-use countersign_core::{
-    operation::Resource,
-    policy::{DemandExplained, Matter, Part, Policies, RuleExplained, explain, find},
+use countersign_core::policy::{
+    DemandExplained, Matter, Part, Policies, RuleExplained, explain, find, place,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -103,28 +102,9 @@ fn shown(matter: &Matter, explained: DemandExplained) -> ExplainedDemand {
     };
     ExplainedDemand {
         action: demand.action.name().to_owned(),
-        resource: resource(matter.who.target.as_str(), &demand.resource),
+        resource: place(&matter.who.target, &demand.resource),
         rules: rules.into_iter().map(of_rule).collect(),
         problem: unanswered,
-    }
-}
-
-/// What is acted upon, as people read it.
-fn resource(target: &str, acted: &Resource) -> String {
-    match acted {
-        Resource::Target => target.to_owned(),
-        Resource::Relation { schema, name } => format!("{target}/{schema}.{name}"),
-        Resource::Path { path: inside }
-        | Resource::Program { name: inside }
-        | Resource::Url { path: inside } => format!("{target}:{inside}"),
-        Resource::ApiObject { namespace, group, version: _, resource, name, subresource } => {
-            let kind = match group.as_str() {
-                "" => resource.clone(),
-                group => format!("{resource}.{group}"),
-            };
-            let parts = [namespace.as_str(), &kind, name, subresource];
-            format!("{target}:{}", parts.join("/").trim_end_matches('/'))
-        }
     }
 }
 

@@ -4,7 +4,7 @@
 use countersign_core::{
     agent::Identity,
     operation::{Action, Demand, Effect, NamedColumn, Resource, Transaction},
-    policy::{Asked, Matter, Who},
+    policy::{Asked, Matter, Who, acts_on},
     target::{Protocol, TargetName},
 };
 use serde::{Deserialize, Serialize};
@@ -82,6 +82,9 @@ pub struct GivenDemand {
     /// Kubernetes: `NAMESPACE/RESOURCE.GROUP/NAME/SUBRESOURCE`, as policies write it behind the target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<String>,
+    /// Kubernetes: the version of the object's API, such as `v1`, where rules ask for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
 }
 
 impl Given {
@@ -130,7 +133,10 @@ impl GivenDemand {
         let action = Action::ALL.iter().copied().find(named).ok_or_else(|| {
             wrong(format!("`{}` is not an action; `policy schema` lists them", self.action))
         })?;
-        let Self { action: _, relation, path, program, url, object } = self;
+        let Self { action: _, relation, path, program, url, object, version } = self;
+        if version.is_some() && object.is_none() {
+            return Err(wrong("`version` is that of an `object`".to_owned()));
+        }
         let resource = match (relation, path, program, url, object) {
             (None, None, None, None, None) => Resource::Target,
             (Some(text), None, None, None, None) => {
@@ -140,16 +146,24 @@ impl GivenDemand {
             (None, Some(path), None, None, None) => Resource::Path { path: path.clone() },
             (None, None, Some(name), None, None) => Resource::Program { name: name.clone() },
             (None, None, None, Some(path), None) => Resource::Url { path: path.clone() },
-            (None, None, None, None, Some(text)) => api_object(text)?,
+            (None, None, None, None, Some(text)) => {
+                api_object(text, version.as_deref().unwrap_or_default())?
+            }
             _several => {
                 return Err(wrong(format!("{} acts on one thing at a time", self.action)));
             }
         };
+        if !acts_on(action, &resource) {
+            return Err(wrong(format!(
+                "{} does not act on such a thing; `policy schema` says on what it does",
+                self.action
+            )));
+        }
         Ok(Demand { action, resource })
     }
 }
 
-fn api_object(text: &str) -> Result<Resource, GivenError> {
+fn api_object(text: &str, version: &str) -> Result<Resource, GivenError> {
     let mut parts = text.splitn(4, '/').map(str::to_owned);
     let (Some(namespace), Some(kind)) = (parts.next(), parts.next()) else {
         return Err(wrong(format!("`{text}` is not NAMESPACE/RESOURCE.GROUP/NAME/SUBRESOURCE")));
@@ -158,7 +172,7 @@ fn api_object(text: &str) -> Result<Resource, GivenError> {
     Ok(Resource::ApiObject {
         namespace,
         group: group.to_owned(),
-        version: String::new(),
+        version: version.to_owned(),
         resource: resource.to_owned(),
         name: parts.next().unwrap_or_default(),
         subresource: parts.next().unwrap_or_default(),
@@ -195,4 +209,58 @@ fn parts<const N: usize>(text: &str) -> Result<[String; N], GivenError> {
 
 fn wrong(what: String) -> GivenError {
     GivenError(what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn demand(asks: GivenDemand) -> Result<Resource, String> {
+        asks.demand().map(|demand| demand.resource).map_err(|error| error.to_string())
+    }
+
+    fn on(action: &str) -> GivenDemand {
+        GivenDemand { action: action.to_owned(), ..GivenDemand::default() }
+    }
+
+    #[test]
+    fn an_action_is_asked_for_on_what_it_acts_on() {
+        let text = |text: &str| Some(text.to_owned());
+        let read = || on("postgres:read");
+        for possible in [
+            read(),
+            GivenDemand { relation: text("public.a"), ..read() },
+            GivenDemand { path: text("/etc"), ..on("ssh:read") },
+            GivenDemand { program: text("uptime"), ..on("ssh:exec") },
+            GivenDemand { url: text("/version"), ..on("kubernetes:get") },
+            GivenDemand { object: text("dev/pods/web"), ..on("kubernetes:get") },
+            on("kubernetes:opaque"),
+        ] {
+            assert!(demand(possible.clone()).is_ok(), "{possible:?}");
+        }
+        for impossible in [
+            GivenDemand { path: text("/etc"), ..read() },
+            GivenDemand { object: text("dev/pods/web"), ..read() },
+            GivenDemand { relation: text("public.a"), ..on("ssh:read") },
+            on("kubernetes:get"),
+        ] {
+            let refused = demand(impossible.clone()).unwrap_err();
+            assert!(refused.contains("does not act on"), "{impossible:?}: {refused}");
+        }
+    }
+
+    #[test]
+    fn an_object_has_the_version_that_is_said_and_nothing_else_has_one() {
+        let version = |version: &str| Some(version.to_owned());
+        let pods =
+            || GivenDemand { object: Some("dev/pods/web".to_owned()), ..on("kubernetes:get") };
+        let of = |asks| match demand(asks) {
+            Ok(Resource::ApiObject { version, .. }) => version,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(of(pods()), "");
+        assert_eq!(of(GivenDemand { version: version("v1"), ..pods() }), "v1");
+        let beside = GivenDemand { version: version("v1"), ..on("postgres:read") };
+        assert!(demand(beside).unwrap_err().contains("`version`"));
+    }
 }

@@ -8,7 +8,7 @@ use super::{
 use crate::time::Timestamp;
 use countersign_core::{
     policy::{
-        Policies, find,
+        Policies, find_counted,
         recorded::{self, Decided},
     },
     record::AuditEvent,
@@ -19,6 +19,8 @@ use utoipa::ToSchema;
 
 /// Kinds of change that one page tells apart; further ones are only counted.
 pub const MAX_KINDS: usize = 500;
+/// Bytes of the kinds of change that are told apart: a verdict can name all rules.
+const MAX_KINDS_BYTES: usize = 4 * 1024 * 1024;
 
 /// `POST /v1/policy/simulate`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, ToSchema)]
@@ -107,6 +109,8 @@ pub struct Simulating {
     found: Simulation,
     counts: BTreeMap<(VerdictName, VerdictName), u64>,
     kinds: BTreeMap<Kind, Change>,
+    kinds_bytes: usize,
+    work: u64,
 }
 
 impl Simulating {
@@ -119,7 +123,9 @@ impl Simulating {
         };
         self.found.judged += 1;
         let was = VerdictName::from(decided);
-        let would_be = PolicyVerdict::from(find(policies, matter));
+        let (would_be, work) = find_counted(policies, matter);
+        self.work = self.work.saturating_add(work);
+        let would_be = PolicyVerdict::from(would_be);
         self.count((was, would_be.verdict), 1);
         if was == would_be.verdict {
             return;
@@ -139,6 +145,11 @@ impl Simulating {
         });
     }
 
+    /// The work that the judgements took so far.
+    pub fn work(&self) -> u64 {
+        self.work
+    }
+
     /// Adds another page of the same simulation.
     pub fn join(&mut self, page: Simulation) {
         self.found.judged += page.judged;
@@ -156,7 +167,7 @@ impl Simulating {
 
     /// What was found, the most frequent changes first.
     pub fn finish(self) -> Simulation {
-        let Self { mut found, counts, kinds } = self;
+        let Self { mut found, counts, kinds, kinds_bytes: _, work: _ } = self;
         let counted = |((was, would_be), operations)| VerdictCount { was, would_be, operations };
         found.verdicts = counts.into_iter().map(counted).collect();
         found.changes = kinds.into_values().collect();
@@ -171,14 +182,23 @@ impl Simulating {
     fn add(&mut self, change: Change) {
         let Change { agent, target, actions, was, was_by, would_be, .. } = change.clone();
         let kind = (agent, target, actions, was, was_by, would_be);
+        let bytes = bytes(&change);
         if let Some(known) = self.kinds.get_mut(&kind) {
             known.operations += change.operations;
-        } else if self.kinds.len() < MAX_KINDS {
+        } else if self.kinds.len() < MAX_KINDS && self.kinds_bytes + bytes <= MAX_KINDS_BYTES {
+            self.kinds_bytes += bytes;
             self.kinds.insert(kind, change);
         } else {
             self.found.left_out += change.operations;
         }
     }
+}
+
+fn bytes(change: &Change) -> usize {
+    let Change { agent, target, actions, summary, was_by, would_be, .. } = change;
+    let PolicyVerdict { verdict: _, rules, decides, message } = would_be;
+    let texts = [agent, target, actions, summary, was_by, decides, message];
+    texts.into_iter().chain(rules).map(String::len).sum()
 }
 
 impl From<Decided> for VerdictName {

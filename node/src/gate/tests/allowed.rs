@@ -1,6 +1,7 @@
 //! What policy allows or denies, and the audit levels.
 
 use super::{
+    super::judge::LONG_JUDGEMENTS,
     log::{Lease, Weather},
     world::*,
 };
@@ -14,7 +15,7 @@ use countersign_core::{
 };
 use countersign_raft_store::{
     command::AccessRefused,
-    records::{OperationState, RequestId},
+    records::{OperationState, RequestId, ResourceKind},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout};
@@ -126,6 +127,30 @@ async fn a_read_that_was_forwarded_under_an_old_policy_is_not_answered() {
     let refused = released(admission.reply).await.unwrap_err();
     assert_eq!(refused, Refusal::PolicyChanged);
     assert!(refused.is_retryable());
+}
+
+#[tokio::test]
+async fn a_judgement_that_takes_long_keeps_nobody_else_waiting() {
+    let world = World::new().await;
+    let session = world.open().await.session;
+    // Only of what creates: enough text to be compared for long.
+    let long = format!(
+        "permit(principal, action == Action::\"postgres:ddl\", resource) when {{ principal.name like \"{}\" }};",
+        "x".repeat(30_000)
+    );
+    let beside = serde_json::json!({ "cedar": long.repeat(8) }).to_string();
+    world.unnoticed(ResourceKind::Policy, "long", &beside).await;
+    world.policy(&format!("{POLICY}{}", long.repeat(7))).await;
+    let create = operation(&session, Action::PostgresDdl, "CREATE INDEX");
+    let others = LONG_JUDGEMENTS.acquire_many(2).await.unwrap();
+    let moment = Duration::from_millis(100);
+    timeout(moment, world.judge(&session, &create)).await.unwrap_err();
+    let _cleared = world.clear(&session, &select(&session)).await;
+    drop(others);
+    let _cleared = world.clear(&session, &create).await;
+    // It is known now.
+    let _others = LONG_JUDGEMENTS.acquire_many(2).await.unwrap();
+    let _cleared = world.clear(&session, &create).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,10 @@
 //! What Cedar is asked about: the agent with its groups, the resource with what it lies in, the context.
 
 use super::matter::{Matter, Who};
-use crate::operation::{NamedColumn, Resource, Transaction};
+use crate::{
+    operation::{NamedColumn, Resource, Transaction},
+    target::TargetName,
+};
 use cedar_policy::{Context, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression};
 use std::{
     collections::{HashMap, HashSet},
@@ -36,6 +39,31 @@ pub(super) fn principal(who: &Who) -> Result<(EntityUid, Vec<Entity>), EntityErr
     Ok((id, entities))
 }
 
+/// What an operation acts on, as policies write it.
+pub fn place(target: &TargetName, resource: &Resource) -> String {
+    match resource {
+        Resource::Target => target.to_string(),
+        Resource::Relation { schema, name } => {
+            format!("{target}/{}.{}", quoted(schema), quoted(name))
+        }
+        Resource::Path { path: inside }
+        | Resource::Program { name: inside }
+        | Resource::Url { path: inside } => format!("{target}:{inside}"),
+        Resource::ApiObject { namespace, group, version: _, resource, name, subresource } => {
+            let kind = api_resource(resource, group);
+            below(&below(&format!("{target}:{namespace}/{kind}"), name), subresource)
+        }
+    }
+}
+
+fn api_resource(resource: &str, group: &str) -> String {
+    if group.is_empty() { resource.to_owned() } else { format!("{resource}.{group}") }
+}
+
+fn below(place: &str, inside: &str) -> String {
+    if inside.is_empty() { place.to_owned() } else { format!("{place}/{inside}") }
+}
+
 /// The resource of a demand, and it with everything that it lies in. A `/` or `.` inside a name cannot imitate another entity:
 /// names are quoted as PostgreSQL's `quote_ident` would where they hold anything but plain characters, and the parts of an
 /// object of the Kubernetes API hold neither.
@@ -47,15 +75,15 @@ pub(super) fn resource(
     let whole = uid("Target", target)?;
     let line = match resource {
         Resource::Target => vec![whole],
-        Resource::Relation { schema, name } => vec![
-            uid("Relation", &format!("{target}/{}.{}", quoted(schema), quoted(name)))?,
+        Resource::Relation { schema, name: _ } => vec![
+            uid("Relation", &place(&who.target, resource))?,
             uid("Schema", &format!("{target}/{}", quoted(schema)))?,
             whole,
         ],
         Resource::Path { path } => places("Path", target, path, whole)?,
-        Resource::Program { name } => vec![uid("Program", &format!("{target}:{name}"))?, whole],
+        Resource::Program { .. } => vec![uid("Program", &place(&who.target, resource))?, whole],
         Resource::Url { path } => places("Url", target, path, whole)?,
-        Resource::ApiObject { .. } => return api_object(target, resource, whole),
+        Resource::ApiObject { .. } => return api_object(&who.target, resource, whole),
     };
     let nested = nested(&line);
     Ok((line.into_iter().next().ok_or(EntityError)?, nested))
@@ -73,7 +101,7 @@ fn places(
 
 /// An object of the Kubernetes API, in its namespace, where it has one, and in its resource.
 fn api_object(
-    target: &str,
+    target: &TargetName,
     object: &Resource,
     whole: EntityUid,
 ) -> Result<(EntityUid, Vec<Entity>), EntityError> {
@@ -81,14 +109,9 @@ fn api_object(
     else {
         return Err(EntityError);
     };
-    let kind = if group.is_empty() { resource.clone() } else { format!("{resource}.{group}") };
-    let below = |place: String, inside: &str| match inside {
-        "" => place,
-        inside => format!("{place}/{inside}"),
-    };
-    let place = below(below(format!("{target}:{namespace}/{kind}"), name), subresource);
-    let id = uid("ApiObject", &place)?;
-    let mut around = vec![uid("ApiResource", &below(format!("{target}:{kind}"), subresource))?];
+    let id = uid("ApiObject", &place(target, object))?;
+    let kind = format!("{target}:{}", api_resource(resource, group));
+    let mut around = vec![uid("ApiResource", &below(&kind, subresource))?];
     if !namespace.is_empty() {
         around.push(uid("Namespace", &format!("{target}:{namespace}"))?);
     }

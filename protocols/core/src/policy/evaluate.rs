@@ -3,6 +3,7 @@
 use super::{
     annotations::{self, HoldWish, InTransaction},
     compile::{Policies, Rule},
+    extent::MAX_WORK,
     findings::Finding,
     levels::{default_audit, least_audit, weakest_audit},
     matter::Matter,
@@ -64,8 +65,29 @@ impl Rules {
 
 /// Judges `operation` of `session` by the rules in force.
 pub fn evaluate(rules: &Rules, session: &Session, operation: &Operation) -> Verdict {
-    let Rules { policies, masks } = rules;
-    match find(policies, Matter::of(session, operation)) {
+    let finding = find(&rules.policies, Matter::of(session, operation));
+    verdict(rules, (session, operation), finding)
+}
+
+/// The same, where it does not take more than so much work: what takes longer can be done where nobody else waits for it.
+pub fn evaluate_within(
+    rules: &Rules,
+    session: &Session,
+    operation: &Operation,
+    most_work: u64,
+) -> Option<Verdict> {
+    let matter = Matter::of(session, operation);
+    let finding = found_within(&rules.policies, matter, most_work.min(MAX_WORK))?;
+    Some(verdict(rules, (session, operation), finding.0))
+}
+
+/// What a finding about the operation means for it.
+fn verdict(
+    rules: &Rules,
+    (session, operation): (&Session, &Operation),
+    finding: Finding,
+) -> Verdict {
+    match finding {
         Finding::Hold(terms) => Verdict::Hold(terms),
         Finding::Deny(reason) => Verdict::Deny(reason),
         Finding::Allow { rules: deciding, audit } => {
@@ -77,33 +99,56 @@ pub fn evaluate(rules: &Rules, session: &Session, operation: &Operation) -> Verd
                 rules: deciding,
                 hold: None,
             };
-            Verdict::Allow(Cleared::new(basis, masks.plan(session)))
+            Verdict::Allow(Cleared::new(basis, rules.masks.plan(session)))
         }
     }
 }
 
 /// What policies say of a matter: what the gate is told of an operation whose matter it is. It clears nothing.
 pub fn find(policies: &Policies, matter: Matter) -> Finding {
-    policies.findings.get_or_find(matter, |matter| strictest(policies, matter))
+    find_counted(policies, matter).0
 }
 
-/// The strictest answer of all demands.
-fn strictest(policies: &Policies, matter: &Matter) -> Finding {
+/// The same, and what it cost: whoever has many judged for one request adds that up. Never nothing.
+pub fn find_counted(policies: &Policies, matter: Matter) -> (Finding, u64) {
+    found_within(policies, matter, MAX_WORK)
+        .unwrap_or_else(|| (unanswered(Unanswered::TooMuch), MAX_WORK))
+}
+
+/// What policies say of a matter and the work of finding it, unless it takes more than `most_work`.
+fn found_within(policies: &Policies, matter: Matter, most_work: u64) -> Option<(Finding, u64)> {
+    let mut work = 0;
+    let finding = policies.findings.get_or_find(matter, |matter| {
+        let mut question = match Question::of(policies, matter, most_work) {
+            Ok(question) => question,
+            Err(Unanswered::TooMuch) => return None,
+            Err(other) => return Some(unanswered(other)),
+        };
+        let finding = strictest(policies, matter, &mut question);
+        work = most_work - question.work_left();
+        finding
+    })?;
+    // What is known already still has to be told.
+    let told = 1 + finding.rules().len() as u64;
+    Some((finding, work.saturating_add(told)))
+}
+
+fn unanswered(why: Unanswered) -> Finding {
+    Finding::Deny(DenyReason { rules: Vec::new(), message: why.to_string() })
+}
+
+/// The strictest answer of all demands; `None` where the question is too much for the work that it may take.
+fn strictest(policies: &Policies, matter: &Matter, question: &mut Question<'_>) -> Option<Finding> {
     let mut allowed = (BTreeSet::new(), least_audit(matter.asked.effect));
     let mut held: Option<HoldWish> = None;
-    let mut question = match Question::of(policies, matter) {
-        Ok(question) => question,
-        Err(unanswered) => {
-            return Finding::Deny(DenyReason {
-                rules: Vec::new(),
-                message: unanswered.to_string(),
-            });
-        }
-    };
     for demand in &matter.asked.demands {
-        let answered = question.ask(demand);
+        let answered = match question.ask(demand) {
+            Ok(answered) => answered,
+            Err(Unanswered::TooMuch) => return None,
+            Err(other) => return Some(unanswered(other)),
+        };
         match read(policies, demand, answered) {
-            Answer::Deny(reason) => return Finding::Deny(reason),
+            Answer::Deny(reason) => return Some(Finding::Deny(reason)),
             Answer::Hold(wish) => {
                 held = Some(match held {
                     Some(others) => annotations::union(others, wish),
@@ -116,10 +161,10 @@ fn strictest(policies: &Policies, matter: &Matter) -> Finding {
             }
         }
     }
-    match held {
+    Some(match held {
         Some(wish) => hold(wish, matter.asked.transaction),
         None => Finding::Allow { rules: allowed.0.into_iter().collect(), audit: allowed.1 },
-    }
+    })
 }
 
 /// What is held waits with what its transaction has locked, so the rules say whether and how long it may.
@@ -141,11 +186,8 @@ fn hold(wish: HoldWish, transaction: Transaction) -> Finding {
 }
 
 /// What the rules that decided about a demand come to.
-fn read(policies: &Policies, demand: &Demand, answered: Result<Answered, Unanswered>) -> Answer {
-    let Answered { permits, forbids } = match answered {
-        Ok(answered) => answered,
-        Err(unanswered) => return deny(Vec::new(), unanswered.to_string()),
-    };
+fn read(policies: &Policies, demand: &Demand, answered: Answered) -> Answer {
+    let Answered { permits, forbids } = answered;
     let deciding = if forbids.is_empty() { &permits } else { &forbids };
     // What a rule asks for is read beside it: one that is not found there may ask for a hold.
     let rules: Option<Vec<&Rule>> = deciding.iter().map(|id| policies.rules.get(id)).collect();

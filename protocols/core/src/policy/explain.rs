@@ -4,6 +4,7 @@
 use super::{
     annotations::InTransaction,
     compile::{Policies, Rule},
+    extent::MAX_WORK,
     matter::Matter,
     question::{Question, Unanswered},
 };
@@ -55,7 +56,7 @@ pub fn who_decides(terms: &HoldTerms) -> String {
 /// Explains what policies say of a matter, demand by demand.
 pub fn explain(policies: &Policies, matter: &Matter) -> Vec<DemandExplained> {
     let demands = matter.asked.demands.iter();
-    match Question::of(policies, matter) {
+    match Question::of(policies, matter, MAX_WORK) {
         Ok(mut question) => {
             demands.map(|demand| of_demand(policies, &mut question, demand)).collect()
         }
@@ -69,9 +70,12 @@ fn without_answer(demand: &Demand, unanswered: Unanswered) -> DemandExplained {
 }
 
 fn of_demand(policies: &Policies, question: &mut Question<'_>, demand: &Demand) -> DemandExplained {
-    let (answered, in_reach) = match (question.ask(demand), question.in_reach(demand)) {
-        (Ok(answered), Ok(in_reach)) => (answered, in_reach),
-        (Err(unanswered), _) | (_, Err(unanswered)) => return without_answer(demand, unanswered),
+    // Only of what was answered: what is too much to be asked is too much to be told.
+    let asked =
+        question.ask(demand).and_then(|answered| Ok((answered, question.in_reach(demand)?)));
+    let (answered, in_reach) = match asked {
+        Ok(asked) => asked,
+        Err(unanswered) => return without_answer(demand, unanswered),
     };
     let is_satisfied =
         |id: &PolicyId| answered.permits.contains(id) || answered.forbids.contains(id);

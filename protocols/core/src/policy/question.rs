@@ -4,7 +4,7 @@
 use super::{
     compile::Policies,
     entities::{self, EntityError},
-    extent::{MAX_WORK, WORK_OF_DEMAND},
+    extent::WORK_OF_DEMAND,
     matter::Matter,
     slices::{Part, Slice},
 };
@@ -61,11 +61,16 @@ struct Asking {
 }
 
 impl<'p> Question<'p> {
-    pub(super) fn of(policies: &'p Policies, matter: &'p Matter) -> Result<Self, Unanswered> {
+    /// Makes a matter ready, for answers that take at most so much work.
+    pub(super) fn of(
+        policies: &'p Policies,
+        matter: &'p Matter,
+        most_work: u64,
+    ) -> Result<Self, Unanswered> {
         let Matter { who, asked } = matter;
         let named = asked.demands.len() + asked.columns.len() + asked.commands.len();
         // Each is looked at once, whatever the rules ask.
-        let work_left = MAX_WORK.checked_sub(named as u64).ok_or(Unanswered::TooMuch)?;
+        let work_left = most_work.checked_sub(named as u64).ok_or(Unanswered::TooMuch)?;
         let (principal, entities) = entities::principal(who)?;
         let principals =
             std::iter::once(None).chain(entities.iter().map(|entity| Some(entity.uid()))).collect();
@@ -105,6 +110,10 @@ impl<'p> Question<'p> {
             .flat_map(|slice| slice.set.policies())
             .map(|rule| rule.id().clone())
             .collect())
+    }
+
+    pub(super) fn work_left(&self) -> u64 {
+        self.work_left
     }
 
     fn spend(&mut self, work: u64) -> Result<(), Unanswered> {

@@ -1,7 +1,10 @@
 //! The Cedar schema that the gateway publishes. Policies are validated against it strictly, so a rule that names what
 //! does not exist is refused when it is applied instead of never matching.
 
-use crate::{operation::Action, target::Protocol};
+use crate::{
+    operation::{Action, Resource},
+    target::Protocol,
+};
 
 /// The types. The actions are appended by [`schema_text`], from the one list of actions.
 pub const SCHEMA: &str = r#"// A group of an identity provider's claims, or of a Binding.
@@ -78,6 +81,19 @@ const fn resources(action: Action) -> &'static str {
         Protocol::Kubernetes if action.is_opaque() => "Target, ApiObject, Url",
         Protocol::Kubernetes => "ApiObject, Url",
     }
+}
+
+/// Whether the action acts on such a thing: nothing else is ever asked for, and no rule about it can be validated.
+pub fn acts_on(action: Action, resource: &Resource) -> bool {
+    let kind = match resource {
+        Resource::Target => "Target",
+        Resource::Relation { .. } => "Relation",
+        Resource::Path { .. } => "Path",
+        Resource::Program { .. } => "Program",
+        Resource::Url { .. } => "Url",
+        Resource::ApiObject { .. } => "ApiObject",
+    };
+    resources(action).split(", ").any(|known| known == kind)
 }
 
 /// The whole schema, as `GET /v1/policy/schema` serves it.

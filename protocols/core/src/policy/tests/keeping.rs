@@ -1,6 +1,9 @@
 //! A finding that is kept is never taken for another matter's.
 
-use super::*;
+use super::{
+    super::{Matter, evaluate_within, find_counted},
+    *,
+};
 
 /// Every way in which two matters differ decides something here.
 const TEXT: &str = r#"
@@ -95,6 +98,41 @@ fn findings_are_bounded_in_number_and_size() {
     let kept = policies.findings.kept();
     assert!(kept <= 4_096, "{kept}");
     let many: Vec<Demand> = (0..100).map(read).collect();
-    assert_eq!(shown(&judge(&policies, &session, &many)), "allow before_reply by group");
-    assert_eq!(policies.findings.kept(), kept);
+    let long = on(Action::PostgresRead, relation("public", &"t".repeat(5_000)));
+    for demands in [many, vec![long]] {
+        assert_eq!(shown(&judge(&policies, &session, &demands)), "allow before_reply by group");
+        assert_eq!(policies.findings.kept(), kept);
+    }
+}
+
+#[test]
+fn a_finding_that_names_many_rules_is_not_kept() {
+    let rule = |n: usize| {
+        format!(
+            "@id(\"{n:0>100}\") permit(principal, action == Action::\"postgres:read\", resource);\n"
+        )
+    };
+    let policies = compile(&(0..50).map(rule).collect::<String>());
+    let session = session("bot", &["ci"], "orders");
+    let read = on(Action::PostgresRead, relation("public", "t"));
+    assert!(shown(&judge(&policies, &session, &[read])).starts_with("allow"));
+    assert_eq!(policies.findings.kept(), 0);
+}
+
+#[test]
+fn what_takes_too_much_work_for_now_is_found_to_be_nothing() {
+    let policies = compile(TEXT);
+    let session = session("bot", &["ci"], "orders");
+    let read = [on(Action::PostgresRead, relation("public", "t"))];
+    let operation = operation(&session, &read, (Effect::Passing, Transaction::None));
+    let matter = || Matter::of(&session, &operation);
+    let rules = Rules { policies, masks: MaskRules::none(Revision(7)) };
+    let within = |work| evaluate_within(&rules, &session, &operation, work);
+    assert!(within(0).is_none() && within(10).is_none());
+    assert_eq!(rules.policies.findings.kept(), 0);
+    let (_, work) = find_counted(&rules.policies, matter());
+    assert!(work > 10, "{work}");
+    // What is known costs what is told of it.
+    assert_eq!(find_counted(&rules.policies, matter()).1, 2);
+    assert!(matches!(within(0), Some(Verdict::Allow(_))));
 }
