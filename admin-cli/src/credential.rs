@@ -158,6 +158,7 @@ const fn state(state: IssuedState) -> &'static str {
     match state {
         IssuedState::Valid => "valid",
         IssuedState::Revoked => "revoked",
+        IssuedState::Expired => "expired",
         IssuedState::Void => "void",
     }
 }

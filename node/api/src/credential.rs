@@ -62,8 +62,10 @@ pub struct IssuedCredential {
 pub enum IssuedState {
     /// It does, until its time is over.
     Valid,
-    /// It was revoked.
+    /// It was revoked, or the agent was.
     Revoked,
+    /// Its time is over.
+    Expired,
     /// Its identity provider has been defined anew since, or is gone.
     Void,
 }

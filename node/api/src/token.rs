@@ -19,9 +19,9 @@ pub const CLIENT_CERTIFICATE: &str = "urn:countersign:token-type:client-certific
 /// The type of an OpenSSH user certificate.
 pub const SSH_CERTIFICATE: &str = "urn:countersign:token-type:ssh-certificate";
 
-/// The request, as a form (RFC 6749, appendix B) or as JSON.
+/// The request, as a form (RFC 6749, appendix B) or as JSON. What is not known is ignored and what is empty counts as not said
+/// (section 3.2); what a server has to understand and this one has nothing of is named here, so that it can be refused.
 #[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
 pub struct TokenRequest {
     /// `urn:ietf:params:oauth:grant-type:token-exchange`.
     #[serde(default)]
@@ -49,6 +49,18 @@ pub struct TokenRequest {
     /// For an SSH certificate: the addresses and networks that it counts from, with commas between.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_address: Option<String>,
+    /// Refused: what is issued is for the cluster that issues it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
+    /// Refused, as `audience`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
+    /// Refused: what an agent may do, policy says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// Refused: nobody acts for another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor_token: Option<String>,
 }
 
 /// The answer (RFC 8693, section 2.2.1).

@@ -13,12 +13,13 @@ use countersign_api::{
     session::Session,
     visible::visible_lines,
 };
-use countersign_core::operation::Resource as Acted;
 use countersign_core::{
     hold::{Choice, Decision, HoldState as State, HoldTerms, ReasonRule},
     id::NodeId,
     key_words::key_words,
+    log_time::LogTime,
     operation::Parameter,
+    policy::place,
 };
 use countersign_raft_store::{
     handle::{ReadError, StateView},
@@ -202,7 +203,7 @@ fn operation(record: &HoldRecord, held: Option<&HeldOperation>) -> hold::Operati
     let shown = visible_lines(&text).collect::<Vec<_>>().join("\n");
     let text_visible = (shown != text).then_some(shown);
     let resources: BTreeSet<String> =
-        held.demands.iter().map(|demand| acted(&demand.resource, record)).collect();
+        held.demands.iter().map(|demand| place(&record.hold.target, &demand.resource)).collect();
     let settings =
         held.settings.iter().map(|(name, value)| (format!("setting.{name}"), value.clone()));
     hold::Operation {
@@ -262,23 +263,6 @@ fn beginning(mut text: String, bytes: usize) -> String {
     text
 }
 
-fn acted(resource: &Acted, record: &HoldRecord) -> String {
-    match resource {
-        Acted::Target => record.hold.target.to_string(),
-        Acted::Relation { schema, name } => format!("{}/{schema}.{name}", record.hold.target),
-        Acted::Path { path: inside } | Acted::Program { name: inside } => {
-            format!("{}:{inside}", record.hold.target)
-        }
-        Acted::Url { path } => format!("{}:{path}", record.hold.target),
-        Acted::ApiObject { namespace, group, version: _, resource: kind, name, subresource } => {
-            let group = if group.is_empty() { String::new() } else { format!(".{group}") };
-            let below = [name, subresource].into_iter().filter(|part| !part.is_empty());
-            let whole = format!("{}:{namespace}/{kind}{group}", record.hold.target);
-            below.fold(whole, |place, part| format!("{place}/{part}"))
-        }
-    }
-}
-
 fn parameter(parameter: &Parameter) -> hold::Parameter {
     hold::Parameter {
         shown: parameter.value.as_ref().map(|_| parameter.shown.clone()),
@@ -288,10 +272,11 @@ fn parameter(parameter: &Parameter) -> hold::Parameter {
     }
 }
 
-/// A credential, and whether it counts by what is in force.
+/// A credential, and whether it counts by what is in force; `now` in the time that credentials are looked at by.
 pub(crate) fn credential(
     view: &StateView,
     record: &CredentialRecord,
+    now: LogTime,
 ) -> Result<IssuedCredential, ReadError> {
     let voucher = &record.voucher;
     let provider = view.resource(ResourceKind::IdentityProvider, &voucher.provider)?;
@@ -303,6 +288,10 @@ pub(crate) fn credential(
         provider: voucher.provider.clone(),
         state: match record.state {
             CredentialState::Revoked => IssuedState::Revoked,
+            CredentialState::Valid if view.revocation(&record.agent.identity)?.is_some() => {
+                IssuedState::Revoked
+            }
+            CredentialState::Valid if record.agent.expires_at <= now => IssuedState::Expired,
             CredentialState::Valid if vouches => IssuedState::Valid,
             CredentialState::Valid => IssuedState::Void,
         },

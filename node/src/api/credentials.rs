@@ -19,9 +19,12 @@ use countersign_api::{
     page::{Page, Paging},
     problem::{Problem, ProblemKind},
 };
-use countersign_core::id::CredentialId;
+use countersign_core::{id::CredentialId, log_time::LogTime};
 use countersign_raft_store::{
-    command::IssueCredential, records::CredentialForm, reply::CredentialLife,
+    command::{IssueCredential, Revocable, Revoke},
+    handle::Store,
+    records::{Author, CredentialForm},
+    reply::CredentialLife,
 };
 
 /// What a credential is going to be; nothing of it counts before it is recorded.
@@ -143,6 +146,9 @@ pub(super) async fn issue(api: &Api, agent: AgentToken, drawn: Drawn) -> Answer<
     let node = api.node()?;
     let AgentToken { automation, source } = agent;
     let (id, name) = (drawn.id(), automation.agent.name.clone());
+    let identity = automation.agent.identity.clone();
+    let author = Author { identity, name: name.clone() };
+    let undelivered = Undelivered(Some((node.store.clone(), id, author)));
     let command = IssueCredential {
         id,
         agent: automation.agent,
@@ -153,9 +159,46 @@ pub(super) async fn issue(api: &Api, agent: AgentToken, drawn: Drawn) -> Answer<
         node: node.id,
         most_live: api.app.config.limits.credentials_per_agent,
     };
-    let life = reading::committed(node.store.issue_credential(command)).await?.value;
+    let life = match reading::committed(node.store.issue_credential(command)).await {
+        Ok(issued) => issued.value,
+        Err(failure) => {
+            if failure.0.problem_kind() != Some(ProblemKind::NoQuorum) {
+                undelivered.forget();
+            }
+            return Err(failure);
+        }
+    };
     let text = drawn.text(node, &name, life).await?;
+    undelivered.forget();
     Ok(Issued { id, text, life })
+}
+
+/// A credential that may be recorded and that nobody has. It is revoked when the caller goes away, or hears of a failure: it
+/// would be counted as one of the agent's until it ends.
+struct Undelivered(Option<(Store, CredentialId, Author)>);
+
+impl Undelivered {
+    /// It is delivered, or there is none.
+    fn forget(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Undelivered {
+    fn drop(&mut self) {
+        let Some((store, id, author)) = self.0.take() else { return };
+        let reason = "it was not delivered".to_owned();
+        let revoke = Revoke { what: Revocable::Credential(id), reason, author };
+        // One attempt: what a node without a quorum leaves behind ends within an hour.
+        tokio::spawn(async move {
+            if let Err(failure) = reading::committed(store.revoke(revoke)).await {
+                tracing::info!(
+                    failure = failure.0.title,
+                    "a credential that nobody has stays recorded"
+                );
+            }
+        });
+    }
 }
 
 /// Issues an SSH certificate, in exchange for an agent's token.
@@ -200,11 +243,14 @@ pub(crate) async fn list(
     let after = after.map_err(|_| {
         Failure::new(ProblemKind::BadRequest, "`cursor` is not one that a page gave")
     })?;
+    let clock = LogTime(api.app.clock.now_ms());
     let page = reading::linear(api.node()?, min.get(), move |view| {
+        // Log time stands still on an idle cluster.
+        let now = clock.max(view.log_time()?);
         let records = view.credentials(after, limit)?;
         let full = records.len() == limit;
         let next = records.last().filter(|_| full).map(|record| record.id.to_string());
-        let items = records.iter().map(|record| convert::credential(view, record));
+        let items = records.iter().map(|record| convert::credential(view, record, now));
         Ok(Page { items: items.collect::<Result<_, _>>()?, next })
     })
     .await?;

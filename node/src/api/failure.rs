@@ -31,6 +31,11 @@ impl Failure {
     /// The failure as OAuth answers it (RFC 6749, section 5.2).
     pub(crate) fn oauth(mut self, error: &str) -> Self {
         self.0.status = StatusCode::BAD_REQUEST.as_u16();
+        self.named(error)
+    }
+
+    /// The same where another status says more.
+    pub(crate) fn named(mut self, error: &str) -> Self {
         self.0.error = Some(error.to_owned());
         self
     }

@@ -7,12 +7,12 @@ use super::{
     credentials::{self, Drawn},
     failure::{Answer, Failure},
     input::{Body, is_json},
-    own_token::AgentToken,
+    own_token::{AgentToken, MAX_BODY},
 };
 use axum::{
     Form, Json,
-    extract::{FromRequest, Request, State},
-    http::header,
+    extract::{FromRequest, Request, State, rejection::FormRejection},
+    http::{StatusCode, header},
 };
 use countersign_api::{
     credential::SshCredentialRequest,
@@ -46,9 +46,7 @@ impl FromRequest<Api> for Asked {
             request
         } else {
             // RFC 6749, section 3.2: parameters must not be included more than once.
-            let Form(request) = Form::from_request(request, api).await.map_err(|_unread| {
-                invalid("the body is no form with the parameters of RFC 8693")
-            })?;
+            let Form(request) = Form::from_request(request, api).await.map_err(unread)?;
             request
         };
         Ok(Self { request, peer })
@@ -96,7 +94,7 @@ enum Wanted {
 }
 
 impl Wanted {
-    /// Reads a request; what it has too much of is refused, because it was meant for something.
+    /// Reads a request; what belongs to another one is refused, because it was meant for something.
     fn of(request: &TokenRequest) -> Answer<Self> {
         if request.grant_type != GRANT_TYPE {
             let failure = Failure::new(ProblemKind::Invalid, "the grant type is not supported")
@@ -106,25 +104,41 @@ impl Wanted {
         if !SUBJECT_TOKEN_TYPES.contains(&request.subject_token_type.as_str()) {
             return Err(invalid("`subject_token_type` is not that of a provider's token"));
         }
-        let limited = request.principals.is_some() || request.source_address.is_some();
-        let (csr, key) = (request.csr.as_ref(), request.public_key.as_ref());
-        match (request.requested_token_type.as_deref(), csr, key) {
+        for (beside, error, why) in [
+            (&request.audience, "invalid_target", "what is issued is for this cluster alone"),
+            (&request.resource, "invalid_target", "what is issued is for this cluster alone"),
+            (
+                &request.scope,
+                "invalid_scope",
+                "there are no scopes: policy says what an agent may do",
+            ),
+            (&request.actor_token, "invalid_request", "nobody acts for another"),
+        ] {
+            if said(beside.as_deref()).is_some() {
+                return Err(Failure::new(ProblemKind::Invalid, why).oauth(error));
+            }
+        }
+        let (principals, source) =
+            (said(request.principals.as_deref()), said(request.source_address.as_deref()));
+        let limited = principals.is_some() || source.is_some();
+        let (csr, key) = (said(request.csr.as_deref()), said(request.public_key.as_deref()));
+        match (said(request.requested_token_type.as_deref()), csr, key) {
             (None | Some(ACCESS_TOKEN), None, None) if !limited => Ok(Self::Token),
             (None | Some(ACCESS_TOKEN), ..) => {
                 Err(invalid("a token is asked for, with what belongs to a certificate"))
             }
             (Some(CLIENT_CERTIFICATE), Some(csr), None) if !limited => {
-                Ok(Self::ClientCertificate { csr: csr.clone() })
+                Ok(Self::ClientCertificate { csr: csr.to_owned() })
             }
             (Some(CLIENT_CERTIFICATE), ..) => {
                 Err(invalid("a client certificate needs `csr`, and nothing of SSH"))
             }
             (Some(SSH_CERTIFICATE), None, Some(key)) => {
-                let principals = request.principals.iter().flat_map(|all| all.split(' '));
+                let principals = principals.into_iter().flat_map(|all| all.split(' '));
                 Ok(Self::SshCertificate(SshCredentialRequest {
-                    public_key: key.clone(),
+                    public_key: key.to_owned(),
                     principals: principals.map(str::to_owned).collect(),
-                    source_address: request.source_address.clone(),
+                    source_address: source.map(str::to_owned),
                 }))
             }
             (Some(SSH_CERTIFICATE), ..) => {
@@ -137,12 +151,33 @@ impl Wanted {
     }
 }
 
+/// RFC 6749, section 3.2: parameters sent without a value must be treated as if they were omitted.
+fn said(parameter: Option<&str>) -> Option<&str> {
+    parameter.filter(|text| !text.is_empty())
+}
+
+fn unread(rejection: FormRejection) -> Failure {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        let detail = format!("the body has more than {MAX_BODY} bytes");
+        return of_oauth(Failure::new(ProblemKind::TooLarge, detail));
+    }
+    invalid("the body is no form with the parameters of RFC 8693")
+}
+
 fn invalid(detail: &str) -> Failure {
     of_oauth(Failure::new(ProblemKind::Invalid, detail))
 }
 
 /// RFC 8693, section 2.2.2: whatever is wrong with the request or with its token is `invalid_request`, and the status is 400.
+/// What has a status of its own keeps it, and has a name all the same: clients of OAuth look for nothing else.
 fn of_oauth(failure: Failure) -> Failure {
-    let wrong = [400, 401, 403, 415, 422].contains(&failure.0.status);
-    if wrong && failure.0.error.is_none() { failure.oauth("invalid_request") } else { failure }
+    if failure.0.error.is_some() {
+        return failure;
+    }
+    match failure.0.status {
+        400 | 401 | 403 | 415 | 422 => failure.oauth("invalid_request"),
+        413 => failure.named("invalid_request"),
+        409 | 429 | 503 => failure.named("temporarily_unavailable"),
+        _fault => failure.named("server_error"),
+    }
 }

@@ -1,14 +1,19 @@
 //! The exchange of tokens: what comes out, and what nobody gets.
 
 use super::world::{ApiWorld, Heard, Who};
+use crate::{api::convert::credential, gate::tests::log::Weather, identify::tests::issuer::ISSUER};
 use axum::{
     body::Body,
     http::{Request, StatusCode, header},
 };
-use countersign_api::token::{ACCESS_TOKEN, CLIENT_CERTIFICATE, GRANT_TYPE};
+use countersign_api::{
+    credential::IssuedState,
+    token::{ACCESS_TOKEN, CLIENT_CERTIFICATE, GRANT_TYPE},
+};
 use countersign_core::{
     gate::{Gate, Proof, Source},
     id::CredentialId,
+    log_time::LogTime,
     record::EventKind,
     refusal::Refusal,
     secret::Secret,
@@ -94,6 +99,7 @@ async fn the_exchange_takes_a_form_as_the_rfc_has_it() {
     assert_eq!(issued.status, StatusCode::OK, "{issued:?}");
     is_invalid(&world.form(format!("{form}&subject_token={token}")).await, "invalid_request");
     is_invalid(&world.form(format!("{form}&actor_token={token}")).await, "invalid_request");
+    is_invalid(&world.form(format!("{form}&audience=a")).await, "invalid_target");
     is_invalid(&world.form(String::new()).await, "unsupported_grant_type");
 }
 
@@ -154,12 +160,67 @@ async fn an_exchange_that_asks_for_something_else_is_refused() {
         (with("grant_type", "client_credentials"), "unsupported_grant_type"),
         (with("subject_token_type", "urn:ietf:params:oauth:token-type:saml2"), "invalid_request"),
         (with("requested_token_type", JWT), "invalid_request"),
-        (with("audience", "somebody"), "invalid_request"),
-        (with("scope", "admin"), "invalid_request"),
+        (with("audience", "somebody"), "invalid_target"),
+        (with("resource", "https://somebody.example"), "invalid_target"),
+        (with("scope", "admin"), "invalid_scope"),
+        (with("actor_token", "somebody"), "invalid_request"),
     ] {
         is_invalid(&world.exchanged(&request).await, error);
     }
     assert!(world.world.events(EventKind::CredentialIssued).is_empty());
+}
+
+#[tokio::test]
+async fn what_is_unknown_or_empty_is_as_if_it_were_not_said() {
+    let world = ApiWorld::new().await;
+    let mut request = world.exchange(Who::Agent);
+    request["client_hint"] = json!("ours");
+    for empty in ["audience", "scope", "csr", "principals", "requested_token_type"] {
+        request[empty] = json!("");
+    }
+    let issued = world.exchanged(&request).await;
+    assert_eq!(issued.status, StatusCode::OK, "{issued:?}");
+    assert_eq!(issued.body["issued_token_type"], ACCESS_TOKEN);
+    let token = world.token(Who::Agent);
+    let form = format!(
+        "grant_type={GRANT_TYPE}&subject_token={token}&subject_token_type={JWT}&scope=&x=1&x=2"
+    );
+    assert_eq!(world.form(form).await.status, StatusCode::OK);
+    let long = world.form(format!("subject_token={}", "x".repeat(100_000))).await;
+    assert_eq!((long.status.as_u16(), &long.body["error"]), (413, &json!("invalid_request")));
+}
+
+#[tokio::test]
+async fn a_credential_that_nobody_was_given_is_revoked() {
+    let world = ApiWorld::new().await;
+    let request = world.exchange(Who::Agent);
+    world.world.log.weather(Weather::AnswersLost);
+    let lost = world.exchanged(&request).await;
+    assert_eq!(lost.status, StatusCode::SERVICE_UNAVAILABLE, "{lost:?}");
+    assert_eq!(lost.body["error"], "temporarily_unavailable");
+    let revoked = world.world.event(EventKind::Revoked).await;
+    let issued = world.world.event(EventKind::CredentialIssued).await;
+    assert_eq!(revoked.fields["credential.id"], issued.fields["credential.id"]);
+}
+
+#[tokio::test]
+async fn the_list_says_what_counts_for_nothing() {
+    let world = ApiWorld::new().await;
+    world.exchanged(&world.exchange(Who::Agent)).await;
+    let shown = |at| {
+        let view = world.world.view();
+        let record = view.credentials(None, 1).unwrap().remove(0);
+        credential(&view, &record, at).unwrap().state
+    };
+    let ends = world.world.view().credentials(None, 1).unwrap()[0].agent.expires_at;
+    assert_eq!(shown(LogTime(ends.0 - 1)), IssuedState::Valid);
+    assert_eq!(shown(ends), IssuedState::Expired);
+    let identity = json!({"identity": {"issuer": ISSUER, "subject": "Agent"}});
+    let revoked = world.post(Who::Admin, "/v1/revocations", &identity).await;
+    assert_eq!(revoked.status, StatusCode::OK, "{revoked:?}");
+    assert_eq!(shown(LogTime(ends.0 - 1)), IssuedState::Revoked);
+    let list = world.get(Who::Admin, "/v1/credentials").await;
+    assert_eq!(list.body["items"][0]["state"], "revoked");
 }
 
 #[tokio::test]
@@ -182,6 +243,7 @@ async fn an_agent_with_too_many_credentials_gets_no_more() {
     }
     let over = world.exchanged(&request).await;
     assert_eq!((over.status.as_u16(), over.problem()), (429, "too-many-requests"), "{over:?}");
+    assert_eq!(over.body["error"], "temporarily_unavailable");
     let page = world.get(Who::Admin, "/v1/credentials?limit=60").await;
     let next = page.body["next"].as_str().unwrap();
     let rest = world.get(Who::Admin, &format!("/v1/credentials?limit=60&cursor={next}")).await;
