@@ -217,7 +217,7 @@ impl Asked {
     }
 }
 
-fn forbidden(access: Access) -> Failure {
+pub(super) fn forbidden(access: Access) -> Failure {
     let needed = match access {
         Access::Open
         | Access::OwnToken
@@ -346,6 +346,17 @@ pub(super) fn roles(view: &StateView, who: &Who) -> Answer<BTreeSet<Role>> {
     Ok(found)
 }
 
+/// The same for a request that goes on for a while: what let it begin may be over.
+pub(super) fn roles_by_now(view: &StateView, who: &Who, now: LogTime) -> Answer<BTreeSet<Role>> {
+    match who {
+        Who::Bootstrap => bootstrap_counts(view, now).and_then(|()| roles(view, who)),
+        Who::Reviewer { expires_at, .. } if now < *expires_at => roles(view, who),
+        Who::Reviewer { .. } => {
+            Err(Failure::new(ProblemKind::NotIdentified, "the token has expired"))
+        }
+    }
+}
+
 fn bindings(view: &StateView) -> Answer<Vec<BindingSpec>> {
     let read = |record: &ResourceRecord| {
         serde_json::from_str(&record.body)
@@ -378,7 +389,7 @@ fn is_bootstrap(view: &StateView, hash: &[u8; 32]) -> Answer<bool> {
 
 /// Whether the bootstrap token still counts: until its time is over, and until a Binding makes people administrators. Log
 /// time stands still on an idle cluster, so the clock of this node counts too, whichever is later.
-pub(super) fn bootstrap_counts(view: &StateView, now: LogTime) -> Answer<()> {
+fn bootstrap_counts(view: &StateView, now: LogTime) -> Answer<()> {
     let cluster = view.cluster()?.ok_or_else(not_initialised)?;
     let over = |why: &str| Failure::new(ProblemKind::NotIdentified, why.to_owned());
     if view.log_time()?.max(now) >= cluster.bootstrap_expires_at {

@@ -9,7 +9,7 @@ mod chain;
 
 use super::{
     Api,
-    caller::{Caller, Who, bootstrap_counts, roles},
+    caller::{Caller, roles_by_now},
     convert::{self, Extent},
     failure::{Answer, Failure},
     input::{Asked, Nothing},
@@ -196,14 +196,8 @@ impl Following {
         }
         let now = LogTime(self.api.app.clock.now_ms());
         let who = self.caller.who.clone();
-        self.caller.roles = reading::now(&self.node, move |view| match &who {
-            Who::Bootstrap => bootstrap_counts(view, now).and_then(|()| roles(view, &who)),
-            Who::Reviewer { expires_at, .. } if now < *expires_at => roles(view, &who),
-            Who::Reviewer { .. } => {
-                Err(Failure::new(ProblemKind::NotIdentified, "the token has expired"))
-            }
-        })
-        .await?;
+        self.caller.roles =
+            reading::now(&self.node, move |view| roles_by_now(view, &who, now)).await?;
         Ok(())
     }
 

@@ -2,14 +2,16 @@
 //! and durable within half a second, so that a watcher on any node is less than a second behind; what is not recorded yet
 //! nobody sees.
 //!
-//! Each request is judged anew: who may not look any more sees nothing more. That somebody watches is in the audit once
-//! a minute, before anything is shown.
+//! Each request is judged anew, and again before it shows anything: who may not look any more sees nothing more. That somebody
+//! watches is in the audit before anything is shown: with the place where it begins, once a minute as long as each request goes
+//! on where the one before ended, and again for each that does not. What is over for a while is no longer watched but read
+//! (`recordings`), where each page is recorded.
 
 use super::{moments, page, state};
 use crate::{
     api::{
         Api,
-        caller::{Caller, slowly},
+        caller::{Access, Caller, forbidden, roles_by_now, slowly},
         events,
         failure::{Answer, Failure},
         input::{Asked, cursor},
@@ -23,10 +25,12 @@ use axum::{
     extract::{Path, State},
 };
 use countersign_api::{
-    problem::Problem,
+    problem::{Problem, ProblemKind},
     recording::{RecordingPage, RecordingQuery, RecordingState},
 };
-use countersign_core::{agent::Identity, id::SessionId, recording::SegmentDigest};
+use countersign_core::{
+    agent::Identity, id::SessionId, log_time::LogTime, recording::SegmentDigest,
+};
 use countersign_raft_store::{
     command::Administered,
     handle::StateView,
@@ -34,7 +38,7 @@ use countersign_raft_store::{
 };
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::time::{Instant, sleep};
@@ -47,26 +51,49 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 const PAGE: usize = 16;
 /// How long a recorded look counts for further requests.
 const COUNTS_FOR: Duration = Duration::from_mins(1);
+/// How long a session that is over can be watched to its end.
+const ENDS_WITHIN_MS: u64 = 60_000;
 /// Watchers that are remembered; with more, looks are recorded more often.
 const MOST_WATCHERS: usize = 4096;
 
 /// Who watches what, as far as it is recorded.
 #[derive(Debug, Default)]
-pub(crate) struct Watchers(Mutex<HashMap<(Identity, SessionId), Instant>>);
+pub(crate) struct Watchers(Mutex<HashMap<Watcher, Watch>>);
+
+type Watcher = (Identity, SessionId);
+
+/// A recorded look that goes on.
+#[derive(Debug)]
+struct Watch {
+    recorded_at: Instant,
+    /// Where the next request goes on.
+    next: u64,
+}
 
 impl Watchers {
-    /// Whether it has to be recorded that somebody watches.
-    fn is_due(&self, who: &(Identity, SessionId)) -> bool {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|_, since| since.elapsed() < COUNTS_FOR);
-        !known.contains_key(who)
+    /// Whether it has to be recorded that somebody watches from there on.
+    fn is_due(&self, who: &Watcher, after: u64) -> bool {
+        let mut known = self.lock();
+        known.retain(|_, watch| watch.recorded_at.elapsed() < COUNTS_FOR);
+        known.get(who).is_none_or(|watch| watch.next != after)
     }
 
-    fn recorded(&self, who: (Identity, SessionId)) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() < MOST_WATCHERS {
-            known.insert(who, Instant::now());
+    fn recorded(&self, who: Watcher, after: u64) {
+        let mut known = self.lock();
+        if known.len() < MOST_WATCHERS || known.contains_key(&who) {
+            known.insert(who, Watch { recorded_at: Instant::now(), next: after });
         }
+    }
+
+    /// Somebody is shown what there is up to this segment.
+    fn shown(&self, who: &Watcher, to: u64) {
+        if let Some(watch) = self.lock().get_mut(who) {
+            watch.next = to;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Watcher, Watch>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -90,11 +117,17 @@ pub(crate) async fn follow(
     let session = session_id(&id)?;
     let after = cursor(query.cursor.as_deref())?.unwrap_or(0);
     let _slots = events::slots(&api, &caller)?;
+    let watcher = (caller.author().identity, session);
+    slowly(&api, &watcher.0)?;
     let node = api.node()?;
     let wanted = id.clone();
-    let known = reading::linear(node, min.get(), move |view| look(view, session, after));
+    let clock = LogTime(api.app.clock.now_ms());
+    let known = reading::linear(node, min.get(), move |view| {
+        not_over(view, session, clock)?;
+        look(view, session, after)
+    });
     let mut found = known.await?.ok_or_else(|| Failure::not_found("session", &wanted))?;
-    watched(&api, &caller, session).await?;
+    watched(&api, &caller, (&watcher, after)).await?;
     let until = Instant::now() + WAITS;
     let stopping = api.app.shutdown.clone();
     while let Found::Nothing(_) = found
@@ -108,7 +141,32 @@ pub(crate) async fn follow(
         let looked = reading::now(node, move |view| look(view, session, after)).await?;
         found = looked.ok_or_else(|| Failure::not_found("session", &wanted))?;
     }
+    may_look(&api, &caller).await?;
+    if let Found::Segments(_, _, segments) = &found {
+        api.watchers.shown(&watcher, segments.last().map_or(after, |last| last.sequence));
+    }
     answer(node, (session, after), found).await.map(Json)
+}
+
+/// Whether the caller may still look, after the wait.
+async fn may_look(api: &Api, caller: &Caller) -> Answer<()> {
+    let (who, now) = (caller.who.clone(), LogTime(api.app.clock.now_ms()));
+    let roles = reading::now(api.node()?, move |view| roles_by_now(view, &who, now)).await?;
+    let caller = Caller { who: caller.who.clone(), roles };
+    if caller.has(Access::Audit) { Ok(()) } else { Err(forbidden(Access::Audit)) }
+}
+
+/// Refuses a session that has been over for a while. Log time stands still on an idle cluster, so the clock counts too.
+fn not_over(view: &StateView, session: SessionId, clock: LogTime) -> Answer<()> {
+    let closed_at = match view.session(session)?.map(|session| session.state) {
+        Some(SessionState::Closed { at, .. }) => at,
+        Some(SessionState::Open) | None => return Ok(()),
+    };
+    if view.log_time()?.max(clock) <= closed_at.after_ms(ENDS_WITHIN_MS) {
+        return Ok(());
+    }
+    Err(Failure::new(ProblemKind::Conflict, "the session is over: there is nothing to watch")
+        .hint("`countersignctl sessions replay` shows its recording"))
 }
 
 async fn answer(
@@ -156,17 +214,17 @@ fn look(view: &StateView, session: SessionId, after: u64) -> Answer<Option<Found
 }
 
 /// Records that somebody watches, unless that was recorded a moment ago.
-async fn watched(api: &Api, caller: &Caller, session: SessionId) -> Answer<()> {
-    let author = caller.author();
-    let who = (author.identity.clone(), session);
-    if !api.watchers.is_due(&who) {
+async fn watched(api: &Api, caller: &Caller, (who, after): (&Watcher, u64)) -> Answer<()> {
+    if !api.watchers.is_due(who, after) {
         return Ok(());
     }
-    slowly(api, &author.identity)?;
-    let node = api.node()?;
-    let what = format!("watch {session}");
+    let (node, author) = (api.node()?, caller.author());
+    let what = match (who, after) {
+        ((_, session), 0) => format!("watch {session}"),
+        ((_, session), after) => format!("watch {session} behind segment {after}"),
+    };
     let looked = Administered { id: RequestId(rand::random()), node: node.id, what, author };
     reading::committed(node.store.administered(looked)).await?;
-    api.watchers.recorded(who);
+    api.watchers.recorded(who.clone(), after);
     Ok(())
 }

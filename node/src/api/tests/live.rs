@@ -1,12 +1,14 @@
 //! Watching a session over HTTP.
 
 use super::world::{ApiWorld, Who};
+use crate::identify::tests::issuer::ISSUER;
 use axum::http::StatusCode;
 use countersign_core::{
     gate::{CloseReason, Gate as _, OpenedSession},
     record::EventKind,
     recording::{Entry, Room},
 };
+use serde_json::json;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -61,6 +63,60 @@ async fn a_session_that_is_over_or_unknown_is_not_waited_for() {
     let unknown = countersign_core::id::SessionId::from_bytes([9; 16]);
     let heard = world.get(Who::Admin, &format!("/v1/sessions/{unknown}/live")).await;
     assert_eq!(heard.problem(), "not-found");
+}
+
+#[tokio::test]
+async fn a_session_that_has_been_over_for_a_while_is_read_and_not_watched() {
+    let world = ApiWorld::new().await;
+    let opened = world.world.open().await;
+    let path = format!("/v1/sessions/{}/live", opened.session.id());
+    world.world.gate.close(opened.session.id(), CloseReason::Agent).await;
+    world.world.event(EventKind::SessionClosed).await;
+    let later = world.later(61_000);
+    let heard = later.get(Who::Auditor, &path).await;
+    assert_eq!(heard.problem(), "conflict", "{heard:?}");
+}
+
+#[tokio::test]
+async fn a_look_that_does_not_go_on_where_the_one_before_ended_is_recorded() {
+    let world = ApiWorld::new().await;
+    let opened = world.world.open().await;
+    let path = format!("/v1/sessions/{}/live", opened.session.id());
+    take(&opened, "first");
+    let heard = world.get(Who::Auditor, &path).await;
+    let next = heard.body["next"].as_str().unwrap().to_owned();
+    take(&opened, "second");
+    world.get(Who::Auditor, &format!("{path}?cursor={next}")).await;
+    let looks = || {
+        let events = world.world.events(EventKind::ClusterChanged);
+        let fields = events.iter().map(|event| format!("{:?}", event.fields));
+        fields.filter(|fields| fields.contains("watch ses_")).collect::<Vec<_>>()
+    };
+    assert_eq!(looks().len(), 1);
+    // The same again, and the beginning again.
+    world.get(Who::Auditor, &format!("{path}?cursor={next}")).await;
+    assert_eq!(looks().len(), 2);
+    assert!(looks()[1].contains(&format!("behind segment {next}")), "{:?}", looks());
+    world.get(Who::Auditor, &path).await;
+    assert_eq!(looks().len(), 3);
+}
+
+#[tokio::test]
+async fn who_is_revoked_while_waiting_sees_nothing_of_what_happens_then() {
+    let world = ApiWorld::new().await;
+    let opened = world.world.open().await;
+    let path = format!("/v1/sessions/{}/live", opened.session.id());
+    let waits = world.get(Who::Auditor, &path);
+    let acts = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let subject = ApiWorld::claims(Who::Auditor)["sub"].clone();
+        let identity = json!({"identity": {"issuer": ISSUER, "subject": subject}});
+        let revoked = world.post(Who::Admin, "/v1/revocations", &identity).await;
+        assert_eq!(revoked.status, StatusCode::OK, "{revoked:?}");
+        take(&opened, "first");
+    };
+    let (heard, ()) = tokio::join!(waits, acts);
+    assert_eq!(heard.status, StatusCode::UNAUTHORIZED, "{}", heard.body);
 }
 
 #[tokio::test]
