@@ -44,6 +44,7 @@ use countersign_core::agent::Identity;
 use failure::{Answer, not_initialised};
 use pace::Pace;
 use recordings::live::Watchers;
+use rejudge::LastCompiled;
 use shares::Shares;
 use sign_ins::SignIns;
 use std::sync::Arc;
@@ -68,6 +69,7 @@ pub(crate) struct Api {
     streams: Arc<Semaphore>,
     streams_of: Arc<Shares<Identity>>,
     watchers: Arc<Watchers>,
+    last_compiled: Arc<LastCompiled>,
 }
 
 impl Api {
@@ -82,6 +84,7 @@ impl Api {
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             streams_of: Arc::new(Shares::new(MAX_STREAMS_OF_ONE)),
             watchers: Arc::default(),
+            last_compiled: Arc::default(),
         }
     }
 

@@ -20,13 +20,14 @@ use countersign_api::{
     resource::PolicySpec,
 };
 use countersign_core::{
-    policy::{MAX_WORK, Matter, Policies, recorded},
+    policy::{MAX_WORK, Matter, Policies, PolicyDocument, recorded},
     record::AuditEvent,
 };
 use countersign_raft_store::{
     handle::{AuditFilter, StateView},
     records::ArchiveFile,
 };
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Events that one page of a simulation looks at in the state; of the archive, a page is a file.
 const PAGE_EVENTS: usize = 20_000;
@@ -109,7 +110,12 @@ pub(crate) async fn simulate(
         (None, Some(since)) => first_at(node, since.into()).await?.saturating_sub(1),
         (None, None) => 0,
     };
-    let looked = reading::search(node, None, move |view| simulated(view, request, first_after));
+    let kept = Arc::clone(&api.last_compiled);
+    let until = request.until;
+    let looked = reading::search(node, None, move |view| {
+        let texts = simulated_by(view, request)?;
+        simulated(view, (kept.of(&texts)?, first_after), until)
+    });
     let page = match looked.await? {
         Looked::Page(page) => page,
         Looked::Behind { file, span, policies } => {
@@ -130,16 +136,50 @@ struct Judged {
 /// A page of the state's, or the file of the archive in which it begins.
 enum Looked {
     Page(Simulation),
-    Behind { file: ArchiveFile, span: Judged, policies: Policies },
+    Behind { file: ArchiveFile, span: Judged, policies: Arc<Policies> },
 }
 
-fn simulated(view: &StateView, request: SimulateRequest, first_after: u64) -> Answer<Looked> {
-    let mut texts = if request.prune { Vec::new() } else { in_force(view)? };
-    texts.retain(|text| request.policies.iter().all(|new| new.name != text.name));
-    texts.extend(request.policies);
-    let policies = compiled(&texts)?;
+/// The policies that were simulated last, with what they were compiled from: the pages of a simulation have the same, and
+/// what was found for one page is known to the next.
+#[derive(Debug, Default)]
+pub(crate) struct LastCompiled(Mutex<Option<Compiled>>);
+
+type Compiled = (Vec<PolicyDocument>, Arc<Policies>);
+
+impl LastCompiled {
+    fn of(&self, texts: &[PolicyText]) -> Answer<Arc<Policies>> {
+        let wanted = documents(texts);
+        if let Some((known, policies)) = &*self.lock()
+            && *known == wanted
+        {
+            return Ok(Arc::clone(policies));
+        }
+        let policies = Arc::new(compiled(texts)?);
+        *self.lock() = Some((wanted, Arc::clone(&policies)));
+        Ok(policies)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Compiled>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The policies of a simulation: those in force, unless they are gone, and the new ones in the places of their names.
+fn simulated_by(view: &StateView, request: SimulateRequest) -> Answer<Vec<PolicyText>> {
+    let SimulateRequest { policies: new, prune, .. } = request;
+    let mut texts = if prune { Vec::new() } else { in_force(view)? };
+    texts.retain(|text| new.iter().all(|new| new.name != text.name));
+    texts.extend(new);
+    Ok(texts)
+}
+
+fn simulated(
+    view: &StateView,
+    (policies, first_after): (Arc<Policies>, u64),
+    until: Option<u64>,
+) -> Answer<Looked> {
     let head = view.chain_head()?.sequence;
-    let last = request.until.map_or(head, |until| until.min(head));
+    let last = until.map_or(head, |until| until.min(head));
     let span = Judged { after: first_after.min(last), last };
     if span.after < last
         && let Found::Archived(file) = Found::event(view, span.after + 1)?
@@ -289,4 +329,23 @@ fn of_event(event: &AuditEvent) -> Answer<(Matter, Option<RecordedVerdict>)> {
         policy_revision: fact("policy.revision"),
     };
     Ok((matter, Some(recorded)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pages_of_a_simulation_are_judged_by_policies_that_are_compiled_once() {
+        let text = |cedar: &str| {
+            vec![PolicyText { name: "a".to_owned(), cedar: cedar.to_owned(), tests: Vec::new() }]
+        };
+        let last = LastCompiled::default();
+        let one = last.of(&text("permit(principal, action, resource);")).unwrap();
+        let again = last.of(&text("permit(principal, action, resource);")).unwrap();
+        assert!(Arc::ptr_eq(&one, &again));
+        let other = last.of(&text("forbid(principal, action, resource);")).unwrap();
+        assert!(!Arc::ptr_eq(&one, &other));
+        last.of(&text("permit(")).unwrap_err();
+    }
 }
