@@ -1,10 +1,11 @@
 //! Recordings: what sessions do is sealed into segments, written to this node's disk, and entered in the replicated index.
 //! What a segment is, byte by byte, is core's to say; what is recorded, the gate's and the adapters'.
 //!
-//! The way of an entry: `SessionRecorder` gathers entries and cuts segments; `sealing` compresses and encrypts one; `files`
-//! writes it, synced, under its digest, while another node does the same; then the state takes its digest. Only then is it
-//! durable. Where there is a bucket, `repair` copies it there behind that, so that a bucket that is away costs room only. What is not durable yet is limited by bytes and by time, and the session waits when it is at the limit. When a
-//! segment cannot be made durable the session ends: nothing goes on unrecorded.
+//! The way of an entry: `SessionRecorder` gathers entries and cuts segments; a `round` takes what several sessions have cut;
+//! `sealing` compresses and encrypts each; `files` writes it, synced, under its digest, while another node does the same;
+//! then the state takes its digest. Only then is it durable. Where there is a bucket, `repair` copies it there behind that, so
+//! that a bucket that is away costs room only. What is not durable yet is limited by bytes and by time, and the session waits
+//! when it is at the limit. When a segment cannot be made durable the session ends: nothing goes on unrecorded.
 
 mod files;
 mod key_ring;
@@ -13,6 +14,7 @@ mod reading;
 mod recorder;
 pub(crate) mod repair;
 pub(crate) mod rewrap;
+mod round;
 mod sealing;
 mod shelf;
 
@@ -26,7 +28,7 @@ pub(crate) use recorder::{Lost, SessionRecorder};
 use crate::{bucket::Bucket, metrics::counters};
 use countersign_core::{
     id::{NodeId, SessionId},
-    recording::{SegmentDigest, SegmentHeader, SegmentWalk},
+    recording::{SegmentHeader, SegmentWalk},
 };
 use countersign_raft_store::{
     command::RecordSegment,
@@ -35,15 +37,14 @@ use countersign_raft_store::{
 };
 use files::SegmentFiles;
 use peers::Aside;
+use round::{Cut, Kept, Segments};
 use sealing::{DataKey, SealingError};
-use std::{collections::BTreeSet, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{
-    sync::Semaphore,
+    sync::{mpsc, oneshot},
     time::{Instant, sleep, timeout_at},
 };
 
-/// Segments that are sealed and written at a time; disks are not faster for more.
-const WRITES: usize = 4;
 /// How long a segment may take from its cut to being durable. A change of leader is over well before.
 const DURABLE_WITHIN: Duration = Duration::from_secs(8);
 /// The first pause between two attempts to enter a segment; it doubles.
@@ -97,7 +98,10 @@ struct Inner {
     aside: Aside,
     places: Places,
     bucket: Option<Bucket>,
-    writes: Arc<Semaphore>,
+    /// The way into the rounds.
+    cuts: mpsc::Sender<Cut>,
+    /// Moments at which recorders cut are counted from here.
+    opened: Instant,
 }
 
 /// Why a segment was not made durable.
@@ -118,21 +122,17 @@ pub(crate) enum NotDurable {
 }
 
 impl Recordings {
-    /// Opens the folder; what was half written before is removed.
+    /// Opens the folder; what was half written before is removed. Must be called within a runtime.
     pub fn open(parts: RecordingParts) -> io::Result<Self> {
         let RecordingParts { node, store, folder, keys, peers, places, room, bucket } = parts;
         let files = SegmentFiles::open(folder, room)?;
-        let (aside, writes) = (Aside::default(), Arc::new(Semaphore::new(WRITES)));
-        let inner = Inner { node, store, files, keys, peers, aside, places, bucket, writes };
-        Ok(Self { inner: Arc::new(inner) })
+        let (aside, opened) = (Aside::default(), Instant::now());
+        let (cuts, coming) = round::queue();
+        let inner = Inner { node, store, files, keys, peers, aside, places, bucket, cuts, opened };
+        let inner = Arc::new(inner);
+        tokio::spawn(round::run(Arc::downgrade(&inner), coming));
+        Ok(Self { inner })
     }
-}
-
-/// A segment on the disks of its places.
-struct Written {
-    digest: SegmentDigest,
-    size: u64,
-    places: BTreeSet<NodeId>,
 }
 
 /// The recording of one session while it is written: its key, and where it stands.
@@ -156,7 +156,8 @@ impl Ribbon {
 }
 
 impl Inner {
-    /// Makes a segment durable: sealed, on this node's disk and on another's, and in the index. Nothing of it counts before this returns.
+    /// Makes a segment durable: sealed, on this node's disk and on another's, and in the index. Nothing of it counts before
+    /// this returns.
     async fn keep(
         &self,
         ribbon: &mut Ribbon,
@@ -165,63 +166,23 @@ impl Inner {
     ) -> Result<(), NotDurable> {
         let begun = Instant::now();
         let until = begun + DURABLE_WITHIN;
+        let (key, wrapped) = (Arc::clone(&ribbon.key), ribbon.wrapped.clone());
+        let (kept, told) = oneshot::channel();
+        let cut = Cut { header, key, wrapped, content, until, kept };
         let kept = timeout_at(until, async {
-            let Written { digest, size, places } = self.write(ribbon, header, content).await?;
-            let command = RecordSegment {
-                session: header.session,
-                node: self.node,
-                sequence: header.sequence,
-                position: header.position,
-                digest,
-                previous: header.previous,
-                size,
-                places,
-                key: ribbon.wrapped.clone(),
-            };
-            self.enter(command).await?;
-            Ok((digest, size))
+            self.cuts.send(cut).await.map_err(|_closed| NotDurable::Late)?;
+            told.await.unwrap_or(Err(NotDurable::Late))
         });
-        let (digest, size) = kept.await.unwrap_or(Err(NotDurable::Late))?;
+        let Kept { digest, size } = kept.await.unwrap_or(Err(NotDurable::Late))?;
         // The state has taken it where it stands; anything else would be a fault of this file.
         ribbon.walk.step(&header, digest).map_err(|_| SealingError::Order)?;
         counters::segment_kept(size, begun.elapsed());
         Ok(())
     }
 
-    /// Seals a segment, writes it to this node's disk, and meanwhile has another node keep it.
-    async fn write(
-        &self,
-        ribbon: &Ribbon,
-        header: SegmentHeader,
-        content: Vec<u8>,
-    ) -> Result<Written, NotDurable> {
-        let place = Arc::clone(&self.writes).acquire_owned().await.map_err(io::Error::other)?;
-        let key = Arc::clone(&ribbon.key);
-        let sealed = tokio::task::spawn_blocking(move || {
-            let bytes: Arc<[u8]> = key.seal(&header, &content)?.into();
-            Ok::<_, SealingError>((SegmentDigest::of(&bytes), bytes))
-        });
-        let (digest, bytes) = sealed.await.map_err(io::Error::other)??;
-        // The place is given back by the write itself: one that a slow disk holds goes on when nobody waits for it any more.
-        let (files, written) = (self.files.clone(), Arc::clone(&bytes));
-        let put = tokio::task::spawn_blocking(move || {
-            let put = files.put(digest, &written);
-            drop(place);
-            put
-        });
-        let (put, other) = tokio::join!(put, self.spread(header.session, digest, &bytes));
-        put.map_err(io::Error::other)??;
-        let places = other.into_iter().chain([self.node]).collect();
-        Ok(Written { digest, size: bytes.len() as u64, places })
-    }
-
-    /// Has another node keep a segment, whichever does; none where there is no other, or none is wanted.
-    async fn spread(
-        &self,
-        session: SessionId,
-        digest: SegmentDigest,
-        bytes: &Arc<[u8]>,
-    ) -> Option<NodeId> {
+    /// Has another node keep segments, whichever does; none where there is no other, or none is wanted. Which is asked first
+    /// goes by a session among theirs.
+    async fn spread(&self, session: SessionId, segments: &Segments) -> Option<NodeId> {
         if self.places == Places::Local {
             return None;
         }
@@ -232,7 +193,7 @@ impl Inner {
                 return None;
             }
             for node in others {
-                match self.peers.keep(node, (digest, Arc::clone(bytes))).await {
+                match self.peers.keep(node, segments.clone()).await {
                     Ok(()) => {
                         self.aside.took(node);
                         return Some(node);

@@ -12,7 +12,7 @@ mod wire;
 use serde::Serialize;
 use serde::de::Deserialize;
 
-pub(crate) use segments::{FetchSegment, FetchSegmentReply, KeepSegment, KeepSegmentReply};
+pub(crate) use segments::{FetchSegment, FetchSegmentReply, KeepSegments, KeepSegmentsReply};
 pub(crate) use wire::{
     AppendReply, ForwardedReply, Greeting, GreetingReply, ProposeReply, ProposeRequest,
     ReadIndexReply, ReadIndexRequest, SnapshotHeader, SnapshotReply,

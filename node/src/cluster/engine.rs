@@ -18,7 +18,7 @@ use std::{
 };
 use tokio::net::TcpListener;
 
-/// How long a peer may take to keep or to give a segment of a recording.
+/// How long a peer may take to keep segments of recordings, or to give one.
 const SEGMENT_WITHIN: Duration = Duration::from_secs(2);
 
 /// Starts the engine of `raft-store`.
@@ -142,11 +142,11 @@ impl SegmentPeers for Peers {
     fn keep(
         &self,
         to: NodeId,
-        (digest, bytes): (SegmentDigest, Arc<[u8]>),
+        segments: Vec<(SegmentDigest, Arc<[u8]>)>,
     ) -> BoxFuture<'_, Result<(), PeerError>> {
         Box::pin(async move {
-            let segment = (digest.0, bytes.to_vec());
-            let kept = self.0.keep_segment(to.0, segment, SEGMENT_WITHIN).await;
+            let segments = segments.iter().map(|(digest, bytes)| (digest.0, bytes.to_vec()));
+            let kept = self.0.keep_segments(to.0, segments.collect(), SEGMENT_WITHIN).await;
             kept.map_err(|error| PeerError(error.to_string()))
         })
     }

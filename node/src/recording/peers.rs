@@ -1,6 +1,7 @@
 //! Other nodes as places of segments. How bytes get there is the engine's; which nodes, and what becomes of one that does not
 //! take them, is decided here.
 
+use super::round::Segments;
 use countersign_core::{
     id::{NodeId, SessionId},
     recording::SegmentDigest,
@@ -10,7 +11,7 @@ use sha2::{Digest, Sha256};
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 use tokio::time::Instant;
@@ -23,12 +24,8 @@ pub trait SegmentPeers: Send + Sync + fmt::Debug {
     /// The other members of the cluster.
     fn others(&self) -> Vec<NodeId>;
 
-    /// Has a node keep a segment: it is synced there when this says so.
-    fn keep(
-        &self,
-        to: NodeId,
-        segment: (SegmentDigest, Arc<[u8]>),
-    ) -> BoxFuture<'_, Result<(), PeerError>>;
+    /// Has a node keep segments: all of them are synced there when this says so.
+    fn keep(&self, to: NodeId, segments: Segments) -> BoxFuture<'_, Result<(), PeerError>>;
 
     /// Asks a node for a segment; none where it does not have it whole.
     fn fetch(

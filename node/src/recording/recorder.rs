@@ -28,10 +28,12 @@ use tokio::{
 const WINDOW_BYTES: usize = 256 * 1024;
 /// For how long an entry may be in that state before its session waits.
 const WINDOW_TIME: Duration = Duration::from_secs(1);
-/// A segment is cut when it has so many bytes, or so soon after its first entry. Far below what a segment may be, so that the
+/// A segment is cut when it has so many bytes, or within so long of its first entry. Far below what a segment may be, so that the
 /// window is kept.
 const CUT_BYTES: usize = 96 * 1024;
 const CUT_TIME: Duration = Duration::from_millis(400);
+/// The recorders of a node cut at the same moments, so far apart, so that what they cut is made durable together.
+const TOGETHER: Duration = Duration::from_millis(100);
 /// How long a session waits for room before it ends.
 const STALLED_AFTER: Duration = Duration::from_secs(10);
 /// How long the end of a recording may take.
@@ -216,14 +218,15 @@ impl State {
         }
     }
 
-    fn turn(&mut self) -> Turn {
+    /// `opened` is from when on the moments are counted at which recorders cut.
+    fn turn(&mut self, opened: Instant) -> Turn {
         let ends = match self.phase {
             Phase::Runs => false,
             Phase::Ends => true,
             Phase::Blank | Phase::Ended | Phase::Lost => return Turn::Stop,
         };
         let Some((content, since)) = self.gathered.front() else { return Turn::Wait(None) };
-        let cut = *since + CUT_TIME;
+        let cut = cut(opened, *since);
         if !ends && content.len() < CUT_BYTES && Instant::now() < cut {
             return Turn::Wait(Some(cut));
         }
@@ -260,7 +263,7 @@ impl Desk {
             Err(error) => return self.give_up(&error.into()),
         };
         loop {
-            let turn = self.lock().turn();
+            let turn = self.lock().turn(inner.opened);
             match turn {
                 Turn::Stop => return,
                 Turn::Wait(None) => self.taken.notified().await,
@@ -312,6 +315,13 @@ impl Desk {
         self.taken.notify_one();
         (self.on_loss)();
     }
+}
+
+/// When a segment is cut that begins at `since`: at the last of the moments that is soon enough.
+fn cut(opened: Instant, since: Instant) -> Instant {
+    let latest = since.duration_since(opened) + CUT_TIME;
+    let beyond = latest.as_nanos() % TOGETHER.as_nanos();
+    opened + latest.saturating_sub(Duration::from_nanos(u64::try_from(beyond).unwrap_or(0)))
 }
 
 /// Makes the next segment of a recording durable.

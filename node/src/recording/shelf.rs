@@ -4,6 +4,7 @@
 use super::{
     Inner, Recordings,
     files::{Found, SegmentFiles},
+    round::WRITERS,
 };
 use countersign_core::recording::{
     SegmentDigest,
@@ -102,16 +103,33 @@ pub(super) fn object(digest: SegmentDigest) -> String {
 }
 
 impl SegmentShelf for Recordings {
-    fn keep(&self, digest: [u8; 32], bytes: Vec<u8>) -> BoxFuture<'_, bool> {
-        let (files, digest) = (self.inner.files.clone(), SegmentDigest(digest));
-        let kept = tokio::task::spawn_blocking(move || put_checked(&files, digest, &bytes));
+    fn keep(&self, segments: Vec<([u8; 32], Vec<u8>)>) -> BoxFuture<'_, bool> {
+        let segments: Vec<_> =
+            segments.into_iter().map(|(digest, bytes)| (SegmentDigest(digest), bytes)).collect();
+        let segments: Arc<[_]> = segments.into();
+        let share = segments.len().div_ceil(WRITERS).max(1);
+        let kept: Vec<_> = (0..segments.len())
+            .step_by(share)
+            .map(|first| {
+                let (files, segments) = (self.inner.files.clone(), Arc::clone(&segments));
+                tokio::task::spawn_blocking(move || {
+                    let mut share = segments.iter().skip(first).take(share);
+                    share.try_for_each(|(digest, bytes)| put_checked(&files, *digest, bytes))
+                })
+            })
+            .collect();
         Box::pin(async move {
-            let kept = kept.await.map_err(io::Error::other).flatten();
-            if let Err(error) = &kept {
-                let error = error as &dyn std::error::Error;
-                tracing::warn!(%digest, error, "a segment of another node is not kept");
+            let mut all = true;
+            for kept in kept {
+                if let Err(error) =
+                    kept.await.map_err(io::Error::other).and_then(|kept: io::Result<()>| kept)
+                {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, "segments of another node are not kept");
+                    all = false;
+                }
             }
-            kept.is_ok()
+            all
         })
     }
 

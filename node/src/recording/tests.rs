@@ -4,6 +4,7 @@ mod bucket;
 mod damage;
 mod keys;
 mod peers;
+mod rounds;
 
 use super::*;
 use crate::gate::tests::{
@@ -16,10 +17,11 @@ use countersign_core::{
     mask::{MaskTally, Masked},
     operation::Action,
     record::{EventKind, Outcome},
-    recording::{Entry, Moment, Position, Room, entry, segment::MAX_SEGMENT},
+    recording::{Entry, Moment, Position, Room, SegmentDigest, entry, segment::MAX_SEGMENT},
     refusal::Refusal,
 };
 use countersign_raft_store::records::{RecordingRecord, SegmentRecord};
+use std::collections::BTreeSet;
 
 impl World {
     fn recording(&self, of: SessionId) -> Option<(RecordingRecord, Vec<SegmentRecord>)> {

@@ -5,40 +5,40 @@ use serde::{Deserialize, Serialize};
 use super::blob::Blob;
 use super::{Encoded, EncodingError, read, write};
 
-/// A node hands a segment to another one.
-pub(crate) struct KeepSegment {
-    pub(crate) digest: [u8; 32],
-    pub(crate) bytes: Vec<u8>,
+/// A node hands segments to another one.
+pub(crate) struct KeepSegments {
+    pub(crate) segments: Vec<([u8; 32], Vec<u8>)>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct KeepSegmentV1<'a> {
-    digest: [u8; 32],
+struct KeepSegmentsV1<'a> {
     #[serde(borrow)]
-    bytes: Blob<'a>,
+    segments: Vec<([u8; 32], Blob<'a>)>,
 }
 
-impl Encoded for KeepSegment {
+impl Encoded for KeepSegments {
     fn encode(&self) -> Result<Vec<u8>, EncodingError> {
-        write(&KeepSegmentV1 { digest: self.digest, bytes: Blob::of(&self.bytes) })
+        let segments = self.segments.iter().map(|(digest, bytes)| (*digest, Blob::of(bytes)));
+        write(&KeepSegmentsV1 { segments: segments.collect() })
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, EncodingError> {
-        let KeepSegmentV1 { digest, bytes } = read(bytes)?;
-        Ok(Self { digest, bytes: bytes.into_vec() })
+        let KeepSegmentsV1 { segments } = read(bytes)?;
+        let segments = segments.into_iter().map(|(digest, bytes)| (digest, bytes.into_vec()));
+        Ok(Self { segments: segments.collect() })
     }
 }
 
-/// The answer to a [`KeepSegment`].
+/// The answer to [`KeepSegments`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum KeepSegmentReply {
-    /// It is on the peer's disk.
+pub(crate) enum KeepSegmentsReply {
+    /// All are on the peer's disk.
     Kept,
-    /// The peer's disk does not take it.
+    /// The peer's disk does not take all of them.
     NotKept,
 }
 
-impl Encoded for KeepSegmentReply {
+impl Encoded for KeepSegmentsReply {
     fn encode(&self) -> Result<Vec<u8>, EncodingError> {
         write(self)
     }

@@ -147,9 +147,15 @@ fn sent() -> Vec<(&'static str, Vec<u8>)> {
         ("read_index", bytes(ReadIndexRequest { mark: Some(mark()) }.encode())),
         ("read_index_at", bytes(ReadIndexReply::At(5).encode())),
         ("read_index_unconfirmed", bytes(ReadIndexReply::Unconfirmed.encode())),
-        ("keep_segment", bytes(KeepSegment { digest: [7; 32], bytes: vec![1, 2, 3] }.encode())),
-        ("keep_segment_kept", bytes(KeepSegmentReply::Kept.encode())),
-        ("keep_segment_not_kept", bytes(KeepSegmentReply::NotKept.encode())),
+        (
+            "keep_segments",
+            bytes(
+                KeepSegments { segments: vec![([7; 32], vec![1, 2, 3]), ([8; 32], vec![])] }
+                    .encode(),
+            ),
+        ),
+        ("keep_segments_kept", bytes(KeepSegmentsReply::Kept.encode())),
+        ("keep_segments_not_kept", bytes(KeepSegmentsReply::NotKept.encode())),
         ("fetch_segment", bytes(FetchSegment { digest: [7; 32] }.encode())),
         ("fetch_segment_found", bytes(FetchSegmentReply(Some(vec![1, 2, 3])).encode())),
         ("fetch_segment_absent", bytes(FetchSegmentReply(None).encode())),
@@ -212,9 +218,9 @@ fn what_is_written_is_read_back_and_nothing_else_is() {
             "propose_reply" => holds::<ProposeReply>(name, bytes),
             "read_index" => holds::<ReadIndexRequest>(name, bytes),
             "read_index_at" | "read_index_unconfirmed" => holds::<ReadIndexReply>(name, bytes),
-            "keep_segment" => holds::<KeepSegment>(name, bytes),
-            "keep_segment_kept" | "keep_segment_not_kept" => {
-                holds::<KeepSegmentReply>(name, bytes);
+            "keep_segments" => holds::<KeepSegments>(name, bytes),
+            "keep_segments_kept" | "keep_segments_not_kept" => {
+                holds::<KeepSegmentsReply>(name, bytes);
             }
             "fetch_segment" => holds::<FetchSegment>(name, bytes),
             "fetch_segment_found" | "fetch_segment_absent" => {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use openraft::async_runtime::WatchReceiver;
 
 use super::Engine;
-use crate::encoding::{FetchSegment, FetchSegmentReply, KeepSegment, KeepSegmentReply};
+use crate::encoding::{FetchSegment, FetchSegmentReply, KeepSegments, KeepSegmentsReply};
 use crate::network::CallError;
 use crate::raft_types::{Member, NodeId};
 
@@ -17,8 +17,8 @@ type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Where a node keeps the segments that peers hand to it.
 pub trait SegmentShelf: Send + Sync + fmt::Debug {
-    /// Puts a segment onto the disk; returns whether it is there, synced, with just this digest.
-    fn keep(&self, digest: [u8; 32], bytes: Vec<u8>) -> BoxFuture<'_, bool>;
+    /// Puts segments onto the disk; returns whether all of them are there, synced, each with just its digest.
+    fn keep(&self, segments: Vec<([u8; 32], Vec<u8>)>) -> BoxFuture<'_, bool>;
 
     /// A segment that is there whole.
     fn fetch(&self, digest: [u8; 32]) -> BoxFuture<'_, Option<Vec<u8>>>;
@@ -34,7 +34,7 @@ pub enum SegmentError {
     #[error("node {0} is no member")]
     NoMember(NodeId),
     /// Its disk does not take it.
-    #[error("node {0} cannot keep it")]
+    #[error("node {0} cannot keep them")]
     NotKept(NodeId),
     /// It does not answer, or not in time.
     #[error("node {node} does not answer: {reason}")]
@@ -53,21 +53,21 @@ impl Engine {
         drop(self.shelf.set(shelf));
     }
 
-    /// Has a peer keep a segment; it is synced there when this returns.
+    /// Has a peer keep segments; all of them are synced there when this returns.
     ///
     /// # Errors
-    /// [`SegmentError`] when it is not known to be there.
-    pub async fn keep_segment(
+    /// [`SegmentError`] when one is not known to be there.
+    pub async fn keep_segments(
         &self,
         to: NodeId,
-        (digest, bytes): ([u8; 32], Vec<u8>),
+        segments: Vec<([u8; 32], Vec<u8>)>,
         within: Duration,
     ) -> Result<(), SegmentError> {
         let member = self.member(to)?;
-        let request = KeepSegment { digest, bytes };
-        match self.peers.keep_segment((to, member), &request, within).await {
-            Ok(KeepSegmentReply::Kept) => Ok(()),
-            Ok(KeepSegmentReply::NotKept) => Err(SegmentError::NotKept(to)),
+        let request = KeepSegments { segments };
+        match self.peers.keep_segments((to, member), &request, within).await {
+            Ok(KeepSegmentsReply::Kept) => Ok(()),
+            Ok(KeepSegmentsReply::NotKept) => Err(SegmentError::NotKept(to)),
             Err(error) => Err(unanswered(to, &error)),
         }
     }

@@ -20,8 +20,8 @@ use super::proto::peer_client::PeerClient;
 use super::tls::Tls;
 use super::{CONNECT_TIMEOUT, FRAME_BYTES, KEEP_ALIVE, STORAGE, TO, codec};
 use crate::encoding::{
-    Encoded, EncodingError, FetchSegment, FetchSegmentReply, Greeting, GreetingReply, KeepSegment,
-    KeepSegmentReply, ProposeReply, ProposeRequest, ReadIndexReply, ReadIndexRequest,
+    Encoded, EncodingError, FetchSegment, FetchSegmentReply, Greeting, GreetingReply, KeepSegments,
+    KeepSegmentsReply, ProposeReply, ProposeRequest, ReadIndexReply, ReadIndexRequest,
 };
 use crate::raft_types::{Member, NodeId, StorageId};
 
@@ -160,16 +160,16 @@ impl Peers {
         Ok(codec::value(peer.client.propose(call).await?.get_ref())?)
     }
 
-    /// Hands a segment of a recording to a peer.
-    pub(crate) async fn keep_segment(
+    /// Hands segments of recordings to a peer.
+    pub(crate) async fn keep_segments(
         &self,
         (to, member): (NodeId, Member),
-        request: &KeepSegment,
+        request: &KeepSegments,
         within: Duration,
-    ) -> Result<KeepSegmentReply, CallError> {
+    ) -> Result<KeepSegmentsReply, CallError> {
         let mut peer = self.peer((to, member, Lane::Segment))?;
         let call = peer.call_within(request, within)?;
-        Ok(codec::value(peer.client.keep_segment(call).await?.get_ref())?)
+        Ok(codec::value(peer.client.keep_segments(call).await?.get_ref())?)
     }
 
     /// Asks a peer for a segment of a recording.

@@ -22,8 +22,8 @@ use super::proto::peer_server::{Peer, PeerServer};
 use super::{Admission, FRAME_BYTES, KEEP_ALIVE, Tls, codec, listen};
 use crate::clocks::Clocks;
 use crate::encoding::{
-    AppendReply, FetchSegment, FetchSegmentReply, Greeting, GreetingReply, KeepSegment,
-    KeepSegmentReply, ProposeReply, ProposeRequest, ReadIndexReply, ReadIndexRequest,
+    AppendReply, FetchSegment, FetchSegmentReply, Greeting, GreetingReply, KeepSegments,
+    KeepSegmentsReply, ProposeReply, ProposeRequest, ReadIndexReply, ReadIndexRequest,
     SnapshotHeader, SnapshotReply,
 };
 use crate::engine::{SegmentShelf, Shelf};
@@ -39,7 +39,7 @@ const SNAPSHOT_PAUSE: Duration = Duration::from_secs(10);
 const LONGEST: Duration = Duration::from_secs(30);
 /// Streams one connection may have open.
 const STREAMS: u32 = 256;
-/// Segments of recordings that are taken or given at a time; whoever hands over more waits.
+/// Requests for or with segments of recordings that are worked on at a time; whoever comes further waits.
 const SEGMENTS_AT_ONCE: usize = 8;
 /// How long a segment waits for its turn.
 const SEGMENT_TURN: Duration = Duration::from_secs(2);
@@ -253,18 +253,18 @@ impl Peer for Server {
         codec::answer(&GreetingReply { wall_ms: self.parts.clocks.own_ms() })
     }
 
-    async fn keep_segment(&self, call: Request<Frame>) -> Result<Response<Frame>, Status> {
+    async fn keep_segments(&self, call: Request<Frame>) -> Result<Response<Frame>, Status> {
         self.parts.admission.admit(&call)?;
         let (shelf, turn) = self.shelf().await?;
-        let KeepSegment { digest, bytes } = codec::value(call.get_ref())?;
+        let KeepSegments { segments } = codec::value(call.get_ref())?;
         // A task of its own: a write that a slow disk holds keeps its turn when the caller has given up.
         let keeping = tokio::spawn(async move {
-            let kept = shelf.keep(digest, bytes).await;
+            let kept = shelf.keep(segments).await;
             drop(turn);
             kept
         });
         let kept = keeping.await.unwrap_or(false);
-        codec::answer(if kept { &KeepSegmentReply::Kept } else { &KeepSegmentReply::NotKept })
+        codec::answer(if kept { &KeepSegmentsReply::Kept } else { &KeepSegmentsReply::NotKept })
     }
 
     async fn fetch_segment(&self, call: Request<Frame>) -> Result<Response<Frame>, Status> {

@@ -34,7 +34,10 @@ async fn an_unknown_target_a_full_node_and_a_draining_one_open_nothing() {
     wish.target = TargetName::parse("nowhere").unwrap();
     assert_eq!(world.gate.open(wish).await.unwrap_err(), Refusal::NoSuchTarget);
     world.event(EventKind::AccessRefused).await;
-    let open = [world.open().await, world.open().await, world.open().await];
+    let mut open = Vec::new();
+    for _ in 0..MAX_SESSIONS {
+        open.push(world.open().await);
+    }
     let refused = world.gate.open(world.wish()).await.unwrap_err();
     assert_eq!(refused, Refusal::Overloaded { limit: "sessions" });
     world.gate.close(open[0].session.id(), CloseReason::Agent).await;

@@ -61,6 +61,9 @@ pub(crate) struct World {
     folder: tempfile::TempDir,
 }
 
+/// Sessions that are open at once, at most.
+pub(crate) const MAX_SESSIONS: usize = 8;
+
 /// Where recordings are kept besides the folder.
 pub(crate) struct Kept {
     pub(crate) peers: Arc<dyn SegmentPeers>,
@@ -86,9 +89,9 @@ impl SegmentPeers for NoPeers {
     fn keep(
         &self,
         _: NodeId,
-        _: (SegmentDigest, Arc<[u8]>),
+        _: Vec<(SegmentDigest, Arc<[u8]>)>,
     ) -> BoxFuture<'_, Result<(), PeerError>> {
-        panic!("there is nobody to keep it");
+        panic!("there is nobody to keep them");
     }
 
     fn fetch(
@@ -170,7 +173,7 @@ impl World {
             clock,
             shutdown: shutdown.clone(),
             api_url: "https://gate.example".to_owned(),
-            max_sessions: 3,
+            max_sessions: MAX_SESSIONS,
             most_holds: MOST_HOLDS,
             mask_key: MaskKey::new(Secret::new([7; 32])),
             recordings: recordings.clone(),

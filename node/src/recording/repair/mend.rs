@@ -196,7 +196,7 @@ impl Round {
         let candidates = self.present.difference(&segment.places).copied().collect();
         for node in inner.aside.in_order(candidates, segment.session) {
             let Some(bytes) = scrubbed(inner, segment).await else { return };
-            match inner.peers.keep(node, (segment.digest, bytes)).await {
+            match inner.peers.keep(node, vec![(segment.digest, bytes)]).await {
                 Ok(()) => {
                     placed(inner, segment, Place::Node(node), "placed").await;
                     return;

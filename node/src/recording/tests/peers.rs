@@ -14,12 +14,15 @@ use countersign_raft_store::{
 use std::{
     collections::{BTreeMap, HashMap},
     path::PathBuf,
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 /// Nodes 2 and 3, in memory.
 #[derive(Debug)]
-pub(super) struct Others(Mutex<BTreeMap<NodeId, Other>>);
+pub(super) struct Others(Mutex<BTreeMap<NodeId, Other>>, AtomicUsize);
 
 #[derive(Debug, Default)]
 struct Other {
@@ -38,14 +41,20 @@ enum Mood {
 
 impl Others {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self(Mutex::new([2, 3].map(|id| (NodeId(id), Other::default())).into())))
+        let others = [2, 3].map(|id| (NodeId(id), Other::default()));
+        Arc::new(Self(Mutex::new(others.into()), AtomicUsize::new(0)))
     }
 
     fn mood(&self, node: u64, mood: Mood) {
         self.0.lock().unwrap().get_mut(&NodeId(node)).unwrap().mood = mood;
     }
 
-    fn has(&self, node: u64, digest: SegmentDigest) -> bool {
+    /// In how many messages segments were handed over.
+    pub(super) fn handed(&self) -> usize {
+        self.1.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn has(&self, node: u64, digest: SegmentDigest) -> bool {
         self.0.lock().unwrap()[&NodeId(node)].segments.contains_key(&digest)
     }
 }
@@ -58,14 +67,16 @@ impl SegmentPeers for Others {
     fn keep(
         &self,
         to: NodeId,
-        (digest, bytes): (SegmentDigest, Arc<[u8]>),
+        segments: Vec<(SegmentDigest, Arc<[u8]>)>,
     ) -> BoxFuture<'_, Result<(), PeerError>> {
+        self.1.fetch_add(1, Ordering::Relaxed);
         Box::pin(async move {
             let mut others = self.0.lock().unwrap();
             let other = others.get_mut(&to).unwrap();
             match other.mood {
                 Mood::Works | Mood::Lies => {
-                    other.segments.insert(digest, bytes.to_vec());
+                    let segments = segments.iter().map(|(digest, bytes)| (*digest, bytes.to_vec()));
+                    other.segments.extend(segments);
                     Ok(())
                 }
                 Mood::Full | Mood::Gone => Err(PeerError("no".to_owned())),
@@ -241,11 +252,11 @@ async fn a_shelf_takes_only_segments_under_their_own_digest() {
     let (_, segment) = recorded(&world).await;
     let bytes = std::fs::read(file(&world, &segment)).unwrap();
     let shelf: &dyn SegmentShelf = &world.recordings;
-    assert!(shelf.keep(segment.digest.0, bytes.clone()).await);
-    assert!(!shelf.keep([7; 32], bytes.clone()).await);
+    assert!(shelf.keep(vec![(segment.digest.0, bytes.clone())]).await);
+    assert!(!shelf.keep(vec![([7; 32], bytes.clone())]).await);
     let text = b"no segment, under its own digest".to_vec();
     let digest = SegmentDigest::of(&text);
-    assert!(!shelf.keep(digest.0, text).await);
+    assert!(!shelf.keep(vec![(digest.0, text)]).await);
     assert_eq!(shelf.fetch(segment.digest.0).await, Some(bytes));
     assert_eq!(shelf.fetch(digest.0).await, None);
 }
