@@ -2,6 +2,8 @@
 
 mod ssh_keys;
 
+pub(crate) use ssh_keys::known_hosts;
+
 use crate::{
     cli::{ClusterCommand, Global, TokenCommand},
     connection::{self, Reached},

@@ -97,6 +97,8 @@ pub struct Listen {
     /// See [`SETTINGS`].
     pub ssh_host_key_file: Option<PathBuf>,
     /// See [`SETTINGS`].
+    pub ssh_names: Vec<String>,
+    /// See [`SETTINGS`].
     pub metrics: SocketAddr,
     /// See [`SETTINGS`].
     pub api_proxy_protocol: bool,
@@ -286,6 +288,7 @@ impl Default for Listen {
             postgres: everywhere(7432),
             ssh: everywhere(7422),
             ssh_host_key_file: None,
+            ssh_names: Vec::new(),
             metrics: SocketAddr::from((Ipv4Addr::LOCALHOST, 7490)),
             api_proxy_protocol: false,
             postgres_proxy_protocol: false,

@@ -23,12 +23,13 @@ use crate::{
     metrics,
     recording::{KeyRingError, Recordings, repair, rewrap},
     shutdown::{Shutdown, Why, drain_on_signals},
-    ssh_host_keys::HostKeyFile,
+    ssh_host_keys::{ClusterHostKeys, HostKeyError, HostKeyFile},
     targets::TargetTable,
     tls::{self, Clients, TlsError},
 };
 use countersign_core::gate::Gate;
 use countersign_postgres::{Grammar, GrammarCommand, GrammarLimits, ServeConfig};
+use countersign_ssh::HostKeys;
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
@@ -68,6 +69,9 @@ pub enum ServeError {
     /// The certificate of the listeners cannot be used.
     #[error("tls.cert_file and tls.key_file")]
     Tls(#[from] TlsError),
+    /// The host key of the settings cannot be used.
+    #[error("listen.ssh_host_key_file")]
+    SshHostKey(#[from] HostKeyError),
     /// The node does not come to belong to a cluster.
     #[error("this node does not belong to a cluster")]
     Cluster(#[from] ClusterError),
@@ -114,7 +118,11 @@ pub async fn run(config: Config) -> Result<(), ServeError> {
     let Listeners { api, postgres, ssh, metrics } = Listeners::bind(&config).await?;
     let api_tls = tls::server_config(&config.tls, &[b"h2", b"http/1.1"], Clients::Unasked)?;
     let tls = tls::server_config(&config.tls, &[], Clients::Asked)?;
-    let agents = OfAgents { postgres, ssh, tls };
+    let ssh_host_key = match &config.listen.ssh_host_key_file {
+        Some(file) => Some(HostKeyFile::read(file).await?),
+        None => None,
+    };
+    let agents = OfAgents { postgres, ssh, tls, ssh_host_key };
     let app = Arc::new(App::new(config, Clock::Wall));
     drain_on_signals(app.shutdown.clone())
         .map_err(|source| ServeError::System { what: "wait for signals", source })?;
@@ -238,19 +246,27 @@ fn listen_to_agents(
     #[cfg(feature = "broken-gate")]
     let gate: Arc<dyn Gate> = Arc::new(crate::broken_gate::BrokenGate::over(node.gate.clone()));
     let (max_sessions, keepalive) = (app.config.limits.sessions, app.config.tcp_keepalive());
-    let OfAgents { postgres, ssh, tls } = arriving;
+    let OfAgents { postgres, ssh, tls, ssh_host_key } = arriving;
     let grammar = Arc::new(Grammar::new(command, GrammarLimits::default()));
     let serving = ServeConfig { tls, grammar, max_sessions, keepalive };
     let targets_of_ssh = Arc::<TargetTable>::clone(&targets);
     let postgres =
         countersign_postgres::serve(postgres, Arc::clone(&gate), targets, serving, end.clone());
     let serving = countersign_ssh::ServeConfig {
-        host_keys: Arc::new(HostKeyFile::of(app.config.listen.ssh_host_key_file.clone())),
+        host_keys: match ssh_host_key {
+            Some(own) => Arc::new(own),
+            None => cluster_host_keys(app, node),
+        },
         max_sessions,
         keepalive,
     };
     let ssh = countersign_ssh::serve(ssh, gate, targets_of_ssh, serving, end.clone());
     Ok([part("the PostgreSQL listener", postgres), part("the SSH listener", ssh)])
+}
+
+fn cluster_host_keys(app: &App, node: &Node) -> Arc<dyn HostKeys> {
+    let names = app.config.listen.ssh_names.clone();
+    Arc::new(ClusterHostKeys::of(node.store.clone(), Arc::clone(&node.cluster_key), names))
 }
 
 /// What having stopped for this reason comes to.
@@ -347,6 +363,8 @@ struct OfAgents {
     postgres: Arrivals,
     ssh: Arrivals,
     tls: Arc<rustls::ServerConfig>,
+    /// That of the settings.
+    ssh_host_key: Option<HostKeyFile>,
 }
 
 impl Listeners {

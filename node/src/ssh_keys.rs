@@ -9,7 +9,7 @@ mod host;
 mod presented;
 
 pub(crate) use certificate::{AgentKey, AgentTerms, SourceList};
-pub use host::{HostKey, host_keys};
+pub(crate) use host::host_keys;
 pub(crate) use presented::{PresentedSsh, SshCertificateError};
 
 use crate::cluster::{ClusterError, ClusterKey, Purpose};

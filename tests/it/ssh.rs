@@ -23,6 +23,19 @@ async fn a_command_is_held_at_node_1_approved_at_node_3_and_survives_its_node() 
     assert_eq!(plain.status.code(), Some(0), "{plain:?}");
     assert!(text(&plain.stdout).contains("load average"), "{plain:?}");
 
+    // The nodes are one host, by its key and by its certificate.
+    let known = cluster.environment().get("CS_SSH_KNOWN_HOSTS").unwrap();
+    let known = std::fs::read_to_string(known).unwrap();
+    let (certified, pinned): (Vec<_>, Vec<_>) =
+        known.lines().partition(|line| line.starts_with("@cert-authority "));
+    for (name, lines, node) in [("certified", certified, 2), ("pinned", pinned, 3)] {
+        let file = cluster.path().join(name);
+        std::fs::write(&file, format!("{}\n", lines.join("\n"))).unwrap();
+        let client = ssh_host::client_that_knows(&file, &cluster, node, "uptime");
+        let ran = client.unwrap().output().await.unwrap();
+        assert_eq!(ran.status.code(), Some(0), "{name}: {ran:?}");
+    }
+
     let mark = cluster.path().join("mark");
     let line = format!("echo ran >> {}; cat {0}; exit 5", mark.display());
     let client = ssh_host::client(&cluster, 1, &line).unwrap().spawn().unwrap();

@@ -88,15 +88,25 @@ impl Drop for SshHost {
 
 /// OpenSSH's client as `ci-bot` at a node, with one command line. The token is given as the password.
 pub fn client(cluster: &Cluster, node: usize, line: &str) -> anyhow::Result<Command> {
+    let known = PathBuf::from(cluster.environment().get("CS_SSH_KNOWN_HOSTS")?);
+    client_that_knows(&known, cluster, node, line)
+}
+
+/// The same, with a `known_hosts` file of its own.
+pub fn client_that_knows(
+    known: &Path,
+    cluster: &Cluster,
+    node: usize,
+    line: &str,
+) -> anyhow::Result<Command> {
     let environment = cluster.environment();
     let address = environment.of_node("CS_SSH", node)?;
     let (host, port) = address.rsplit_once(':').context("not host:port")?;
-    let known = environment.get("CS_SSH_KNOWN_HOSTS")?;
     let user = format!("deploy@{}@{host}", environment.get("CS_TARGET_SSH")?);
     let mut command = Command::new("ssh");
     command.args(["-F", "none", "-p", port]);
     for option in [
-        &format!("UserKnownHostsFile={known}"),
+        &format!("UserKnownHostsFile={}", known.display()),
         "StrictHostKeyChecking=yes",
         "PreferredAuthentications=password",
         "NumberOfPasswordPrompts=1",

@@ -59,7 +59,7 @@ fn answer(keys: &SshKeys, terminal: &mut Terminal) -> Result<(), Failure> {
 }
 
 /// The authority of host certificates, and the host keys themselves for clients that know no certificates.
-fn known_hosts(keys: &SshKeys, hosts: &str) -> Vec<String> {
+pub(crate) fn known_hosts(keys: &SshKeys, hosts: &str) -> Vec<String> {
     let lines = keys.keys.iter().filter_map(|key| match key.role {
         SshKeyRole::Host => Some(format!("{hosts} {}", key.public_key)),
         SshKeyRole::HostAuthority => Some(format!("@cert-authority {hosts} {}", key.public_key)),

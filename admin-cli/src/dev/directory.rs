@@ -56,12 +56,7 @@ impl Directory {
         self.0.join("target-password")
     }
 
-    /// The key by which SSH clients know the nodes.
-    pub(super) fn ssh_host_key(&self) -> PathBuf {
-        self.tls().join("ssh_host_key")
-    }
-
-    /// The same for clients, as OpenSSH reads it.
+    /// The key by which SSH clients know the nodes, as OpenSSH reads it.
     pub(super) fn ssh_known_hosts(&self) -> PathBuf {
         self.tls().join("ssh_known_hosts")
     }

@@ -44,7 +44,6 @@ struct Listen {
     api: String,
     postgres: String,
     ssh: String,
-    ssh_host_key_file: PathBuf,
     metrics: String,
 }
 
@@ -111,7 +110,6 @@ pub(super) fn write(
             api: local(node.api),
             postgres: local(node.postgres),
             ssh: local(node.ssh),
-            ssh_host_key_file: directory.ssh_host_key(),
             metrics: local(node.metrics),
         },
         limits: Limits { balancer_ms: BALANCER_MS },

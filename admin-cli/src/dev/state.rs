@@ -35,6 +35,7 @@ pub(super) struct Node {
     pub(super) id: u64,
     pub(super) api: u16,
     pub(super) postgres: u16,
+    #[serde(default)]
     pub(super) ssh: u16,
     pub(super) cluster: u16,
     pub(super) metrics: u16,

@@ -136,8 +136,6 @@ async fn build(
 ) -> Result<(), Failure> {
     state.save(directory)?;
     certificates::make(directory)?;
-    let ports: Vec<_> = state.nodes.iter().map(|node| node.ssh).collect();
-    ssh_host::make_own_key(directory, &ports)?;
     state.issuer.process = Some(issuer::start(directory, state.issuer.port)?);
     state.links_process = Some(links::start(directory)?);
     state.save(directory)?;
@@ -155,6 +153,8 @@ async fn build(
         join(directory, state, place, &client).await?;
         terminal.note(&format!("node {} has joined", place + 1));
     }
+    let ports: Vec<_> = state.nodes.iter().map(|node| node.ssh).collect();
+    ssh_host::write_known_hosts(directory, &client, &ports).await?;
     apply(directory, state, targets, &client).await?;
     terminal.note("identity providers, bindings and policy are applied");
     for node in &state.nodes {

@@ -37,6 +37,11 @@ impl fmt::Display for Problem {
 /// The longest cluster name: it is a label of DNS names in certificates (RFC 1035, section 2.3.4).
 const MAX_CLUSTER_NAME: usize = 40;
 
+/// Names of the gateway in a host certificate for SSH: what a balancer may be called.
+const MAX_SSH_NAMES: usize = 32;
+/// The longest name of a host (RFC 1035, section 2.3.4).
+const MAX_SSH_NAME: usize = 255;
+
 /// Every problem of a configuration that could be read.
 pub fn check(config: &Config) -> Vec<Problem> {
     [
@@ -44,6 +49,7 @@ pub fn check(config: &Config) -> Vec<Problem> {
         timing(config),
         addresses(config),
         balancers(config),
+        ssh_names(config),
         files(config),
         limits(config),
         keepalive(config),
@@ -257,6 +263,20 @@ fn archive(config: &Config) -> Vec<Problem> {
     };
     let hint = "mount or make the folder, the same one on every node, before the node starts";
     vec![problem("archive.shared_folder", format!("{}: {why}", folder.display()), hint)]
+}
+
+fn ssh_names(config: &Config) -> Vec<Problem> {
+    let names = &config.listen.ssh_names;
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
+    let is_name = |name: &&String| !name.is_empty() && name.chars().all(plain);
+    let odd = names.iter().find(|name| !is_name(name) || name.len() > MAX_SSH_NAME);
+    let hint = "names and addresses as clients write them, without ports and patterns";
+    let found = if names.len() > MAX_SSH_NAMES {
+        Some(format!("{} names; {MAX_SSH_NAMES} at most", names.len()))
+    } else {
+        odd.map(|name| format!("`{name}` is no name of a host"))
+    };
+    found.map(|message| problem("listen.ssh_names", message, hint)).into_iter().collect()
 }
 
 fn log_level(config: &Config) -> Vec<Problem> {

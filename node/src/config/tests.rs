@@ -167,6 +167,19 @@ fn a_listener_that_hears_balancers_needs_a_list_of_them() {
 }
 
 #[test]
+fn names_for_ssh_are_names_of_hosts() {
+    let named = |names: &[&str]| {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        places(move |c| c.listen.ssh_names = names)
+    };
+    assert_eq!(named(&["gate.example", "10.0.0.4", "2001:db8::4"]), Vec::<String>::new());
+    for odd in ["", "*.example", "[gate.example]:22", "a,b", "a b", &"x".repeat(300)] {
+        assert_eq!(named(&["gate.example", odd]), ["listen.ssh_names"], "{odd:?}");
+    }
+    assert_eq!(named(&["gate.example"; 33]), ["listen.ssh_names"]);
+}
+
+#[test]
 fn files_that_cannot_be_used_are_problems() {
     let both = "tls.cert_file and tls.key_file";
     assert_eq!(places(|c| c.tls.key_file = "/nonexistent".into()), [both]);

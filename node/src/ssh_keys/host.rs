@@ -8,6 +8,7 @@ use countersign_raft_store::{
     handle::StateView,
     records::{NodeRecord, NodeState, SshRole},
 };
+use countersign_ssh::HostKey;
 use ssh_key::{
     Certificate, LineEnding, PrivateKey,
     certificate::{Builder, CertType},
@@ -19,17 +20,8 @@ const LIFE: Duration = Duration::from_hours(24);
 /// How far before now it counts: clocks differ.
 const BACKDATED: Duration = Duration::from_mins(5);
 
-/// A host key.
-#[derive(Debug, Clone)]
-pub struct HostKey {
-    /// The key, as OpenSSH writes private keys.
-    pub key: Secret,
-    /// Its certificate, as a line; none where no name of the gateway is known.
-    pub certificate: Option<String>,
-}
-
-/// The host keys of this moment; certificates are for the nodes' names, and for `more`.
-pub fn host_keys(
+/// The host keys of this moment; certificates are for the nodes' names, and for `more`. Without a name there is none.
+pub(crate) fn host_keys(
     view: &StateView,
     key: &ClusterKey,
     more: &[String],

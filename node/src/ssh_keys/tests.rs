@@ -4,6 +4,7 @@ use super::*;
 use crate::gate::tests::world::{NOW_MS, World, author, cluster_key};
 use countersign_core::{id::CredentialId, log_time::LogTime};
 use countersign_raft_store::{command::RotateSshKey, handle::ProposeError, reply::CredentialLife};
+use countersign_ssh::HostKey;
 use ssh_key::Certificate;
 use std::collections::BTreeSet;
 
