@@ -75,9 +75,11 @@ const fn text(what: &mut What) -> Option<&mut String> {
         | What::Outcome { word: text, .. }
         | What::More { text }
         | What::Closed { reason: text } => Some(text),
-        What::Held { .. } | What::Admitted { .. } | What::Wrote { .. } | What::Resized { .. } => {
-            None
-        }
+        What::Held { .. }
+        | What::Admitted { .. }
+        | What::Wrote { .. }
+        | What::Resized { .. }
+        | What::Signalled { .. } => None,
     }
 }
 

@@ -42,6 +42,7 @@ pub(super) fn lines(recorded: &Recorded) -> Vec<String> {
             visible_lines(text).map(|line| format!("  {mark} {line}")).collect()
         }
         What::Resized { columns, rows, .. } => vec![format!("  terminal: {columns} x {rows}")],
+        What::Signalled { signal, .. } => vec![format!("  signal: {}", visible(signal))],
     }
 }
 
@@ -65,7 +66,8 @@ pub(super) fn marker(what: &What) -> Option<String> {
         | What::More { .. }
         | What::Closed { .. }
         | What::Wrote { .. }
-        | What::Resized { .. } => None,
+        | What::Resized { .. }
+        | What::Signalled { .. } => None,
     }
 }
 

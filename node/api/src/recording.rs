@@ -185,6 +185,13 @@ pub enum What {
         /// Rows.
         rows: u64,
     },
+    /// The agent sends a program a signal.
+    Signalled {
+        /// The operation that runs it.
+        operation_id: String,
+        /// Its name, without SIG.
+        signal: String,
+    },
 }
 
 /// A stream of a program's.

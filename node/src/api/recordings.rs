@@ -170,6 +170,9 @@ fn what(entry: Entry) -> What {
         Entry::Resized { operation, columns, rows } => {
             What::Resized { operation_id: operation.to_string(), columns, rows }
         }
+        Entry::Signalled { operation, signal } => {
+            What::Signalled { operation_id: operation.to_string(), signal }
+        }
     }
 }
 

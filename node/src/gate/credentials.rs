@@ -29,8 +29,6 @@ pub(super) enum NotAccepted {
     NoToken,
     #[error(transparent)]
     SshCertificate(SshCertificateError),
-    #[error("no agent is known by an SSH key alone")]
-    SshKey,
     #[error("the state knows no such credential")]
     Unknown,
     #[error("the credential is for another key, or another thing")]
@@ -70,7 +68,6 @@ pub(super) async fn agent(
         Proof::SshCertificate { certificate, user } => {
             of_ssh_certificate(inner, certificate, (user, source))?
         }
-        Proof::SshKey { .. } => return Err(NotAccepted::SshKey),
     };
     let known = record(inner, shown.credential, source).await?;
     let record = known.ok_or(NotAccepted::Unknown)?;

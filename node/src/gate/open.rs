@@ -42,10 +42,9 @@ pub(super) async fn identify(
         Proof::Token(token) if !credentials::is_own(&token) => {
             by_token(inner, &token, source).await
         }
-        own @ (Proof::Token(_)
-        | Proof::Certificate(_)
-        | Proof::SshCertificate { .. }
-        | Proof::SshKey { .. }) => by_credential(inner, &own, source).await,
+        own @ (Proof::Token(_) | Proof::Certificate(_) | Proof::SshCertificate { .. }) => {
+            by_credential(inner, &own, source).await
+        }
     }
 }
 

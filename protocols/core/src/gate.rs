@@ -123,11 +123,6 @@ pub enum Proof {
         /// The user name that it is to count for, as it was sent.
         user: String,
     },
-    /// An SSH public key that the peer was seen to have, as it is sent.
-    SshKey {
-        /// As it is sent (RFC 4253, section 6.6).
-        key: Vec<u8>,
-    },
 }
 
 /// Who was identified, and by what.

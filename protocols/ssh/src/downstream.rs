@@ -209,11 +209,12 @@ impl Handler for Downstream {
 
     async fn auth_publickey(
         &mut self,
-        user: &str,
-        key: VerifiedPublicKey<'_>,
+        _user: &str,
+        _key: VerifiedPublicKey<'_>,
     ) -> Result<Auth, Error> {
-        let key = key.public_key.to_bytes()?;
-        Ok(self.prove(Proof::SshKey { key }, user).await)
+        // No agent is known by a key alone. A client shows whatever keys it has before its certificate: the gate, which counts
+        // and records what it refuses, hears nothing of them.
+        Ok(Auth::reject())
     }
 
     async fn auth_openssh_certificate(

@@ -5,7 +5,7 @@
 
 mod arrived;
 
-pub(crate) use arrived::{Arrived, Killed, Size};
+pub(crate) use arrived::{Arrived, Killed, Size, signal_name};
 
 use crate::flow::{Flow, Tide, WINDOW};
 use arrived::{arrived, counts, is_interrupt};

@@ -4,12 +4,14 @@
 //! So where a detector covers a target, what its programs say does not pass at all. Rules for columns are about the values of
 //! a PostgreSQL target's relations, and cover nothing here.
 
+use crate::inflow;
 use bytes::Bytes;
 use countersign_core::{
     id::OperationId,
     mask::{MaskError, MaskPlan, Masked},
     recording::{Entry, Stream},
 };
+use russh::Sig;
 
 /// A piece of a stream.
 #[derive(Clone, Debug)]
@@ -37,6 +39,14 @@ pub(crate) fn resized(operation: OperationId, columns: u32, rows: u32) -> Masked
     let (columns, rows) = (columns.into(), rows.into());
     #[expect(clippy::disallowed_methods, reason = "two numbers that the agent said")]
     let masked = MaskPlan::own_words(Entry::Resized { operation, columns, rows });
+    masked
+}
+
+/// A signal that the standard names holds nothing of anybody's.
+pub(crate) fn signalled(operation: OperationId, signal: &Sig) -> Masked<Entry> {
+    let signal = inflow::signal_name(signal);
+    #[expect(clippy::disallowed_methods, reason = "one of a dozen words (`inflow`)")]
+    let masked = MaskPlan::own_words(Entry::Signalled { operation, signal });
     masked
 }
 

@@ -1,6 +1,6 @@
 //! What became of an operation, from what was seen of its program. It records nothing: the gate does.
 
-use crate::inflow::Killed;
+use crate::inflow::{Killed, signal_name};
 use countersign_core::{
     gate::Settlement, id::OperationId, mask::MaskTally, operation::Operation, record::Outcome,
 };
@@ -47,7 +47,7 @@ impl Account {
 
     /// The program was ended by a signal.
     pub(crate) fn killed(&mut self, killed: &Killed) {
-        let word = format!("signal {:?}", killed.signal);
+        let word = format!("signal {}", signal_name(&killed.signal));
         self.state = AccountState::Over(Outcome::Completed, word);
     }
 

@@ -27,6 +27,7 @@
 //!   0b  wrote     operation id, 1 byte which stream (00 input, 01 output, 02 error output), bytes: what, their length in 4
 //!                 bytes first
 //!   0c  resized   operation id, number: columns, number: rows of the terminal
+//!   0d  signalled operation id, text: the signal's name
 //! ```
 
 use super::field::{Malformed, Reader, length, put_text};
@@ -136,6 +137,13 @@ pub enum Entry {
         /// Rows.
         rows: u64,
     },
+    /// The agent sends a program a signal.
+    Signalled {
+        /// The operation that runs it.
+        operation: OperationId,
+        /// Its name, without SIG.
+        signal: String,
+    },
 }
 
 /// A stream of a program's.
@@ -239,7 +247,8 @@ impl Entry {
             same @ (Self::Held { .. }
             | Self::Admitted { .. }
             | Self::Outcome { .. }
-            | Self::Resized { .. }) => same,
+            | Self::Resized { .. }
+            | Self::Signalled { .. }) => same,
             // A piece of a stream cannot be searched by itself: what is covered can lie across two of them.
             Self::Wrote { .. } => return Err(MaskError::Unreadable),
         })
@@ -275,7 +284,8 @@ impl Entry {
             Self::Held { .. }
             | Self::Admitted { .. }
             | Self::Wrote { .. }
-            | Self::Resized { .. } => String::new(),
+            | Self::Resized { .. }
+            | Self::Signalled { .. } => String::new(),
         };
         (self, rest)
     }
@@ -331,7 +341,8 @@ impl Entry {
             Self::Held { .. }
             | Self::Admitted { .. }
             | Self::Wrote { .. }
-            | Self::Resized { .. } => None,
+            | Self::Resized { .. }
+            | Self::Signalled { .. } => None,
         }
     }
 
@@ -349,6 +360,7 @@ impl Entry {
             Self::Closed { .. } => 10,
             Self::Wrote { .. } => 11,
             Self::Resized { .. } => 12,
+            Self::Signalled { .. } => 13,
         }
     }
 
@@ -399,6 +411,10 @@ impl Entry {
                     out.extend_from_slice(&number.to_be_bytes());
                 }
             }
+            Self::Signalled { operation, signal } => {
+                out.extend_from_slice(operation.as_bytes());
+                put_text(out, signal);
+            }
         }
     }
 
@@ -437,6 +453,7 @@ impl Entry {
                 columns: body.long()?,
                 rows: body.long()?,
             },
+            13 => Self::Signalled { operation: operation(body)?, signal: body.text()? },
             _unknown => return Err(Malformed),
         })
     }

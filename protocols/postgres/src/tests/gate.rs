@@ -280,7 +280,7 @@ impl Gate for TestGate {
                 (known, Some(CredentialId::from_bytes([1; 16])))
             }
             // Another protocol's.
-            Proof::SshCertificate { .. } | Proof::SshKey { .. } => (false, None),
+            Proof::SshCertificate { .. } => (false, None),
         };
         Box::pin(async move {
             if !good {

@@ -204,7 +204,10 @@ impl Running {
                 writer.data_bytes(mask::bytes(&piece).into_inner()).await
             }
             Arrived::Eof => writer.eof().await,
-            Arrived::Signal(signal) => writer.signal(signal).await,
+            Arrived::Signal(signal) => {
+                self.session.record(mask::signalled(*operation, &signal)).await?;
+                writer.signal(signal).await
+            }
             Arrived::Resized(size) => {
                 let entry = mask::resized(*operation, size.columns, size.rows);
                 self.session.record(entry).await?;

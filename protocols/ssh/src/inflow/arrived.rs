@@ -71,6 +71,11 @@ pub(super) fn counts(bytes: usize) -> usize {
     bytes.max(LEAST)
 }
 
+/// The name of a signal, without SIG.
+pub(crate) fn signal_name(signal: &Sig) -> String {
+    if let Sig::Custom(name) = signal { name.clone() } else { format!("{signal:?}") }
+}
+
 fn name(signal: &Sig) -> &str {
     if let Sig::Custom(name) = signal { name } else { "" }
 }

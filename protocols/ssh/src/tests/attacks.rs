@@ -3,7 +3,7 @@
 use super::{
     gate::TOKEN,
     raw::{connect, connect_with, heard, log_in, status},
-    world::World,
+    world::{World, certificate},
 };
 use russh::{
     ChannelMsg, Preferred, Pty, cipher, client, compression, kex,
@@ -26,19 +26,36 @@ fn key(world: &World, name: &str) -> Arc<PrivateKey> {
 }
 
 #[tokio::test]
-async fn only_the_agents_own_key_or_token_lets_in() {
+async fn only_the_agents_own_certificate_or_token_lets_in() {
     let world = World::new().await;
     for (name, good) in [("stranger", false), ("agent", true)] {
         let mut handle = connect(&world).await;
-        let key = PrivateKeyWithHashAlg::new(key(&world, name), None);
-        let answer = handle.authenticate_publickey("deploy@web1", key).await.unwrap();
-        assert_eq!(answer.success(), good, "{name}");
+        let certificate = certificate(&world.at(&format!("{name}-cert.pub")));
+        let key = key(&world, name);
+        let answer = handle.authenticate_openssh_cert("deploy@web1", key, certificate).await;
+        assert_eq!(answer.unwrap().success(), good, "{name}");
     }
     for (token, good) in [("", false), ("a-bad-token", false), (TOKEN, true)] {
         let mut handle = connect(&world).await;
         let answer = handle.authenticate_password("deploy@web1", token).await.unwrap();
         assert_eq!(answer.success(), good, "{token}");
     }
+}
+
+#[tokio::test]
+async fn a_key_without_a_certificate_lets_nobody_in_and_costs_no_proof() {
+    let world = World::new().await;
+    let mut handle = connect(&world).await;
+    for name in ["stranger", "agent", "own"] {
+        let key = PrivateKeyWithHashAlg::new(key(&world, name), None);
+        let answer = handle.authenticate_publickey("deploy@web1", key).await.unwrap();
+        assert!(!answer.success(), "{name}");
+    }
+    assert_eq!(world.gate.proofs.load(Ordering::SeqCst), 0);
+    let certificate = certificate(&world.at("agent-cert.pub"));
+    let key = key(&world, "agent");
+    let answer = handle.authenticate_openssh_cert("deploy@web1", key, certificate).await.unwrap();
+    assert!(answer.success(), "what comes behind them counts");
 }
 
 #[tokio::test]

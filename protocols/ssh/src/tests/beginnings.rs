@@ -8,6 +8,7 @@ use super::{
 use countersign_core::{
     mask::{Detector, MaskKind},
     record::Outcome,
+    recording::Entry,
     refusal::Refusal,
 };
 use russh::{ChannelMsg, Sig};
@@ -139,4 +140,8 @@ async fn a_signal_reaches_a_program_that_runs() {
     world.gate.admitted_output("begun\n").await;
     channel.signal(Sig::USR1).await.unwrap();
     assert_eq!(status(&heard(&mut channel).await), Some(4));
+    let recorded = world.gate.recorder.entries.lock().unwrap();
+    let signalled =
+        |entry: &Entry| matches!(entry, Entry::Signalled { signal, .. } if signal == "USR1");
+    assert!(recorded.iter().any(signalled), "{recorded:?}");
 }

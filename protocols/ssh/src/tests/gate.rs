@@ -65,8 +65,8 @@ pub(crate) struct TestGate {
     rules: Mutex<Rules>,
     pub(crate) lease: AtomicBool,
     pub(crate) releases: AtomicBool,
-    /// The key that identifies the agent, as its token does.
-    pub(crate) key: Vec<u8>,
+    /// The certificate that identifies the agent, as its token does.
+    certificate: Vec<u8>,
     /// Proofs that were looked at.
     pub(crate) proofs: AtomicU32,
     next_process: AtomicU32,
@@ -85,8 +85,8 @@ pub(crate) struct TestGate {
 }
 
 impl TestGate {
-    /// A gate that knows the agent by this key, as it goes over the wire.
-    pub(crate) fn new(key: Vec<u8>) -> Self {
+    /// A gate that knows the agent by this certificate, as it goes over the wire.
+    pub(crate) fn new(certificate: Vec<u8>) -> Self {
         let documents = [PolicyDocument { name: "test".to_owned(), text: POLICY.to_owned() }];
         Self {
             rules: Mutex::new(Rules {
@@ -95,7 +95,7 @@ impl TestGate {
             }),
             lease: AtomicBool::new(true),
             releases: AtomicBool::new(true),
-            key,
+            certificate,
             proofs: AtomicU32::new(0),
             next_process: AtomicU32::new(1),
             signals: Mutex::new(Vec::new()),
@@ -229,8 +229,8 @@ impl Gate for TestGate {
         self.proofs.fetch_add(1, Ordering::SeqCst);
         let good = match proof {
             Proof::Token(token) => token.expose_text() == Some(TOKEN),
-            Proof::SshKey { key } => key == self.key,
-            Proof::Certificate(_) | Proof::SshCertificate { .. } => false,
+            Proof::SshCertificate { certificate, user: _ } => certificate == self.certificate,
+            Proof::Certificate(_) => false,
         };
         Box::pin(async move {
             if !good {

@@ -27,6 +27,15 @@ pub(crate) fn key_pair(path: &Path) {
     assert!(made.unwrap().success(), "ssh-keygen (openssh-client) makes a key");
 }
 
+/// Makes a certificate for a key pair, in the file `NAME-cert.pub` beside it.
+pub(crate) fn certify(authority: &Path, key: &Path) {
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-I", "test", "-n", "deploy@web1", "-s"])
+        .args([authority, &key.with_extension("pub")])
+        .status();
+    assert!(made.unwrap().success(), "ssh-keygen makes a certificate");
+}
+
 impl Host {
     /// Starts a server in `folder` that lets in who has the key `gateway`.
     pub(crate) async fn start(folder: &Path) -> Self {

@@ -2,7 +2,7 @@
 
 use super::{
     gate::TestGate,
-    host::{Host, key_pair},
+    host::{Host, certify, key_pair},
     odd_host::{Manner, OddHost},
 };
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
 };
 use countersign_core::{id::Revision, secret::Secret, target::TargetName};
 use countersign_edge::{Incoming, Keepalive, SecretReference};
+use russh::keys::Certificate;
 use std::{
     fs, io,
     net::SocketAddr,
@@ -100,10 +101,13 @@ impl World {
         pinned: &str,
     ) -> Self {
         let at = |name: &str| folder.path().join(name);
-        for name in ["agent", "own", "stranger"] {
+        for name in ["agent", "own", "stranger", "authority"] {
             key_pair(&at(name));
         }
-        let gate = Arc::new(TestGate::new(blob(&at("agent.pub"))));
+        for name in ["agent", "stranger"] {
+            certify(&at("authority"), &at(name));
+        }
+        let gate = Arc::new(TestGate::new(certificate(&at("agent-cert.pub")).to_bytes().unwrap()));
         let pinned = fs::read_to_string(at(pinned)).unwrap();
         let target = Arc::new(target((host_port, user), &pinned, &at("gateway")));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -191,10 +195,9 @@ pub(crate) async fn came(mut client: Child, input: &[u8]) -> Came {
     }
 }
 
-/// A public key as it goes over the wire.
-fn blob(file: &Path) -> Vec<u8> {
-    let line = fs::read_to_string(file).unwrap();
-    russh::keys::PublicKey::from_openssh(&line).unwrap().to_bytes().unwrap()
+/// A certificate that OpenSSH made.
+pub(crate) fn certificate(file: &Path) -> Certificate {
+    Certificate::from_openssh(&fs::read_to_string(file).unwrap()).unwrap()
 }
 
 fn target((port, user): (u16, String), pinned: &str, key: &Path) -> SshTarget {
