@@ -35,6 +35,10 @@ const VALUED: &[&str] = &[
 const VALUED_COLUMNS: &[(&str, &str)] = &[
     // A value that a column was added with.
     ("pg_attribute", "attmissingval"),
+    // The number of an advisory lock, which may be a value, or four bytes of one.
+    ("pg_locks", "classid"),
+    ("pg_locks", "objid"),
+    ("pg_locks", "objsubid"),
     // What something in the session may have set it to.
     ("pg_settings", "reset_val"),
     ("pg_settings", "setting"),

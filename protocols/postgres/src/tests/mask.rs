@@ -1,5 +1,6 @@
 //! Masked answers of a real PostgreSQL: every way out that was thought of, in both protocols and formats.
 
+mod further;
 mod later;
 
 use super::{
@@ -231,7 +232,7 @@ fn check(what: &str, answer: &[Message]) {
 }
 
 /// Approves whatever is held.
-fn approve_all(gate: &Arc<TestGate>) {
+pub(super) fn approve_all(gate: &Arc<TestGate>) {
     let gate = Arc::clone(gate);
     tokio::spawn(async move {
         for n in 0.. {

@@ -62,6 +62,11 @@ impl Letters {
                     }
                 }
             }
+            Self::Csv { delimiter, quote, .. }
+                if !text.is_empty() && !text.contains([delimiter, quote, '\n', '\r']) =>
+            {
+                out.push_str(text);
+            }
             Self::Csv { quote, escape, .. } => {
                 out.push(quote);
                 for c in text.chars() {
