@@ -7,7 +7,8 @@
 //!
 //! Only [`Masked`] entries enter a recording. [`Entry::masked`] puts what an agent, a reviewer or the gateway said through
 //! the session's plan; what the target said was masked for the agent before, and is recorded as the agent has seen it
-//! ([`Masked::read_as`](crate::mask::Masked::read_as)).
+//! ([`Masked::read_as`](crate::mask::Masked::read_as)) or, where rules spare the agent, as they would have had it
+//! ([`MaskPlan::of_recording`](crate::mask::MaskPlan::of_recording)): who looks at a recording is somebody else.
 
 pub mod entry;
 mod field;

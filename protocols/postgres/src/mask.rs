@@ -10,6 +10,7 @@ mod condition;
 mod copied;
 mod cover;
 mod handles;
+mod kept;
 mod row;
 mod scan;
 mod structure;
@@ -22,6 +23,7 @@ mod tests;
 
 pub(crate) use cover::{Code, Cover, SetBy, Source};
 pub(crate) use handles::Named;
+pub(crate) use kept::Complaint;
 pub(crate) use row::{Columns, MOST_HELD, put_value};
 pub(crate) use value::Written;
 pub(crate) use words::Tells;
@@ -39,6 +41,7 @@ use countersign_core::{
     recording::Entry,
 };
 use handles::Handles;
+use kept::Kept;
 use row::{Description, Row, read_description, without_names};
 use std::{collections::BTreeMap, sync::Arc};
 use words::{Words, known_state};
@@ -86,9 +89,18 @@ struct Answer {
     complete: usize,
     rows: Rows,
     words: Words,
+    /// What is recorded of it, where that is not what the agent sees.
+    kept: Option<Box<Kept>>,
     /// By whom the session's settings were made when it began.
     settings: SetBy,
     tally: MaskTally,
+}
+
+/// The rows of a portal that goes on.
+#[derive(Debug, Default)]
+pub(crate) struct Remaining {
+    rows: Rows,
+    kept: Option<Box<Kept>>,
 }
 
 /// The rows of an answer, or the data of a COPY.
@@ -127,7 +139,7 @@ impl Rows {
 impl Masker {
     /// From here on an answer to `subject` is relayed that was released with `masks`; `rows` are the columns of a portal
     /// that goes on.
-    pub(crate) fn answer(&mut self, masks: &MaskPlan, subject: Subject, rows: Rows) {
+    pub(crate) fn answer(&mut self, masks: &MaskPlan, subject: Subject, remaining: Remaining) {
         let leaves = subject.leaves;
         let statements = &subject.classified.statements;
         let borders =
@@ -139,7 +151,10 @@ impl Masker {
         }
         self.answering = Some(Answer {
             plan: masks.clone(),
-            rows: if masks.covers_nothing() { Rows::Pass } else { rows },
+            rows: if masks.covers_nothing() { Rows::Pass } else { remaining.rows },
+            kept: masks
+                .spares()
+                .then(|| remaining.kept.unwrap_or_else(|| Box::new(Kept::new(masks)))),
             settings: self.settings,
             subject,
             complete: 0,
@@ -164,7 +179,7 @@ impl Masker {
     }
 
     /// The answer is over; what was masked in it, and the columns of its rows, for more of them.
-    pub(crate) fn answered(&mut self) -> (MaskTally, Rows) {
+    pub(crate) fn answered(&mut self) -> (MaskTally, Remaining) {
         let Some(mut answer) = self.answering.take() else { return Default::default() };
         match &mut answer.rows {
             Rows::Columns(columns) => columns.add_to(&mut answer.tally),
@@ -172,7 +187,7 @@ impl Masker {
             Rows::NotDescribed | Rows::Pass => {}
         }
         answer.words.masks().into_iter().for_each(|mask| mask.add_to(&mut answer.tally));
-        (answer.tally, answer.rows)
+        (answer.tally, Remaining { rows: answer.rows, kept: answer.kept })
     }
 
     /// A message of the answer that holds no value: what says that something is complete, or of which type it is.
@@ -184,7 +199,13 @@ impl Masker {
     pub(crate) fn described(&mut self, body: &Bytes) -> Result<(), MaskError> {
         let answer = self.answering.as_mut().ok_or(MaskError::Covered)?;
         answer.retire_rows();
-        answer.rows = answer.columns(body)?;
+        let description: Description =
+            read_description(body.clone()).map_err(|_| MaskError::Unreadable)?;
+        answer.rows = answer.columns(&answer.plan, &description);
+        if let Some(mut kept) = answer.kept.take() {
+            kept.described(answer.columns(kept.plan(), &description));
+            answer.kept = Some(kept);
+        }
         Ok(())
     }
 
@@ -247,23 +268,30 @@ impl Masker {
         Ok(answer.vouch(message(kind, |out| out.put_slice(&shown))))
     }
 
-    /// The same, with what a recording has of it: what the agent sees.
+    /// The same, with what a recording has of it: what the agent sees, unless rules spare it.
     pub(crate) fn recorded(
         &mut self,
         (kind, body): (u8, &Bytes),
         shape: &Shape,
     ) -> Result<(Masked<Bytes>, Masked<Entry>), MaskError> {
-        let shown = self.rows()?.shown(body)?;
-        let entry = shape.entry(&shown).ok_or(MaskError::Unreadable)?;
-        let answer = self.answering.as_ref().ok_or(MaskError::Covered)?;
-        let message = answer.vouch(message(kind, |out| out.put_slice(&shown)));
-        Ok((message, vouched(&answer.plan, entry)))
+        let answer = self.answering.as_mut().ok_or(MaskError::Covered)?;
+        let shown = answer.rows.shown(body)?;
+        let entry = match &mut answer.kept {
+            Some(kept) => kept.entry(body, shape),
+            None => vouched(&answer.plan, shape.entry(&shown).ok_or(MaskError::Unreadable)?),
+        };
+        Ok((answer.vouch(message(kind, |out| out.put_slice(&shown))), entry))
     }
 
     /// The target is going to send data of a COPY.
     pub(crate) fn copies(&mut self, body: &Bytes) -> Result<(), MaskError> {
         let answer = self.answering.as_mut().ok_or(MaskError::Covered)?;
-        answer.rows = answer.copied(body)?;
+        answer.rows = answer.copied(&answer.plan, body)?;
+        if let Some(mut kept) = answer.kept.take() {
+            // What cannot be masked row by row is not recorded.
+            kept.described(answer.copied(kept.plan(), body).unwrap_or_default());
+            answer.kept = Some(kept);
+        }
         Ok(())
     }
 
@@ -272,16 +300,19 @@ impl Masker {
         &mut self,
         known: &MaskPlan,
         (kind, body): (u8, &Bytes),
-    ) -> Result<Masked<Bytes>, MaskError> {
+    ) -> Result<Complaint, MaskError> {
         let (plan, code, words) = match &mut self.answering {
             Some(answer) => (&answer.plan, answer.subject.code, &mut answer.words),
             None => (known, Code::Unseen, &mut Words::new(known)),
         };
-        if plan.covers_nothing() {
-            return plan.pass(message(kind, |out| out.put_slice(body)));
-        }
-        let body = words.complaint(code, body)?;
-        Ok(vouched(plan, message(kind, |out| out.put_slice(&body))))
+        let told = worded(plan, (code, words), (kind, body))?;
+        let kept = if plan.spares() {
+            let plan = plan.of_recording();
+            worded(plan, (code, &mut Words::new(plan)), (kind, body))?
+        } else {
+            told.clone()
+        };
+        Ok(Complaint { told, kept })
     }
 
     /// A notification: whoever listens knows the channel.
@@ -324,7 +355,7 @@ impl Masker {
     /// An SQLSTATE of the answer, for the record.
     pub(crate) fn state<'a>(&self, state: &'a str) -> &'a str {
         match &self.answering {
-            Some(answer) if !answer.plan.covers_columns() => state,
+            Some(answer) if !answer.plan.of_recording().covers_columns() => state,
             Some(_) | None => known_state(state),
         }
     }
@@ -342,31 +373,31 @@ impl Answer {
         vouched(&self.plan, message)
     }
 
-    fn columns(&self, body: &Bytes) -> Result<Rows, MaskError> {
-        if self.plan.covers_nothing() {
-            return Ok(Rows::Pass);
+    /// What becomes of rows that are described so, under a plan.
+    fn columns(&self, plan: &MaskPlan, description: &Description) -> Rows {
+        if plan.covers_nothing() {
+            return Rows::Pass;
         }
-        let description: Description =
-            read_description(body.clone()).map_err(|_| MaskError::Unreadable)?;
         let statement = self.subject.statement(self.complete);
         let columns = Columns::new(
-            &self.plan,
-            &cover(&self.plan, &self.subject).with_settings(self.settings),
+            plan,
+            &cover(plan, &self.subject).with_settings(self.settings),
             (statement, self.subject.code),
-            &description,
+            description,
         );
-        Ok(if columns.is_clear() { Rows::Pass } else { Rows::Columns(Box::new(columns)) })
+        if columns.is_clear() { Rows::Pass } else { Rows::Columns(Box::new(columns)) }
     }
 
-    fn copied(&self, body: &Bytes) -> Result<Rows, MaskError> {
-        if self.plan.covers_nothing() {
+    /// The same for the data of a COPY.
+    fn copied(&self, plan: &MaskPlan, body: &Bytes) -> Result<Rows, MaskError> {
+        if plan.covers_nothing() {
             return Ok(Rows::Pass);
         }
         let statement = self.subject.statement(self.complete);
-        if may_copy(&self.plan, &self.subject, statement) == MayCopy::No {
+        if may_copy(plan, &self.subject, statement) == MayCopy::No {
             return Err(MaskError::Covered);
         }
-        let mask = self.plan.text(MaskPlace::Message);
+        let mask = plan.text(MaskPlace::Message);
         if mask.is_clear() {
             return Ok(Rows::Pass);
         }
@@ -406,6 +437,9 @@ impl Answer {
 
     /// No more rows of these columns come.
     fn retire_rows(&mut self) {
+        if let Some(kept) = &mut self.kept {
+            kept.retire_rows();
+        }
         let next = if self.plan.covers_nothing() { Rows::Pass } else { Rows::NotDescribed };
         match std::mem::replace(&mut self.rows, next) {
             Rows::Columns(mut columns) => columns.add_to(&mut self.tally),
@@ -448,6 +482,19 @@ fn cover(plan: &MaskPlan, subject: &Subject) -> Cover {
         // The rules have come to name other relations since the catalogue was asked.
         Cover::of(&subject.known.without_kin(), &covered)
     }
+}
+
+/// An error or a notice under a plan.
+fn worded(
+    plan: &MaskPlan,
+    (code, words): (Code, &mut Words),
+    (kind, body): (u8, &Bytes),
+) -> Result<Masked<Bytes>, MaskError> {
+    if plan.covers_nothing() {
+        return plan.pass(message(kind, |out| out.put_slice(body)));
+    }
+    let body = words.complaint(code, body)?;
+    Ok(vouched(plan, message(kind, |out| out.put_slice(&body))))
 }
 
 fn vouched<T>(plan: &MaskPlan, shown: T) -> Masked<T> {

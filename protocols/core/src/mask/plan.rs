@@ -75,11 +75,16 @@ impl MaskRules {
     /// What they come to for a session.
     pub fn plan(&self, session: &Session) -> MaskPlan {
         let groups = &session.agent().groups;
-        let concerns = |compiled: &&Arc<Compiled>| {
-            compiled.rule.targets.contains(&session.target().name)
-                && compiled.rule.unless_groups.is_disjoint(groups)
-        };
-        let rules: Vec<_> = self.rules.iter().filter(concerns).cloned().collect();
+        let concerns =
+            |compiled: &&Arc<Compiled>| compiled.rule.targets.contains(&session.target().name);
+        let all: Vec<_> = self.rules.iter().filter(concerns).cloned().collect();
+        let spares = |compiled: &&Arc<Compiled>| compiled.rule.unless_groups.is_disjoint(groups);
+        let rules: Vec<_> = all.iter().filter(spares).cloned().collect();
+        let unspared = (rules.len() < all.len()).then(|| self.plan_of(all, None));
+        self.plan_of(rules, unspared)
+    }
+
+    fn plan_of(&self, rules: Vec<Arc<Compiled>>, unspared: Option<MaskPlan>) -> MaskPlan {
         let detectors = Detector::ALL
             .iter()
             .filter_map(|detector| {
@@ -87,7 +92,7 @@ impl MaskRules {
                 Some((*detector, strictest(&rules, of)?))
             })
             .collect();
-        MaskPlan(Arc::new(Plan { revision: self.revision, rules, detectors }))
+        MaskPlan(Arc::new(Plan { revision: self.revision, rules, detectors, unspared }))
     }
 }
 
@@ -135,12 +140,24 @@ struct Plan {
     rules: Vec<Arc<Compiled>>,
     /// The detectors that any of them names.
     detectors: Vec<(Detector, Ruling)>,
+    /// The plan with the rules that spare the agent's groups, if there are any.
+    unspared: Option<MaskPlan>,
 }
 
 impl MaskPlan {
     /// The policy revision that it is of.
     pub fn revision(&self) -> Revision {
         self.0.revision
+    }
+
+    /// What counts for the session's recording: the rules that spare its agent too. Who looks at it later is somebody else.
+    pub fn of_recording(&self) -> &Self {
+        self.0.unspared.as_ref().unwrap_or(self)
+    }
+
+    /// Whether some rule spares the session's agent.
+    pub fn spares(&self) -> bool {
+        self.0.unspared.is_some()
     }
 
     /// Whether no rule concerns the session: its answers pass as they are.

@@ -216,8 +216,9 @@ impl Entry {
     }
 
     /// The entry as it may be kept: what the plan's detectors find in any of its texts is masked there as in what a target
-    /// says.
+    /// says, also where its rules spare the agent.
     pub fn masked(self, plan: &MaskPlan) -> Result<Masked<Self>, MaskError> {
+        let plan = plan.of_recording();
         let entry = if plan.covers_nothing() {
             self
         } else {

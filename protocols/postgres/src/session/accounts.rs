@@ -3,7 +3,7 @@
 
 use super::{Session, meaning::Meaning};
 use crate::{
-    mask::Rows,
+    mask::Remaining,
     record::{Account, Shape},
     state::Block,
 };
@@ -45,8 +45,8 @@ pub(super) struct Rest {
     pub(super) revision: Revision,
     pub(super) ground: Ground,
     pub(super) release: Release,
-    /// The columns of its rows.
-    pub(super) rows: Rows,
+    /// What becomes of its rows.
+    pub(super) remaining: Remaining,
     /// How they are recorded.
     pub(super) shape: Shape,
 }

@@ -124,7 +124,6 @@ impl Session {
     }
 
     fn keeps_meanings(&self) -> bool {
-        self.knowledge == Knowledge::Shared
-            && !self.around.gate.masks(&self.opened).covers_columns()
+        self.knowledge == Knowledge::Shared && !self.followed_plan().covers_columns()
     }
 }

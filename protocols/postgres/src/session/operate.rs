@@ -13,7 +13,7 @@ use crate::{
     error::{Complaint, Severity, SqlState},
     fence::{Around, Posture},
     forward::{self, Describe, Ending, ParseAt, Wire},
-    mask::Rows,
+    mask::Remaining,
     record::{Account, Shape},
     state::{Block, Mode, Portal, Prepared, Work},
     target::RecordedRows,
@@ -334,9 +334,10 @@ impl Session {
                 .map_err(|refusal| End::Refused(refusal.after_forward(operation.effect())))?,
         };
         self.shape = Shape::default();
-        let (ended, rows) = self.relay(form, understood, (&release, Rows::default())).await?;
+        let (ended, remaining) =
+            self.relay(form, understood, (&release, Remaining::default())).await?;
         let shape = self.shape.clone();
-        Ok((ended, Rest { at_target: portal_name, revision, ground, release, rows, shape }))
+        Ok((ended, Rest { at_target: portal_name, revision, ground, release, remaining, shape }))
     }
 
     /// Where rows may have to be masked, or are recorded, the gateway asks for their description where the agent does not.
@@ -450,11 +451,12 @@ impl Session {
         self.put(forward::further_rows(leased, &rest.at_target, rows))?;
         self.send().await?;
         self.shape = rest.shape.clone();
-        let (ended, rows) = self.relay(form, understood, (&rest.release, rest.rows)).await?;
+        let (ended, remaining) =
+            self.relay(form, understood, (&rest.release, rest.remaining)).await?;
         self.leave_fence(around).await?;
         match ended {
             Ended::Complete => Ok(None),
-            Ended::Suspended => Ok(Some(Rest { rows, ..rest })),
+            Ended::Suspended => Ok(Some(Rest { remaining, ..rest })),
             Ended::Failed => Err(Stop::Failed),
         }
     }

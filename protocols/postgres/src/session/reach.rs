@@ -14,10 +14,11 @@ use crate::{
     error::{Complaint, SqlState},
     mask::{self, MayCopy, Named, SetBy},
     state::Block,
+    target::RecordedRows,
     understood::{Copy, Understood},
     upstream::OwnRow,
 };
-use countersign_core::refusal::Refusal;
+use countersign_core::{mask::MaskPlan, refusal::Refusal};
 use std::{
     collections::{BTreeMap, BTreeSet, btree_map::Entry},
     sync::Arc,
@@ -69,7 +70,7 @@ impl Session {
 
     /// Finds out what the relations of a text are, if any rule covers columns, and refuses a COPY of covered ones.
     pub(super) async fn check_reach(&mut self, understood: &mut Understood) -> Result<(), Stop> {
-        let plan = self.around.gate.masks(&self.opened);
+        let plan = self.followed_plan();
         if !plan.covers_columns() {
             return Ok(());
         }
@@ -87,6 +88,7 @@ impl Session {
             }
         }
         if understood.copy == Copy::Out {
+            let plan = self.around.gate.masks(&self.opened);
             let subject = understood.subject();
             for statement in &subject.classified.statements {
                 if statement.moves_rows_out()
@@ -102,7 +104,7 @@ impl Session {
     /// Finds out what FETCH and EXECUTE mean, if any rule covers columns. What they mean is followed only where it runs nothing
     /// that its own text does not show, and only up to the first statement behind which the names can stand for others.
     pub(super) async fn check_used(&mut self, understood: &mut Understood) -> Result<(), Stop> {
-        if !self.around.gate.masks(&self.opened).covers_columns() {
+        if !self.followed_plan().covers_columns() {
             return Ok(());
         }
         let classified = Arc::clone(&understood.classified);
@@ -120,6 +122,15 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// The rules for whose sake values are followed to their columns: where rows are recorded, those that spare the agent too.
+    pub(super) fn followed_plan(&self) -> MaskPlan {
+        let plan = self.around.gate.masks(&self.opened);
+        match self.target.record_rows {
+            RecordedRows::None => plan,
+            RecordedRows::Masked => plan.of_recording().clone(),
+        }
     }
 
     async fn known(

@@ -1,10 +1,10 @@
-//! What is said to the agent, into the recording: as the agent hears it, before the agent hears it. Rows are recorded where
-//! the target's definition says so. What was asked, decided and done is recorded by the gate, and so is the last word of a
+//! What is said to the agent, into the recording: as the agent hears it, before the agent hears it, unless mask rules spare
+//! the agent: a recording has what they cover masked all the same. Rows are recorded where the target's definition says so. What was asked, decided and done is recorded by the gate, and so is the last word of a
 //! session, which is the reason of its end.
 
 use super::{End, Session};
 use crate::{
-    mask::Masker,
+    mask::{Complaint, Masker},
     record::{MOST_RECORDED, said, said_by_gateway},
     target::RecordedRows,
 };
@@ -26,9 +26,9 @@ pub(super) enum Records {
 
 impl Session {
     /// Says an error or a notice of the target's.
-    pub(super) fn say_words(&mut self, words: Masked<Bytes>) -> Result<(), End> {
-        self.record(words.read_as(said)).map_err(End::Refused)?;
-        self.writer.say(words);
+    pub(super) fn say_words(&mut self, Complaint { told, kept }: Complaint) -> Result<(), End> {
+        self.record(kept.read_as(said)).map_err(End::Refused)?;
+        self.writer.say(told);
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     frame::{BackendKind, Body, FrameError, Head, copy_fail, message},
-    mask::Rows,
+    mask::Remaining,
     record::Shape,
     state::Block,
     target::RecordedRows,
@@ -63,16 +63,16 @@ impl Session {
         &mut self,
         form: &Form,
         understood: &Understood,
-        (release, rows): (&Release, Rows),
-    ) -> Result<(Ended, Rows), Stop> {
+        (release, remaining): (&Release, Remaining),
+    ) -> Result<(Ended, Remaining), Stop> {
         let copy = if matches!(form, Form::Prepare { .. }) { Copy::None } else { understood.copy };
-        self.masker.answer(release.masks(), understood.subject(), rows);
+        self.masker.answer(release.masks(), understood.subject(), remaining);
         let ended = self.relay_hearing(form, copy).await;
-        let (masked, rows) = self.masker.answered();
+        let (masked, remaining) = self.masker.answered();
         if let Some(account) = &mut self.in_flight {
             account.masked(&masked);
         }
-        Ok((ended?, rows))
+        Ok((ended?, remaining))
     }
 
     async fn relay_hearing(&mut self, form: &Form, copy: Copy) -> Result<Ended, Stop> {

@@ -1,8 +1,9 @@
 //! What the target says is in the recording as the agent hears it, and nothing is heard that is not recorded.
 
 use super::{
-    agent::{Agent, error, execute, kinds},
+    agent::{Agent, Message, error, execute, kinds},
     gate::Decision,
+    mask::approve_all,
     place::{Listens, Place},
 };
 use crate::{RecordedRows, frame, record::MOST_RECORDED};
@@ -197,4 +198,53 @@ async fn an_agent_sees_no_row_that_could_not_be_recorded() {
     let rest = agent.rest().await;
     assert!(!kinds(&rest).contains('D'), "{rest:?}");
     assert!(rest.iter().all(|message| !String::from_utf8_lossy(&message.body).contains("name 1")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_agent_sees_that_rules_spare_is_recorded_like_anybody_elses() {
+    let place = recording_rows().await;
+    place.truth("INSERT INTO accounts VALUES (11, 'ada@example.com')");
+    approve_all(&place.gate);
+    let mut agent = Agent::connect(&place).await;
+    let some = "SELECT id, name, upper(name) FROM accounts WHERE id = 11 OR id = 10 ORDER BY id";
+    for (columns, detectors, expected) in [
+        (
+            &["public.accounts.name"][..],
+            &[][..],
+            ["10\t[redacted]\t[redacted]", "11\t[redacted]\t[redacted]"],
+        ),
+        (&[], &[Detector::Email], ["10\tname 10\tNAME 10", "11\t[redacted]\t[redacted]"]),
+    ] {
+        place.gate.mask_for_others(columns, detectors);
+        let described = [execute(some), frame::sync().to_vec()].concat();
+        let bound = [
+            frame::parse("", some.as_bytes(), &[]),
+            bound(""),
+            frame::execute("", 1),
+            frame::execute("", 1),
+            frame::sync(),
+        ];
+        for asked in [frame::query(some.as_bytes()).to_vec(), described, bound.concat()] {
+            agent.send(&asked).await;
+            let answer = agent.until_ready().await;
+            let seen = |message: &Message| message.body.ends_with(b"ADA@EXAMPLE.COM");
+            assert!(answer.iter().any(seen), "{answer:?}");
+            assert_eq!(rows(&place), expected);
+        }
+        // A COPY, an error, and what was asked.
+        for (text, kept) in [
+            ("COPY (SELECT name FROM accounts WHERE id = 11) TO STDOUT", "a row of 16 bytes"),
+            ("SELECT name::int FROM accounts WHERE id = 11", ""),
+        ] {
+            let answer = agent.query(text).await;
+            let seen = |message: &Message| {
+                String::from_utf8_lossy(&message.body).contains("ada@example.com")
+            };
+            assert!(answer.iter().any(seen), "{answer:?}");
+            let entries = std::mem::take(&mut *place.gate.recorder.entries.lock().unwrap());
+            let entries = format!("{entries:?}");
+            assert!(!entries.contains("ada@example.com"), "{entries}");
+            assert!(columns.is_empty() || entries.contains(kept), "{entries}");
+        }
+    }
 }

@@ -61,6 +61,15 @@ fn a_rule_covers_its_targets_and_spares_its_groups() {
     assert!(covers("orders", &[]));
     assert!(!covers("stock", &["ci"]));
     assert!(!covers("orders", &["ci", "dba"]));
+    // Of what the agent sees there is a recording, for others.
+    for (groups, spares) in [(&["dba"][..], true), (&["ci"], false)] {
+        let plan = rules.plan(&session("orders", groups));
+        assert_eq!(
+            (plan.spares(), plan.of_recording().covers(&column("a.b.email"))),
+            (spares, true)
+        );
+    }
+    assert!(!rules.plan(&session("stock", &["dba"])).spares());
     assert!(rules.plan(&session("stock", &[])).covers_nothing());
 }
 

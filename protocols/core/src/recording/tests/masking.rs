@@ -17,6 +17,10 @@ use std::collections::BTreeSet;
 const ADDRESS: &str = "ada@example.com";
 
 fn plan() -> MaskPlan {
+    plan_for(BTreeSet::new())
+}
+
+fn plan_for(groups: BTreeSet<String>) -> MaskPlan {
     let rule = MaskRule {
         json_paths: Vec::new(),
         name: "contacts".to_owned(),
@@ -25,7 +29,7 @@ fn plan() -> MaskPlan {
         detectors: BTreeSet::from([Detector::Email]),
         patterns: Vec::new(),
         kind: MaskKind::Redact,
-        unless_groups: BTreeSet::new(),
+        unless_groups: BTreeSet::from(["dba".to_owned()]),
     };
     let key = MaskKey::new(Secret::new("a key for tests of masks"));
     let rules = MaskRules::compile(&key, Revision(1), vec![rule]).unwrap();
@@ -34,7 +38,7 @@ fn plan() -> MaskPlan {
         identity,
         name: "ci".to_owned(),
         owner: None,
-        groups: BTreeSet::new(),
+        groups,
         expires_at: LogTime(u64::MAX),
     };
     let target = Target {
@@ -83,4 +87,13 @@ fn a_value_that_lies_across_two_pieces_of_a_long_text_is_masked() {
     let joined = entry::joined(entry::read(&content).unwrap());
     let Entry::Asked { text, .. } = &joined[0].entry else { panic!("{joined:?}") };
     assert!(!text.contains("ada@") && !text.contains("example.com"));
+}
+
+#[test]
+fn an_agent_that_is_spared_is_recorded_like_any_other() {
+    let entry = Entry::Bound { number: 1, value: format!("mail {ADDRESS} now") };
+    let spared = plan_for(BTreeSet::from(["dba".to_owned()]));
+    assert!(spared.covers_nothing());
+    let kept = entry.masked(&spared).unwrap().into_inner();
+    assert!(!format!("{kept:?}").contains(ADDRESS), "{kept:?}");
 }
