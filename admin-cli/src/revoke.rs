@@ -1,4 +1,4 @@
-//! `revoke`: returns when what was revoked is out on every node.
+//! `revoke`: returns when what was revoked is out on every node, which is what the node that is asked waits for.
 
 use crate::{
     cli::{Global, RevokeCommand},
@@ -21,20 +21,21 @@ pub(crate) async fn run(
         }
         RevokeCommand::Session { id } => RevocationRequest::Session { id },
         RevokeCommand::Credential { id } => RevocationRequest::Credential { id },
+        RevokeCommand::Provider { name } => RevocationRequest::Provider { name },
     };
     let revoked = connection::client(global, terminal)?.revoke(&request).await?.body;
-    let lease = Duration::from_millis(revoked.everywhere_after_ms);
-    terminal.note(&format!(
-        "committed; waiting {} until it holds on every node, even one that is cut off",
-        humantime::format_duration(lease)
-    ));
-    // A node without contact keeps its lease no longer than this.
-    tokio::time::sleep(lease).await;
     terminal.answer(&revoked, |revoked, _| {
-        output::pairs(&[
+        let took = Duration::from_millis(revoked.everywhere_after_ms);
+        let mut lines = vec![
             ("revoked at", revoked.at.to_string()),
             ("log index", revoked.index.to_string()),
-            ("holds on", "every node".to_owned()),
-        ])
+            ("holds on", format!("every node, after {}", humantime::format_duration(took))),
+        ];
+        if !revoked.lapsed.is_empty() {
+            let nodes: Vec<_> = revoked.lapsed.iter().map(u64::to_string).collect();
+            let nodes = nodes.join(", ");
+            lines.push(("not heard of", format!("node {nodes}, whose lease has run out")));
+        }
+        output::pairs(&lines)
     })
 }

@@ -15,6 +15,7 @@ pub use ssh::RotateSshKey;
 
 use crate::records::{
     ArchiveFile, AuditText, Author, DrawnSshKey, HeldOperation, JoinFacts, RequestId, ResourceKind,
+    Voucher,
 };
 use countersign_core::{
     agent::{Agent, Identity},
@@ -438,7 +439,7 @@ pub enum Expected {
     At(Revision),
 }
 
-/// An identity or a session is revoked.
+/// An identity, a session, a credential or an identity provider is revoked.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Revoke {
     /// What.
@@ -458,6 +459,13 @@ pub enum Revocable {
     Session(SessionId),
     /// One credential, and the sessions that were opened with it.
     Credential(CredentialId),
+    /// Everybody of an identity provider's issuer, until the provider is defined otherwise.
+    Provider {
+        /// The provider, as it is defined.
+        provider: Voucher,
+        /// The issuer that it stands for. The node that proposes has read it there: the state does not look into bodies.
+        issuer: String,
+    },
 }
 
 /// The cluster gets a new key that it signs its audit chain with.

@@ -57,6 +57,11 @@ pub enum Effect {
         /// Which.
         identity: Identity,
     },
+    /// Everybody of an issuer was revoked.
+    IssuerRevoked {
+        /// Which.
+        issuer: String,
+    },
     /// A node has started.
     NodeUp {
         /// Which.

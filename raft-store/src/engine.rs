@@ -26,6 +26,7 @@ use crate::lease::Lease;
 use crate::log_store::FlushTimes;
 use crate::machine::{StoreError, View};
 use crate::network::{Peers, Tls, TlsError, TlsMaterial};
+use crate::progress::Progress;
 use crate::proposer::{Committed, ProposeError, Proposer};
 use crate::raft_types::{NodeId, Raft, StorageId};
 use crate::read_index::{Reader, Unconfirmed};
@@ -48,6 +49,7 @@ pub struct Engine {
     flush_times: FlushTimes,
     disk_p99: Duration,
     peers: Arc<Peers>,
+    progress: Progress,
     shelf: Shelf,
     stop: CancellationToken,
     tasks: Mutex<JoinSet<()>>,

@@ -86,6 +86,8 @@ pub(crate) enum Table {
     ArchiveRead = 34,
     /// The keys of recordings that a node opens, by node.
     OpenedKeys = 35,
+    /// Revoked issuers.
+    RevokedIssuer = 36,
 }
 
 /// The single values.
@@ -249,6 +251,10 @@ pub(crate) fn cancel_key(key: CancelKey) -> Vec<u8> {
 
 pub(crate) fn revocation(identity: &Identity) -> Vec<u8> {
     Key::of(Table::Revocation).identity(identity).0
+}
+
+pub(crate) fn revoked_issuer(issuer: &str) -> Vec<u8> {
+    Key::of(Table::RevokedIssuer).text(issuer).0
 }
 
 pub(crate) fn join_token(sha256: &[u8; 32]) -> Vec<u8> {

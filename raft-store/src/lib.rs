@@ -20,6 +20,7 @@ mod log_store;
 pub mod machine;
 mod network;
 mod notes;
+mod progress;
 mod proposer;
 mod raft_types;
 mod read_index;

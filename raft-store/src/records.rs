@@ -556,6 +556,23 @@ pub struct RevocationRecord {
     pub index: LogIndex,
 }
 
+/// An issuer whose identities are all revoked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct IssuerRevocation {
+    /// Which.
+    pub issuer: String,
+    /// The providers that were revoked and stand for it: it is revoked until each of them is defined otherwise.
+    pub providers: BTreeSet<String>,
+    /// Why.
+    pub reason: String,
+    /// Who revoked it first.
+    pub author: Author,
+    /// Log time.
+    pub at: LogTime,
+    /// The log entry.
+    pub index: LogIndex,
+}
+
 /// A join token.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct JoinTokenRecord {

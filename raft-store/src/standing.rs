@@ -58,7 +58,7 @@ impl Standings {
 }
 
 fn can_end_a_standing(key: &[u8]) -> bool {
-    let tables = [Table::Session, Table::Revocation].map(|table| table as u8);
+    let tables = [Table::Session, Table::Revocation, Table::RevokedIssuer].map(|table| table as u8);
     key.first().is_some_and(|table| tables.contains(table))
         || key == key_space::single(Single::PolicyRevision)
 }
@@ -99,6 +99,7 @@ mod tests {
         let identity = Identity { issuer: "https://issuer".into(), subject: "bot".into() };
         assert_eq!(epoch_after(key_space::session(SessionId::from_bytes([1; 16]))), 1);
         assert_eq!(epoch_after(key_space::revocation(&identity)), 1);
+        assert_eq!(epoch_after(key_space::revoked_issuer("i")), 1);
         assert_eq!(epoch_after(key_space::single(Single::PolicyRevision)), 1);
         assert_eq!(epoch_after(key_space::audit(7)), 0);
         assert_eq!(epoch_after(key_space::single(Single::LogTime)), 0);

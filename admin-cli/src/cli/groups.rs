@@ -485,6 +485,11 @@ pub(crate) enum RevokeCommand {
         /// The credential's id
         id: String,
     },
+    /// An identity provider: everybody of its issuer is out, until it is defined otherwise
+    Provider {
+        /// The name of the IdentityProvider
+        name: String,
+    },
 }
 
 /// `credential`.

@@ -25,15 +25,23 @@ pub enum RevocationRequest {
         /// The credential's id.
         id: String,
     },
+    /// An identity provider, by name: as if everybody of its issuer were revoked, until it is defined otherwise.
+    Provider {
+        /// The name of the `IdentityProvider`.
+        name: String,
+    },
 }
 
-/// A revocation that is in the log.
+/// A revocation that holds on every node.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Revocation {
     /// The log index: a node that has applied it admits nothing more for what was revoked.
     pub index: u64,
     /// Log time.
     pub at: Timestamp,
-    /// From when on it holds on every node, a partitioned one included: one lease after the commit.
+    /// How long after its commit it held on every node: each has applied it, or has had no lease since.
     pub everywhere_after_ms: u64,
+    /// The nodes that have not said that they have applied it: their leases have run out instead.
+    #[serde(default)]
+    pub lapsed: Vec<u64>,
 }

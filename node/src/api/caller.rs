@@ -334,7 +334,7 @@ pub(super) fn roles(view: &StateView, who: &Who) -> Answer<BTreeSet<Role>> {
     let Who::Reviewer { provider, reviewer, .. } = who else {
         return Ok(BTreeSet::from([Role::Admin]));
     };
-    if view.revocation(&reviewer.identity)?.is_some() {
+    if view.is_revoked(&reviewer.identity)? {
         return Err(Failure::new(ProblemKind::NotIdentified, "this identity was revoked"));
     }
     let mut found = BTreeSet::new();

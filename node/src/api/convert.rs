@@ -288,7 +288,7 @@ pub(crate) fn credential(
         provider: voucher.provider.clone(),
         state: match record.state {
             CredentialState::Revoked => IssuedState::Revoked,
-            CredentialState::Valid if view.revocation(&record.agent.identity)?.is_some() => {
+            CredentialState::Valid if view.is_revoked(&record.agent.identity)? => {
                 IssuedState::Revoked
             }
             CredentialState::Valid if record.agent.expires_at <= now => IssuedState::Expired,

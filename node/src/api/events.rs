@@ -207,7 +207,7 @@ impl Following {
             Effect::HoldChanged { hold, .. } if index >= self.last => {
                 self.make_ready(vec![(index, hold)]).await
             }
-            Effect::Revoked { .. } => {
+            Effect::Revoked { .. } | Effect::IssuerRevoked { .. } => {
                 // Perhaps of this caller: what the state says is looked at before the next event goes out.
                 self.looked_at = None;
                 Ok(())

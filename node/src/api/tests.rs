@@ -9,6 +9,7 @@ mod holds;
 mod live;
 mod own_tokens;
 mod rejudge;
+mod revocations;
 mod ssh;
 mod tokens;
 mod world;

@@ -95,9 +95,9 @@ impl Membership for Members {
         peers
             .map(|(id, peer)| {
                 let matching = peer.matching.map(LogIndex);
-                let status =
-                    MemberStatus { address: peer.member.address, voter: peer.voter, matching };
-                (NodeId(id), status)
+                let applied = peer.applied.map(LogIndex);
+                let (address, voter) = (peer.member.address, peer.voter);
+                (NodeId(id), MemberStatus { address, voter, matching, applied })
             })
             .collect()
     }

@@ -58,6 +58,8 @@ pub struct MemberStatus {
     pub voter: bool,
     /// On the leader: the last entry that is known to be in its log.
     pub matching: Option<LogIndex>,
+    /// The last entry that it is known to have applied.
+    pub applied: Option<LogIndex>,
 }
 
 /// Figures of the engine.

@@ -139,7 +139,7 @@ fn is_in_force(inner: &Inner, session: &Session, basis: &Basis) -> bool {
         Ok(open
             && view.policy_revision()? == basis.revision
             && view.log_time()? < session.agent().expires_at
-            && view.revocation(&session.agent().identity)?.is_none())
+            && !view.is_revoked(&session.agent().identity)?)
     };
     let stands = look().unwrap_or_default();
     if stands && let Some(standing) = standing {

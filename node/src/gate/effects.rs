@@ -109,7 +109,7 @@ impl Inner {
             }
             Effect::ResourcesChanged { .. } => return Todo::Resources,
             // The sessions that this concerns have effects of their own.
-            Effect::Revoked { .. } => {}
+            Effect::Revoked { .. } | Effect::IssuerRevoked { .. } => {}
             Effect::NodeUp { node, incarnation } => {
                 let ours = self.incarnation.get();
                 if node == self.node && ours.is_some_and(|ours| *ours != incarnation) {

@@ -73,7 +73,7 @@ fn issued(record: &CredentialRecord) -> Answer {
 }
 
 /// Refuses what a provider vouched for that is gone, or is defined anew.
-fn is_vouched(step: &Step<'_>, voucher: &Voucher) -> Result<(), Stop> {
+pub(super) fn is_vouched(step: &Step<'_>, voucher: &Voucher) -> Result<(), Stop> {
     let place = key_space::resource(ResourceKind::IdentityProvider, &voucher.provider);
     match step.get::<ResourceRecord>(&place)? {
         Some(provider) if provider.revision == voucher.revision => Ok(()),

@@ -5,7 +5,7 @@ mod change;
 
 use super::{
     chain::{self, Facts},
-    credential, hold, request, session,
+    credential, hold, request, revocation, session,
     step::{Done, Step, Stop, short, within},
 };
 use crate::{
@@ -115,6 +115,9 @@ fn put(
                 at: step.now,
             };
             step.put(place, &record)?;
+            if change.kind == ResourceKind::IdentityProvider {
+                revocation::provider_defined(step, &change.name)?;
+            }
             body.as_str()
         }
         ResourceBody::Delete => {

@@ -172,9 +172,11 @@ pub(super) fn not_expired(agent: &Agent, now: LogTime) -> Result<(), Stop> {
     if now < agent.expires_at { Ok(()) } else { Err(StateRefusal::IdentityExpired.into()) }
 }
 
-/// Refuses a revoked identity.
+/// Refuses a revoked identity, and one of a revoked issuer.
 pub(super) fn not_revoked(step: &Step<'_>, identity: &Identity) -> Result<(), Stop> {
-    if step.has(&key_space::revocation(identity))? {
+    if step.has(&key_space::revocation(identity))?
+        || step.has(&key_space::revoked_issuer(&identity.issuer))?
+    {
         return Err(StateRefusal::Revoked.into());
     }
     Ok(())

@@ -11,6 +11,7 @@ mod harness;
 mod holds;
 mod nodes;
 mod notes;
+mod providers;
 mod recordings;
 mod resources;
 mod signing;

@@ -160,7 +160,10 @@ fn sent() -> Vec<(&'static str, Vec<u8>)> {
         ("fetch_segment_found", bytes(FetchSegmentReply(Some(vec![1, 2, 3])).encode())),
         ("fetch_segment_absent", bytes(FetchSegmentReply(None).encode())),
         ("greeting", bytes(Greeting.encode())),
-        ("greeting_reply", bytes(GreetingReply { wall_ms: 1_700_000_000_000 }.encode())),
+        (
+            "greeting_reply",
+            bytes(GreetingReply { wall_ms: 1_700_000_000_000, applied: 7 }.encode()),
+        ),
     ]
 }
 

@@ -440,7 +440,7 @@ impl TryFrom<ReadIndexReplyV1> for ReadIndexReply {
 
 encoded!(ReadIndexReply, ReadIndexReplyV1);
 
-/// Keeps a connection open, and asks for the peer's clock.
+/// Keeps a connection open, and asks for the peer's clock and what it has applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Greeting;
 
@@ -468,16 +468,19 @@ encoded!(Greeting, GreetingV1);
 pub(crate) struct GreetingReply {
     /// The wall clock of the node that answers, in milliseconds since 1970.
     pub(crate) wall_ms: u64,
+    /// The last entry that it has applied.
+    pub(crate) applied: u64,
 }
 
 #[derive(Serialize, Deserialize)]
 struct GreetingReplyV1 {
     wall_ms: u64,
+    applied: u64,
 }
 
 impl From<&GreetingReply> for GreetingReplyV1 {
     fn from(reply: &GreetingReply) -> Self {
-        Self { wall_ms: reply.wall_ms }
+        Self { wall_ms: reply.wall_ms, applied: reply.applied }
     }
 }
 
@@ -485,7 +488,7 @@ impl TryFrom<GreetingReplyV1> for GreetingReply {
     type Error = EncodingError;
 
     fn try_from(reply: GreetingReplyV1) -> Result<Self, EncodingError> {
-        Ok(Self { wall_ms: reply.wall_ms })
+        Ok(Self { wall_ms: reply.wall_ms, applied: reply.applied })
     }
 }
 

@@ -19,6 +19,7 @@ use crate::lease::Lease;
 use crate::log_store::{FlushTimes, Flusher, LogStore, PurgeLimit};
 use crate::machine::Machine;
 use crate::network::{Admission, Network, Peers, Server, ServerParts, Tls, TlsError, greeting};
+use crate::progress::Progress;
 use crate::proposer::{Proposer, ProposerParts};
 use crate::raft_types::{Raft, StorageId};
 use crate::read_index::Reader;
@@ -89,7 +90,8 @@ impl Engine {
             shelf: shelf.clone(),
             storage,
         };
-        let Running { proposer, reader, lease, stop, tasks } = run(parts, listener, tls.clone());
+        let running = run(parts, listener, tls.clone());
+        let Running { proposer, reader, lease, progress, stop, tasks } = running;
         Ok(Self {
             node: config.node,
             storage,
@@ -103,6 +105,7 @@ impl Engine {
             flush_times,
             disk_p99,
             peers,
+            progress,
             shelf,
             stop,
             tasks: Mutex::new(tasks),
@@ -126,6 +129,7 @@ struct Running {
     proposer: Proposer,
     reader: Reader,
     lease: Lease,
+    progress: Progress,
     stop: CancellationToken,
     tasks: JoinSet<()>,
 }
@@ -133,6 +137,7 @@ struct Running {
 /// Starts everything that works with the consensus.
 fn run(parts: Parts<'_>, listener: TcpListener, tls: Arc<Tls>) -> Running {
     let Parts { config, raft, state, peers, shelf, storage } = parts;
+    let progress = Progress::default();
     let (stop, clocks) = (CancellationToken::new(), Clocks::new(config.clock.clone()));
     let mut tasks = JoinSet::new();
     let (proposer, gathering) = Proposer::start(ProposerParts {
@@ -143,8 +148,9 @@ fn run(parts: Parts<'_>, listener: TcpListener, tls: Arc<Tls>) -> Running {
         stop: stop.clone(),
     });
     tasks.spawn(gathering);
-    let (greeting, known, told) = (raft.clone(), peers.clone(), clocks.clone());
-    spawn(&mut tasks, &stop, async move { greeting::keep(&greeting, &known, &told).await });
+    let heard = greeting::Heard { clocks: clocks.clone(), progress: progress.clone() };
+    let (greeting, known) = (raft.clone(), peers.clone());
+    spawn(&mut tasks, &stop, async move { greeting::keep(&greeting, &known, &heard).await });
     let agreement = Agreement::new(raft.clone(), state.clone());
     let reader = Reader::new(raft.clone(), state.clone(), peers, agreement.clone());
     let lease = Lease::new(config.clock.clone(), state.clone(), config.lease);
@@ -170,7 +176,7 @@ fn run(parts: Parts<'_>, listener: TcpListener, tls: Arc<Tls>) -> Running {
     spawn(&mut tasks, &stop, async move { checkpoint::keep(&leading, &agreement, every).await });
     let (odd, differing) = (raft.clone(), state.clone());
     spawn(&mut tasks, &stop, async move { agreement::stand_aside(&odd, &differing).await });
-    Running { proposer, reader, lease, stop, tasks }
+    Running { proposer, reader, lease, progress, stop, tasks }
 }
 
 /// Runs until the engine stops.

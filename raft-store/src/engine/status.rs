@@ -52,6 +52,8 @@ pub struct PeerStatus {
     pub voter: bool,
     /// On the leader: the last entry known to be in its log.
     pub matching: Option<u64>,
+    /// The last entry that it has said to have applied, within a second or two.
+    pub applied: Option<u64>,
 }
 
 impl Engine {
@@ -64,7 +66,9 @@ impl Engine {
             let matching = metrics.replication.as_ref().and_then(|all| all.get(id).copied());
             let matching = matching.flatten().map(|id| id.index);
             let member = member.clone();
-            (*id, PeerStatus { member, voter: voters.contains(id), matching })
+            let own = (*id == self.node).then(|| self.state.applied());
+            let applied = own.or_else(|| self.progress.of(*id));
+            (*id, PeerStatus { member, voter: voters.contains(id), matching, applied })
         };
         Status {
             node: self.node,

@@ -18,9 +18,10 @@ use crate::{
     machine::View,
     records::{
         ArchiveFile, AuditKeyRecord, CheckpointRecord, ClusterRecord, CredentialRecord,
-        EvidenceRecord, HeldOperation, HoldPhase, HoldRecord, JoinTokenRecord, NodeRecord,
-        OpenedKeys, OperationRecord, RecordingRecord, RequestId, RequestRecord, ResourceKind,
-        ResourceRecord, RevocationRecord, SegmentRecord, SessionRecord, SshKeyRecord, SshRole,
+        EvidenceRecord, HeldOperation, HoldPhase, HoldRecord, IssuerRevocation, JoinTokenRecord,
+        NodeRecord, OpenedKeys, OperationRecord, RecordingRecord, RequestId, RequestRecord,
+        ResourceKind, ResourceRecord, RevocationRecord, SegmentRecord, SessionRecord, SshKeyRecord,
+        SshRole,
     },
     state::{self, NewestFirst},
 };
@@ -231,7 +232,18 @@ impl StateView {
         self.get(&key_space::resource(kind, name))
     }
 
-    /// The revocation of an identity; `None` when it is not revoked.
+    /// Whether an identity is revoked, by itself or with everybody of its issuer.
+    pub fn is_revoked(&self, identity: &Identity) -> Result<bool, ReadError> {
+        let of_issuer = self.revoked_issuer(&identity.issuer)?;
+        Ok(of_issuer.is_some() || self.revocation(identity)?.is_some())
+    }
+
+    /// The revocation of everybody of an issuer; `None` when it is not revoked.
+    pub fn revoked_issuer(&self, issuer: &str) -> Result<Option<IssuerRevocation>, ReadError> {
+        self.get(&key_space::revoked_issuer(issuer))
+    }
+
+    /// The revocation of an identity by itself; `None` when there is none.
     pub fn revocation(&self, of: &Identity) -> Result<Option<RevocationRecord>, ReadError> {
         self.get(&key_space::revocation(of))
     }

@@ -26,6 +26,7 @@ fn keys() -> Vec<(&'static str, Vec<u8>)> {
         ("resource", resource(ResourceKind::Policy, "p")),
         ("cancel-key", cancel_key(CancelKey { process: 1, secret: 2 })),
         ("revocation", revocation(&who)),
+        ("revoked-issuer", revoked_issuer("iss")),
         ("join-token", join_token(&[8; 32])),
         ("credential", credential(CredentialId::from_bytes([6; 16]))),
         ("audit", audit(9)),
@@ -135,7 +136,8 @@ fn every_table_has_a_frozen_key() {
         | Table::Archive
         | Table::SshKey
         | Table::ArchiveRead
-        | Table::OpenedKeys => 35,
+        | Table::OpenedKeys
+        | Table::RevokedIssuer => 36,
     };
     assert!(begin.into_iter().eq(1..=last(Table::Single)));
 }

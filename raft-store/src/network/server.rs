@@ -250,7 +250,8 @@ impl Peer for Server {
     async fn greet(&self, call: Request<Frame>) -> Result<Response<Frame>, Status> {
         self.parts.admission.admit(&call)?;
         let _: Greeting = codec::value(call.get_ref())?;
-        codec::answer(&GreetingReply { wall_ms: self.parts.clocks.own_ms() })
+        let applied = self.parts.admission.state.applied();
+        codec::answer(&GreetingReply { wall_ms: self.parts.clocks.own_ms(), applied })
     }
 
     async fn keep_segments(&self, call: Request<Frame>) -> Result<Response<Frame>, Status> {

@@ -59,6 +59,19 @@ fn a_read_after_a_read_index_sees_what_was_acknowledged_elsewhere() {
 }
 
 #[test]
+fn every_node_hears_what_the_others_have_applied() {
+    let cluster = Cluster::of_three();
+    let committed = cluster.set_on(cluster.follower(), "heard").unwrap();
+    for node in 1..=3 {
+        cluster.until("all to be heard of", || {
+            let peers = cluster.engine(node).status().peers;
+            let heard = |of: &u64| peers.get(of)?.applied.filter(|at| *at >= committed.index);
+            [1, 2, 3].iter().all(|of| heard(of).is_some()).then_some(())
+        });
+    }
+}
+
+#[test]
 fn every_node_of_a_quorum_has_a_lease() {
     let cluster = Cluster::of_three();
     for node in 1..=3 {

@@ -284,6 +284,7 @@ form_enum!(RevocableV1 for Revocable {
     Identity(identity: Identity),
     Session(session: SessionId),
     Credential(credential: CredentialId),
+    Provider { provider: Voucher, issuer: String },
 });
 form_struct!(IssueCredentialV1 for IssueCredential {
     id: CredentialId,

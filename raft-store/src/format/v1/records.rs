@@ -6,10 +6,10 @@ use crate::records::{
     AppliedRequest, ArchiveFile, Attachment, AuditKeyRecord, AuditText, Author, BookTaken,
     CheckpointRecord, ClusterRecord, CredentialForm, CredentialRecord, CredentialState,
     DrawnSshKey, EvidenceRecord, HeldOperation, HoldBudget, HoldPhase, HoldRecord, InBucket,
-    JoinFacts, JoinTokenRecord, NodeRecord, NodeState, NotesTaken, OpenedKeys, OperationRecord,
-    OperationState, Place, RecordingRecord, RequestId, RequestRecord, ResourceKind, ResourceRecord,
-    RevocationRecord, SegmentRecord, SessionRecord, SessionState, SshKeyRecord, SshRole, Start,
-    Voucher, WrappedKey,
+    IssuerRevocation, JoinFacts, JoinTokenRecord, NodeRecord, NodeState, NotesTaken, OpenedKeys,
+    OperationRecord, OperationState, Place, RecordingRecord, RequestId, RequestRecord,
+    ResourceKind, ResourceRecord, RevocationRecord, SegmentRecord, SessionRecord, SessionState,
+    SshKeyRecord, SshRole, Start, Voucher, WrappedKey,
 };
 use countersign_core::{
     agent::{Agent, Identity},
@@ -38,6 +38,7 @@ stored!(
     ResourceRecord = "a resource",
     OperationRecord = "an operation",
     RevocationRecord = "a revocation",
+    IssuerRevocation = "a revocation of an issuer",
     JoinTokenRecord = "a join token",
     CredentialRecord = "a credential",
     SshKeyRecord = "a key for SSH",
@@ -231,6 +232,14 @@ form_struct!(SegmentRecordV1 for SegmentRecord {
 form_struct!(HoldBudgetV1 for HoldBudget { since: LogTime, holds: u64, bytes: u64, evidence: u64 });
 form_struct!(RevocationRecordV1 for RevocationRecord {
     identity: Identity,
+    reason: String,
+    author: Author,
+    at: LogTime,
+    index: LogIndex,
+});
+form_struct!(IssuerRevocationV1 for IssuerRevocation {
+    issuer: String,
+    providers: BTreeSet<String>,
     reason: String,
     author: Author,
     at: LogTime,

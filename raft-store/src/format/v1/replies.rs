@@ -95,4 +95,5 @@ form_enum!(EffectV1 for Effect {
     Revoked { identity: Identity },
     NodeUp { node: NodeId, incarnation: Incarnation },
     NodeRemoved { node: NodeId },
+    IssuerRevoked { issuer: String },
 });

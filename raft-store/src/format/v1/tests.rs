@@ -76,6 +76,7 @@ fn every_stored_form_is_as_it_was_written_first() {
     found.check(&samples::resources());
     found.check(&samples::operations());
     found.check(&[("revocation", samples::revocation())]);
+    found.check(&[("issuer-revocation", samples::issuer_revocation())]);
     found.check(&[("join-token", samples::join_token())]);
     found.check(&samples::credentials());
     found.check(&samples::ssh_keys());

@@ -350,6 +350,17 @@ pub(super) fn revocation() -> RevocationRecord {
     }
 }
 
+pub(super) fn issuer_revocation() -> IssuerRevocation {
+    IssuerRevocation {
+        issuer: t("i"),
+        providers: BTreeSet::from([t("p")]),
+        reason: t("left"),
+        author: author(),
+        at: LogTime(2),
+        index: LogIndex(3),
+    }
+}
+
 pub(super) fn join_token() -> JoinTokenRecord {
     JoinTokenRecord {
         sha256: [9; 32],
@@ -652,6 +663,7 @@ pub(super) fn effects() -> Vec<(&'static str, Effect)> {
             },
         ),
         ("effect-revoked", Effect::Revoked { identity: identity() }),
+        ("effect-issuer-revoked", Effect::IssuerRevoked { issuer: t("i") }),
         ("effect-node-up", Effect::NodeUp { node: NodeId(1), incarnation: Incarnation(12) }),
         ("effect-node-removed", Effect::NodeRemoved { node: NodeId(1) }),
     ]);

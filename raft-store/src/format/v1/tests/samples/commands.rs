@@ -353,5 +353,9 @@ fn of_administrators() -> Vec<(&'static str, Command)> {
         ("command-revoke-identity", revoke(Revocable::Identity(identity()))),
         ("command-revoke-session", revoke(Revocable::Session(ses()))),
         ("command-revoke-credential", revoke(Revocable::Credential(credential_id()))),
+        (
+            "command-revoke-provider",
+            revoke(Revocable::Provider { provider: voucher(), issuer: t("i") }),
+        ),
     ]
 }
