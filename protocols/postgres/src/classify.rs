@@ -14,6 +14,7 @@ mod columns;
 mod copy;
 mod define;
 mod demands;
+mod derived;
 mod expression;
 mod flow;
 mod functions;

@@ -94,6 +94,7 @@ impl Walk {
 
     /// Another name of the same, such as `old` in RETURNING.
     pub(super) fn also_called(&mut self, called: &str, means: &[Name]) {
+        self.flow.derived.qualifies(called);
         self.called.entry(called.to_owned()).or_default().extend(means.iter().cloned());
     }
 

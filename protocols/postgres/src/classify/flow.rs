@@ -1,14 +1,20 @@
 //! From the names in a statement to what its rows can carry: which column names and which whole rows flow into each column.
 //!
 //! Names are followed without their scopes: whatever is called `x` anywhere in a statement is one thing. That says too much
-//! where two things share a name, and never too little. Which of the names a mask rule covers, it does not know.
+//! where two things share a name, and never too little. Only what stands behind the name of a sub-query, which nothing else in
+//! the statement has, is that sub-query's column (`derived`). Which of the names a mask rule covers, it does not know.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use pg_query::protobuf::{Alias, RangeVar};
 use serde::{Deserialize, Serialize};
 
-use super::{Name, name::string, walk::Walk};
+use super::{
+    Name,
+    derived::{Derived, Qualified},
+    name::string,
+    walk::Walk,
+};
 
 /// Names that are followed through one statement, counted once for each column of its rows; a statement that needs more
 /// is not followed.
@@ -74,6 +80,8 @@ pub struct Carries {
     /// What is written behind the name of a relation: its column or, where it has none of that name, a call with its
     /// whole row. While the walk goes on, the relation is what the text calls it.
     pub attributes: BTreeSet<(Name, String)>,
+    /// Columns behind the name of anything, while the walk goes on; behind it, what they are is told by the rest.
+    pub qualified: BTreeSet<Qualified>,
     /// Names among `columns` that the text gives to nothing: if no relation has such a column, it is not known what
     /// they are.
     pub strays: BTreeSet<String>,
@@ -136,6 +144,7 @@ impl Carries {
         self.columns.extend(other.columns.iter().cloned());
         self.rows_of.extend(other.rows_of.iter().cloned());
         self.attributes.extend(other.attributes.iter().cloned());
+        self.qualified.extend(other.qualified.iter().cloned());
         self.strays.extend(other.strays.iter().cloned());
         self.settings = self.settings.max(other.settings);
         self.extent = self.extent.max(other.extent);
@@ -180,7 +189,7 @@ impl Output {
         }
     }
 
-    fn is_one(&self) -> bool {
+    pub(super) fn is_one(&self) -> bool {
         matches!(self, Self::One { .. })
     }
 }
@@ -237,6 +246,8 @@ pub(super) struct Flow {
     /// Names that the text gives to columns, whether or not anything refers to them.
     given: BTreeSet<String>,
     others: OtherNames,
+    /// Sub-queries by their names.
+    pub(super) derived: Derived,
     /// What can be under a name that the text does not show.
     ambient: Carries,
     written: Carries,
@@ -258,7 +269,7 @@ impl Walk {
 
     /// The text mentions a column behind a qualifier.
     pub(super) fn mention_of(&mut self, qualifier: &str, name: &str) {
-        self.mention(name);
+        self.flow.current.qualified.insert((qualifier.to_owned(), name.to_owned()));
         self.flow.current.attributes.insert((Name::bare(qualifier), name.to_owned()));
     }
 
@@ -330,9 +341,11 @@ impl Walk {
         } else {
             Carries::rows_of(named(relation))
         };
-        match &relation.alias {
-            Some(alias) => self.alias_flows(alias, &carries),
-            None => self.stands_for(&relation.relname, &carries),
+        if let Some(alias) = &relation.alias {
+            self.alias_flows(alias, &carries);
+        } else {
+            self.flow.derived.qualifies(&relation.relname);
+            self.stands_for(&relation.relname, &carries);
         }
     }
 
@@ -348,6 +361,7 @@ impl Walk {
     pub(super) fn changed_flows(&mut self, relation: &RangeVar) {
         let rows = Carries::rows_of(named(relation));
         for name in ["excluded", "old", "new", &relation.relname] {
+            self.flow.derived.qualifies(name);
             self.stands_for(name, &rows);
         }
         if let Some(alias) = &relation.alias {
@@ -395,7 +409,9 @@ impl Walk {
     pub(super) fn carried(&mut self) -> Carried {
         let outputs = self.outputs();
         let followed = || self.flow.renamed.values().chain(self.flow.kept.values());
-        let length = |carries: &Carries| 1 + carries.columns.len() + carries.attributes.len();
+        let length = |carries: &Carries| {
+            1 + carries.columns.len() + carries.attributes.len() + carries.qualified.len()
+        };
         let steps: usize = followed().map(length).sum();
         let starred = !outputs.0.iter().all(Output::is_one);
         let closures = if starred { followed().count() } else { 0 } + outputs.0.len();
@@ -450,22 +466,29 @@ impl Walk {
 
     /// What a value carries once every name in it is replaced by what it stands for.
     fn followed(&self, start: &Carries) -> Carries {
-        let mut all = start.clone();
-        let mut open: Vec<&str> = start.columns.iter().map(String::as_str).collect();
-        while let Some(name) = open.pop() {
-            let meant = [self.flow.renamed.get(name), self.flow.kept.get(name)];
-            for carries in meant.into_iter().flatten() {
-                all.rows_of.extend(carries.rows_of.iter().cloned());
-                all.attributes.extend(carries.attributes.iter().cloned());
-                all.settings = all.settings.max(carries.settings);
-                all.extent = all.extent.max(carries.extent);
-                for column in &carries.columns {
-                    if all.columns.insert(column.clone()) {
-                        open.push(column);
-                    }
+        let mut all = Carries::default();
+        let mut open = vec![start];
+        while let Some(carries) = open.pop() {
+            all.rows_of.extend(carries.rows_of.iter().cloned());
+            all.attributes.extend(carries.attributes.iter().cloned());
+            all.settings = all.settings.max(carries.settings);
+            all.extent = all.extent.max(carries.extent);
+            let mut names: Vec<&String> = carries.columns.iter().collect();
+            for qualified in &carries.qualified {
+                match self.flow.derived.meant(qualified) {
+                    Some(meant) if all.qualified.insert(qualified.clone()) => open.push(meant),
+                    Some(_) => {}
+                    None => names.push(&qualified.1),
+                }
+            }
+            for name in names {
+                if all.columns.insert(name.clone()) {
+                    let meant = [self.flow.renamed.get(name), self.flow.kept.get(name)];
+                    open.extend(meant.into_iter().flatten());
                 }
             }
         }
+        all.qualified.clear();
         all.attributes = self.attributes_meant(&all.attributes);
         if self.flow.others == OtherNames::None {
             let Flow { renamed, given, .. } = &self.flow;

@@ -173,6 +173,7 @@ impl Walk {
         let outputs = self.outputs();
         let columns = name::strings(aliascolnames).unwrap_or_default();
         self.query_flows(Some(ctename), &columns, &outputs);
+        self.flow.derived.define(ctename, &columns, &outputs);
         if let Some(CteSearchClause { search_col_list, search_seq_column, .. }) = search_clause {
             let columns = self.apart(|walk| walk.mentioned_names(search_col_list));
             self.stands_for(search_seq_column, &columns);
@@ -331,6 +332,7 @@ impl Walk {
     /// Notes that the names of an alias are names only.
     pub(super) fn alias(&mut self, alias: &pg_query::protobuf::Alias) {
         self.identifier(&alias.aliasname);
+        self.flow.derived.qualifies(&alias.aliasname);
         if name::strings(&alias.colnames).is_none() {
             self.opaque("an alias holds something other than names");
         }

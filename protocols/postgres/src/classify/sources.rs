@@ -40,7 +40,11 @@ impl Walk {
                 let outputs = self.outputs();
                 let columns = alias.as_ref().and_then(|alias| name::strings(&alias.colnames));
                 let alias = alias.as_ref().map(|alias| alias.aliasname.as_str());
-                self.query_flows(alias, &columns.unwrap_or_default(), &outputs);
+                let columns = columns.unwrap_or_default();
+                self.query_flows(alias, &columns, &outputs);
+                if let Some(alias) = alias {
+                    self.flow.derived.is_query(alias, &columns, &outputs);
+                }
             }
             // Whatever a function makes of its arguments can be in any of its columns.
             Some(NodeEnum::RangeFunction(function)) => {
@@ -70,6 +74,10 @@ impl Walk {
     fn range_var(&mut self, relation: &RangeVar) {
         if self.is_cte(relation) {
             self.identifier(&relation.relname);
+            let alias = relation.alias.as_ref();
+            let name = alias.map_or(&relation.relname, |alias| &alias.aliasname);
+            let columns = alias.and_then(|alias| name::strings(&alias.colnames));
+            self.flow.derived.is_table(&relation.relname, name, &columns.unwrap_or_default());
         } else {
             self.relation(Action::Read, relation);
         }
@@ -187,6 +195,7 @@ impl Walk {
             None => function,
         };
         if let Some(qualifier) = qualifier {
+            self.flow.derived.qualifies(&qualifier);
             // A single value's column takes the alias as its name.
             columns.insert(qualifier.clone());
             match self.value_aliases.get_mut(&qualifier) {

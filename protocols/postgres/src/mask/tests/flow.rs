@@ -101,6 +101,76 @@ const CORPUS: &[(&str, &str)] = &[
     ("SELECT extra || '' FROM strange", "m"),
     ("SELECT s.extra || '', 1 FROM strange s", "mc"),
     ("SELECT upper(n) FROM (SELECT extra AS n FROM strange) x", "m"),
+    // One name in two sub-queries.
+    (
+        "SELECT a.n || '', b.n || '' FROM (SELECT name AS n FROM accounts) a, (SELECT ssn AS n FROM accounts) b",
+        "cm",
+    ),
+    (
+        "WITH a AS (SELECT name AS n FROM accounts), b AS (SELECT ssn AS n FROM accounts) SELECT upper(a.n), upper(b.n), upper(x.n), upper(y.z) FROM a, b, a AS x, b AS y(z)",
+        "cmcm",
+    ),
+    (
+        "WITH a(n) AS (SELECT name FROM accounts), b(n) AS (SELECT a.n || ssn FROM accounts, a) SELECT upper(a.n), upper(b.n) FROM a, b",
+        "mm",
+    ),
+    (
+        "WITH a(n) AS (SELECT name FROM accounts), b(n) AS (SELECT upper(ssn) FROM accounts) SELECT upper(a.n), upper(b.n) FROM a, b",
+        "cm",
+    ),
+    (
+        "SELECT a.n || '' FROM (SELECT ssn AS n FROM accounts) a, (SELECT (SELECT a.n || '' FROM (SELECT name AS n FROM accounts) a)) b",
+        "m",
+    ),
+    ("SELECT a.m || '' FROM (SELECT ssn AS n, name AS m FROM accounts) a(m, x)", "m"),
+    ("SELECT a.m || '', a.x || '' FROM (SELECT name AS n, ssn AS m FROM accounts) a(m, x)", "cm"),
+    ("SELECT a.x || '' FROM (SELECT *, name AS n FROM accounts) a(m, x)", "m"),
+    (
+        "SELECT a.n || '' FROM (SELECT *, name AS n FROM accounts) a, (SELECT ssn AS n FROM accounts) b",
+        "c",
+    ),
+    ("SELECT a.n || '' FROM (SELECT name AS n, ssn AS n FROM accounts) a", "m"),
+    (
+        "SELECT a.n || '' FROM (SELECT name AS n FROM accounts UNION SELECT ssn FROM accounts) a",
+        "m",
+    ),
+    (
+        "SELECT a.n || '' FROM (SELECT name AS n FROM accounts UNION SELECT * FROM (SELECT ssn FROM accounts) q) a",
+        "m",
+    ),
+    (
+        "WITH a AS (SELECT name AS n FROM accounts) SELECT (WITH a AS (SELECT ssn AS n FROM accounts) SELECT max(a.n) FROM a), a.n || '' FROM a",
+        "mm",
+    ),
+    (
+        "WITH a AS (SELECT name AS n FROM accounts), c AS (WITH a AS (SELECT ssn AS n FROM accounts) SELECT max(x.n) AS o FROM a x) SELECT c.o || '', y.n || '' FROM c, a y",
+        "mm",
+    ),
+    (
+        "WITH RECURSIVE r(n) AS (SELECT name FROM accounts UNION ALL SELECT q.n FROM (SELECT ssn AS n FROM accounts) q, r) SELECT r.n || '' FROM r",
+        "m",
+    ),
+    (
+        "SELECT l.z || '', k.z || '' FROM accounts a, LATERAL (SELECT a.ssn AS z) l, (SELECT name AS z FROM accounts) k",
+        "mc",
+    ),
+    (
+        "SELECT a.n || '' FROM (SELECT name AS n FROM accounts) a, LATERAL unnest(ARRAY[a.n]) AS b(n)",
+        "c",
+    ),
+    (
+        "SELECT a.n || '' FROM (SELECT name AS n FROM accounts) b, unnest(ARRAY(SELECT ssn FROM accounts)) AS a(n)",
+        "m",
+    ),
+    (
+        "SELECT j.n || '' FROM ((SELECT name AS n FROM accounts) a JOIN accounts b ON true) AS j(n, x)",
+        "m",
+    ),
+    (
+        "WITH log AS (UPDATE accounts SET name = ssn RETURNING name AS n) SELECT log.n || '' FROM log",
+        "m",
+    ),
+    ("SELECT a.concat || '' FROM (SELECT name AS concat, ssn AS n FROM accounts) a", "m"),
     // Other names.
     ("SELECT s FROM (SELECT reverse(ssn) AS s FROM accounts) x", "m"),
     ("SELECT x.t FROM (SELECT id, lower(ssn) FROM accounts) x(i, t)", "m"),
