@@ -24,6 +24,7 @@ use crate::{
     recording::{KeyRingError, Recordings, repair, rewrap},
     shutdown::{Shutdown, Why, drain_on_signals},
     ssh_host_keys::{ClusterHostKeys, HostKeyError, HostKeyFile},
+    ssh_keys::ClusterAuthority,
     targets::TargetTable,
     tls::{self, Clients, TlsError},
 };
@@ -257,6 +258,10 @@ fn listen_to_agents(
             Some(own) => Arc::new(own),
             None => cluster_host_keys(app, node),
         },
+        authority: Arc::new(ClusterAuthority::of(
+            node.store.clone(),
+            Arc::clone(&node.cluster_key),
+        )),
         max_sessions,
         keepalive,
     };

@@ -7,10 +7,12 @@
 mod certificate;
 mod host;
 mod presented;
+mod session;
 
 pub(crate) use certificate::{AgentKey, AgentTerms, SourceList};
 pub(crate) use host::host_keys;
 pub(crate) use presented::{PresentedSsh, SshCertificateError};
+pub(crate) use session::ClusterAuthority;
 
 use crate::cluster::{ClusterError, ClusterKey, Purpose};
 use countersign_core::secret::Secret;

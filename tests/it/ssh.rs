@@ -6,6 +6,8 @@ use countersign_tests::{
     node_log::PEER_LOSS,
     ssh_host,
 };
+use reqwest::Method;
+use serde_json::json;
 use std::process::Output;
 
 async fn run(cluster: &Cluster, node: usize, line: &str) -> Output {
@@ -14,6 +16,23 @@ async fn run(cluster: &Cluster, node: usize, line: &str) -> Output {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Lets the cluster's sessions log in to the host by their certificates, in a role of the target's that has no key.
+async fn certify(cluster: &Cluster, role: &str) {
+    let admin = cluster.api(1, "CS_ADMIN_TOKEN").unwrap();
+    let keys = admin.get("/v1/ssh/keys").await.unwrap().body;
+    let keys = keys["keys"].as_array().unwrap();
+    let of_sessions = keys.iter().find(|key| key["role"] == "session_authority").unwrap();
+    std::fs::write(ssh_host::authorities(cluster), at(of_sessions, "/public_key")).unwrap();
+    let path = "/v1/resources/Target/web1";
+    let mut spec = admin.get(path).await.unwrap().body["spec"].clone();
+    let user = spec["ssh"]["roles"]["deploy"]["user"].clone();
+    spec["ssh"]["roles"][role] = json!({"user": user});
+    let put = admin.call(Method::PUT, path, Some(&json!({"spec": spec}))).await.unwrap();
+    assert!(put.status.is_success(), "{put}");
+    let index = put.body["revision"].as_u64().unwrap();
+    admin.get(&format!("{path}?min_index={index}")).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -31,10 +50,19 @@ async fn a_command_is_held_at_node_1_approved_at_node_3_and_survives_its_node() 
     for (name, lines, node) in [("certified", certified, 2), ("pinned", pinned, 3)] {
         let file = cluster.path().join(name);
         std::fs::write(&file, format!("{}\n", lines.join("\n"))).unwrap();
-        let client = ssh_host::client_that_knows(&file, &cluster, node, "uptime");
+        let client = ssh_host::client_that_knows(&file, "deploy", &cluster, (node, "uptime"));
         let ran = client.unwrap().output().await.unwrap();
         assert_eq!(ran.status.code(), Some(0), "{name}: {ran:?}");
     }
+
+    // A role without a key logs in to the host by a certificate of the session's.
+    certify(&cluster, "certified").await;
+    let known = cluster.path().join("pinned");
+    let client = ssh_host::client_that_knows(&known, "certified", &cluster, (1, "uptime"));
+    let ran = client.unwrap().output().await.unwrap();
+    assert_eq!(ran.status.code(), Some(0), "{ran:?}");
+    let log = std::fs::read_to_string(cluster.path().join("ssh/log")).unwrap();
+    assert!(log.contains("ID countersign ses_"), "{log}");
 
     let mark = cluster.path().join("mark");
     let line = format!("echo ran >> {}; cat {0}; exit 5", mark.display());

@@ -14,6 +14,10 @@ use tokio::process::Command;
 use wait::{Look, PATIENCE};
 
 const SERVER: &str = "/usr/sbin/sshd";
+/// The server's folder in that of its test.
+const HOME: &str = "ssh";
+/// Whose certificates the server takes. It looks at the file at each login.
+const AUTHORITIES: &str = "authorities";
 
 /// A running server. Stopped when dropped.
 #[derive(Debug)]
@@ -27,7 +31,7 @@ pub struct SshHost {
 impl SshHost {
     /// Makes its keys and starts it.
     pub async fn start(folder: &Folder) -> anyhow::Result<Self> {
-        let home = folder.path().join("ssh");
+        let home = folder.path().join(HOME);
         fs::create_dir(&home)?;
         for name in ["host", "login"] {
             let mut made = Blocking::new("ssh-keygen");
@@ -43,10 +47,12 @@ impl SshHost {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let settings = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {host}\nAuthorizedKeysFile {login}\n\
+             TrustedUserCAKeys {authorities}\n\
              UsePAM no\nStrictModes no\nPasswordAuthentication no\nPermitRootLogin yes\n\
              PidFile none\nLogLevel VERBOSE\n",
             host = home.join("host").display(),
             login = home.join("login.pub").display(),
+            authorities = home.join(AUTHORITIES).display(),
         );
         let file = home.join("sshd_config");
         fs::write(&file, settings)?;
@@ -89,20 +95,25 @@ impl Drop for SshHost {
 /// OpenSSH's client as `ci-bot` at a node, with one command line. The token is given as the password.
 pub fn client(cluster: &Cluster, node: usize, line: &str) -> anyhow::Result<Command> {
     let known = PathBuf::from(cluster.environment().get("CS_SSH_KNOWN_HOSTS")?);
-    client_that_knows(&known, cluster, node, line)
+    client_that_knows(&known, "deploy", cluster, (node, line))
 }
 
-/// The same, with a `known_hosts` file of its own.
+/// The file of the authorities whose certificates the server of a cluster takes. There is none at first.
+pub fn authorities(cluster: &Cluster) -> PathBuf {
+    cluster.path().join(HOME).join(AUTHORITIES)
+}
+
+/// The same, with a `known_hosts` file of its own and a role.
 pub fn client_that_knows(
     known: &Path,
+    role: &str,
     cluster: &Cluster,
-    node: usize,
-    line: &str,
+    (node, line): (usize, &str),
 ) -> anyhow::Result<Command> {
     let environment = cluster.environment();
     let address = environment.of_node("CS_SSH", node)?;
     let (host, port) = address.rsplit_once(':').context("not host:port")?;
-    let user = format!("deploy@{}@{host}", environment.get("CS_TARGET_SSH")?);
+    let user = format!("{role}@{}@{host}", environment.get("CS_TARGET_SSH")?);
     let mut command = Command::new("ssh");
     command.args(["-F", "none", "-p", port]);
     for option in [

@@ -139,3 +139,27 @@ async fn openssh_reads_an_agents_certificate_as_it_is_meant() {
         assert!(shown.contains(line), "{line}: {shown}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_session_gets_a_key_and_a_certificate_that_count_for_one_login_and_a_moment() {
+    let world = World::new().await;
+    let id = countersign_core::id::SessionId::from_bytes([5; 16]);
+    let pass = || session::pass(&world.view(), &cluster_key(), ("deploy", id), NOW_MS).unwrap();
+    let (one, other) = (pass(), pass());
+    assert_ne!(one.key.expose(), other.key.expose(), "each connection has its own");
+    let key = PrivateKey::from_openssh(one.key.expose()).unwrap();
+    let certificate = Certificate::from_openssh(&one.certificate).unwrap();
+    assert_eq!(certificate.public_key(), key.public_key().key_data());
+    assert!(certificate.cert_type().is_user());
+    assert_eq!(certificate.valid_principals(), ["deploy"]);
+    assert_eq!(certificate.key_id(), format!("countersign {id}"));
+    assert!(certificate.critical_options().is_empty());
+    let extensions: Vec<_> = certificate.extensions().keys().map(String::as_str).collect();
+    assert_eq!(extensions, ["permit-pty"]);
+    let of =
+        |role| public(&in_use(&world.view(), role, NOW_MS).unwrap()).fingerprint(HashAlg::Sha256);
+    let (sessions, agents) = (of(SshRole::SessionAuthority), of(SshRole::AgentAuthority));
+    certificate.validate_at(NOW_MS / 1000, [&sessions]).unwrap();
+    certificate.validate_at(NOW_MS / 1000, [&agents]).unwrap_err();
+    certificate.validate_at(NOW_MS / 1000 + 10 * 60, [&sessions]).unwrap_err();
+}

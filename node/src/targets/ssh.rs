@@ -24,11 +24,13 @@ pub(super) fn target(
 }
 
 fn role(SshRole { user, key, certificate, default }: SshRole) -> Result<TargetRole, SecretError> {
-    let key = SecretReference::parse(&key)?;
-    let certificate = certificate.as_deref().map(SecretReference::parse).transpose()?;
-    let proof = match certificate {
-        Some(certificate) => RoleProof::Certificate { key, certificate },
-        None => RoleProof::Key(key),
+    let read =
+        |reference: Option<String>| reference.as_deref().map(SecretReference::parse).transpose();
+    let proof = match (read(key)?, read(certificate)?) {
+        (Some(key), Some(certificate)) => RoleProof::Certificate { key, certificate },
+        (Some(key), None) => RoleProof::Key(key),
+        // A certificate without its key is refused where it is defined.
+        (None, Some(_) | None) => RoleProof::Certified,
     };
     Ok(TargetRole { user, proof, is_default: default })
 }

@@ -122,7 +122,7 @@ impl Running {
     }
 
     async fn get_ready(&self) -> Result<Ready, ForwardError> {
-        let Session { idle, target, role, .. } = self.session.as_ref();
+        let idle = &self.session.idle;
         if let Some(link) = idle.take() {
             match self.begin_on(link).await {
                 Ok(ready) => return Ok(ready),
@@ -130,7 +130,7 @@ impl Running {
                 Err(_) => idle.clear(),
             }
         }
-        self.begin_on(upstream::dial(target, role).await?).await
+        self.begin_on(upstream::dial(&self.session).await?).await
     }
 
     /// Opens what the program begins in. Nothing runs there yet.

@@ -137,12 +137,12 @@ impl Downstream {
     async fn open(&mut self, logged_in: LoggedIn, agent: Handle) -> Result<Opened, Refusal> {
         let full = |_| Refusal::Overloaded { limit: "limits.sessions" };
         let room = Arc::clone(&self.around.sessions).try_acquire_owned().map_err(full)?;
-        let Surroundings { gate, targets, .. } = &self.around;
+        let Surroundings { gate, targets, authority, .. } = &self.around;
         let source = self.source.clone();
         let admitted = credential::open(logged_in, source, gate.as_ref(), targets.as_ref()).await?;
-        let gate = Arc::clone(gate);
+        let cluster = (Arc::clone(gate), Arc::clone(authority));
         let (session, signals) =
-            Session::new(gate, admitted, (agent, Arc::clone(&self.holds), room));
+            Session::new(cluster, admitted, (agent, Arc::clone(&self.holds), room));
         let watched = (signals, self.around.shutdown.clone(), self.cut.clone());
         tokio::spawn(Arc::clone(&session).watch(watched));
         Ok(session)

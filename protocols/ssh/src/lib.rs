@@ -27,7 +27,10 @@ mod upstream;
 mod wire;
 
 pub use serve::{HostKey, HostKeys, ServeConfig, serve};
-pub use target::{HostKeyError, HostTrust, RoleProof, SshTarget, TargetRole, Targets};
+pub use target::{
+    HostKeyError, HostTrust, NotCertified, Pass, RoleProof, SessionAuthority, SshTarget,
+    TargetRole, Targets,
+};
 
 #[cfg(test)]
 mod tests;

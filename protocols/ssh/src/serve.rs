@@ -7,7 +7,7 @@ use crate::{
     flow::{Flow, Grip, WINDOW},
     line::{self, Holds},
     session::Session,
-    target::Targets,
+    target::{SessionAuthority, Targets},
     wire,
 };
 use countersign_core::{
@@ -67,6 +67,8 @@ pub struct HostKey {
 pub struct ServeConfig {
     /// The gateway's host keys.
     pub host_keys: Arc<dyn HostKeys>,
+    /// What roles without a key log in with.
+    pub authority: Arc<dyn SessionAuthority>,
     /// Open sessions, at most.
     pub max_sessions: usize,
     /// How agents that are silent are asked whether they are there.
@@ -78,6 +80,7 @@ pub struct ServeConfig {
 pub(crate) struct Surroundings {
     pub(crate) gate: Arc<dyn Gate>,
     pub(crate) targets: Arc<dyn Targets>,
+    pub(crate) authority: Arc<dyn SessionAuthority>,
     pub(crate) sessions: Arc<Semaphore>,
     pub(crate) shutdown: CancellationToken,
 }
@@ -112,7 +115,8 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     let sessions = Arc::new(Semaphore::new(config.max_sessions.min(Semaphore::MAX_PERMITS)));
-    let around = Surroundings { gate, targets, sessions, shutdown: shutdown.clone() };
+    let authority = Arc::clone(&config.authority);
+    let around = Surroundings { gate, targets, authority, sessions, shutdown: shutdown.clone() };
     let listening = Arc::new(Listening { config, around });
     accept(incoming, shutdown, |socket, address, place| {
         Arc::clone(&listening).connection(socket, address, place)

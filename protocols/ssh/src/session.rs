@@ -5,7 +5,7 @@ use crate::{
     error,
     line::Holds,
     mask,
-    target::{SshTarget, TargetRole},
+    target::{SessionAuthority, SshTarget, TargetRole},
     upstream::Idle,
 };
 use countersign_core::{
@@ -40,6 +40,8 @@ pub(crate) struct Session {
     pub(crate) opening: Opening,
     pub(crate) target: Arc<SshTarget>,
     pub(crate) role: TargetRole,
+    /// What it logs in with where the role has no key.
+    pub(crate) authority: Arc<dyn SessionAuthority>,
     /// Connections to the target that no program uses.
     pub(crate) idle: Idle,
     /// The operations of its connection that are held.
@@ -55,7 +57,7 @@ pub(crate) struct Session {
 impl Session {
     /// The session that the gate has opened.
     pub(crate) fn new(
-        gate: Arc<dyn Gate>,
+        (gate, authority): (Arc<dyn Gate>, Arc<dyn SessionAuthority>),
         admitted: Admitted,
         (agent, holds, room): (Handle, Arc<Holds>, OwnedSemaphorePermit),
     ) -> (Arc<Self>, Box<dyn Signals>) {
@@ -66,6 +68,7 @@ impl Session {
             opening,
             target,
             role,
+            authority,
             idle: Idle::default(),
             holds,
             recorder,

@@ -1,6 +1,10 @@
 //! An SSH target as its administrator defined it. Secrets are references here, resolved when the target is dialled.
 
-use countersign_core::{id::Revision, target::TargetName};
+use countersign_core::{
+    id::{Revision, SessionId},
+    secret::Secret,
+    target::TargetName,
+};
 use countersign_edge::{Keepalive, SecretReference};
 use russh::keys::PublicKey;
 use std::{collections::BTreeMap, fmt, sync::Arc};
@@ -95,7 +99,30 @@ pub enum RoleProof {
         /// The certificate.
         certificate: SecretReference,
     },
+    /// A key of each connection's own, which the [`SessionAuthority`] certifies for the login.
+    Certified,
 }
+
+/// Certifies what sessions log in to targets with.
+pub trait SessionAuthority: Send + Sync + fmt::Debug {
+    /// A new key, and a certificate for it as a user's that counts for `user`, and for about as long as a login takes. What
+    /// it says of itself has the session's id in it, for the target's log.
+    fn pass(&self, user: &str, session: SessionId) -> Result<Pass, NotCertified>;
+}
+
+/// A key with its certificate.
+#[derive(Clone, Debug)]
+pub struct Pass {
+    /// The private key, in OpenSSH's format.
+    pub key: Secret,
+    /// The certificate, a line as in a `.pub` file.
+    pub certificate: String,
+}
+
+/// There is no certificate.
+#[derive(Debug, thiserror::Error)]
+#[error("the cluster does not certify the session")]
+pub struct NotCertified(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
 impl SshTarget {
     /// The role that an agent of this name means by `login`: a role of the target, or the default one by its own name.

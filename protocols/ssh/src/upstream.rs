@@ -8,11 +8,15 @@ use crate::{
     flow::{Flow, Grip, WINDOW},
     line,
     serve::{CHANNEL_MESSAGES, MAX_PACKET},
-    target::{RoleProof, SshTarget, TargetRole},
+    session::Session,
+    target::{NotCertified, Pass, RoleProof, SshTarget},
     wire,
 };
-use countersign_core::refusal::{AgentFacing, Fault, Refusal};
-use countersign_edge::{SecretError, SecretReference};
+use countersign_core::{
+    refusal::{AgentFacing, Fault, Refusal},
+    secret::Secret,
+};
+use countersign_edge::SecretError;
 use host::Host;
 use russh::{
     Channel, SshId, client,
@@ -49,6 +53,8 @@ pub(crate) enum UpstreamError {
     NotLetIn,
     #[error("the role's credential cannot be had")]
     Secret(#[from] SecretError),
+    #[error("the session has no certificate to log in with")]
+    Certified(#[from] NotCertified),
     #[error("the role's credential cannot be read")]
     Credential(#[source] russh::keys::ssh_key::Error),
 }
@@ -60,7 +66,7 @@ impl AgentFacing for UpstreamError {
 
     fn fault(&self) -> Fault {
         match self {
-            Self::Secret(_) | Self::Credential(_) => Fault::Internal,
+            Self::Secret(_) | Self::Certified(_) | Self::Credential(_) => Fault::Internal,
             Self::Unreachable(_) | Self::Late | Self::Ssh(_) | Self::NotLetIn => Fault::Upstream,
         }
     }
@@ -119,11 +125,12 @@ impl Idle {
 }
 
 /// Connects and logs in.
-pub(crate) async fn dial(target: &SshTarget, role: &TargetRole) -> Result<Link, UpstreamError> {
-    timeout(DIAL_DEADLINE, log_in(target, role)).await.unwrap_or(Err(UpstreamError::Late))
+pub(crate) async fn dial(session: &Session) -> Result<Link, UpstreamError> {
+    timeout(DIAL_DEADLINE, log_in(session)).await.unwrap_or(Err(UpstreamError::Late))
 }
 
-async fn log_in(target: &SshTarget, role: &TargetRole) -> Result<Link, UpstreamError> {
+async fn log_in(session: &Session) -> Result<Link, UpstreamError> {
+    let Session { target, role, authority, .. } = session;
     let address = (target.host.as_str(), target.port);
     let socket = TcpStream::connect(address).await.map_err(UpstreamError::Unreachable)?;
     line::prepare(&socket, target.keepalive).map_err(UpstreamError::Unreachable)?;
@@ -135,16 +142,20 @@ async fn log_in(target: &SshTarget, role: &TargetRole) -> Result<Link, UpstreamE
     let mut handle = client::connect_stream(config, wire, host).await?;
     let answer = match &role.proof {
         RoleProof::Key(key) => {
-            let key = private_key(key).await?;
+            let key = private_key(&key.resolve().await?)?;
             // RSA signs with SHA-2; for other keys it has no meaning.
             let key = PrivateKeyWithHashAlg::new(key, Some(HashAlg::Sha512));
             handle.authenticate_publickey(&role.user, key).await?
         }
         RoleProof::Certificate { key, certificate } => {
-            let key = private_key(key).await?;
+            let key = private_key(&key.resolve().await?)?;
             let text = certificate.resolve().await?;
-            let text = text.expose_text().unwrap_or_default().trim();
-            let certificate = Certificate::from_openssh(text).map_err(UpstreamError::Credential)?;
+            let certificate = read_certificate(text.expose_text().unwrap_or_default())?;
+            handle.authenticate_openssh_cert(&role.user, key, certificate).await?
+        }
+        RoleProof::Certified => {
+            let Pass { key, certificate } = authority.pass(&role.user, session.opening.id())?;
+            let (key, certificate) = (private_key(&key)?, read_certificate(&certificate)?);
             handle.authenticate_openssh_cert(&role.user, key, certificate).await?
         }
     };
@@ -154,10 +165,13 @@ async fn log_in(target: &SshTarget, role: &TargetRole) -> Result<Link, UpstreamE
     Ok(Link { handle, flow, _cut: cut })
 }
 
-async fn private_key(reference: &SecretReference) -> Result<Arc<PrivateKey>, UpstreamError> {
-    let secret = reference.resolve().await?;
+fn private_key(secret: &Secret) -> Result<Arc<PrivateKey>, UpstreamError> {
     let key = PrivateKey::from_openssh(secret.expose()).map_err(UpstreamError::Credential)?;
     Ok(Arc::new(key))
+}
+
+fn read_certificate(line: &str) -> Result<Certificate, UpstreamError> {
+    Certificate::from_openssh(line.trim()).map_err(UpstreamError::Credential)
 }
 
 fn client_config(target: &SshTarget) -> client::Config {

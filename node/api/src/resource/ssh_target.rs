@@ -36,8 +36,11 @@ pub struct SshTarget {
 pub struct SshRole {
     /// The login at the server.
     pub user: String,
-    /// A reference to the private key, in OpenSSH's format: `file:/path` or `env:NAME`.
-    pub key: String,
+    /// A reference to the private key, in OpenSSH's format: `file:/path` or `env:NAME`. Without one, each connection has a key of
+    /// its own and a certificate for `user` by the cluster's authority of sessions, which the server trusts
+    /// (`TrustedUserCAKeys`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// A reference to a certificate for that key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<String>,
@@ -98,8 +101,10 @@ fn check_role(name: &str, role: &SshRole, found: &mut Vec<Invalid>) {
             found.push(Invalid::at(format!("{at}{part}"), message));
         }
     }
-    let references =
-        [("key", Some(role.key.as_str())), ("certificate", role.certificate.as_deref())];
+    if role.key.is_none() && role.certificate.is_some() {
+        found.push(Invalid::at(format!("{at}/certificate"), "a certificate is for a `key`"));
+    }
+    let references = [("key", role.key.as_deref()), ("certificate", role.certificate.as_deref())];
     for (part, reference) in references {
         if let Some(Err(error)) = reference.map(str::parse::<SecretReference>) {
             found.push(Invalid::at(format!("{at}/{part}"), error.to_string()));
@@ -127,7 +132,7 @@ mod tests {
     fn target() -> SshTarget {
         let role = SshRole {
             user: "deploy".to_owned(),
-            key: "file:/etc/countersign/deploy".to_owned(),
+            key: Some("file:/etc/countersign/deploy".to_owned()),
             certificate: None,
             default: true,
         };
@@ -171,10 +176,19 @@ mod tests {
         let role = |target: &mut SshTarget| target.roles.remove("deploy").unwrap();
         assert_eq!(faults(|target| drop(role(target))), ["/spec/ssh/roles"]);
         let secret = |target: &mut SshTarget| {
-            let key = "-----BEGIN OPENSSH PRIVATE KEY-----".to_owned();
+            let key = Some("-----BEGIN OPENSSH PRIVATE KEY-----".to_owned());
             let changed = SshRole { key, ..role(target) };
             target.roles.insert("deploy".to_owned(), changed);
         };
         assert_eq!(faults(secret), ["/spec/ssh/roles/deploy/key"]);
+        let keyless = |certificate: Option<&str>| {
+            let certificate = certificate.map(str::to_owned);
+            faults(|target| {
+                let changed = SshRole { key: None, certificate, ..role(target) };
+                target.roles.insert("deploy".to_owned(), changed);
+            })
+        };
+        assert_eq!(keyless(None), [""; 0]);
+        assert_eq!(keyless(Some("file:/x")), ["/spec/ssh/roles/deploy/certificate"]);
     }
 }

@@ -77,6 +77,19 @@ async fn what_policy_denies_is_refused_with_126_and_reaches_no_host() {
 }
 
 #[tokio::test]
+async fn a_role_without_a_key_logs_in_by_a_certificate_of_its_session() {
+    let world = World::new().await;
+    let certified = || world.ssh(&["certified@web1@127.0.0.1", "uptime"]).spawn().unwrap();
+    let ran = came(certified(), b"").await;
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    assert!(log(&world).contains("ID ses_"), "the host's log has the session: {}", log(&world));
+    // Without an authority nothing is used up.
+    std::fs::remove_file(world.at("authority")).unwrap();
+    assert_eq!(came(certified(), b"").await.status, Some(75));
+    assert_eq!(world.gate.admitted.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn a_host_that_shows_another_key_is_not_talked_to() {
     let world = World::where_the_target_is_known_by("stranger.pub").await;
     let ran = world.run("uptime").await;

@@ -51,11 +51,13 @@ impl Host {
         }
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let settings = format!(
-            "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nUsePAM no\n\
+            "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\n\
+             TrustedUserCAKeys {}\nUsePAM no\n\
              StrictModes no\nPasswordAuthentication no\nPermitRootLogin yes\nPidFile none\n\
              Subsystem sftp internal-sftp\nMaxStartups 100\nMaxSessions 100\nLogLevel VERBOSE\n",
             host.display(),
             gateway.with_extension("pub").display(),
+            folder.join("authority.pub").display(),
         );
         let file = folder.join("sshd_config");
         fs::write(&file, settings).unwrap();

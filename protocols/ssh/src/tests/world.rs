@@ -6,11 +6,23 @@ use super::{
     odd_host::{Manner, OddHost},
 };
 use crate::{
-    HostKey, HostKeys, HostTrust, RoleProof, ServeConfig, SshTarget, TargetRole, Targets, serve,
+    HostKey, HostKeys, HostTrust, NotCertified, Pass, RoleProof, ServeConfig, SessionAuthority,
+    SshTarget, TargetRole, Targets, serve,
 };
-use countersign_core::{id::Revision, secret::Secret, target::TargetName};
+use countersign_core::{
+    id::{Revision, SessionId},
+    secret::Secret,
+    target::TargetName,
+};
 use countersign_edge::{Incoming, Keepalive, SecretReference};
-use russh::keys::Certificate;
+use russh::keys::{
+    Certificate, PrivateKey,
+    ssh_key::{
+        LineEnding,
+        certificate::{Builder, CertType},
+        private::Ed25519Keypair,
+    },
+};
 use std::{
     fs, io,
     net::SocketAddr,
@@ -54,6 +66,25 @@ struct Keys(Vec<HostKey>);
 impl HostKeys for Keys {
     fn current(&self) -> Vec<HostKey> {
         self.0.clone()
+    }
+}
+
+/// Certifies with the key of this file, where there is one.
+#[derive(Debug)]
+struct Authority(PathBuf);
+
+impl SessionAuthority for Authority {
+    fn pass(&self, user: &str, session: SessionId) -> Result<Pass, NotCertified> {
+        let authority = fs::read(&self.0).map_err(|error| NotCertified(Box::new(error)))?;
+        let authority = PrivateKey::from_openssh(authority).unwrap();
+        let key = PrivateKey::from(Ed25519Keypair::from_seed(&rand::random()));
+        let public = key.public_key().key_data().clone();
+        let mut builder = Builder::new([7; 16], public, 0, u64::from(u32::MAX)).unwrap();
+        builder.cert_type(CertType::User).unwrap().key_id(session.to_string()).unwrap();
+        builder.valid_principal(user).unwrap();
+        let certificate = builder.sign(&authority).unwrap().to_openssh().unwrap();
+        let key = Secret::new(key.to_openssh(LineEnding::LF).unwrap().as_bytes());
+        Ok(Pass { key, certificate })
     }
 }
 
@@ -109,7 +140,9 @@ impl World {
         }
         let gate = Arc::new(TestGate::new(certificate(&at("agent-cert.pub")).to_bytes().unwrap()));
         let pinned = fs::read_to_string(at(pinned)).unwrap();
-        let target = Arc::new(target((host_port, user), &pinned, &at("gateway")));
+        let gateway = RoleProof::Key(SecretReference::File(at("gateway")));
+        let roles = [("deploy", gateway), ("certified", RoleProof::Certified)];
+        let target = Arc::new(target((host_port, &user), &pinned, roles));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let own = fs::read_to_string(at("own.pub")).unwrap();
@@ -117,6 +150,7 @@ impl World {
         let key = HostKey { key: Secret::new(fs::read(at("own")).unwrap()), certificate: None };
         let config = ServeConfig {
             host_keys: Arc::new(Keys(vec![key])),
+            authority: Arc::new(Authority(at("authority"))),
             max_sessions: 100,
             keepalive: Keepalive::default(),
         };
@@ -200,18 +234,16 @@ pub(crate) fn certificate(file: &Path) -> Certificate {
     Certificate::from_openssh(&fs::read_to_string(file).unwrap()).unwrap()
 }
 
-fn target((port, user): (u16, String), pinned: &str, key: &Path) -> SshTarget {
-    let role = TargetRole {
-        user,
-        proof: RoleProof::Key(SecretReference::File(key.to_owned())),
-        is_default: false,
+fn target((port, user): (u16, &str), pinned: &str, roles: [(&str, RoleProof); 2]) -> SshTarget {
+    let role = |(name, proof): (&str, _)| {
+        (name.to_owned(), TargetRole { user: user.to_owned(), proof, is_default: false })
     };
     SshTarget {
         name: TargetName::parse("web1").unwrap(),
         host: "127.0.0.1".to_owned(),
         port,
         trust: HostTrust::new(&[pinned.to_owned()], &[], String::new()).unwrap(),
-        roles: [("deploy".to_owned(), role)].into(),
+        roles: roles.map(role).into(),
         keepalive: Keepalive::default(),
     }
 }
