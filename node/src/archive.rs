@@ -2,25 +2,27 @@
 //! is an export in the form of OCSF, compressed: `countersignctl audit verify` proves a folder of them.
 //!
 //! `file` writes and proves one, `keeper` moves the oldest events of the chain there and has every node read what is there,
-//! `trail` reads the chain wherever its events are. A file is written once, under its number: a leader that finds one there
-//! that was never entered goes on with that one, and nothing is written over.
+//! `trail` reads the chain wherever its events are. A file is written once, under its number and its digest: what is there under
+//! another digest is none of the chain's, and in nobody's way.
 
 mod file;
 mod keeper;
 mod place;
 mod trail;
 
-pub(crate) use keeper::{Keeping, keep};
+pub(crate) use keeper::{Keeping, keep, overdue};
 pub(crate) use place::Place;
 pub(crate) use trail::{Found, Trail};
 
 use crate::bucket::BucketError;
+use bytes::Bytes;
 use countersign_api::audit::export::FileError;
 use countersign_core::record::AuditEvent;
 use countersign_raft_store::{
     handle::{ProposeError, ReadError, Store},
     records::ArchiveFile,
 };
+use place::Name;
 use std::{collections::VecDeque, io, sync::Arc};
 use tokio::sync::Mutex;
 
@@ -70,24 +72,71 @@ pub(crate) enum ArchiveError {
     Log(#[from] ProposeError),
 }
 
+impl ArchiveError {
+    /// The file that is lost, if that is why: it is not there, or what is there is not it.
+    const fn lost(&self) -> Option<u64> {
+        match self {
+            Self::Absent(number) | Self::Other(number) | Self::Unproved { number, .. } => {
+                Some(*number)
+            }
+            Self::Read(_)
+            | Self::Sign(_)
+            | Self::Line(_)
+            | Self::Bucket(_)
+            | Self::Folder(_)
+            | Self::Nowhere
+            | Self::Log(_) => None,
+        }
+    }
+}
+
 /// The events of a file.
 type Events = Arc<Vec<AuditEvent>>;
+
+/// Where a node looks for the archive: where files are written to, and where earlier ones may be too.
+#[derive(Debug, Clone)]
+pub(crate) struct Places {
+    writes: Place,
+    others: Vec<Place>,
+}
+
+impl Places {
+    /// These places, of which the first is written to; none where there is none.
+    pub(crate) fn of(places: impl IntoIterator<Item = Place>) -> Option<Self> {
+        let mut places = places.into_iter();
+        Some(Self { writes: places.next()?, others: places.collect() })
+    }
+
+    /// The bytes of the file that the chain names, from whichever place gives them.
+    async fn bytes(&self, file: &ArchiveFile) -> Result<Bytes, ArchiveError> {
+        let mut failed = None;
+        for place in std::iter::once(&self.writes).chain(&self.others) {
+            match place.get(Name::of(file)).await {
+                Ok(Some(bytes)) if file::is_named(file, &bytes) => return Ok(bytes),
+                Ok(None) => {}
+                Ok(Some(_)) => failed = failed.or(Some(ArchiveError::Other(file.number))),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        Err(failed.unwrap_or(ArchiveError::Absent(file.number)))
+    }
+}
 
 /// The archive as a node reads it.
 #[derive(Debug)]
 pub(crate) struct Archive {
-    place: Option<Place>,
+    places: Option<Places>,
     /// The files that were read last. One is read at a time.
     kept: Mutex<VecDeque<(u64, Events)>>,
 }
 
 impl Archive {
-    pub(crate) fn at(place: Option<Place>) -> Self {
-        Self { place, kept: Mutex::default() }
+    pub(crate) fn at(places: Option<Places>) -> Self {
+        Self { places, kept: Mutex::default() }
     }
 
-    pub(crate) fn place(&self) -> Option<&Place> {
-        self.place.as_ref()
+    pub(crate) const fn places(&self) -> Option<&Places> {
+        self.places.as_ref()
     }
 
     /// The events of a file, which are those that the chain names.
@@ -96,8 +145,8 @@ impl Archive {
         if let Some((_, events)) = kept.iter().find(|(number, _)| *number == file.number) {
             return Ok(Arc::clone(events));
         }
-        let place = self.place.as_ref().ok_or(ArchiveError::Nowhere)?;
-        let events = Arc::new(read(store, place, file).await?);
+        let places = self.places.as_ref().ok_or(ArchiveError::Nowhere)?;
+        let events = Arc::new(read(store, places, file).await?);
         if kept.len() == KEPT_FILES {
             kept.pop_front();
         }
@@ -109,10 +158,10 @@ impl Archive {
 /// Reads a file that the chain names, and proves it.
 async fn read(
     store: &Store,
-    place: &Place,
+    places: &Places,
     file: &ArchiveFile,
 ) -> Result<Vec<AuditEvent>, ArchiveError> {
-    let bytes = place.get(file.number).await?.ok_or(ArchiveError::Absent(file.number))?;
+    let bytes = places.bytes(file).await?;
     let (store, file) = (store.clone(), *file);
     let opened = tokio::task::spawn_blocking(move || {
         let owner = file::Owner::of(&store.view()?)?.ok_or(ArchiveError::Other(file.number))?;

@@ -1,7 +1,8 @@
 //! The cluster's bucket: a store that speaks S3, for segments of recordings and for the archived audit. Objects lie under a
 //! prefix of the cluster's own, and are written once. What they mean is said elsewhere.
 //!
-//! Nothing that a bucket says of itself is believed: what was put is read back before anybody counts on it, and whether it
+//! An object's name has the digest of its bytes: there is no other content that could be put over it, whether or not the bucket
+//! keeps to conditions. Nothing that a bucket says of itself is believed: what was put is read back before anybody counts on it, and whether it
 //! keeps what it must keep is tried before the first object (`lock`).
 
 mod lock;
@@ -124,13 +125,6 @@ impl Bucket {
     pub(crate) async fn put(&self, name: &str, bytes: Bytes) -> Result<(), BucketError> {
         self.try_out().await?;
         self.put_once(&self.path(name), &bytes).await
-    }
-
-    /// Puts an object where there is none of its name yet, in one piece; what is there is whatever was put first.
-    pub(crate) async fn create(&self, name: &str, bytes: Bytes) -> Result<(), BucketError> {
-        self.try_out().await?;
-        let options = PutOptions::from(PutMode::Create);
-        within(self.objects.put_opts(&self.path(name), bytes.into(), options)).await.map(drop)
     }
 
     async fn put_once(&self, path: &Path, bytes: &Bytes) -> Result<(), BucketError> {

@@ -40,7 +40,6 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 /// Milliseconds of a minute.
-const MINUTE_MS: u64 = 60_000;
 /// How long blocking threads may go on after everything has stopped.
 pub const RUNTIME_ENDS_WITHIN: Duration = Duration::from_secs(3);
 /// How long a listener of agents may take to end its sessions after their grace; it has a limit of its own below this.
@@ -202,14 +201,9 @@ async fn serve_agents(
     app.shutdown.keep_running("looking after recordings", repairing);
     let wrapping = rewrap::keep(node.recordings.clone(), app.shutdown.clone());
     app.shutdown.keep_running("wrapping keys of recordings", wrapping);
-    if let Some(place) = node.archive.place().cloned() {
-        let settings = &app.config.archive;
-        let keeping = archive::Keeping {
-            for_ms: settings.after_minutes.saturating_mul(MINUTE_MS),
-            most_events: settings.most_events,
-        };
+    if let Some(places) = node.archive.places().cloned() {
         let key = Arc::clone(&member.cluster_key);
-        let kept = (place, keeping);
+        let kept = (places, archive::Keeping::of(&app.config.archive));
         let archiving = archive::keep(member.store.clone(), key, kept, app.shutdown.clone());
         app.shutdown.keep_running("archiving the audit", archiving);
     }

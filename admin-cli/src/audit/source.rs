@@ -14,6 +14,8 @@ use std::{
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// The largest window of a compressed file, as a power of two: what reading one may take of memory.
 const MAX_WINDOW_LOG: u32 = 27;
+/// Digits of a digest in the name of a file of a cluster's archive.
+const DIGEST_DIGITS: usize = 64;
 /// How files of a directory end.
 const SUFFIXES: [&str; 2] = [".jsonl", ".jsonl.zst"];
 
@@ -55,7 +57,48 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
     if files.is_empty() {
         return Err(Failure::failed(format!("{} has no exports", shown(path))));
     }
-    Ok(files)
+    Ok(of_the_chain(files))
+}
+
+/// The number of a file of a cluster's archive, which is named by its number and its digest.
+fn number(file: &Path) -> Option<u64> {
+    let name = file.file_name()?.to_str()?.strip_suffix(".jsonl.zst")?;
+    let (number, digest) = name.split_once('-')?;
+    let fits = digest.len() == DIGEST_DIGITS && digest.bytes().all(|c| c.is_ascii_hexdigit());
+    fits.then(|| number.parse().ok()).flatten()
+}
+
+/// One file of each number. A leader that was lost before the chain had its file leaves it beside the one that the next leader
+/// wrote: the chain's is the one that the file behind goes on from. Of the last number any is, and the longest is taken.
+fn of_the_chain(files: Vec<PathBuf>) -> Vec<PathBuf> {
+    let mut groups: Vec<(Option<u64>, Vec<PathBuf>)> = Vec::new();
+    for file in files {
+        let number = number(&file);
+        match groups.last_mut() {
+            Some((known, group)) if number.is_some() && *known == number => group.push(file),
+            Some(_) | None => groups.push((number, vec![file])),
+        }
+    }
+    let mut chosen: Vec<PathBuf> = Vec::new();
+    for (_, group) in groups.into_iter().rev() {
+        // One that stands alone is not read twice: what is wrong with it is said when it is proved.
+        if let [_] = group.as_slice() {
+            chosen.extend(group);
+            continue;
+        }
+        let next = chosen.last().and_then(|file| proof(file)).map(|next| next.first - 1);
+        let ends = group.into_iter().map(|file| (proof(&file).map(|of| of.sequence), file));
+        let best = ends.max_by_key(|(end, _)| (end.is_some() && *end == next, *end));
+        chosen.extend(best.map(|(_, file)| file));
+    }
+    chosen.reverse();
+    chosen
+}
+
+/// What a file proves by itself.
+fn proof(file: &Path) -> Option<Proof> {
+    let proved = prove(open(file).ok()?, Reading::new(Known::default()), drop);
+    proved.ok().map(|(proof, _)| proof)
 }
 
 /// Proves everything that a path has, in order, and gives out its events as it goes.

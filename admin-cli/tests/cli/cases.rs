@@ -305,6 +305,30 @@ fn an_exported_chain_is_verified_and_a_cut_one_is_not() {
 }
 
 #[test]
+fn what_a_lost_leader_has_left_beside_a_file_of_the_archive_is_in_no_verifications_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = include_str!("../../../node/api/tests/export/frozen.jsonl");
+    let named = |digit: &str| format!("0000000001-{}.jsonl.zst", digit.repeat(64));
+    let verify = || {
+        told(
+            &ctl(folder.path(), &["audit", "verify", "."])
+                .current_dir(folder.path())
+                .output()
+                .unwrap(),
+        )
+    };
+    let (cut, _end) = whole.trim_end().rsplit_once('\n').unwrap();
+    for (left, right) in [("a", "b"), ("b", "a")] {
+        std::fs::write(folder.path().join(named(left)), cut).unwrap();
+        std::fs::write(folder.path().join(named(right)), whole).unwrap();
+        assert!(verify().starts_with("status 0\n"), "{}", verify());
+    }
+    // One that stands alone, or under a number of its own, must hold.
+    std::fs::write(folder.path().join(named("c").replace("01-", "02-")), cut).unwrap();
+    assert!(verify().starts_with("status 1\n"), "{}", verify());
+}
+
+#[test]
 fn policies_are_checked_without_a_server() {
     let folder = tempfile::tempdir().unwrap();
     let text = "permit(principal, action == Action::\"postgres:reads\", resource);\n";

@@ -86,7 +86,7 @@ settings! {
     "recordings.bucket.secret_key" = "": "The access key itself, likewise.",
     "recordings.bucket.ca_file" = "": "The authority of the service's certificate (PEM), where it is not one of the system's.",
     "recordings.bucket.locked_days" = "0": "For how many days the bucket must lock what is put into it, by its own default retention in compliance mode. It is tried: a node refuses a bucket that does not. 0: no lock is asked for.",
-    "archive.shared_folder" = "": "A folder that every node sees under this path, for the archived audit where there is no bucket. Without both, no audit event leaves the replicated state.",
+    "archive.shared_folder" = "": "A folder that all nodes share, for the archived audit where there is no bucket; each cluster has a part of its own in it. It must be there, and is not made. Without both, no audit event leaves the replicated state; with both, the bucket is written to and either is read from.",
     "archive.after_minutes" = "1440": "The age at which audit events are archived: written to the bucket or the folder in signed files, proved there, and let go of by the replicated state.",
     "archive.most_events" = "1000000": "Audit events beyond this number are archived before they are that old.",
     "telemetry.log_format" = "\"text\"": "json (one object a line) or text.",

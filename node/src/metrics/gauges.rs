@@ -2,6 +2,7 @@
 
 use crate::{
     app::{App, Node},
+    archive::{Keeping, overdue},
     health,
 };
 use countersign_raft_store::{
@@ -41,6 +42,10 @@ pub(super) fn describe() {
         ),
         ("countersign_raft_disk_p99_seconds", "How long the disk's syncs take."),
         ("countersign_gate_lease_left_seconds", "What is left of the serving lease."),
+        (
+            "countersign_archive_overdue_seconds",
+            "How long the oldest event that should have left the state for the archive is overdue.",
+        ),
     ] {
         describe_gauge!(name, meaning);
     }
@@ -55,6 +60,7 @@ pub(super) async fn look(app: &App) {
     let Some(node) = app.node() else { return };
     engine(node);
     gauge!("countersign_session_open_sessions").set(count(node.gate.open_sessions()));
+    archive(node, Keeping::of(&app.config.archive)).await;
     let store = node.store.clone();
     // Counting reads the disk: where blocking is allowed.
     let counted = tokio::task::spawn_blocking(move || open_holds(&store.view()?)).await;
@@ -70,6 +76,22 @@ pub(super) async fn look(app: &App) {
                 error = &error as &dyn std::error::Error,
                 "the holds could not be counted"
             );
+        }
+        Err(_stopping) => {}
+    }
+}
+
+/// How far the archive is behind, where this node has one.
+async fn archive(node: &Arc<Node>, keeping: Keeping) {
+    if node.archive.places().is_none() {
+        return;
+    }
+    let store = node.store.clone();
+    match tokio::task::spawn_blocking(move || overdue(&store.view()?, keeping)).await {
+        Ok(Ok(late)) => gauge!("countersign_archive_overdue_seconds").set(late.as_secs_f64()),
+        Ok(Err(error)) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "it could not be seen how far the archive of the audit is");
         }
         Err(_stopping) => {}
     }

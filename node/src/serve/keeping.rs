@@ -5,20 +5,21 @@
 use super::ServeError;
 use crate::{
     app::App,
-    archive::{Archive, Place},
+    archive::{Archive, Place, Places},
     bucket::{Bucket, BucketError},
     cluster::Member,
     config::RecordingPlaces,
     health,
-    recording::{KeyRing, Places, RecordingParts, Recordings, Room},
+    recording::{self, KeyRing, RecordingParts, Recordings, Room},
 };
 use std::{io, sync::Arc, time::Duration};
 use tokio::time::timeout;
 
-/// What the cluster's folder in the bucket is derived from the cluster's key for: two clusters of one name have two.
-const BUCKET_PURPOSE: &[u8] = b"countersign-bucket-folder-v1";
-/// Digits of what is derived that the folder's name has.
-const BUCKET_TAG_DIGITS: usize = 16;
+/// What the cluster's part of the bucket and of the shared folder is derived from the cluster's key for: two clusters of one
+/// name have two.
+const PART_PURPOSE: &[u8] = b"countersign-bucket-folder-v1";
+/// Digits of what is derived that its name has.
+const PART_TAG_DIGITS: usize = 16;
 /// How long a node waits for the bucket when it starts.
 const BUCKET_TRIED_WITHIN: Duration = Duration::from_secs(15);
 const MIB: u64 = 1024 * 1024;
@@ -30,10 +31,13 @@ pub(super) async fn open(
     app: &Arc<App>,
     member: &Member,
 ) -> Result<(Recordings, Archive), ServeError> {
-    let bucket = bucket(app, member).await?;
+    let part = part(app, member);
+    let bucket = bucket(app, part.clone()).await?;
     let folder = app.config.archive.shared_folder.clone();
-    let place = bucket.clone().map(Place::Bucket).or(folder.map(Place::Folder));
-    Ok((recordings(app, member, bucket).await?, Archive::at(place)))
+    let folder = folder.map(|folder| Place::folder(folder, &part));
+    // What was archived before there was a bucket is read where it is.
+    let places = Places::of(bucket.clone().map(Place::Bucket).into_iter().chain(folder));
+    Ok((recordings(app, member, bucket).await?, Archive::at(places)))
 }
 
 async fn recordings(
@@ -54,8 +58,8 @@ async fn recordings(
         keys,
         peers: member.membership.segment_peers(),
         places: match settings.places {
-            RecordingPlaces::Local => Places::Local,
-            RecordingPlaces::Peers => Places::Peers,
+            RecordingPlaces::Local => recording::Places::Local,
+            RecordingPlaces::Peers => recording::Places::Peers,
         },
         room: Room {
             most: match settings.local_mib {
@@ -73,12 +77,16 @@ async fn recordings(
     Ok(recordings)
 }
 
+/// The cluster's own part of what others may use too.
+fn part(app: &App, member: &Member) -> String {
+    let tag = hex::encode(member.cluster_key.derive(&[PART_PURPOSE]));
+    let tag = tag.get(..PART_TAG_DIGITS).unwrap_or_default();
+    format!("{}-{tag}", app.config.cluster.name)
+}
+
 /// Opens the bucket, where one is named. One that does not keep what it must is refused; one that is away may come back: it
 /// is tried again before anything is put there.
-async fn bucket(app: &Arc<App>, member: &Member) -> Result<Option<Bucket>, ServeError> {
-    let tag = hex::encode(member.cluster_key.derive(&[BUCKET_PURPOSE]));
-    let tag = tag.get(..BUCKET_TAG_DIGITS).unwrap_or_default();
-    let folder = format!("{}-{tag}", app.config.cluster.name);
+async fn bucket(app: &Arc<App>, folder: String) -> Result<Option<Bucket>, ServeError> {
     let settings = app.config.recordings.bucket.clone();
     let opened = tokio::task::spawn_blocking(move || Bucket::open(&settings, &folder));
     let opened = opened.await.map_err(io::Error::other).map_err(ServeError::Recordings)?;

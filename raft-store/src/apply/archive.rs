@@ -22,14 +22,14 @@ use countersign_core::record::{ChainHead, EventKind};
 pub(super) fn file(step: &mut Step<'_>, file: ArchiveFile) -> Done {
     let place = key_space::numbered(Table::Archive, file.number);
     if let Some(known) = step.get::<ArchiveFile>(&place)? {
-        return if known == file {
-            Ok(Answer::Done)
-        } else {
-            Err(StateRefusal::NotVerified.into())
-        };
-    }
-    if !follows(step, &file)? {
+        if known == file {
+            return Ok(Answer::Done);
+        }
+        replace(step, &known, &file)?;
+    } else if !follows(step, &file)? {
         return Err(StateRefusal::NotVerified.into());
+    } else {
+        step.put_number(key_space::single(Single::LastArchive), file.number);
     }
     let facts = Facts::default()
         .with("reason", "audit events were archived")
@@ -39,9 +39,24 @@ pub(super) fn file(step: &mut Step<'_>, file: ArchiveFile) -> Done {
         .with("archive.digest", hex::encode(file.digest))
         .with("archive.bytes", file.size);
     chain::append(step, EventKind::ClusterChanged, facts)?;
-    step.put_number(key_space::single(Single::LastArchive), file.number);
     step.put(place, &file)?;
     Ok(Answer::Done)
+}
+
+/// Lets go of a file for another one of the same span: the one before was lost, or damaged, and what it has is in the state
+/// still, because too few have read it. Who has read the one before reads again.
+fn replace(step: &mut Step<'_>, known: &ArchiveFile, file: &ArchiveFile) -> Result<(), Stop> {
+    let same = ArchiveFile { digest: known.digest, size: known.size, ..*file } == *known;
+    if !same || file.number <= step.number(Single::ArchiveKept)? {
+        return Err(StateRefusal::NotVerified.into());
+    }
+    for node in step.members()? {
+        let read = key_space::numbered(Table::ArchiveRead, node.0);
+        if step.number_at(&read)? >= file.number {
+            step.put_number(read, file.number - 1);
+        }
+    }
+    Ok(())
 }
 
 /// Whether a file is the next one of this chain, and has no event that the last checkpoint does not cover.

@@ -286,6 +286,12 @@ impl StateView {
         self.archive_file(last)
     }
 
+    /// The last file of the archive that enough nodes have read, as all before it.
+    pub fn archive_kept(&self) -> Result<Option<ArchiveFile>, ReadError> {
+        let kept = self.look(|view| state::number(view, Single::ArchiveKept))?;
+        self.archive_file(kept)
+    }
+
     /// The last file of the archive that a node has read, or need not read any more, because enough others have.
     pub fn archive_read_by(&self, node: NodeId) -> Result<u64, ReadError> {
         let place = key_space::numbered(Table::ArchiveRead, node.0);
@@ -295,8 +301,7 @@ impl StateView {
 
     /// Whether the archive keeps events that are in the state still: the next tick removes some.
     pub fn has_archived_events(&self) -> Result<bool, ReadError> {
-        let kept = self.look(|view| state::number(view, Single::ArchiveKept))?;
-        let Some(last) = self.archive_file(kept)? else { return Ok(false) };
+        let Some(last) = self.archive_kept()? else { return Ok(false) };
         let table = key_space::table(Table::Audit);
         let rows = self.look(|view| Ok(view.scan(&table, None, 2)?))?;
         let second = rows.get(1).and_then(|(key, _)| key_space::trailing_number(key));

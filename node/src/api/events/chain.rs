@@ -31,8 +31,7 @@ impl Missed {
         // What was before the first event that is here still, nobody looks up in the archive.
         let archived = view.first_event()?.is_some_and(|first| first > 1 && after < first);
         if archived || until.saturating_sub(after) > MAX_MISSED {
-            return Err(Failure::new(ProblemKind::BadRequest, "`Last-Event-ID` is too long ago")
-                .hint("read the list of holds and follow from now on"));
+            return Err(too_long_ago());
         }
         Ok(Self { after, until })
     }
@@ -42,6 +41,10 @@ impl Missed {
         let filter =
             AuditFilter { after: self.after, until: Some(self.until), ..AuditFilter::default() };
         let page = view.audit_events(&filter, PAGE)?;
+        // What has left the state since the first page is not left out in silence: the stream ends.
+        if page.events.first().is_some_and(|first| first.sequence != self.after + 1) {
+            return Err(too_long_ago());
+        }
         let mut changes = Vec::new();
         for event in &page.events {
             if let Some(Ok(hold)) = event.fields.get("hold.id").map(|id| id.parse()) {
@@ -51,6 +54,11 @@ impl Missed {
         let next = page.next.filter(|next| *next > self.after && *next < self.until);
         Ok((changes, next.map(|after| Self { after, ..self })))
     }
+}
+
+fn too_long_ago() -> Failure {
+    Failure::new(ProblemKind::BadRequest, "`Last-Event-ID` is too long ago")
+        .hint("read the list of holds and follow from now on")
 }
 
 /// The sequence of the first event at or after a log index: events are ordered by index, so halving finds it.
@@ -64,4 +72,21 @@ fn first_at(view: &StateView, index: u64, head: u64) -> Answer<u64> {
         }
     }
     Ok(low)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gate::tests::world::World;
+
+    #[tokio::test]
+    async fn a_stream_that_catches_up_ends_where_the_archive_was_faster() {
+        let world = World::new().await;
+        world.signed_events().await;
+        let missed = Missed::from(&world.view(), 0).unwrap();
+        missed.page(&world.view()).unwrap();
+        world.archive(&world.shared_folder()).await.unwrap();
+        assert!(missed.page(&world.view()).is_err());
+        assert!(Missed::from(&world.view(), 0).is_err());
+    }
 }

@@ -1,7 +1,6 @@
 //! The audit over HTTP, while a part of it is in the archive: nobody who asks sees a difference.
 
 use super::world::{ApiWorld, Who};
-use crate::archive::Place;
 use serde_json::{Value, json};
 
 /// Every event that a search finds, page by page.
@@ -49,7 +48,7 @@ async fn a_search_finds_the_same_before_and_after_events_were_archived() {
         expected.push(before(found(&world, query).await));
     }
     assert!(expected[0].len() > 20 && !expected[7].is_empty() && !expected[8].is_empty());
-    let place = Place::Folder(world.world.folder().join("archive"));
+    let place = world.world.shared_folder();
     world.world.archive(&place).await.unwrap();
     assert!(world.world.view().first_event().unwrap() > Some(10));
     for (query, expected) in queries.into_iter().zip(expected) {
@@ -75,7 +74,7 @@ async fn an_export_has_ends_in_the_archive() {
         assert!(heard.status.is_success(), "{request}: {}", heard.body);
         expected.push(heard.body);
     }
-    let place = Place::Folder(world.world.folder().join("archive"));
+    let place = world.world.shared_folder();
     world.world.archive(&place).await.unwrap();
     for (request, expected) in requests.iter().zip(expected) {
         let heard = world.post(Who::Admin, "/v1/audit/exports", request).await;
@@ -98,7 +97,7 @@ async fn an_archive_that_cannot_be_read_is_an_error_and_never_an_empty_answer() 
     let world = ApiWorld::new().await;
     world.world.signed_events().await;
     let folder = world.world.folder().join("archive");
-    world.world.archive(&Place::Folder(folder.clone())).await.unwrap();
+    world.world.archive(&world.world.shared_folder()).await.unwrap();
     std::fs::remove_dir_all(folder).unwrap();
     for query in ["", "order=desc&cursor=3"] {
         let heard = world.get(Who::Admin, &format!("/v1/audit/events?{query}")).await;

@@ -1,7 +1,6 @@
 //! What was judged by the gate is judged again as the gate would judge it.
 
 use super::world::{ApiWorld, Who};
-use crate::archive::Place;
 use crate::gate::tests::world::{operation, released};
 use axum::http::StatusCode;
 use countersign_core::{
@@ -99,9 +98,8 @@ async fn what_has_left_the_state_is_judged_again_as_if_it_were_there() {
     }
     assert!(before[0].0 > before[1].0 && before[1].0 > 0, "{before:?}");
     let explained = world.post(Who::Auditor, "/v1/policy/explain", &about).await.body;
-    let folder = world.world.folder().join("archive");
     world.world.signed_events().await;
-    world.world.archive(&Place::Folder(folder.clone())).await.unwrap();
+    world.world.archive(&world.world.shared_folder()).await.unwrap();
     through_the_gate(&world, &session).await;
     assert!(world.world.view().first_event().unwrap() > Some(later));
     for (request, (judged, changed)) in [&whole, &part].into_iter().zip(before) {
@@ -121,7 +119,7 @@ async fn an_archive_that_cannot_be_read_is_never_left_out_in_silence() {
     let held = world.world.events(EventKind::Held)[0].sequence;
     world.world.signed_events().await;
     let folder = world.world.folder().join("archive");
-    world.world.archive(&Place::Folder(folder.clone())).await.unwrap();
+    world.world.archive(&world.world.shared_folder()).await.unwrap();
     std::fs::remove_dir_all(&folder).unwrap();
     for (path, request) in [
         ("/v1/policy/simulate", json!({"policies": []})),

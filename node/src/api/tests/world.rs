@@ -4,7 +4,7 @@
 use super::super::{caller::Peer, *};
 use crate::{
     app::Node,
-    archive::{Archive, Place},
+    archive::{Archive, Places},
     clock::Clock,
     cluster::{Figures, MemberStatus, Membership, MembershipError},
     config::Config,
@@ -231,7 +231,7 @@ fn process(world: &World, issuer: &Arc<Issuer>, (clock, vouched): (Clock, Revisi
         membership: Arc::new(Alone),
         cluster_key: Arc::new(gate_world::cluster_key()),
         recordings: world.recordings.clone(),
-        archive: Archive::at(Some(Place::Folder(world.folder().join("archive")))),
+        archive: Archive::at(Places::of([world.shared_folder()])),
     });
     Api::new(app)
 }

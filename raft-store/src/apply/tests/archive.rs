@@ -144,10 +144,35 @@ fn nothing_leaves_that_is_not_the_next_signed_span_of_this_chain() {
         assert_eq!(replica.state, state);
     }
     run(&mut replica, right).unwrap();
-    let again = ArchiveFile { digest: [6; 32], ..right };
-    assert_eq!(refusal(run(&mut replica, again)), StateRefusal::NotVerified);
     let overlapping = file(&replica, 2, 5, 12);
     assert_eq!(refusal(run(&mut replica, overlapping)), StateRefusal::NotVerified);
+}
+
+#[test]
+fn a_file_that_is_lost_is_replaced_only_while_its_events_are_in_the_state() {
+    let mut replica = ready();
+    let (first, second) = (file(&replica, 1, 0, 10), file(&replica, 2, 10, 15));
+    run(&mut replica, first).unwrap();
+    run(&mut replica, second).unwrap();
+    read(&mut replica, 1, 1).unwrap();
+    read(&mut replica, 1, 2).unwrap();
+    let again = ArchiveFile { digest: [6; 32], size: 9, ..first };
+    let shorter = ArchiveFile { digest: [6; 32], ..file(&replica, 1, 0, 9) };
+    assert_eq!(refusal(run(&mut replica, shorter)), StateRefusal::NotVerified);
+    run(&mut replica, again).unwrap();
+    // What node 1 has read is not what is there now.
+    assert_eq!(refusal(read(&mut replica, 2, 1)), StateRefusal::NotVerified);
+    let anew = |node| ArchiveRead { node: NodeId(node), number: 1, digest: [6; 32] };
+    replica.run(Command::ArchiveRead(anew(2))).unwrap();
+    read(&mut replica, 2, 2).unwrap();
+    replica.run(Command::Tick).unwrap();
+    assert_eq!(first_row(&replica), 1, "one node alone has read it");
+    replica.run(Command::ArchiveRead(anew(1))).unwrap();
+    replica.run(Command::Tick).unwrap();
+    assert_eq!(first_row(&replica), 11);
+    assert_eq!(refusal(run(&mut replica, first)), StateRefusal::NotVerified, "it is kept");
+    let last = replica.events().last().unwrap().clone();
+    assert_eq!(last.fields["archive.digest"], hex::encode([6; 32]));
 }
 
 #[test]
