@@ -9,7 +9,7 @@ use bytes::Bytes;
 use countersign_core::{
     id::OperationId,
     mask::{MaskError, MaskPlan, Masked},
-    recording::{Entry, Stream},
+    recording::{Entry, Speaker, Stream},
 };
 use russh::Sig;
 
@@ -57,13 +57,30 @@ pub(crate) fn own(text: Bytes) -> Masked<Bytes> {
     masked
 }
 
-/// The piece for the recording.
-pub(crate) fn entry(piece: &Masked<Piece>) -> Masked<Entry> {
+/// The piece for the recording. Where only its agent is spared a detector, who looks at the recording is told how much there
+/// was.
+pub(crate) fn entry(plan: &MaskPlan, piece: &Masked<Piece>) -> Masked<Entry> {
+    if passes(plan.of_recording()).is_err() {
+        return piece.read_as(|Piece { operation, stream, bytes }| {
+            let (length, stream) = (bytes.len(), stream_name(*stream));
+            let text =
+                format!("{length} bytes of {stream} of {operation} that are masked in recordings");
+            Entry::Said { speaker: Speaker::Gateway, text }
+        });
+    }
     piece.read_as(|Piece { operation, stream, bytes }| Entry::Wrote {
         operation: *operation,
         stream: *stream,
         bytes: bytes.to_vec(),
     })
+}
+
+const fn stream_name(stream: Stream) -> &'static str {
+    match stream {
+        Stream::Input => "the input",
+        Stream::Output => "the output",
+        Stream::Error => "the error output",
+    }
 }
 
 /// The piece for who it is sent to.

@@ -175,7 +175,7 @@ impl Running {
     ) -> Result<(), Stop> {
         let piece = Piece { operation: target.operation, stream, bytes };
         let piece = mask::piece(plan, piece).map_err(|error| error.refusal())?;
-        self.session.record(mask::entry(&piece)).await?;
+        self.session.record(mask::entry(plan, &piece)).await?;
         Ok(self.agent.write(stream, mask::bytes(&piece)).await?)
     }
 
@@ -200,7 +200,7 @@ impl Running {
                 let plan = self.session.gate.masks(&self.session.opening);
                 let piece = Piece { operation: *operation, stream: Stream::Input, bytes };
                 let piece = mask::piece(&plan, piece).map_err(|error| error.refusal())?;
-                self.session.record(mask::entry(&piece)).await?;
+                self.session.record(mask::entry(&plan, &piece)).await?;
                 writer.data_bytes(mask::bytes(&piece).into_inner()).await
             }
             Arrived::Eof => writer.eof().await,

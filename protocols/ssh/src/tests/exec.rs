@@ -132,6 +132,19 @@ async fn where_a_detector_covers_the_target_nothing_passes() {
 }
 
 #[tokio::test]
+async fn what_an_agent_alone_may_see_is_not_in_its_recording() {
+    let world = World::new().await;
+    world.gate.mask_for_others(Detector::Email);
+    let ran = world.run_approved("cat; echo out@a.example; exit $((0))", b"in@a.example\n").await;
+    assert_eq!((ran.out.as_str(), ran.status), ("in@a.example\nout@a.example\n", Some(0)));
+    let entries = world.gate.recorder.entries.lock().unwrap();
+    assert!(!entries.iter().any(|entry| matches!(entry, Entry::Wrote { .. })), "{entries:?}");
+    let told = |text: &str| entries.iter().any(|entry| format!("{entry:?}").contains(text));
+    assert!(told("13 bytes of the input of op_"), "{entries:?}");
+    assert!(told(" of the output of op_"), "{entries:?}");
+}
+
+#[tokio::test]
 async fn a_session_whose_recording_is_lost_goes_no_further() {
     let world = World::new().await;
     world.gate.recorder.lost.store(true, Ordering::SeqCst);

@@ -127,7 +127,15 @@ impl TestGate {
 
     /// From now on this is masked.
     pub(crate) fn mask(&self, columns: &[&str], detectors: &[Detector], kind: MaskKind) {
-        self.rules.lock().unwrap().masks = mask_rules(columns, detectors, kind);
+        self.rules.lock().unwrap().masks = rules_of(rule(columns, detectors, kind));
+    }
+
+    /// From now on this is masked for others than the agent.
+    pub(crate) fn mask_for_others(&self, detector: Detector) {
+        self.rules.lock().unwrap().masks = rules_of(MaskRule {
+            unless_groups: ["ci".to_owned()].into(),
+            ..rule(&[], &[detector], MaskKind::Redact)
+        });
     }
 
     pub(crate) fn hold_count(&self) -> usize {
@@ -158,8 +166,13 @@ impl TestGate {
     }
 }
 
-fn mask_rules(columns: &[&str], detectors: &[Detector], kind: MaskKind) -> MaskRules {
-    let rule = MaskRule {
+fn rules_of(rule: MaskRule) -> MaskRules {
+    let key = MaskKey::new(Secret::new("a key for tests of masks"));
+    MaskRules::compile(&key, Revision(1), vec![rule]).unwrap()
+}
+
+fn rule(columns: &[&str], detectors: &[Detector], kind: MaskKind) -> MaskRule {
+    MaskRule {
         name: "covers".to_owned(),
         targets: MaskTargets::All,
         columns: columns.iter().map(|column| column.parse().unwrap()).collect(),
@@ -168,9 +181,7 @@ fn mask_rules(columns: &[&str], detectors: &[Detector], kind: MaskKind) -> MaskR
         patterns: Vec::new(),
         kind,
         unless_groups: BTreeSet::new(),
-    };
-    let key = MaskKey::new(Secret::new("a key for tests of masks"));
-    MaskRules::compile(&key, Revision(1), vec![rule]).unwrap()
+    }
 }
 
 fn agent() -> Agent {
