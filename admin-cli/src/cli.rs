@@ -7,8 +7,8 @@ pub(crate) use dev::{Algorithm, Cut, DevCommand, DevOptions, Person, UpOptions};
 pub(crate) use groups::{
     ApplyOptions, AuditCommand, CastFormat, ClusterCommand, ContextCommand, CredentialCommand,
     Decide, DeleteOptions, DiffOptions, EventFilter, Explain, ExportFormat, ExportOptions,
-    GetOptions, HoldsCommand, Named, PolicyCommand, RevokeCommand, SessionsCommand, SshRole,
-    StateName, TokenCommand,
+    GetOptions, GrantsCommand, HoldsCommand, Named, PolicyCommand, RevokeCommand, SessionsCommand,
+    SshRole, StateName, TokenCommand,
 };
 
 use clap::{
@@ -169,6 +169,9 @@ pub(crate) enum Command {
     /// Operations that wait for a human's decision
     #[command(subcommand)]
     Holds(HoldsCommand),
+    /// What was approved for a time
+    #[command(subcommand)]
+    Grants(GrantsCommand),
     /// Connections of agents to targets
     #[command(subcommand)]
     Sessions(SessionsCommand),

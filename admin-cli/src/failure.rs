@@ -71,7 +71,9 @@ impl Status {
             // It can be read and is not valid, as `policy check` would have said.
             Some(ProblemKind::Invalid | ProblemKind::InvalidPolicy) => Self::Failed,
             // It is the policy that asks for a reason, and the cluster that keeps an administrator.
-            Some(ProblemKind::ReasonRequired | ProblemKind::Lockout) => Self::Refused,
+            Some(
+                ProblemKind::ReasonRequired | ProblemKind::NotGrantable | ProblemKind::Lockout,
+            ) => Self::Refused,
             Some(ProblemKind::IdempotencyMismatch) => Self::Conflict,
             Some(_) | None => Self::of_http(problem.status),
         }

@@ -13,6 +13,7 @@ mod dev;
 mod documents;
 mod failure;
 mod files;
+mod grants;
 mod holds;
 mod identity;
 mod output;
@@ -63,6 +64,7 @@ async fn dispatch(cli: Cli, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::Policy(command) => policy::run(command, global, terminal).await,
         Command::Token => token::run(global, terminal).await,
         Command::Credential(command) => credential::run(command, global, terminal).await,
+        Command::Grants(command) => grants::run(command, global, terminal).await,
         Command::Revoke(command) => revoke::run(command, global, terminal).await,
         Command::Completion { shell } => shell::completion(shell, terminal),
         Command::Man { dir } => shell::man(&dir, terminal),

@@ -13,6 +13,7 @@ mod convert;
 mod credentials;
 mod events;
 mod failure;
+mod grants;
 mod holds;
 mod input;
 mod keyed;

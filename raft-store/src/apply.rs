@@ -1,8 +1,9 @@
 //! The replicated state machine: a pure function of the state and a batch of commands. No clock, no randomness, no I/O,
 //! no order of a hash map. One file a family of commands lies beside; everything they share is in `step` and `chain`.
 //!
-//! A refused command changes nothing, with two exceptions: a hold whose time had run out by then is recorded as expired,
-//! and a refused intent whose operation was forwarded ahead of it is recorded as that. The result does not depend on how commands
+//! A refused command changes nothing, with three exceptions: a hold whose time had run out by then is recorded as expired,
+//! a refused intent whose operation was forwarded ahead of it is recorded as that, and so is an operation that is not held
+//! because the same was rejected lately. The result does not depend on how commands
 //! are gathered into batches.
 
 mod access;
@@ -11,6 +12,7 @@ mod chain;
 mod cluster;
 mod credential;
 mod forget;
+mod grant;
 mod hold;
 mod intent;
 mod notes;

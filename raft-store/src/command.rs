@@ -22,8 +22,9 @@ use countersign_core::{
     evidence::Evidence,
     fingerprint::Fingerprint,
     gate::{CancelKey, Settlement},
+    grant::Template,
     hold::{Choice, HoldTerms},
-    id::{CredentialId, HoldId, Incarnation, NodeId, OperationId, Revision, SessionId},
+    id::{CredentialId, GrantId, HoldId, Incarnation, NodeId, OperationId, Revision, SessionId},
     permit::Basis,
     record::{KeyIntroduction, Signed},
     reviewer::Reviewer,
@@ -243,6 +244,8 @@ pub struct Decide {
     pub reviewer: Reviewer,
     /// What.
     pub choice: Choice,
+    /// For how long the same may be done again, in milliseconds; 0 is this once.
+    pub grant_ms: u64,
     /// Why.
     pub comment: String,
     /// The fingerprint that the reviewer saw.
@@ -317,13 +320,15 @@ pub struct ClaimHold {
     pub revision: Revision,
 }
 
-/// The intent of an operation that policy allowed.
+/// The intent of an operation that policy allowed, or that a grant covers.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Intent {
     /// The session.
     pub session: SessionId,
-    /// What was decided. With a hold in it the intent is refused: a claim records its own.
+    /// What was decided. With the approval of a hold in it the intent is refused: a claim records its own.
     pub basis: Basis,
+    /// What the operation is like, where it goes through on a grant.
+    pub template: Option<Template>,
     /// One line for people.
     pub summary: String,
     /// The text, as far as the audit keeps it.
@@ -466,6 +471,8 @@ pub enum Revocable {
         /// The issuer that it stands for. The node that proposes has read it there: the state does not look into bodies.
         issuer: String,
     },
+    /// One grant.
+    Grant(GrantId),
 }
 
 /// The cluster gets a new key that it signs its audit chain with.

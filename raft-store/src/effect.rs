@@ -4,7 +4,7 @@
 use crate::records::{HoldPhase, ResourceKind};
 use countersign_core::{
     agent::Identity,
-    id::{HoldId, Incarnation, LogIndex, NodeId, Revision, SessionId},
+    id::{GrantId, HoldId, Incarnation, LogIndex, NodeId, Revision, SessionId},
 };
 use std::collections::BTreeSet;
 
@@ -28,6 +28,11 @@ pub enum Effect {
         agent: Identity,
         /// Where it stands now.
         phase: HoldPhase,
+    },
+    /// A grant was made, or is over.
+    GrantChanged {
+        /// Which.
+        grant: GrantId,
     },
     /// A session must end now, wherever it is.
     SessionEnded {

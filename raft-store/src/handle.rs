@@ -14,7 +14,7 @@ pub use error::{LogError, ProposeError, ReadError};
 pub use log::{BoxFuture, Effects, Log, Look, Status};
 pub(crate) use view::audit_event;
 pub use view::{
-    AuditFilter, AuditPage, HoldFilter, HoldPage, HoldsIn, SegmentPlace, SessionFilter,
+    AuditFilter, AuditPage, GrantPage, HoldFilter, HoldPage, HoldsIn, SegmentPlace, SessionFilter,
     SessionPage, StateView,
 };
 

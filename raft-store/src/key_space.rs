@@ -7,8 +7,10 @@ use countersign_core::{
     agent::Identity,
     fingerprint::Fingerprint,
     gate::CancelKey,
-    id::{CredentialId, HoldId, Incarnation, NodeId, OperationId, Revision, SessionId},
+    grant::Template,
+    id::{CredentialId, GrantId, HoldId, Incarnation, NodeId, OperationId, Revision, SessionId},
     log_time::LogTime,
+    target::TargetName,
 };
 use sha2::{Digest, Sha256};
 
@@ -88,6 +90,14 @@ pub(crate) enum Table {
     OpenedKeys = 35,
     /// Revoked issuers.
     RevokedIssuer = 36,
+    /// Grants by id.
+    Grant = 37,
+    /// Grant ids by number.
+    GrantByNumber = 38,
+    /// Grants in force by agent, target and template.
+    GrantInForce = 39,
+    /// The last rejected holds by agent and fingerprint.
+    RejectedHold = 40,
 }
 
 /// The single values.
@@ -129,6 +139,10 @@ pub(crate) enum Expiring {
     Request(RequestId),
     /// A credential.
     Credential(CredentialId),
+    /// The time for which those who were asked first are alone with a hold.
+    Escalation(HoldId),
+    /// A grant.
+    Grant(GrantId),
 }
 
 /// What can be forgotten once nobody asks for it any more. The audit keeps what was done.
@@ -144,6 +158,8 @@ pub(crate) enum Forgotten {
     Session(SessionId),
     /// A period of an agent's budget.
     HoldBudget([u8; 32]),
+    /// A grant that is over.
+    Grant(GrantId),
 }
 
 /// A key under construction.
@@ -225,6 +241,18 @@ pub(crate) fn open_hold_of_agent(agent: &Identity, fingerprint: &Fingerprint) ->
     Key::of(Table::HoldByAgent).identity(agent).bytes(fingerprint.as_bytes()).0
 }
 
+pub(crate) fn grant(id: GrantId) -> Vec<u8> {
+    Key::of(Table::Grant).bytes(id.as_bytes()).0
+}
+
+pub(crate) fn grant_in_force(agent: &Identity, target: &TargetName, what: &Template) -> Vec<u8> {
+    Key::of(Table::GrantInForce).identity(agent).text(target.as_str()).bytes(what.as_bytes()).0
+}
+
+pub(crate) fn rejected_hold(agent: &Identity, fingerprint: &Fingerprint) -> Vec<u8> {
+    Key::of(Table::RejectedHold).identity(agent).bytes(fingerprint.as_bytes()).0
+}
+
 pub(crate) fn operation(id: OperationId) -> Vec<u8> {
     Key::of(Table::Operation).bytes(id.as_bytes()).0
 }
@@ -292,6 +320,8 @@ pub(crate) fn expiry(at: LogTime, what: Expiring) -> Vec<u8> {
         Expiring::JoinToken(sha256) => key.bytes(&[2]).bytes(&sha256),
         Expiring::Request(id) => key.bytes(&[3]).bytes(&id.0),
         Expiring::Credential(id) => key.bytes(&[4]).bytes(id.as_bytes()),
+        Expiring::Escalation(id) => key.bytes(&[5]).bytes(id.as_bytes()),
+        Expiring::Grant(id) => key.bytes(&[6]).bytes(id.as_bytes()),
     }
     .0
 }
@@ -306,6 +336,8 @@ pub(crate) fn read_expiry(key: &[u8]) -> Option<(LogTime, Expiring)> {
         2 => Expiring::JoinToken(id.try_into().ok()?),
         3 => Expiring::Request(RequestId(id.try_into().ok()?)),
         4 => Expiring::Credential(CredentialId::from_bytes(id.try_into().ok()?)),
+        5 => Expiring::Escalation(HoldId::from_bytes(id.try_into().ok()?)),
+        6 => Expiring::Grant(GrantId::from_bytes(id.try_into().ok()?)),
         _unknown => return None,
     };
     Some((LogTime(u64::from_be_bytes(*at)), what))
@@ -319,6 +351,7 @@ pub(crate) fn forget(at: LogTime, what: Forgotten) -> Vec<u8> {
         Forgotten::Operation(id) => key.bytes(&[3]).bytes(id.as_bytes()),
         Forgotten::Session(id) => key.bytes(&[4]).bytes(id.as_bytes()),
         Forgotten::HoldBudget(digest) => key.bytes(&[5]).bytes(&digest),
+        Forgotten::Grant(id) => key.bytes(&[6]).bytes(id.as_bytes()),
     }
     .0
 }
@@ -334,6 +367,7 @@ pub(crate) fn read_forget(key: &[u8]) -> Option<(LogTime, Forgotten)> {
         3 => Forgotten::Operation(OperationId::from_bytes(id.try_into().ok()?)),
         4 => Forgotten::Session(SessionId::from_bytes(id.try_into().ok()?)),
         5 => Forgotten::HoldBudget(id.try_into().ok()?),
+        6 => Forgotten::Grant(GrantId::from_bytes(id.try_into().ok()?)),
         _unknown => return None,
     };
     Some((LogTime(u64::from_be_bytes(*at)), what))

@@ -28,6 +28,10 @@ pub const MAX_EVIDENCE_BYTES_A_PERIOD: u64 = 2 * 1024 * 1024;
 pub const HELD_OPERATION_KEPT_MS: u64 = 60 * 60 * 1000;
 /// How long a settled hold is kept, in milliseconds of log time. The audit keeps what was done.
 pub const HOLD_KEPT_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+/// How long a grant that is over is kept, in milliseconds of log time. The audit keeps what was done.
+pub const GRANT_KEPT_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+/// Grants in force.
+pub const MAX_GRANTS: usize = 4_096;
 /// How long an operation is remembered after its outcome, in milliseconds of log time: longer than any retry.
 pub const OPERATION_KEPT_MS: u64 = 60 * 60 * 1000;
 /// How long a closed session is kept, in milliseconds of log time. The audit keeps that it was.
@@ -112,6 +116,8 @@ pub enum Limit {
     Requirements,
     /// [`MAX_QUORUM`], and [`MAX_DECISIONS`] for their sum
     Quorum,
+    /// [`MAX_GRANTS`]
+    Grants,
     /// [`MAX_NAME`]
     Name,
     /// [`MAX_NAMES`]
@@ -142,6 +148,7 @@ impl Limit {
         Self::HeldBytesAPeriod,
         Self::Requirements,
         Self::Quorum,
+        Self::Grants,
         Self::Name,
         Self::Names,
         Self::Evidence,
@@ -166,6 +173,7 @@ impl Limit {
             Self::HeldBytesAPeriod => "held_bytes_a_period",
             Self::Requirements => "requirements",
             Self::Quorum => "quorum",
+            Self::Grants => "grants",
             Self::Name => "name",
             Self::Names => "names",
             Self::Evidence => "evidence",

@@ -3,12 +3,16 @@
 
 mod archive;
 mod credentials;
+mod grants;
 mod recordings;
+mod revocations;
 mod ssh;
 
 pub use archive::ArchiveFile;
 pub use credentials::{CredentialForm, CredentialRecord, CredentialState, Voucher};
+pub use grants::GrantRecord;
 pub use recordings::{InBucket, OpenedKeys, Place, RecordingRecord, SegmentRecord, WrappedKey};
+pub use revocations::{IssuerRevocation, RevocationRecord};
 pub use ssh::{DrawnSshKey, SshKeyRecord, SshRole};
 
 use crate::limits::MAX_AUDIT_TEXT;
@@ -16,10 +20,12 @@ use countersign_core::{
     agent::{Agent, Identity},
     evidence::Evidence,
     gate::CancelKey,
+    grant::{Template, Templated},
     hold::{Hold, HoldState},
-    id::{CredentialId, HoldId, Incarnation, LogIndex, NodeId, OperationId, Revision, SessionId},
+    id::{CredentialId, Incarnation, LogIndex, NodeId, OperationId, Revision, SessionId},
     log_time::LogTime,
     operation::{Demand, Operation, Parameter},
+    permit::Approval,
     policy::recorded,
     record::{KeyIntroduction, Outcome, Signed},
     target::{Protocol, TargetName},
@@ -95,6 +101,8 @@ pub struct HeldOperation {
     pub context: Vec<(String, String)>,
     /// What it asks for, as core writes it (`policy::recorded`); empty where it is too long.
     pub asked: String,
+    /// The operation without its values: what a grant would cover. None where no grant can.
+    pub shape: Option<String>,
 }
 
 impl HeldOperation {
@@ -109,7 +117,18 @@ impl HeldOperation {
             demands: BTreeSet::clone(&found.demands),
             context: found.context.to_vec(),
             asked: recorded::asked(operation),
+            shape: found.shape.as_deref().map(str::to_owned),
         }
+    }
+
+    /// What it has in common with others that one grant covers, where a grant can.
+    pub fn template(&self, protocol: Protocol) -> Option<Template> {
+        Some(Template::of(Templated {
+            protocol,
+            settings: &self.settings,
+            shape: self.shape.as_deref()?,
+            demands: &self.demands,
+        }))
     }
 }
 
@@ -138,8 +157,6 @@ pub struct HoldRecord {
     pub target_revision: Revision,
     /// One line for people.
     pub summary: String,
-    /// Log time of its opening.
-    pub created_at: LogTime,
     /// The sessions that wait for it now. None: it is parked.
     pub attached: Vec<Attachment>,
 }
@@ -454,8 +471,8 @@ pub struct OperationRecord {
     pub id: OperationId,
     /// Its session.
     pub session: SessionId,
-    /// The hold it has consumed, if one was needed.
-    pub hold: Option<HoldId>,
+    /// The approval that it went through on, if one was needed.
+    pub approval: Option<Approval>,
     /// The sequence of its audit event.
     pub sequence: u64,
     /// The log entry of its audit event.
@@ -539,38 +556,6 @@ pub struct HoldBudget {
     pub bytes: u64,
     /// Bytes of evidence attached to holds.
     pub evidence: u64,
-}
-
-/// A revoked identity.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct RevocationRecord {
-    /// Which.
-    pub identity: Identity,
-    /// Why.
-    pub reason: String,
-    /// Who revoked it.
-    pub author: Author,
-    /// Log time.
-    pub at: LogTime,
-    /// The log entry.
-    pub index: LogIndex,
-}
-
-/// An issuer whose identities are all revoked.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct IssuerRevocation {
-    /// Which.
-    pub issuer: String,
-    /// The providers that were revoked and stand for it: it is revoked until each of them is defined otherwise.
-    pub providers: BTreeSet<String>,
-    /// Why.
-    pub reason: String,
-    /// Who revoked it first.
-    pub author: Author,
-    /// Log time.
-    pub at: LogTime,
-    /// The log entry.
-    pub index: LogIndex,
 }
 
 /// A join token.

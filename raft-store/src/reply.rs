@@ -6,7 +6,7 @@ use crate::{
 };
 use countersign_core::{
     hold::{Consumption, HoldError},
-    id::{Incarnation, LogIndex, NodeId, Revision},
+    id::{HoldId, Incarnation, LogIndex, NodeId, Revision},
     log_time::LogTime,
     record::Outcome,
 };
@@ -112,6 +112,18 @@ pub enum StateRefusal {
     /// There is no such hold.
     #[error("there is no such hold")]
     NoSuchHold,
+    /// There is no such grant.
+    #[error("there is no such grant")]
+    NoSuchGrant,
+    /// The grant does not cover the operation, or not any more: judge again.
+    #[error("no grant covers it any more")]
+    GrantGone,
+    /// The same was rejected a short while ago, and nobody is asked again yet.
+    #[error("the same was rejected a short while ago")]
+    RejectedLately {
+        /// The hold that was rejected.
+        hold: HoldId,
+    },
     /// The session does not wait for this hold.
     #[error("the session does not wait for this hold")]
     NotAttached,

@@ -226,10 +226,34 @@ pub(crate) struct Decide {
     /// Do not ask; decide about the hold as it is shown
     #[arg(short, long)]
     pub(crate) yes: bool,
+    /// Approve what is like this for so long, where policy lets it be granted
+    #[arg(long = "for", value_name = "DURATION", value_parser = span)]
+    pub(crate) granted_for: Option<Duration>,
     /// After the decision, wait until the hold is settled, at most this long
     #[arg(long, value_name = "DURATION", value_parser = span, num_args = 0..=1,
           require_equals = true, default_missing_value = "7d")]
     pub(crate) wait: Option<Duration>,
+}
+
+/// `grants`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum GrantsCommand {
+    /// List the grants in force
+    List {
+        /// Those that are over too
+        #[arg(long)]
+        all: bool,
+    },
+    /// Show what a grant covers, who gave it, and how often it was used
+    Show {
+        /// The grant's id
+        id: String,
+    },
+    /// Revoke a grant: what it covered is held again
+    Revoke {
+        /// The grant's id
+        id: String,
+    },
 }
 
 /// The states of a hold.

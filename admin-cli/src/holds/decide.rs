@@ -33,7 +33,7 @@ pub(super) async fn run(
         decision: choice,
         comment: wanted.comment,
         fingerprint: Some(fingerprint),
-        for_seconds: 0,
+        for_seconds: wanted.granted_for.map_or(0, |granted_for| granted_for.as_secs().max(1)),
     };
     let decided = client.decide(&wanted.id, &request).await;
     let mut hold = super::acted(client, &wanted.id, decided).await?;
@@ -94,17 +94,20 @@ fn said(hold: &Hold, choice: Choice) -> String {
         Choice::Approve => "approved",
         Choice::Reject => "rejected",
     };
-    let needed = hold.reviewers.requirements.iter();
-    let missing: u32 = needed.map(|needed| needed.quorum.saturating_sub(needed.approvals)).sum();
     let state = hold.state.name();
     match (choice, hold.state.is_settled()) {
-        (Choice::Approve, false) if missing > 0 => {
+        (Choice::Approve, false) if hold.reviewers.missing > 0 => {
             format!(
                 "you {done} {}; it is {state} and needs more approvals: {}",
                 hold.id,
                 show::reviewers(hold)
             )
         }
+        (Choice::Approve, _) if hold.grant.is_some() => format!(
+            "you {done} {}; it is {state}, and what is like it is granted: {}",
+            hold.id,
+            hold.grant.as_deref().unwrap_or_default()
+        ),
         (Choice::Approve | Choice::Reject, _) => format!("you {done} {}; it is {state}", hold.id),
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     sessions,
     visible::{visible, visible_lines},
 };
-use countersign_api::hold::{Choice, Decision, Hold, HoldState, Parameter};
+use countersign_api::hold::{Choice, Decision, Hold, HoldState, Parameter, Rejection};
 
 /// The whole hold for people.
 pub(super) fn whole(hold: &Hold, terminal: &Terminal) -> String {
@@ -31,10 +31,9 @@ pub(super) fn whole(hold: &Hold, terminal: &Terminal) -> String {
 
 /// Who decides, and how far it is.
 pub(super) fn reviewers(hold: &Hold) -> String {
-    let each =
-        hold.reviewers.requirements.iter().map(|needed| {
-            format!("{} {}/{}", visible(&needed.group), needed.approvals, needed.quorum)
-        });
+    let each = hold.reviewers.requirements.iter().map(|needed| {
+        format!("{} {}/{}", visible(&needed.reviewers), needed.approvals, needed.quorum)
+    });
     each.collect::<Vec<_>>().join(", ")
 }
 
@@ -46,6 +45,10 @@ fn head(hold: &Hold, terminal: &Terminal) -> String {
     };
     let client = if hold.waiting { "waits for the answer" } else { "has gone; the hold is parked" };
     let reason = if hold.reason_required { " (a comment is required)" } else { "" };
+    let rejection = match hold.reviewers.rejection {
+        Rejection::Ends => "",
+        Rejection::Noted => " (a rejection is noted and does not end it)",
+    };
     let mut pairs = vec![
         ("hold", hold.id.clone()),
         ("state", state),
@@ -56,7 +59,7 @@ fn head(hold: &Hold, terminal: &Terminal) -> String {
         ("actions", hold.operation.actions.join(", ")),
         ("resources", visible(&hold.operation.resources.join(", "))),
         ("held by", visible(&hold.rules.join(", "))),
-        ("decides", format!("{}{reason}", reviewers(hold))),
+        ("decides", format!("{}{reason}{rejection}", reviewers(hold))),
         ("client", format!("{client} (node {})", hold.node)),
         ("created", hold.created_at.to_string()),
         ("expires", hold.expires_at.to_string()),
@@ -65,6 +68,17 @@ fn head(hold: &Hold, terminal: &Terminal) -> String {
         ("fingerprint", hold.fingerprint.clone()),
         ("key", hold.key.clone()),
     ];
+    let later = hold.reviewers.requirements.iter().filter_map(|needed| needed.escalation.as_ref());
+    for other in later {
+        pairs.push(("escalates", format!("to {} at {}", visible(&other.group), other.at)));
+    }
+    if let (Some(seconds), Some(shape)) = (hold.grantable_seconds, &hold.operation.shape) {
+        let most = humantime::format_duration(std::time::Duration::from_secs(seconds));
+        pairs.push(("grantable", format!("for {most} at the most: {}", visible(shape))));
+    }
+    if let Some(grant) = &hold.grant {
+        pairs.push(("grant", grant.clone()));
+    }
     if let Some(operation) = &hold.consumed_by {
         pairs.push(("consumed by", operation.clone()));
     }

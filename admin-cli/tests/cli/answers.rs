@@ -28,6 +28,7 @@ pub(crate) fn hold(state: &str) -> Value {
             ],
             "parameter_count": 2,
             "summary": "DELETE FROM public.accounts",
+            "shape": null,
             "actions": ["postgres:write"],
             "resources": ["public.accounts"],
             "context": {"search_path": "public", "transaction": "idle"},
@@ -37,8 +38,8 @@ pub(crate) fn hold(state: &str) -> Value {
         "policy_revision": 12,
         "rules": ["everything-else"],
         "reviewers": {
-            "groups": ["dba"], "quorum": 2,
-            "requirements": [{"group": "dba", "quorum": 2, "approvals": 1}],
+            "groups": ["dba"], "quorum": 2, "missing": 1, "rejection": "ends",
+            "requirements": [{"reviewers": "dba", "quorum": 2, "approvals": 1, "escalation": null}],
         },
         "evidence": {
             "at": "2026-11-22T20:00:01.000Z",
@@ -54,9 +55,10 @@ pub(crate) fn hold(state: &str) -> Value {
             },
         },
         "reason_required": true,
+        "grantable_seconds": null,
         "decisions": [{
             "reviewer": {"issuer": "https://issuer", "subject": "dana", "name": "dana"},
-            "decision": "approve", "comment": "looks\u{1b}[31m fine", "at": "2026-11-22T20:01:00.000Z", "node": 3,
+            "decision": "approve", "for_seconds": 0, "comment": "looks\u{1b}[31m fine", "at": "2026-11-22T20:01:00.000Z", "node": 3,
         }],
         "waiting": true,
         "node": 1,

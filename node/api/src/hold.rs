@@ -108,6 +108,12 @@ pub struct Hold {
     pub reviewers: Reviewers,
     /// Whether a decision needs a comment.
     pub reason_required: bool,
+    /// For how long it may be approved at the most, where policy lets it be granted and a grant can cover it; null otherwise.
+    #[serde(default)]
+    pub grantable_seconds: Option<u64>,
+    /// The grant that its approval has made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<String>,
     /// The decisions made.
     pub decisions: Vec<Decision>,
     /// What was found out about the operation before it is executed; null while nothing is, or where nobody asks.
@@ -152,6 +158,9 @@ pub struct Operation {
     pub parameter_count: u64,
     /// One line for people, without values.
     pub summary: String,
+    /// The operation without its values: what a grant would cover. Null where no grant can.
+    #[serde(default)]
+    pub shape: Option<String>,
     /// The actions it needs, ordered.
     pub actions: Vec<String>,
     /// What it acts on, ordered.
@@ -232,23 +241,49 @@ pub struct Parameter {
 /// Who decides: the groups, and how many distinct humans of them must approve altogether.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Reviewers {
-    /// The groups whose members may decide, ordered.
+    /// The groups whose members may decide, at once or after an escalation, ordered.
     pub groups: Vec<String>,
-    /// How many distinct humans must approve; where there are several groups, `requirements` says how many of each.
+    /// How many distinct humans must approve at the least; `requirements` says who.
     pub quorum: u32,
-    /// How many of each group, and how far it is.
+    /// How many more must approve at the least. A human in two groups counts once.
+    pub missing: u32,
+    /// What is asked for, each by other humans, and how far it is.
     pub requirements: Vec<Requirement>,
+    /// What a rejection does.
+    pub rejection: Rejection,
 }
 
-/// So many distinct humans of a group.
+/// So many times over what an expression of groups asks for, by other humans each time.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Requirement {
+    /// A group, or groups joined as in policies: `security or on-call`.
+    pub reviewers: String,
+    /// How many times over.
+    pub quorum: u32,
+    /// How many have approved who count here. A human in two groups counts for one of them only when the hold is decided.
+    pub approvals: u32,
+    /// Who else may decide after some time; null where nobody may.
+    #[serde(default)]
+    pub escalation: Option<Escalation>,
+}
+
+/// From some time on the members of another group may decide too.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Escalation {
     /// The group.
     pub group: String,
-    /// How many of its members must approve.
-    pub quorum: u32,
-    /// How many of its members have approved. A human in two groups counts for one of them only when the hold is decided.
-    pub approvals: u32,
+    /// Log time from which on they may.
+    pub at: Timestamp,
+}
+
+/// What the rejection of one who may decide does.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Rejection {
+    /// It ends the hold.
+    Ends,
+    /// It is noted; others may still approve.
+    Noted,
 }
 
 /// Approve or reject.
@@ -268,6 +303,9 @@ pub struct Decision {
     pub reviewer: Reviewer,
     /// What.
     pub decision: Choice,
+    /// For how long it was approved; 0 is once.
+    #[serde(default)]
+    pub for_seconds: u64,
     /// Why, in the reviewer's words; may be empty.
     pub comment: String,
     /// Log time.
@@ -289,7 +327,8 @@ pub struct DecisionRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(required)]
     pub fingerprint: Option<String>,
-    /// Grant for this long instead of once. Only 0 (once) is known to this version.
+    /// Approve what is like this for so long, instead of this once (0). Where the hold is not `grantable_seconds`, and for
+    /// longer, the decision is refused. A grant is made when everybody who approved has said so; the shortest time counts.
     #[serde(default)]
     pub for_seconds: u64,
 }

@@ -8,6 +8,7 @@ pub mod audit;
 pub mod client;
 pub mod cluster;
 pub mod credential;
+pub mod grant;
 pub mod hold;
 pub mod page;
 pub mod policy;

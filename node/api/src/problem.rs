@@ -88,6 +88,8 @@ kinds! {
     InvalidPolicy = "invalid-policy", 422, "The policy does not validate";
     /// The policy asks for a reason.
     ReasonRequired = "reason-required", 422, "A reason is required";
+    /// The policy does not let this be approved for a time, or not for so long.
+    NotGrantable = "not-grantable", 422, "It cannot be granted for that";
     /// The idempotency key was used for another request.
     IdempotencyMismatch = "idempotency-mismatch", 422, "The idempotency key was used for another request";
     /// The caller is at a limit.

@@ -110,13 +110,17 @@ impl Caller {
     /// Whether the caller may see holds with these terms, and with them what agents say: with any role, or as one of those
     /// who may decide. Being identified is not enough.
     pub(crate) fn may_see(&self, terms: &HoldTerms) -> bool {
-        let one_of_theirs = || match &self.who {
+        !self.roles.is_empty() || self.may_decide(terms)
+    }
+
+    /// Whether the caller is in one of the groups that these terms name.
+    pub(crate) fn may_decide(&self, terms: &HoldTerms) -> bool {
+        match &self.who {
             Who::Bootstrap => false,
             Who::Reviewer { reviewer, .. } => {
-                terms.requirements.iter().any(|needed| reviewer.groups.contains(&needed.group))
+                terms.groups().into_iter().any(|group| reviewer.groups.contains(group))
             }
-        };
-        !self.roles.is_empty() || one_of_theirs()
+        }
     }
 
     pub(crate) fn has(&self, access: Access) -> bool {

@@ -2,6 +2,9 @@
 //! shown with its exact bytes beside it.
 
 mod evidence;
+mod grant;
+
+pub(crate) use grant::grant;
 
 use super::failure::Answer;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -14,8 +17,11 @@ use countersign_api::{
     visible::visible_lines,
 };
 use countersign_core::{
-    hold::{Choice, Decision, HoldState as State, HoldTerms, ReasonRule},
-    id::NodeId,
+    hold::{
+        Choice, Decision, Hold as CoreHold, HoldState as State, ReasonRule, RejectionRule,
+        Requirement, missing,
+    },
+    id::{GrantId, NodeId},
     key_words::key_words,
     log_time::LogTime,
     operation::Parameter,
@@ -62,7 +68,12 @@ pub(crate) fn hold(
         .map(|attached| attached.node)
         .or(session.map(|session| session.node));
     let hold = shown(record, held.as_ref(), node.unwrap_or_default(), extent);
-    Ok(Hold { evidence: found.map(|found| evidence::shown(&found, record, extent)), ..hold })
+    let made = view.grant(GrantId::from_bytes(*record.hold.id.as_bytes()))?;
+    Ok(Hold {
+        evidence: found.map(|found| evidence::shown(&found, record, extent)),
+        grant: made.map(|made| made.grant.id.to_string()),
+        ..hold
+    })
 }
 
 fn shown(record: &HoldRecord, held: Option<&HeldOperation>, node: NodeId, extent: Extent) -> Hold {
@@ -81,7 +92,7 @@ fn shown(record: &HoldRecord, held: Option<&HeldOperation>, node: NodeId, extent
         id: kept.id.to_string(),
         state: state(HoldPhase::of(&kept.state)),
         state_reason,
-        created_at: record.created_at.into(),
+        created_at: record.hold.opened_at.into(),
         expires_at: kept.expires_at.into(),
         agent: agent(&record.agent),
         session_id: record.session.to_string(),
@@ -95,8 +106,13 @@ fn shown(record: &HoldRecord, held: Option<&HeldOperation>, node: NodeId, extent
         key: key_words(&kept.fingerprint),
         policy_revision: kept.revision.0,
         rules: kept.terms.rules.clone(),
-        reviewers: reviewers(&kept.terms, decisions),
+        reviewers: reviewers(kept),
         reason_required: kept.terms.reason == ReasonRule::Required,
+        grantable_seconds: held
+            .and_then(|held| held.shape.as_ref())
+            .and(kept.terms.grantable_ms)
+            .map(|most_ms| most_ms / 1000),
+        grant: None,
         decisions: decisions.iter().map(decision).collect(),
         evidence: None,
         waiting: !record.attached.is_empty(),
@@ -131,33 +147,32 @@ pub(crate) const fn phase(state: HoldState) -> HoldPhase {
     }
 }
 
-fn reviewers(terms: &HoldTerms, decisions: &[Decision]) -> hold::Reviewers {
-    let groups: BTreeSet<String> =
-        terms.requirements.iter().map(|needed| needed.group.clone()).collect();
+fn reviewers(kept: &CoreHold) -> hold::Reviewers {
+    let (terms, decisions) = (&kept.terms, kept.state.decisions());
     hold::Reviewers {
-        groups: groups.into_iter().collect(),
-        // Each human serves at most one requirement, so all together need so many.
-        quorum: terms.requirements.iter().map(|needed| needed.quorum).sum(),
-        requirements: terms
-            .requirements
-            .iter()
-            .map(|needed| requirement(needed, decisions))
-            .collect(),
+        groups: terms.groups().into_iter().map(str::to_owned).collect(),
+        quorum: terms.fewest(),
+        missing: missing(terms, kept.opened_at, decisions),
+        requirements: terms.requirements.iter().map(|needed| requirement(needed, kept)).collect(),
+        rejection: match terms.rejection {
+            RejectionRule::Ends => hold::Rejection::Ends,
+            RejectionRule::Noted => hold::Rejection::Noted,
+        },
     }
 }
 
-fn requirement(
-    needed: &countersign_core::hold::Requirement,
-    decisions: &[Decision],
-) -> hold::Requirement {
-    let counts = |made: &&Decision| {
-        made.choice == Choice::Approve && made.reviewer.groups.contains(&needed.group)
-    };
-    let approvals = decisions.iter().filter(counts).count();
+fn requirement(needed: &Requirement, kept: &CoreHold) -> hold::Requirement {
+    let counts =
+        |made: &&Decision| made.choice == Choice::Approve && needed.asks(made, kept.opened_at);
+    let approvals = kept.state.decisions().iter().filter(counts).count();
     hold::Requirement {
-        group: needed.group.clone(),
+        reviewers: needed.reviewers.to_string(),
         quorum: needed.quorum,
         approvals: u32::try_from(approvals).unwrap_or(u32::MAX),
+        escalation: needed.escalation.as_ref().map(|other| hold::Escalation {
+            group: other.group.clone(),
+            at: kept.opened_at.after_ms(other.after_ms).into(),
+        }),
     }
 }
 
@@ -172,6 +187,7 @@ fn decision(made: &Decision) -> hold::Decision {
             Choice::Approve => hold::Choice::Approve,
             Choice::Reject => hold::Choice::Reject,
         },
+        for_seconds: made.grant_ms / 1000,
         comment: made.comment.clone(),
         at: made.at.into(),
         node: made.node.0,
@@ -193,6 +209,7 @@ fn operation(record: &HoldRecord, held: Option<&HeldOperation>) -> hold::Operati
             parameters: Vec::new(),
             parameter_count: 0,
             summary: record.summary.clone(),
+            shape: None,
             actions: Vec::new(),
             resources: Vec::new(),
             context: std::collections::BTreeMap::new(),
@@ -217,6 +234,7 @@ fn operation(record: &HoldRecord, held: Option<&HeldOperation>) -> hold::Operati
         parameters: held.parameters.iter().map(parameter).collect(),
         parameter_count: held.parameters.len() as u64,
         summary: held.summary.clone(),
+        shape: held.shape.clone(),
         actions: action_names(&held.demands),
         resources: resources.into_iter().collect(),
         context: held.context.iter().cloned().chain(settings).collect(),
@@ -400,6 +418,7 @@ mod tests {
             parameters: vec![value; values],
             parameter_count: values as u64,
             summary: "INSERT".to_owned(),
+            shape: None,
             actions: vec!["postgres:write".to_owned()],
             resources: Vec::new(),
             context: BTreeMap::new(),

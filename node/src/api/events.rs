@@ -213,6 +213,7 @@ impl Following {
                 Ok(())
             }
             Effect::HoldChanged { .. }
+            | Effect::GrantChanged { .. }
             | Effect::SessionEnded { .. }
             | Effect::CancelRequested { .. }
             | Effect::ResourcesChanged { .. }

@@ -110,6 +110,7 @@ impl From<StateRefusal> for Failure {
             StateRefusal::AlreadyInitialised => {
                 Self::new(ProblemKind::AlreadyInitialised, "the cluster was initialised before")
             }
+            StateRefusal::NoSuchGrant => Self::new(ProblemKind::NotFound, "there is no such grant"),
             StateRefusal::NoSuchHold => Self::new(ProblemKind::NotFound, "there is no such hold"),
             StateRefusal::SessionGone => {
                 Self::new(ProblemKind::NotFound, "there is no such open session")
@@ -154,6 +155,8 @@ impl From<StateRefusal> for Failure {
             | StateRefusal::IdentityExpired
             | StateRefusal::StaleRevision { .. }
             | StateRefusal::NotAttached
+            | StateRefusal::GrantGone
+            | StateRefusal::RejectedLately { .. }
             | StateRefusal::OtherFingerprint
             | StateRefusal::NeedsClaim
             | StateRefusal::NoSuchOperation
@@ -228,6 +231,10 @@ impl From<DecisionError> for Failure {
             DecisionError::AlreadyDecided => (
                 ProblemKind::AlreadyDecided,
                 "a decision cannot be changed or made twice; others may decide",
+            ),
+            DecisionError::NotGrantable | DecisionError::GrantTooLong { .. } => (
+                ProblemKind::NotGrantable,
+                "the hold's `grantable_seconds` says for how long; approve it once with `for_seconds` 0",
             ),
             DecisionError::ReasonRequired => (ProblemKind::ReasonRequired, "give a `comment`"),
         };

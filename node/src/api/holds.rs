@@ -138,7 +138,7 @@ pub(crate) async fn decide(
     Body(request): Body<DecisionRequest>,
 ) -> Answer<Json<Hold>> {
     let hold = hold_id(&id)?;
-    let seen = seen(&request)?;
+    let (seen, grant_ms) = (seen(&request)?, grant_ms(&request)?);
     check_comment(&request.comment)?;
     let reviewer = caller.reviewer()?;
     let node = api.node()?;
@@ -149,6 +149,7 @@ pub(crate) async fn decide(
         hold,
         reviewer: reviewer.clone(),
         choice,
+        grant_ms,
         comment: request.comment,
         seen,
         node: node.id,
@@ -170,12 +171,6 @@ fn was_decided(record: &HoldRecord, reviewer: &Reviewer, choice: core_hold::Choi
 }
 
 fn seen(request: &DecisionRequest) -> Answer<Fingerprint> {
-    if request.for_seconds != 0 {
-        return Err(Failure::new(
-            ProblemKind::NotSupported,
-            "this version grants nothing for a time: `for_seconds` is 0",
-        ));
-    }
     let required = |detail: &str| {
         Failure::new(ProblemKind::FingerprintRequired, detail)
             .hint("send the `fingerprint` of the hold that the reviewer was shown")
@@ -185,6 +180,18 @@ fn seen(request: &DecisionRequest) -> Answer<Fingerprint> {
         .as_deref()
         .ok_or_else(|| required("the decision has no `fingerprint`"))?;
     text.parse().map_err(|_| required("`fingerprint` is not 64 hexadecimal digits"))
+}
+
+/// For how long it is approved. Whether policy lets it is decided in the log.
+fn grant_ms(request: &DecisionRequest) -> Answer<u64> {
+    let invalid = |detail: &str| Failure::new(ProblemKind::Invalid, detail);
+    match (request.for_seconds, request.decision) {
+        (0, _) => Ok(0),
+        (_, Choice::Reject) => Err(invalid("a rejection is for no time: `for_seconds` is 0")),
+        (seconds, Choice::Approve) => {
+            seconds.checked_mul(1000).ok_or_else(|| invalid("`for_seconds` is too large"))
+        }
+    }
 }
 
 const fn choice(choice: Choice) -> core_hold::Choice {

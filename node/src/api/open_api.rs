@@ -1,7 +1,7 @@
 //! The description of the API (OpenAPI 3.1), made of the handlers and types themselves.
 
 use super::{
-    audit, cluster, credentials, events, holds, policy, recordings, rejudge, resources,
+    audit, cluster, credentials, events, grants, holds, policy, recordings, rejudge, resources,
     revocations, sessions, ssh_keys, token,
 };
 use crate::health;
@@ -25,6 +25,7 @@ use utoipa::{
     paths(
         health::live, health::ready, serve,
         holds::whoami, holds::list, holds::show, holds::decide, holds::withdraw, events::follow,
+        grants::list, grants::show, grants::revoke,
         sessions::list, sessions::show, sessions::end, recordings::read, recordings::live::follow,
         audit::events, audit::signed::head, audit::signed::keys, audit::signed::rotate, audit::signed::export,
         resources::list, resources::list_kind, resources::show, resources::replace, resources::remove, resources::apply,

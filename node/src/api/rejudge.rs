@@ -20,6 +20,7 @@ use countersign_api::{
     resource::PolicySpec,
 };
 use countersign_core::{
+    permit::Approval,
     policy::{MAX_WORK, Matter, Policies, PolicyDocument, recorded},
     record::AuditEvent,
 };
@@ -294,7 +295,7 @@ fn recorded_at(view: &StateView, request: &ExplainRequest) -> Answer<u64> {
             let unknown = || Failure::not_found("operation", id);
             let parsed = id.parse().map_err(|_| unknown())?;
             let record = view.operation(parsed)?.ok_or_else(unknown)?;
-            match record.hold {
+            match record.approval.and_then(Approval::hold) {
                 Some(hold) => Ok(view.hold(hold)?.ok_or_else(unknown)?.number),
                 None => Ok(record.sequence),
             }

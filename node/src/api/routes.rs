@@ -3,8 +3,8 @@
 use super::{
     Api, answers, audit,
     caller::{Access, guard},
-    cluster, credentials, events, holds, input, open_api, own_token, policy, recordings, rejudge,
-    resources, revocations, sessions, ssh_keys, token,
+    cluster, credentials, events, grants, holds, input, open_api, own_token, policy, recordings,
+    rejudge, resources, revocations, sessions, ssh_keys, token,
 };
 use crate::health;
 use axum::{
@@ -51,6 +51,9 @@ fn operations() -> Vec<Route> {
         route(Method::GET, "/v1/holds/{id}", Identified, get(holds::show)),
         route(Method::POST, "/v1/holds/{id}/decision", Identified, post(holds::decide)),
         route(Method::POST, "/v1/holds/{id}/withdraw", Access::Admin, post(holds::withdraw)),
+        route(Method::GET, "/v1/grants", Identified, get(grants::list)),
+        route(Method::GET, "/v1/grants/{id}", Identified, get(grants::show)),
+        route(Method::DELETE, "/v1/grants/{id}", Identified, delete(grants::revoke)),
         route(Method::GET, "/v1/sessions", Audit, get(sessions::list)),
         route(Method::GET, "/v1/sessions/{id}", Audit, get(sessions::show)),
         route(Method::GET, "/v1/sessions/{id}/recording", Audit, get(recordings::read)),

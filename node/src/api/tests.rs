@@ -5,6 +5,8 @@ mod access;
 mod archive;
 mod changes;
 mod credentials;
+mod cross_site;
+mod grants;
 mod holds;
 mod live;
 mod own_tokens;

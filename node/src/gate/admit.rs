@@ -3,7 +3,7 @@
 
 use super::{
     Inner, audit,
-    judge::{Judgement, MAX_JUDGEMENTS, catch_up, judge},
+    judge::{Grants, Judgement, MAX_JUDGEMENTS, catch_up, judge},
     proposing::{NO_QUORUM_AFTER, Unproposed, within},
 };
 use countersign_core::{
@@ -62,9 +62,15 @@ async fn first_the_intent(
         if !unproposed.may_be_committed() {
             unforwarded.forget();
         }
-        let Some(in_force) = unproposed.stale() else { return Err(unproposed.refusal()) };
-        catch_up(inner, in_force).await?;
-        cleared = match judge(inner, session, operation).await? {
+        let grants = match (unproposed.stale(), unproposed.is_grant_gone()) {
+            (Some(in_force), _) => {
+                catch_up(inner, in_force).await?;
+                Grants::Cover
+            }
+            (None, true) => Grants::Ignored,
+            (None, false) => return Err(unproposed.refusal()),
+        };
+        cleared = match judge(inner, session, operation, grants).await? {
             Judgement::Cleared(cleared) => cleared,
             // It has to be held now, and only a fresh judgement can hold it: the hold is open, the agent sends it again.
             Judgement::Held(record) => {

@@ -4,6 +4,7 @@
 use countersign_core::{
     id::Revision,
     operation::Operation,
+    permit::Approval,
     policy::{DenyReason, recorded},
     session::Session,
 };
@@ -21,6 +22,7 @@ pub(super) fn intent(
 ) -> Intent {
     Intent {
         session: session.id(),
+        template: basis.approval.and_then(Approval::grant).and(operation.template()),
         basis,
         summary: summary(operation),
         text: AuditText::of(operation.text()),

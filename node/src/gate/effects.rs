@@ -108,8 +108,9 @@ impl Inner {
                 self.sessions.cancel(session, LogIndex(index));
             }
             Effect::ResourcesChanged { .. } => return Todo::Resources,
-            // The sessions that this concerns have effects of their own.
-            Effect::Revoked { .. } | Effect::IssuerRevoked { .. } => {}
+            // The sessions that this concerns have effects of their own; a grant is looked up when it is used.
+            Effect::Revoked { .. } | Effect::IssuerRevoked { .. } | Effect::GrantChanged { .. } => {
+            }
             Effect::NodeUp { node, incarnation } => {
                 let ours = self.incarnation.get();
                 if node == self.node && ours.is_some_and(|ours| *ours != incarnation) {

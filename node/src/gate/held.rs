@@ -10,7 +10,7 @@ mod work;
 use super::{
     Inner,
     hold_bells::Bell,
-    judge::{self, Judgement},
+    judge::{self, Grants, Judgement},
     recorded,
 };
 use countersign_core::{
@@ -44,7 +44,7 @@ pub(super) async fn judge(
     session: &Session,
     operation: &Arc<Operation>,
 ) -> Result<Judged, Refusal> {
-    match judge::judge(inner, session, operation).await? {
+    match judge::judge(inner, session, operation, Grants::Cover).await? {
         Judgement::Cleared(cleared) => Ok(Judged::Cleared(cleared)),
         Judgement::Held(record) => {
             let line = Line {

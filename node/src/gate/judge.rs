@@ -7,6 +7,7 @@ use super::{
 };
 use crate::metrics::counters;
 use countersign_core::{
+    grant::Grant,
     hold::HoldTerms,
     id::{HoldId, Revision},
     operation::Operation,
@@ -17,7 +18,7 @@ use countersign_core::{
 };
 use countersign_raft_store::{
     command::{Leaves, OpenHold, ParkHold},
-    handle::HoldOpened,
+    handle::{HoldOpened, ReadError},
     records::{HeldOperation, HoldRecord},
 };
 use std::sync::Arc;
@@ -40,11 +41,20 @@ pub(super) enum Judgement {
     Held(Box<HoldRecord>),
 }
 
+/// Whether grants are looked at: not behind an intent that was refused because its grant is over, of which this node may not
+/// have heard yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Grants {
+    Cover,
+    Ignored,
+}
+
 /// Judges an operation. A refusal by policy is in the log when this returns.
 pub(super) async fn judge(
     inner: &Inner,
     session: &Session,
     operation: &Operation,
+    grants: Grants,
 ) -> Result<Judgement, Refusal> {
     drop(inner.await_lease().await?);
     for _ in 0..MAX_JUDGEMENTS {
@@ -56,6 +66,12 @@ pub(super) async fn judge(
                 return Ok(Judgement::Cleared(cleared));
             }
             Verdict::Hold(terms) => {
+                if grants == Grants::Cover
+                    && let Some(cleared) = granted(inner, (session, operation), &terms, &rules)
+                {
+                    counters::judged("grant");
+                    return Ok(Judgement::Cleared(cleared));
+                }
                 match hold(inner, session, operation, (terms, revision)).await {
                     Ok(record) => {
                         counters::judged("hold");
@@ -102,6 +118,34 @@ async fn verdict(
         tracing::error!(error = &error as &dyn std::error::Error, "a judgement was not finished");
         Refusal::Internal
     })
+}
+
+/// Clears what a grant covers, as far as this node knows: the log looks again when it takes the intent.
+fn granted(
+    inner: &Inner,
+    (session, operation): (&Session, &Operation),
+    terms: &HoldTerms,
+    rules: &Rules,
+) -> Option<Cleared> {
+    terms.grantable_ms?;
+    let template = operation.template()?;
+    let (agent, target) = (&session.agent().identity, &session.target().name);
+    let look = || {
+        let view = inner.store.view()?;
+        Ok::<_, ReadError>((view.grant_in_force(agent, target, &template)?, view.log_time()?))
+    };
+    let (record, now) = match look() {
+        Ok((record, now)) => (record?, now),
+        Err(error) => {
+            // Then humans are asked.
+            tracing::error!(error = &error as &dyn std::error::Error, "grants could not be read");
+            return None;
+        }
+    };
+    let masks = rules.masks.plan(session);
+    #[expect(clippy::disallowed_methods, reason = "this is the gate")]
+    let cleared = Grant::clear(&record.grant, (session, operation), terms, masks, now);
+    cleared
 }
 
 /// Learns the policies of `in_force` before an operation is judged again.

@@ -82,6 +82,14 @@ impl Unproposed {
         }
     }
 
+    /// Whether the grant that it rests on covers it no more: judge again.
+    pub(super) fn is_grant_gone(&self) -> bool {
+        match self {
+            Self::Failed(ProposeError::Refused(refused)) => *refused == StateRefusal::GrantGone,
+            Self::Late | Self::Failed(_) => false,
+        }
+    }
+
     /// Why the hold did not allow it, when that is why.
     pub(super) fn hold_error(&self) -> Option<&HoldError> {
         match self {
@@ -118,6 +126,11 @@ fn of_log(error: &LogError) -> Refusal {
 fn of_state(refused: &StateRefusal) -> Refusal {
     let ended = |reason: &str| Refusal::SessionEnded { reason: reason.to_owned() };
     match refused {
+        StateRefusal::RejectedLately { hold } => Refusal::Rejected {
+            hold: *hold,
+            comment: "the same was rejected a short while ago, and nobody is asked again yet"
+                .to_owned(),
+        },
         StateRefusal::NoSuchTarget => Refusal::NoSuchTarget,
         StateRefusal::Revoked => ended("revoked"),
         StateRefusal::NoSuchCredential => ended("its credential is not valid any more"),
@@ -130,7 +143,7 @@ fn of_state(refused: &StateRefusal) -> Refusal {
         StateRefusal::OldCluster { .. } => Refusal::NotSupported {
             message: "not before every node of the gateway is upgraded".to_owned(),
         },
-        StateRefusal::StaleRevision { .. } => Refusal::PolicyChanged,
+        StateRefusal::StaleRevision { .. } | StateRefusal::GrantGone => Refusal::PolicyChanged,
         StateRefusal::OverLimit { limit } => over(*limit),
         StateRefusal::NoSuchHold
         | StateRefusal::NotAttached
@@ -148,6 +161,7 @@ fn of_state(refused: &StateRefusal) -> Refusal {
         | StateRefusal::RotationUnderWay
         | StateRefusal::WrappedAnew
         | StateRefusal::KeyNotEverywhere
+        | StateRefusal::NoSuchGrant
         | StateRefusal::BadJoinToken
         | StateRefusal::NotVerified => {
             tracing::error!(
@@ -181,6 +195,7 @@ fn over(limit: Limit) -> Refusal {
         | Limit::Names
         | Limit::Evidence
         | Limit::Segment
+        | Limit::Grants
         | Limit::CredentialsPerAgent => Refusal::Overloaded { limit: limit.name() },
     }
 }

@@ -2,6 +2,7 @@
 
 mod allowed;
 mod credentials;
+mod grants;
 mod held;
 pub(crate) mod log;
 mod masks;

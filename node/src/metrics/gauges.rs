@@ -147,7 +147,7 @@ fn open_holds(view: &StateView) -> Result<OpenHolds, ReadError> {
             match HoldPhase::of(&record.hold.state) {
                 HoldPhase::Pending => {
                     open.pending += 1;
-                    let waits = now.0.saturating_sub(record.created_at.0);
+                    let waits = now.0.saturating_sub(record.hold.opened_at.0);
                     open.oldest_pending = open.oldest_pending.max(Duration::from_millis(waits));
                 }
                 HoldPhase::Approved => open.approved += 1,

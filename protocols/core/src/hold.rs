@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! pending ──approve×quorum──► approved ──claim──► consumed
-//! pending ──reject──► rejected      pending|approved ──withdraw──► withdrawn
+//! pending ──reject (unless policy only notes it)──► rejected
+//!     pending|approved ──withdraw──► withdrawn
 //! pending|approved ──log time──► expired
 //! pending|approved ──policy, target or identity changed──► invalidated
 //! ```
@@ -12,12 +13,14 @@
 mod approved;
 mod decision;
 mod quorum;
+mod reviewers;
 mod terms;
 
 pub use approved::{Approved, Consumption};
 pub use decision::{Choice, Decision, DecisionError};
-pub use quorum::is_reached;
-pub use terms::{HoldTerms, ReasonRule, Requirement};
+pub use quorum::{is_reached, missing};
+pub use reviewers::{MAX_GROUPS, MAX_WAYS, Reviewers, ReviewersError};
+pub use terms::{Escalation, HoldTerms, ReasonRule, RejectionRule, Requirement};
 
 use crate::{
     agent::Identity,
@@ -46,6 +49,8 @@ pub struct Hold {
     pub terms: HoldTerms,
     /// The policy revision it was judged under.
     pub revision: Revision,
+    /// Log time of its opening.
+    pub opened_at: LogTime,
     /// Log time at which it expires.
     pub expires_at: LogTime,
     /// Where it stands.
@@ -245,12 +250,15 @@ impl Hold {
         }
         decision.may_be_made(&self).map_err(HoldError::Decision)?;
         let choice = decision.choice;
-        let terms = self.terms.clone();
+        let (terms, opened_at) = (self.terms.clone(), self.opened_at);
         Ok(self.into_state(|mut decisions| {
             decisions.push(decision);
             match choice {
-                Choice::Reject => HoldState::Rejected { decisions },
-                Choice::Approve if is_reached(&terms, &decisions) => {
+                Choice::Reject => match terms.rejection {
+                    RejectionRule::Ends => HoldState::Rejected { decisions },
+                    RejectionRule::Noted => HoldState::Pending { decisions },
+                },
+                Choice::Approve if is_reached(&terms, opened_at, &decisions) => {
                     HoldState::Approved { decisions }
                 }
                 Choice::Approve => HoldState::Pending { decisions },

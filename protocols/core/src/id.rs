@@ -62,6 +62,11 @@ random_id!(
     "hold"
 );
 random_id!(
+    /// A grant. It has the bytes of the hold that it was made with.
+    GrantId,
+    "grant"
+);
+random_id!(
     /// One operation of one session, once: a retry is another operation with the same fingerprint.
     OperationId,
     "op"

@@ -12,6 +12,7 @@ pub mod agent;
 pub mod evidence;
 pub mod fingerprint;
 pub mod gate;
+pub mod grant;
 pub mod hold;
 pub mod id;
 pub mod key_words;

@@ -2,6 +2,7 @@
 
 use crate::{
     fingerprint::{Fingerprint, Fingerprinted},
+    grant::{Template, Templated},
     id::OperationId,
     session::Session,
     target::Protocol,
@@ -344,6 +345,9 @@ pub struct Classification {
     pub columns: Arc<BTreeSet<NamedColumn>>,
     /// The commands that it consists of, each as a line of its words; for a protocol that has no commands, none.
     pub commands: Arc<BTreeSet<String>>,
+    /// The operation without its values: what a grant can cover besides this one. None where a value can decide what is
+    /// done, and a grant covers nothing.
+    pub shape: Option<Arc<str>>,
     /// Whether it can leave anything behind. It says when the intent must be committed at the latest; no rule is asked.
     pub effect: Effect,
     /// Whether it stands in an open transaction. What that means for a hold, policy says.
@@ -356,6 +360,7 @@ pub struct Classification {
 #[derive(Clone, Debug)]
 pub struct Operation {
     fingerprint: Fingerprint,
+    protocol: Protocol,
     classification: Classification,
 }
 
@@ -369,12 +374,23 @@ impl Operation {
             text: &classification.text,
             parameters: &classification.parameters,
         });
-        Self { fingerprint, classification }
+        Self { fingerprint, protocol: session.target().protocol, classification }
     }
 
     /// Its fingerprint.
     pub fn fingerprint(&self) -> &Fingerprint {
         &self.fingerprint
+    }
+
+    /// What it has in common with others that one grant covers, where a grant can.
+    pub fn template(&self) -> Option<Template> {
+        let found = &self.classification;
+        Some(Template::of(Templated {
+            protocol: self.protocol,
+            settings: &found.settings,
+            shape: found.shape.as_deref()?,
+            demands: &found.demands,
+        }))
     }
 
     /// Its id.

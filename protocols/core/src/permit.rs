@@ -1,12 +1,12 @@
 //! The proof chain that ends in a forward. Each value has one source and is consumed by the next stage.
 //!
-//! [`Cleared`] comes from policy (allowed) or from a consumed approval; [`Receipt`] from the committed intent; together
+//! [`Cleared`] comes from policy (allowed), from a consumed approval or from a grant; [`Receipt`] from the committed intent; together
 //! they make a [`Permit`] (one forward of one fingerprint) and a [`Release`] (the answer may go to the agent).
 //! Nothing here checks again what its sources have checked: it only makes the order impossible to leave.
 
 use crate::{
     fingerprint::Fingerprint,
-    id::{HoldId, LogIndex, OperationId, Revision},
+    id::{GrantId, HoldId, LogIndex, OperationId, Revision},
     mask::MaskPlan,
     operation::Operation,
 };
@@ -47,18 +47,45 @@ pub struct Basis {
     pub revision: Revision,
     /// The rules that decided.
     pub rules: Vec<String>,
-    /// The hold whose approval was consumed, if one was needed.
-    pub hold: Option<HoldId>,
+    /// Whose approval it rests on, if one was needed.
+    pub approval: Option<Approval>,
 }
 
 impl Basis {
     fn ground(&self) -> Ground {
-        if self.hold.is_some() { Ground::Approved } else { Ground::Allowed }
+        if self.approval.is_some() { Ground::Approved } else { Ground::Allowed }
     }
 }
 
-/// An operation that may be admitted: allowed by policy, or approved and claimed. It carries what is masked in its answer
-/// at the revision it was judged under, which is the one in force at its intent's place in the log.
+/// What a held operation goes through on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Approval {
+    /// The approval of its own hold, consumed by its claim.
+    Hold(HoldId),
+    /// A grant, which its intent uses.
+    Grant(GrantId),
+}
+
+impl Approval {
+    /// The hold, where it is the approval of one.
+    pub const fn hold(self) -> Option<HoldId> {
+        match self {
+            Self::Hold(id) => Some(id),
+            Self::Grant(_) => None,
+        }
+    }
+
+    /// The grant, where it is one.
+    pub const fn grant(self) -> Option<GrantId> {
+        match self {
+            Self::Grant(id) => Some(id),
+            Self::Hold(_) => None,
+        }
+    }
+}
+
+/// An operation that may be admitted: allowed by policy, approved and claimed, or covered by a grant. It carries what is
+/// masked in its answer at the revision it was judged under, which is the one in force at its intent's place in the log.
 #[derive(Debug)]
 #[must_use = "a cleared operation that is dropped is not forwarded"]
 pub struct Cleared {
@@ -67,7 +94,8 @@ pub struct Cleared {
 }
 
 impl Cleared {
-    /// Only `core::policy::evaluate` and [`Approved::clear`](crate::hold::Approved::clear) make one.
+    /// Only `core::policy::evaluate`, [`Approved::clear`](crate::hold::Approved::clear) and
+    /// [`Grant::clear`](crate::grant::Grant::clear) make one.
     /// They see to it that the masks are of the revision that the operation was judged under.
     pub(crate) fn new(basis: Basis, masks: MaskPlan) -> Self {
         Self { basis, masks }

@@ -69,6 +69,12 @@ kinds! {
     EvidenceAttached = "evidence_attached",
     /// A reviewer decided.
     Decided = "decided",
+    /// A hold was approved for a time: the same may be done again without another one.
+    Granted = "granted",
+    /// A grant is over: its time has run out, or what it was given under has changed.
+    GrantEnded = "grant_ended",
+    /// A hold waits for long, and the members of another group may decide too.
+    Escalated = "escalated",
     /// A hold was withdrawn by its agent, or by an administrator.
     Withdrawn = "withdrawn",
     /// A hold expired.

@@ -12,7 +12,10 @@ use crate::{
     state::Work,
     target::PostgresTarget,
 };
-use countersign_core::operation::{Action, Effect};
+use countersign_core::{
+    grant::MAX_SHAPE,
+    operation::{Action, Demand as PolicyDemand, Effect},
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -192,6 +195,28 @@ impl Understood {
             self.runs = Runs::Anything;
         }
         self
+    }
+
+    /// The text without its constants, where each of them is nothing but a value: one statement that reads and changes rows
+    /// and does nothing besides, as `demands` say. Only of such a one can another with other values be approved beforehand.
+    pub(crate) fn shape(&self, demands: &BTreeSet<PolicyDemand>) -> Option<Arc<str>> {
+        let [statement] = self.classified.statements.as_slice() else { return None };
+        let kind = matches!(
+            statement.kind,
+            StatementKind::Select
+                | StatementKind::Insert
+                | StatementKind::Update
+                | StatementKind::Delete
+                | StatementKind::Merge
+        );
+        let only_rows = demands.iter().all(|demand| {
+            matches!(
+                demand.action,
+                Action::PostgresRead | Action::PostgresWrite | Action::PostgresLock
+            )
+        });
+        let shape = statement.normalised.as_deref()?;
+        (kind && only_rows && shape.len() <= MAX_SHAPE).then(|| shape.into())
     }
 
     /// What its answer is about, for the masker.
@@ -402,6 +427,35 @@ mod tests {
         let one = summary([long.as_str(), "SELECT"].into_iter());
         assert!(one.len() < TAKEN / 2 + 64, "{}", one.len());
         assert!(one.ends_with("… (16384 bytes in all); and 1 more statements"), "{one}");
+    }
+
+    #[test]
+    fn only_a_single_statement_that_touches_rows_and_nothing_else_has_a_shape() {
+        let target = crate::asked::tests::target(&[]);
+        let shape = |text: &str| {
+            let understood = Understood::of(&Arc::new(crate::classify::classify(text)), &target);
+            understood.shape(&understood.asked.demands()).map(|shape| shape.to_string())
+        };
+        let plain = Some("DELETE FROM t WHERE id = $1".to_owned());
+        assert_eq!(shape("DELETE FROM t WHERE id = 7"), plain);
+        assert_eq!(shape("DELETE FROM t WHERE id = 'x'"), plain);
+        assert_ne!(shape("DELETE FROM t WHERE id = 7 OR 1 = 1"), plain);
+        assert_ne!(shape("DELETE FROM t"), plain);
+        assert_ne!(shape("DELETE FROM u WHERE id = 7"), plain);
+        for text in [
+            "DELETE FROM t; DELETE FROM t",
+            "SELECT pg_terminate_backend(7)",
+            "UPDATE t SET a = mine(1)",
+            "SET search_path TO other",
+            "COPY t TO PROGRAM 'sh'",
+            "ALTER ROLE app PASSWORD 'x'",
+            "EXECUTE p(1)",
+            "TRUNCATE t",
+            "DO 'begin end'",
+            "not a statement",
+        ] {
+            assert_eq!(shape(text), None, "{text}");
+        }
     }
 
     #[test]

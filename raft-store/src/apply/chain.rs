@@ -42,6 +42,12 @@ impl Facts {
         self
     }
 
+    /// Adds other facts.
+    pub(super) fn and(mut self, others: Self) -> Self {
+        self.0.extend(others.0);
+        self
+    }
+
     /// Adds a fact where there is one.
     pub(super) fn maybe(self, name: &str, value: Option<impl Display>) -> Self {
         match value {

@@ -1,12 +1,16 @@
 //! What is forgotten: rows that only answer repetitions or show the past are deleted some log time after nothing can change
 //! them any more, so many a tick. The audit keeps what was done.
 
-use super::step::{Step, Stop};
+use super::{
+    hold,
+    step::{Step, Stop},
+};
 use crate::{
     key_space::{self, Forgotten, Table},
     limits::{HOLD_PERIOD_MS, MAX_FORGOTTEN_A_TICK},
     records::{
-        HoldBudget, HoldRecord, OperationRecord, OperationState, SessionRecord, SessionState,
+        GrantRecord, HoldBudget, HoldRecord, OperationRecord, OperationState, SessionRecord,
+        SessionState,
     },
 };
 
@@ -32,6 +36,7 @@ pub(super) fn due(step: &mut Step<'_>) -> Result<(), Stop> {
                 if let Some(record) = step.get::<HoldRecord>(&key_space::hold(id))?
                     && record.hold.state.is_settled()
                 {
+                    hold::forget_rejected(step, &record)?;
                     step.delete(key_space::numbered(Table::HoldByNumber, record.number));
                     step.delete(key_space::hold(id));
                 }
@@ -49,6 +54,12 @@ pub(super) fn due(step: &mut Step<'_>) -> Result<(), Stop> {
                 {
                     step.delete(key_space::numbered(Table::SessionByNumber, session.number));
                     step.delete(key_space::session(id));
+                }
+            }
+            Forgotten::Grant(id) => {
+                if let Some(record) = step.get::<GrantRecord>(&key_space::grant(id))? {
+                    step.delete(key_space::numbered(Table::GrantByNumber, record.number));
+                    step.delete(key_space::grant(id));
                 }
             }
             Forgotten::HoldBudget(digest) => {

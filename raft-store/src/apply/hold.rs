@@ -3,13 +3,18 @@
 
 mod book;
 mod budget;
+mod escalation;
 mod evidence;
+mod rejected;
 
 pub(super) use book::{all_open, detach, elapse, invalidate};
+pub(super) use escalation::escalate;
 pub(super) use evidence::attach_evidence;
+pub(super) use rejected::forget as forget_rejected;
 
 use super::{
     chain::{self, Facts},
+    grant,
     intent::{self, Planned},
     session,
     step::{Done, Step, Stop, named, short, within},
@@ -25,14 +30,18 @@ use crate::{
     },
     records::{
         Attachment, AuditText, HeldOperation, HoldPhase, HoldRecord, OperationRecord,
-        SessionRecord, action_names,
+        OperationState, SessionRecord, action_names,
     },
     reply::{Answer, StateRefusal},
 };
 use countersign_core::{
     fingerprint::{Fingerprint, Fingerprinted},
-    hold::{Claim, Consumption, Decision, Hold, HoldError, HoldEvent, HoldState, HoldTerms},
+    grant::MAX_SHAPE,
+    hold::{
+        Claim, Consumption, Decision, Hold, HoldError, HoldEvent, HoldState, HoldTerms, MAX_WAYS,
+    },
     id::OperationId,
+    permit::Approval,
     record::EventKind,
     target::Target,
 };
@@ -49,8 +58,13 @@ pub(super) fn open(step: &mut Step<'_>, command: OpenHold) -> Done {
         };
     }
     // A repetition that comes after the operation was claimed must not open another hold for it.
-    if step.has(&key_space::operation(command.operation))? {
-        return Err(StateRefusal::IdUsed.into());
+    match step.get::<OperationRecord>(&key_space::operation(command.operation))? {
+        None => {}
+        // It was refused, because the same had been rejected: so is its repetition.
+        Some(known) if known.state == OperationState::Denied => {
+            return rejected::again(step, &command);
+        }
+        Some(_) => return Err(StateRefusal::IdUsed.into()),
     }
     fits(&command.held, &command.terms)?;
     let session = session::live(step, command.session)?;
@@ -66,6 +80,7 @@ pub(super) fn open(step: &mut Step<'_>, command: OpenHold) -> Done {
         }
         invalidate(step, other, "the agent's claims have changed")?;
     }
+    rejected::refuse(step, &command, &session)?;
     let open = book::count(step, &session.agent.identity)?;
     if open >= command.most_open.min(MAX_OPEN_HOLDS_PER_AGENT) {
         return Err(StateRefusal::OverLimit { limit: Limit::OpenHoldsPerAgent }.into());
@@ -88,6 +103,7 @@ fn begin(step: &mut Step<'_>, command: OpenHold, session: SessionRecord) -> Done
             target: session.target.clone(),
             terms: command.terms,
             revision: command.revision,
+            opened_at: step.now,
             expires_at: step.now.after_ms(expires_after_ms),
             state: HoldState::Pending { decisions: Vec::new() },
         },
@@ -96,7 +112,6 @@ fn begin(step: &mut Step<'_>, command: OpenHold, session: SessionRecord) -> Done
         protocol: session.protocol,
         target_revision: session.target_revision,
         summary: command.held.summary.clone(),
-        created_at: step.now,
         attached: vec![attachment(&session)],
         agent: session.agent,
     };
@@ -141,6 +156,7 @@ pub(super) fn decide(step: &mut Step<'_>, command: Decide) -> Done {
     let repeated = record.hold.state.decisions().iter().any(|made| {
         made.reviewer.identity == command.reviewer.identity
             && made.choice == command.choice
+            && made.grant_ms == command.grant_ms
             && made.comment == command.comment
     });
     if repeated && command.seen == record.hold.fingerprint {
@@ -151,12 +167,13 @@ pub(super) fn decide(step: &mut Step<'_>, command: Decide) -> Done {
     within(record.hold.state.decisions().len() + 1, MAX_DECISIONS, Limit::Decisions)?;
     // Of the groups, those that count here: they say by which right the reviewer decides, and their number is bounded.
     let mut reviewer = command.reviewer;
-    reviewer
-        .groups
-        .retain(|group| record.hold.terms.requirements.iter().any(|needed| needed.group == *group));
+    let counting = record.hold.terms.groups();
+    reviewer.groups.retain(|group| counting.contains(group.as_str()));
+    grant::may_be_given(step, &record, command.grant_ms)?;
     let decision = Decision {
         reviewer,
         choice: command.choice,
+        grant_ms: command.grant_ms,
         comment: command.comment,
         at: step.now,
         node: command.node,
@@ -165,12 +182,22 @@ pub(super) fn decide(step: &mut Step<'_>, command: Decide) -> Done {
         .hold(&record)
         .reviewer(&decision.reviewer)
         .with("decision", decision.choice.name())
+        .maybe("decision.grant_ms", Some(decision.grant_ms).filter(|ms| *ms > 0))
         .with("comment", &decision.comment)
         .with("node.id", decision.node);
     let event = HoldEvent::Decide { decision: Box::new(decision), seen: command.seen };
     let record = book::handle(step, record, event)?;
     let facts = facts.with("state", record.hold.state.name());
     chain::append(step, EventKind::Decided, facts)?;
+    match HoldPhase::of(&record.hold.state) {
+        HoldPhase::Approved => grant::give(step, &record)?,
+        HoldPhase::Rejected => rejected::remember(step, &record),
+        HoldPhase::Pending
+        | HoldPhase::Consumed
+        | HoldPhase::Withdrawn
+        | HoldPhase::Expired
+        | HoldPhase::Invalidated => {}
+    }
     Ok(Answer::Hold(Box::new(record)))
 }
 
@@ -242,7 +269,12 @@ pub(super) fn claim(step: &mut Step<'_>, command: ClaimHold, attempt: Attempt) -
     intent::enter(
         step,
         &session,
-        Planned { operation: command.operation, hold: Some(command.hold), attempt, facts },
+        Planned {
+            operation: command.operation,
+            approval: Some(Approval::Hold(command.hold)),
+            attempt,
+            facts,
+        },
     )?;
     Ok(Answer::Claimed { consumption: consumption(&record, command.operation), index: step.index })
 }
@@ -256,7 +288,7 @@ fn claimed_before(
     let Some(known) = step.get::<OperationRecord>(&key_space::operation(operation))? else {
         return Ok(None);
     };
-    if known.hold == Some(record.hold.id) && known.attempt == attempt.0 {
+    if known.approval == Some(Approval::Hold(record.hold.id)) && known.attempt == attempt.0 {
         intent::still_stands(step, &known)?;
         let consumption = consumption(record, operation);
         return Ok(Some(Answer::Claimed { consumption, index: known.index }));
@@ -299,14 +331,18 @@ fn fits(held: &HeldOperation, terms: &HoldTerms) -> Result<(), Stop> {
     within(values.sum(), MAX_HELD_PARAMETERS, Limit::HeldParameters)?;
     short([held.summary.as_str()])?;
     short(terms.rules.iter().map(String::as_str))?;
+    within(held.shape.as_ref().map_or(0, String::len), MAX_SHAPE, Limit::ShortText)?;
     within(terms.requirements.len(), MAX_REQUIREMENTS, Limit::Requirements)?;
-    named(terms.requirements.iter().map(|needed| needed.group.as_str()))?;
-    let quorums = terms.requirements.iter().map(|needed| needed.quorum);
-    if quorums.clone().any(|quorum| !(1..=MAX_QUORUM).contains(&quorum)) {
+    named(terms.groups())?;
+    if terms.ways() > MAX_WAYS {
+        return Err(StateRefusal::OverLimit { limit: Limit::Requirements }.into());
+    }
+    let mut quorums = terms.requirements.iter().map(|needed| needed.quorum);
+    if quorums.any(|quorum| !(1..=MAX_QUORUM).contains(&quorum)) {
         return Err(StateRefusal::OverLimit { limit: Limit::Quorum }.into());
     }
     // More than can ever decide would be a hold that nobody can approve.
-    within(quorums.map(|quorum| quorum as usize).sum(), MAX_DECISIONS, Limit::Quorum)?;
+    within(terms.fewest() as usize, MAX_DECISIONS, Limit::Quorum)?;
     let pairs = held.settings.iter().chain(&held.context);
     short(pairs.flat_map(|(name, value)| [name.as_str(), value.as_str()]))
 }

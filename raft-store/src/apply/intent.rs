@@ -4,7 +4,7 @@
 
 use super::{
     chain::{self, Facts},
-    forget, request, session,
+    forget, grant, request, session,
     step::{Done, Step, Stop},
 };
 use crate::{
@@ -16,26 +16,32 @@ use crate::{
 };
 use countersign_core::{
     gate::Settlement,
-    id::{HoldId, NodeId, OperationId, Revision},
-    permit::AuditLevel,
+    id::{NodeId, OperationId, Revision},
+    permit::{Approval, AuditLevel},
     record::{EventKind, Outcome},
 };
 
 /// An operation that is about to be intended.
 pub(super) struct Planned {
     pub(super) operation: OperationId,
-    pub(super) hold: Option<HoldId>,
+    pub(super) approval: Option<Approval>,
     pub(super) attempt: Attempt,
     pub(super) facts: Facts,
 }
 
 pub(super) fn record(step: &mut Step<'_>, command: Intent, attempt: Attempt) -> Done {
-    if command.basis.hold.is_some() {
-        return Err(StateRefusal::NeedsClaim.into());
+    let approval = command.basis.approval;
+    match approval {
+        Some(Approval::Hold(_)) => return Err(StateRefusal::NeedsClaim.into()),
+        // What needed an approval is in the log before it is anywhere else.
+        Some(Approval::Grant(_)) if command.basis.audit != AuditLevel::BeforeForward => {
+            return Err(StateRefusal::NeedsClaim.into());
+        }
+        Some(Approval::Grant(_)) | None => {}
     }
     let operation = command.basis.operation;
     if let Some(known) = step.get::<OperationRecord>(&key_space::operation(operation))? {
-        if known.attempt != attempt.0 || known.hold.is_some() {
+        if known.attempt != attempt.0 || known.approval != approval {
             return Err(StateRefusal::IdUsed.into());
         }
         still_stands(step, &known)?;
@@ -44,10 +50,17 @@ pub(super) fn record(step: &mut Step<'_>, command: Intent, attempt: Attempt) -> 
     let session: SessionRecord =
         step.get(&key_space::session(command.session))?.ok_or(StateRefusal::SessionGone)?;
     let facts = facts(&command).judged(session.judged(), &command.asked);
-    let planned = |facts| Planned { operation, hold: None, attempt, facts };
+    let planned = |facts| Planned { operation, approval, attempt, facts };
     match (may_begin(step, &session, command.basis.revision), command.basis.audit) {
         (Ok(()), _) => {
-            enter(step, &session, planned(facts.with("verdict", "allow")))?;
+            let facts = match approval.and_then(Approval::grant) {
+                Some(id) => {
+                    let used = grant::consume(step, id, &session, &command)?;
+                    facts.and(used).with("verdict", "grant")
+                }
+                None => facts.with("verdict", "allow"),
+            };
+            enter(step, &session, planned(facts))?;
             Ok(Answer::Intended { index: step.index })
         }
         // At this level it waits for the log where it could not be noted.
@@ -92,9 +105,9 @@ fn withheld(
     planned: Planned,
     why: &StateRefusal,
 ) -> Result<(), Stop> {
-    let Planned { operation, hold, attempt, facts } = planned;
+    let Planned { operation, approval, attempt, facts } = planned;
     let facts = facts.with("verdict", "withheld").with("reason", why);
-    let planned = Planned { operation, hold, attempt, facts };
+    let planned = Planned { operation, approval, attempt, facts };
     let record = begin(step, session, planned, OperationState::Withheld)?;
     match session::is_current(step, session.node, session.incarnation) {
         Ok(()) => Ok(()),
@@ -136,13 +149,13 @@ pub(super) fn begin(
     planned: Planned,
     state: OperationState,
 ) -> Result<OperationRecord, Stop> {
-    let Planned { operation, hold, attempt, facts } = planned;
+    let Planned { operation, approval, attempt, facts } = planned;
     let facts = facts.session(session).with("operation.id", operation);
     let sequence = chain::append(step, EventKind::Intent, facts)?;
     let record = OperationRecord {
         id: operation,
         session: session.id,
-        hold,
+        approval,
         sequence,
         index: step.index,
         attempt: attempt.0,
@@ -192,7 +205,8 @@ fn conclude(
     };
     let facts = facts
         .with("operation.id", known.id)
-        .maybe("hold.id", known.hold)
+        .maybe("hold.id", known.approval.and_then(Approval::hold))
+        .maybe("grant.id", known.approval.and_then(Approval::grant))
         .with("outcome", outcome.name());
     chain::append(step, EventKind::Outcome, facts)?;
     step.delete(key_space::open_operation(node, incarnation, known.id));
@@ -247,7 +261,7 @@ pub(super) fn refused(step: &mut Step<'_>, command: Refused) -> Done {
     let record = OperationRecord {
         id: command.operation,
         session: session.id,
-        hold: None,
+        approval: None,
         sequence,
         index: step.index,
         attempt: [0; 16],

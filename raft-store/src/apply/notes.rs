@@ -125,7 +125,7 @@ fn record(step: &mut Step<'_>, node: NodeId, command: Intent) -> Result<(), Stop
     };
     let facts = facts(step, &session, &command)?;
     let attempt = Attempt(*operation.as_bytes());
-    let planned = intent::Planned { operation, hold: None, attempt, facts };
+    let planned = intent::Planned { operation, approval: None, attempt, facts };
     let record = intent::begin(step, &session, planned, OperationState::Intended)?;
     match session::is_current(step, session.node, session.incarnation) {
         Ok(()) => Ok(()),
@@ -168,7 +168,7 @@ fn of_forgotten_session(step: &mut Step<'_>, node: NodeId, command: Intent) -> R
     let record = OperationRecord {
         id,
         session: command.session,
-        hold: None,
+        approval: None,
         sequence,
         index: step.index,
         attempt: *id.as_bytes(),

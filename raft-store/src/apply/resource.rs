@@ -5,7 +5,7 @@ mod change;
 
 use super::{
     chain::{self, Facts},
-    credential, hold, request, revocation, session,
+    credential, grant, hold, request, revocation, session,
     step::{Done, Step, Stop, short, within},
 };
 use crate::{
@@ -177,6 +177,10 @@ fn take_effect(
         } else if judging {
             hold::invalidate(step, record, "the policy has changed")?;
         }
+    }
+    grant::invalidate(step, "the target has changed", |record| is_target(&record.grant.target))?;
+    if judging {
+        grant::invalidate(step, "the policy has changed", |_all| true)?;
     }
     let kinds = touched.iter().map(|(kind, _)| *kind).collect();
     step.effect(Effect::ResourcesChanged { revision, kinds });

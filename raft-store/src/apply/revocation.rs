@@ -2,7 +2,7 @@
 
 use super::{
     chain::{self, Facts},
-    credential, hold, session,
+    credential, grant, hold, session,
     step::{Done, Step, Stop, short},
 };
 use crate::{
@@ -39,6 +39,7 @@ pub(super) fn revoke(step: &mut Step<'_>, command: Revoke) -> Done {
             cut_issuer(step, (provider, issuer), command)?;
             Ok(Answer::Done)
         }
+        Revocable::Grant(id) => grant::revoke(step, id, &command),
         Revocable::Identity(identity) => {
             short([identity.issuer.as_str(), identity.subject.as_str()])?;
             if !step.has(&key_space::revocation(&identity))? {
@@ -113,7 +114,7 @@ pub(super) fn provider_defined(step: &mut Step<'_>, name: &str) -> Result<(), St
     Ok(())
 }
 
-/// Ends the sessions of those identities, and voids the holds that they asked for or decided about.
+/// Ends the sessions of those identities, and voids the holds and grants that they asked for or decided about.
 fn expel(
     step: &mut Step<'_>,
     reason: &str,
@@ -129,7 +130,9 @@ fn expel(
             hold::invalidate(step, record, "an identity was revoked")?;
         }
     }
-    Ok(())
+    grant::invalidate(step, "an identity was revoked", |record| {
+        is_one(&record.grant.agent) || grant::was_approved_by(record, &is_one)
+    })
 }
 
 /// Whether one of these identities asked for the operation, or has approved it.

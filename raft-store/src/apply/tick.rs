@@ -2,7 +2,7 @@
 //! is forgotten.
 
 use super::{
-    archive, credential, forget, hold,
+    archive, credential, forget, grant, hold,
     step::{Done, Step},
 };
 use crate::{
@@ -25,6 +25,8 @@ pub(super) fn tick(step: &mut Step<'_>) -> Done {
                     hold::elapse(step, record)?;
                 }
             }
+            Expiring::Grant(id) => grant::expire(step, id)?,
+            Expiring::Escalation(id) => hold::escalate(step, id)?,
             Expiring::JoinToken(sha256) => step.delete(key_space::join_token(&sha256)),
             Expiring::Request(id) => step.delete(key_space::request(id)),
             Expiring::Credential(id) => credential::elapse(step, id)?,

@@ -18,19 +18,21 @@ use crate::{
     machine::View,
     records::{
         ArchiveFile, AuditKeyRecord, CheckpointRecord, ClusterRecord, CredentialRecord,
-        EvidenceRecord, HeldOperation, HoldPhase, HoldRecord, IssuerRevocation, JoinTokenRecord,
-        NodeRecord, OpenedKeys, OperationRecord, RecordingRecord, RequestId, RequestRecord,
-        ResourceKind, ResourceRecord, RevocationRecord, SegmentRecord, SessionRecord, SshKeyRecord,
-        SshRole,
+        EvidenceRecord, GrantRecord, HeldOperation, HoldPhase, HoldRecord, IssuerRevocation,
+        JoinTokenRecord, NodeRecord, OpenedKeys, OperationRecord, RecordingRecord, RequestId,
+        RequestRecord, ResourceKind, ResourceRecord, RevocationRecord, SegmentRecord,
+        SessionRecord, SshKeyRecord, SshRole,
     },
     state::{self, NewestFirst},
 };
 use countersign_core::{
     agent::Identity,
     gate::CancelKey,
-    id::{CredentialId, HoldId, Incarnation, NodeId, OperationId, Revision, SessionId},
+    grant::Template,
+    id::{CredentialId, GrantId, HoldId, Incarnation, NodeId, OperationId, Revision, SessionId},
     log_time::LogTime,
     record::{AuditEvent, ChainHead},
+    target::TargetName,
 };
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -83,6 +85,15 @@ pub enum SessionFilter {
 pub struct SessionPage {
     /// The sessions.
     pub sessions: Vec<SessionRecord>,
+    /// Where to go on; `None` at the end.
+    pub next: Option<u64>,
+}
+
+/// A page of grants.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GrantPage {
+    /// The grants.
+    pub grants: Vec<GrantRecord>,
     /// Where to go on; `None` at the end.
     pub next: Option<u64>,
 }
@@ -160,6 +171,25 @@ impl StateView {
     /// What was found out about a held operation.
     pub fn evidence(&self, of: HoldId) -> Result<Option<EvidenceRecord>, ReadError> {
         self.get(&key_space::evidence(of))
+    }
+
+    /// A grant.
+    pub fn grant(&self, id: GrantId) -> Result<Option<GrantRecord>, ReadError> {
+        self.get(&key_space::grant(id))
+    }
+
+    /// The grant of an agent's for what is like this at a target, as far as this node has applied the log.
+    pub fn grant_in_force(
+        &self,
+        agent: &Identity,
+        target: &TargetName,
+        what: &Template,
+    ) -> Result<Option<GrantRecord>, ReadError> {
+        self.look(|view| {
+            let id = state::id_at(view, &key_space::grant_in_force(agent, target, what))?;
+            let Some(id) = id else { return Ok(None) };
+            state::get(view, &key_space::grant(GrantId::from_bytes(id)))
+        })
     }
 
     /// A session.
@@ -412,6 +442,31 @@ impl StateView {
                 holds.extend(hold.filter(wanted));
             }
             Ok(HoldPage { holds, next: last })
+        })
+    }
+
+    /// Up to `limit` grants, newest first, before the cursor `before`; those that are over only where they are wanted.
+    pub fn grants(
+        &self,
+        wanted: impl Fn(&GrantRecord) -> bool + Send + Sync,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<GrantPage, ReadError> {
+        self.look(|view| {
+            let mut rows = NewestFirst::new(view, Table::GrantByNumber, before);
+            let (mut grants, mut last) = (Vec::new(), before);
+            for _ in 0..MAX_ROWS_A_READ {
+                if grants.len() >= limit {
+                    return Ok(GrantPage { grants, next: last });
+                }
+                let Some((number, id)) = rows.step()? else {
+                    return Ok(GrantPage { grants, next: None });
+                };
+                last = Some(number);
+                let found = state::get(view, &key_space::grant(GrantId::from_bytes(id)))?;
+                grants.extend(found.filter(&wanted));
+            }
+            Ok(GrantPage { grants, next: last })
         })
     }
 

@@ -9,6 +9,7 @@ fn keys() -> Vec<(&'static str, Vec<u8>)> {
     let session_id = SessionId::from_bytes([5; 16]);
     let who = Identity { issuer: "iss".to_owned(), subject: "sub".to_owned() };
     let (node_id, start) = (NodeId(2), Incarnation(12));
+    let orders = TargetName::parse("orders").unwrap();
     let at = LogTime(0x0102_0304);
     let mut all = vec![
         ("node", node(node_id)),
@@ -43,6 +44,12 @@ fn keys() -> Vec<(&'static str, Vec<u8>)> {
         ("recording", recording(session_id)),
         ("segments", segments(session_id)),
         ("segment", segment(session_id, 2)),
+        ("grant", grant(GrantId::from_bytes([10; 16]))),
+        ("grant-in-force", grant_in_force(&who, &orders, &Template::from_bytes([11; 32]))),
+        ("rejected-hold", rejected_hold(&who, &Fingerprint::from_bytes([7; 32]))),
+        ("expiry-escalation", expiry(at, Expiring::Escalation(hold_id))),
+        ("expiry-grant", expiry(at, Expiring::Grant(GrantId::from_bytes([10; 16])))),
+        ("forget-grant", forget(at, Forgotten::Grant(GrantId::from_bytes([10; 16])))),
         ("expiry-hold", expiry(at, Expiring::Hold(hold_id))),
         ("expiry-join-token", expiry(at, Expiring::JoinToken([8; 32]))),
         ("expiry-credential", expiry(at, Expiring::Credential(CredentialId::from_bytes([6; 16])))),
@@ -74,7 +81,7 @@ fn singles() -> [(&'static str, Single); 11] {
     ]
 }
 
-fn numbered_tables() -> [(&'static str, Table); 8] {
+fn numbered_tables() -> [(&'static str, Table); 9] {
     [
         ("session-by-number", Table::SessionByNumber),
         ("hold-by-number", Table::HoldByNumber),
@@ -84,6 +91,7 @@ fn numbered_tables() -> [(&'static str, Table); 8] {
         ("archive-file", Table::Archive),
         ("archive-read", Table::ArchiveRead),
         ("opened-keys", Table::OpenedKeys),
+        ("grant-by-number", Table::GrantByNumber),
     ]
 }
 
@@ -137,7 +145,11 @@ fn every_table_has_a_frozen_key() {
         | Table::SshKey
         | Table::ArchiveRead
         | Table::OpenedKeys
-        | Table::RevokedIssuer => 36,
+        | Table::RevokedIssuer
+        | Table::Grant
+        | Table::GrantByNumber
+        | Table::GrantInForce
+        | Table::RejectedHold => 40,
     };
     assert!(begin.into_iter().eq(1..=last(Table::Single)));
 }

@@ -69,7 +69,8 @@ impl Batch {
     }
 
     fn read(&mut self, sequence: u64, intent: Intent) {
-        let Intent { session, basis, summary, text, actions, asked } = intent;
+        // What needed an approval has another level than what is noted, so there is no template.
+        let Intent { session, basis, template: _, summary, text, actions, asked } = intent;
         let sessions = &mut self.notes.sessions;
         let session = *self.sessions.entry(session).or_insert_with(|| put(sessions, session));
         let common = NotedBasis {

@@ -48,6 +48,9 @@ fn class_of(event: &AuditEvent) -> Class {
         EventKind::SessionClosed | EventKind::RecordingEnded => class(3, 3002, 2),
         EventKind::CredentialIssued => class(3, 3002, 3),
         EventKind::Decided
+        | EventKind::Granted
+        | EventKind::GrantEnded
+        | EventKind::Escalated
         | EventKind::Withdrawn
         | EventKind::Expired
         | EventKind::Invalidated

@@ -12,6 +12,7 @@ use crate::{
         JoinTokenRequest, Readiness, TransferRequest,
     },
     credential::{Credential, CredentialRequest, IssuedCredential, SshCredentialRequest},
+    grant::{Grant, GrantQuery},
     hold::{DecisionRequest, Hold, HoldQuery, WithdrawRequest},
     page::{Page, Paging},
     policy::{
@@ -60,6 +61,21 @@ impl Client {
     /// Withdraws a hold.
     pub async fn withdraw(&self, id: &str, request: &WithdrawRequest) -> Result<Hold> {
         self.post(&["v1", "holds", id, "withdraw"], request, Repeat::Safe).await
+    }
+
+    /// One page of grants.
+    pub async fn grants(&self, query: &GrantQuery) -> Result<Page<Grant>> {
+        self.send(Call::get(&["v1", "grants"]).query(query)).await
+    }
+
+    /// A grant.
+    pub async fn grant(&self, id: &str) -> Result<Grant> {
+        self.send(Call::get(&["v1", "grants", id])).await
+    }
+
+    /// Revokes a grant. It may be sent again.
+    pub async fn revoke_grant(&self, id: &str) -> Result<Grant> {
+        self.send(Call::new(Method::DELETE, &["v1", "grants", id], Repeat::Safe)).await
     }
 
     /// A certificate for an agent, in exchange for its token.

@@ -10,7 +10,7 @@ pub(super) fn notice(record: &HoldRecord, api_url: &str) -> HoldNotice {
         .terms
         .requirements
         .iter()
-        .map(|needed| format!("{} of {}", needed.quorum, needed.group))
+        .map(|needed| format!("{} of {}", needed.quorum, needed.reviewers))
         .collect::<Vec<_>>()
         .join(" and ");
     let approvals = hold.state.decisions();

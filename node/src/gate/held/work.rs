@@ -4,7 +4,7 @@ use super::Line;
 use crate::gate::{
     admit,
     journal::Unforwarded,
-    judge::{self, Judgement},
+    judge::{self, Grants, Judgement},
     proposing::{CLAIM_AFTER, NO_QUORUM_AFTER, Unproposed, within},
     recorded,
 };
@@ -133,7 +133,7 @@ async fn after_failed_claim(line: &Line, unproposed: &Unproposed) -> Result<Work
 
 async fn judge_again(line: &Line) -> Result<Worked, Refusal> {
     let Line { inner, session, operation } = line;
-    match judge::judge(inner, session, operation).await? {
+    match judge::judge(inner, session, operation, Grants::Cover).await? {
         Judgement::Held(record) => Ok(Worked::Held(record)),
         Judgement::Cleared(cleared) => {
             let admission = admit::admit(inner, session, operation, cleared).await?;

@@ -10,6 +10,7 @@ use crate::{
 };
 use countersign_core::{
     agent::{Agent, Identity},
+    fingerprint::Fingerprint,
     gate::{Held, HoldProgress, Reply, Signals},
     hold::Choice,
     id::{HoldId, OperationId, Revision},
@@ -29,7 +30,7 @@ use countersign_raft_store::{
         ApplyResources, CreateJoinToken, Decide, Expected, Initialise, NodeUp, ResourceBody,
         ResourceChange, UseJoinToken,
     },
-    handle::{AuditFilter, StateView},
+    handle::{AuditFilter, ProposeError, StateView},
     records::{Author, JoinFacts, RequestId, ResourceKind, Voucher},
 };
 use sha2::{Digest, Sha256};
@@ -48,7 +49,7 @@ pub(crate) const TOKEN_MS: u64 = 24 * 60 * 60 * 1000;
 pub(crate) const POLICY: &str = r#"
 @id("reads") permit(principal in Group::"ci", action == Action::"postgres:read", resource in Target::"orders");
 @id("ddl") permit(principal in Group::"ci", action == Action::"postgres:ddl", resource in Target::"orders");
-@id("writes") @hold("dba") @expires("10m") @wait("1m")
+@id("writes") @hold("dba") @expires("10m") @wait("1m") @again("0s")
 permit(principal in Group::"ci", action == Action::"postgres:write", resource in Target::"orders");
 "#;
 
@@ -309,16 +310,24 @@ impl World {
     }
 
     pub(crate) async fn decide(&self, hold: HoldId, who: &str, choice: Choice) {
+        self.decide_for(hold, who, choice, 0).await;
+    }
+
+    /// The same for a time.
+    pub(crate) async fn decide_for(&self, hold: HoldId, who: &str, choice: Choice, grant_ms: u64) {
         let seen = self.view().hold(hold).unwrap().unwrap().hold.fingerprint;
-        let command = Decide {
-            hold,
-            reviewer: reviewer(who),
-            choice,
-            comment: format!("says {who}"),
-            seen,
-            node: NodeId(1),
-        };
-        self.store.decide(command).await.unwrap();
+        self.store.decide(decision(hold, who, choice, (seen, grant_ms))).await.unwrap();
+    }
+
+    /// Tries to approve for a time what was seen.
+    pub(crate) async fn try_decide_for(
+        &self,
+        hold: HoldId,
+        seen: Fingerprint,
+        grant_ms: u64,
+    ) -> Result<(), ProposeError> {
+        let command = decision(hold, "dana", Choice::Approve, (seen, grant_ms));
+        self.store.decide(command).await.map(drop)
     }
 
     /// Where the node keeps what is its own.
@@ -417,6 +426,23 @@ fn reviewer(subject: &str) -> Reviewer {
     }
 }
 
+fn decision(
+    hold: HoldId,
+    who: &str,
+    choice: Choice,
+    (seen, grant_ms): (Fingerprint, u64),
+) -> Decide {
+    Decide {
+        hold,
+        reviewer: reviewer(who),
+        choice,
+        grant_ms,
+        comment: format!("says {who}"),
+        seen,
+        node: NodeId(1),
+    }
+}
+
 /// An operation of one demand. Equal texts are equal operations, except for the id.
 pub(crate) fn operation(session: &Session, action: Action, text: &str) -> Arc<Operation> {
     let resource = Resource::Relation { schema: "public".to_owned(), name: "orders".to_owned() };
@@ -429,6 +455,7 @@ pub(crate) fn operation(session: &Session, action: Action, text: &str) -> Arc<Op
         demands: BTreeSet::from([Demand { action, resource }]).into(),
         columns: Arc::default(),
         commands: Arc::default(),
+        shape: Some("DELETE FROM orders WHERE id = $1".into()),
         effect: if action == Action::PostgresRead { Effect::Passing } else { Effect::Lasting },
         transaction: Transaction::None,
         context: Arc::default(),

@@ -5,7 +5,7 @@ use crate::{
     id::{HoldId, OperationId, Revision},
     mask::MaskPlan,
     operation::Operation,
-    permit::{AuditLevel, Basis, Cleared, PermitError},
+    permit::{Approval, AuditLevel, Basis, Cleared, PermitError},
 };
 
 /// The approval of one hold, consumed in the log for one operation.
@@ -59,7 +59,7 @@ impl Approved {
             audit: AuditLevel::BeforeForward,
             revision: self.revision,
             rules: self.rules,
-            hold: Some(self.hold),
+            approval: Some(Approval::Hold(self.hold)),
         };
         Ok(Cleared::new(basis, masks))
     }

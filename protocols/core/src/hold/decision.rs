@@ -30,6 +30,8 @@ pub struct Decision {
     pub reviewer: Reviewer,
     /// What.
     pub choice: Choice,
+    /// For how long the same may be done again, in milliseconds; 0 is this once.
+    pub grant_ms: u64,
     /// Why, in the reviewer's words; may be empty.
     pub comment: String,
     /// Log time.
@@ -56,6 +58,15 @@ pub enum DecisionError {
     /// The policy asks for a comment.
     #[error("the policy asks for a reason: give a comment")]
     ReasonRequired,
+    /// Policy lets this be approved once and not for a time, or no grant can cover it.
+    #[error("this can be approved once, and not for a time")]
+    NotGrantable,
+    /// Policy lets it be approved for a shorter time only.
+    #[error("the policy lets it be approved for {} s at the most", most_ms / 1000)]
+    GrantTooLong {
+        /// For how long, in milliseconds.
+        most_ms: u64,
+    },
 }
 
 impl Decision {
@@ -71,7 +82,7 @@ impl Decision {
         if hold.owner.as_deref().is_some_and(|owner| reviewer.may_be(owner)) {
             return Err(DecisionError::Owner);
         }
-        if !hold.terms.requirements.iter().any(|needed| reviewer.groups.contains(&needed.group)) {
+        if !hold.terms.ask(self, hold.opened_at) {
             return Err(DecisionError::NotInGroup);
         }
         if hold.state.decisions().iter().any(|made| made.reviewer.may_be_one_with(reviewer)) {

@@ -27,6 +27,7 @@ fn decision(name: &str, groups: &[&str], choice: Choice) -> Decision {
             groups: groups.iter().map(|group| (*group).to_owned()).collect(),
         },
         choice,
+        grant_ms: 0,
         comment: String::new(),
         at: LogTime(1),
         node: NodeId(1),
@@ -37,11 +38,18 @@ fn terms(requirements: &[(&str, u32)]) -> HoldTerms {
     HoldTerms {
         requirements: requirements
             .iter()
-            .map(|(group, quorum)| Requirement { group: (*group).to_owned(), quorum: *quorum })
+            .map(|(group, quorum)| Requirement {
+                reviewers: Reviewers::parse(group).unwrap(),
+                quorum: *quorum,
+                escalation: None,
+            })
             .collect(),
         expires_after_ms: 1_000,
         wait_ms: 100,
         reason: ReasonRule::Optional,
+        rejection: RejectionRule::Ends,
+        again_after_ms: 0,
+        grantable_ms: None,
         rules: vec!["writes".to_owned()],
     }
 }
@@ -56,6 +64,7 @@ fn pending(requirements: &[(&str, u32)]) -> Hold {
         target: TargetName::parse("orders").unwrap(),
         terms: terms(requirements),
         revision: Revision(7),
+        opened_at: LogTime(0),
         expires_at: EXPIRES,
         state: HoldState::Pending { decisions: Vec::new() },
     }
@@ -206,7 +215,11 @@ fn a_quorum_counts_distinct_humans_each_for_one_place() {
     let check = |needed: &[(&str, u32)], humans: &[(&str, &[&str])], expected: bool| {
         let made: Vec<_> =
             humans.iter().map(|(name, groups)| decision(name, groups, Choice::Approve)).collect();
-        assert_eq!(is_reached(&terms(needed), &made), expected, "{needed:?} {humans:?}");
+        assert_eq!(
+            is_reached(&terms(needed), LogTime(0), &made),
+            expected,
+            "{needed:?} {humans:?}"
+        );
     };
     check(&[("dba", 1)], &[], false);
     check(&[], &[("a", &["dba"])], false);
@@ -230,6 +243,93 @@ fn a_quorum_counts_distinct_humans_each_for_one_place() {
         false,
     );
     check(&[("dba", 2)], &[("a", &["ops"]), ("b", &["ops"]), ("c", &["dba"])], false);
+}
+
+#[test]
+fn groups_joined_are_met_by_distinct_humans_on_each_side() {
+    let check = |needed: &[(&str, u32)], humans: &[(&str, &[&str])], more: u32| {
+        let made: Vec<_> =
+            humans.iter().map(|(name, groups)| decision(name, groups, Choice::Approve)).collect();
+        let terms = terms(needed);
+        assert_eq!(missing(&terms, LogTime(0), &made), more, "{needed:?} {humans:?}");
+        assert_eq!(is_reached(&terms, LogTime(0), &made), more == 0, "{needed:?} {humans:?}");
+    };
+    let either = [("dba", 1), ("security or on-call", 1)];
+    check(&either, &[], 2);
+    check(&either, &[("a", &["dba"])], 1);
+    check(&either, &[("a", &["dba", "security", "on-call"])], 1);
+    check(&either, &[("a", &["dba"]), ("b", &["on-call"])], 0);
+    check(&either, &[("a", &["dba", "security"]), ("b", &["dba"])], 0);
+    check(&either, &[("a", &["security"]), ("b", &["on-call"])], 1);
+    check(&[("a or b", 2)], &[("x", &["a"]), ("y", &["b"])], 0);
+    check(&[("a or b", 2)], &[("x", &["a", "b"])], 1);
+    let chief = [("(dba and ops) or cto", 1)];
+    check(&chief, &[], 1);
+    check(&chief, &[("x", &["cto"])], 0);
+    check(&chief, &[("x", &["dba", "ops"])], 1);
+    check(&chief, &[("x", &["dba", "ops"]), ("y", &["ops"])], 0);
+    // Twice over, in whichever way each time.
+    check(&[("(dba and ops) or cto", 2)], &[("x", &["cto"]), ("y", &["dba"])], 1);
+    check(&[("(dba and ops) or cto", 2)], &[("x", &["cto"]), ("y", &["dba"]), ("z", &["ops"])], 0);
+    // More ways than are counted are never met, and so are terms that ask for nobody.
+    check(&[("(a and b) or c", 7)], &[("x", &["c"])], u32::MAX);
+    check(&[], &[("x", &["c"])], u32::MAX);
+}
+
+#[test]
+fn one_human_in_two_groups_counts_once_for_groups_that_are_joined() {
+    let hold = pending(&[("dba", 1), ("security", 1)]);
+    let both = decide(decision("dana", &["dba", "security"], Choice::Approve));
+    let once = hold.handle(both.clone(), LogTime(1)).unwrap();
+    assert_eq!(once.state.name(), "pending");
+    assert_eq!(
+        once.clone().handle(both, LogTime(1)),
+        Err(HoldError::Decision(DecisionError::AlreadyDecided))
+    );
+    let other = decide(decision("rui", &["dba"], Choice::Approve));
+    assert_eq!(once.handle(other, LogTime(1)).unwrap().state.name(), "approved");
+}
+
+#[test]
+fn a_rejection_that_policy_only_notes_leaves_the_hold_to_others() {
+    let mut hold = pending(&[("dba", 1)]);
+    hold.terms.rejection = RejectionRule::Noted;
+    let noted =
+        hold.handle(decide(decision("dana", &["dba"], Choice::Reject)), LogTime(1)).unwrap();
+    assert_eq!(noted.state.name(), "pending");
+    // Whoever has rejected has decided, and is no approval.
+    let again = decide(decision("dana", &["dba"], Choice::Approve));
+    assert_eq!(
+        noted.clone().handle(again, LogTime(1)),
+        Err(HoldError::Decision(DecisionError::AlreadyDecided))
+    );
+    let other = decide(decision("rui", &["dba"], Choice::Approve));
+    assert_eq!(noted.handle(other, LogTime(1)).unwrap().state.name(), "approved");
+}
+
+#[test]
+fn the_group_that_a_hold_escalates_to_decides_from_its_time_on_and_not_before() {
+    let mut hold = pending(&[("dba", 2)]);
+    hold.opened_at = LogTime(100);
+    for needed in &mut hold.terms.requirements {
+        needed.escalation = Some(Escalation { group: "leads".to_owned(), after_ms: 50 });
+    }
+    assert_eq!(hold.terms.escalates_at(hold.opened_at), BTreeSet::from([LogTime(150)]));
+    let by = |name: &str, group: &str, at: u64| {
+        decide(Decision { at: LogTime(at), ..decision(name, &[group], Choice::Approve) })
+    };
+    for choice in [Choice::Approve, Choice::Reject] {
+        let early = Decision { at: LogTime(149), ..decision("lea", &["leads"], choice) };
+        assert_eq!(
+            hold.clone().handle(decide(early), LogTime(149)),
+            Err(HoldError::Decision(DecisionError::NotInGroup))
+        );
+    }
+    let first = hold.handle(by("dana", "dba", 120), LogTime(120)).unwrap();
+    let second = first.clone().handle(by("lea", "leads", 150), LogTime(150)).unwrap();
+    assert_eq!(second.state.name(), "approved");
+    // Those who were asked first still may.
+    assert_eq!(first.handle(by("rui", "dba", 151), LogTime(151)).unwrap().state.name(), "approved");
 }
 
 fn event() -> impl Strategy<Value = (HoldEvent, u64)> {
@@ -273,7 +373,7 @@ proptest! {
             prop_assert_eq!(humans.len(), made.len());
             prop_assert!(made.iter().all(|made| made.reviewer.name != "bot" && made.reviewer.name != "olga"));
             if ["approved", "consumed"].contains(&hold.state.name()) {
-                prop_assert!(is_reached(&hold.terms, made));
+                prop_assert!(is_reached(&hold.terms, hold.opened_at, made));
             }
         }
         prop_assert!(consumed <= 1);
@@ -291,11 +391,11 @@ proptest! {
             .enumerate()
             .map(|(n, groups)| decision(&format!("human{n}"), groups, Choice::Approve))
             .collect();
-        let reached = is_reached(&terms(&needed), &made);
+        let reached = is_reached(&terms(&needed), LogTime(0), &made);
         made.rotate_left(turn.min(humans.len()));
-        prop_assert_eq!(is_reached(&terms(&needed), &made), reached);
+        prop_assert_eq!(is_reached(&terms(&needed), LogTime(0), &made), reached);
         made.reverse();
-        prop_assert_eq!(is_reached(&terms(&needed), &made), reached);
+        prop_assert_eq!(is_reached(&terms(&needed), LogTime(0), &made), reached);
     }
 }
 

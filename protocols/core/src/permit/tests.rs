@@ -46,6 +46,7 @@ fn operation(id: u8, text: &str) -> Operation {
         demands: Arc::default(),
         columns: Arc::default(),
         commands: Arc::default(),
+        shape: None,
         effect: Effect::Passing,
         transaction: Transaction::None,
         context: Arc::default(),
@@ -60,7 +61,7 @@ fn cleared(operation: &Operation, audit: AuditLevel) -> Cleared {
         audit,
         revision: Revision(1),
         rules: Vec::new(),
-        hold: None,
+        approval: None,
     };
     Cleared::new(basis, masks(1))
 }
@@ -135,7 +136,7 @@ fn an_approval_clears_the_operation_that_claimed_it_and_is_audited_before_the_fo
     let other_masks = approved().clear(&claimed, masks(2)).map(|_| ()).unwrap_err();
     assert_eq!(other_masks, PermitError::OtherMasks);
     let cleared = approved().clear(&claimed, masks(1)).unwrap();
-    assert_eq!(cleared.basis().hold, Some(HoldId::from_bytes([3; 16])));
+    assert_eq!(cleared.basis().approval, Some(Approval::Hold(HoldId::from_bytes([3; 16]))));
     assert!(matches!(Permit::ahead(cleared), Err(PermitError::CommitFirst)));
     let cleared = approved().clear(&claimed, masks(1)).unwrap();
     assert_eq!(Permit::grant(cleared, receipt(1)).unwrap().0.ground(), Ground::Approved);

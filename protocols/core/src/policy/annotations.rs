@@ -2,10 +2,11 @@
 //! read, is a problem of the policy: it is never ignored.
 
 use crate::{
-    hold::{HoldTerms, ReasonRule, Requirement},
+    hold::{Escalation, HoldTerms, MAX_WAYS, ReasonRule, RejectionRule, Requirement, Reviewers},
     permit::AuditLevel,
 };
 use cedar_policy::{Effect, Policy};
+use std::collections::BTreeMap;
 
 /// How long a hold lives when its rule does not say: one hour.
 pub(super) const DEFAULT_EXPIRES_MS: u64 = 60 * 60 * 1000;
@@ -13,6 +14,11 @@ pub(super) const DEFAULT_EXPIRES_MS: u64 = 60 * 60 * 1000;
 pub(super) const DEFAULT_WAIT_MS: u64 = 10 * 60 * 1000;
 /// The longest life of a hold: one week.
 const MAX_SPAN_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+/// The longest life of a grant, and how long one lives at the most when the rule does not say: one day, one hour.
+const MAX_GRANT_MS: u64 = 24 * 60 * 60 * 1000;
+const DEFAULT_GRANT_MS: u64 = 60 * 60 * 1000;
+/// How long reviewers have their peace after a rejection when the rule does not say: ten minutes.
+const DEFAULT_AGAIN_MS: u64 = 10 * 60 * 1000;
 /// The greatest quorum.
 const MAX_QUORUM: u32 = 16;
 
@@ -70,32 +76,40 @@ pub(super) fn read(policy: &Policy, name: &str) -> Result<RuleTerms, String> {
 
 #[derive(Default)]
 struct Found {
-    hold: Option<String>,
+    hold: Option<Reviewers>,
     quorum: Option<u32>,
     expires_ms: Option<u64>,
     wait_ms: Option<u64>,
     in_transaction: Option<InTransaction>,
     audit: Option<AuditLevel>,
     reason: Option<ReasonRule>,
+    rejection: Option<RejectionRule>,
+    escalation: Option<Escalation>,
+    grantable_ms: Option<u64>,
+    again_after_ms: Option<u64>,
 }
 
 impl Found {
     fn take(&mut self, key: &str, value: &str) -> Result<(), String> {
         match key {
             "id" => {}
-            "hold" if value.trim().is_empty() => {
+            "hold" if value.trim_ascii().is_empty() => {
                 return Err("@hold needs the group that decides, as in @hold(\"dba\")".to_owned());
             }
-            "hold" => self.hold = Some(value.to_owned()),
+            "hold" => self.hold = Some(reviewers(key, value)?),
             "quorum" => self.quorum = Some(quorum(value)?),
             "expires" => self.expires_ms = Some(span(key, value)?),
             "wait" => self.wait_ms = Some(span(key, value)?),
             "in_transaction" => self.in_transaction = Some(in_transaction(value)?),
             "audit" => self.audit = Some(audit(value)?),
             "reason" => self.reason = Some(reason(value)?),
+            "rejection" => self.rejection = Some(rejection(value)?),
+            "grantable" => self.grantable_ms = Some(grantable(value)?),
+            "again" => self.again_after_ms = Some(again(value)?),
+            "escalate" => self.escalation = Some(escalation(value)?),
             other => {
                 return Err(format!(
-                    "unknown annotation @{other}: known are @id, @hold, @quorum, @expires, @wait, @in_transaction, @audit, @reason"
+                    "unknown annotation @{other}: known are @id, @hold, @quorum, @expires, @wait, @in_transaction, @audit, @reason, @rejection, @escalate, @grantable, @again"
                 ));
             }
         }
@@ -112,31 +126,77 @@ impl Found {
             || self.wait_ms.is_some()
             || self.in_transaction.is_some()
             || self.reason.is_some()
+            || self.rejection.is_some()
+            || self.escalation.is_some()
+            || self.grantable_ms.is_some()
+            || self.again_after_ms.is_some()
     }
 
     fn terms(self, name: &str) -> Result<RuleTerms, String> {
         if self.hold.is_none() && self.needs_hold() {
             return Err(
-                "@quorum, @expires, @wait, @in_transaction and @reason mean something only beside @hold"
+                "@quorum, @expires, @wait, @in_transaction, @reason, @rejection, @escalate, @grantable and @again mean something only beside @hold"
                     .to_owned(),
             );
         }
-        let Self { hold, quorum, expires_ms, wait_ms, in_transaction, audit, reason } = self;
-        if hold.is_some() && audit.is_some_and(|level| level < AuditLevel::BeforeForward) {
+        let (audit, in_transaction) = (self.audit, self.in_transaction);
+        if self.hold.is_some() && audit.is_some_and(|level| level < AuditLevel::BeforeForward) {
             return Err("a held operation is always audited before_forward".to_owned());
         }
-        let hold = hold.map(|group| HoldWish {
-            terms: HoldTerms {
-                requirements: vec![Requirement { group, quorum: quorum.unwrap_or(1) }],
-                expires_after_ms: expires_ms.unwrap_or(DEFAULT_EXPIRES_MS),
-                wait_ms: wait_ms.unwrap_or(DEFAULT_WAIT_MS),
-                reason: reason.unwrap_or(ReasonRule::Optional),
-                rules: vec![name.to_owned()],
-            },
+        let hold = self.hold_terms(name)?.map(|terms| HoldWish {
+            terms,
             in_transaction: in_transaction.unwrap_or(InTransaction::Allowed),
         });
         Ok(RuleTerms { hold, audit })
     }
+
+    fn hold_terms(self, name: &str) -> Result<Option<HoldTerms>, String> {
+        let Some(reviewers) = self.hold else { return Ok(None) };
+        let expires_after_ms = self.expires_ms.unwrap_or(DEFAULT_EXPIRES_MS);
+        if self.escalation.as_ref().is_some_and(|other| other.after_ms >= expires_after_ms) {
+            return Err("the hold has expired by the time that @escalate names".to_owned());
+        }
+        let terms = HoldTerms {
+            requirements: requirements(reviewers, self.quorum.unwrap_or(1), self.escalation),
+            expires_after_ms,
+            wait_ms: self.wait_ms.unwrap_or(DEFAULT_WAIT_MS),
+            reason: self.reason.unwrap_or(ReasonRule::Optional),
+            rejection: self.rejection.unwrap_or(RejectionRule::Ends),
+            grantable_ms: self.grantable_ms,
+            again_after_ms: self.again_after_ms.unwrap_or(DEFAULT_AGAIN_MS),
+            rules: vec![name.to_owned()],
+        };
+        if terms.ways() > MAX_WAYS {
+            return Err(format!(
+                "@hold and @quorum can be met in more than {MAX_WAYS} ways: ask for fewer groups joined by `or`"
+            ));
+        }
+        if terms.requirements.iter().any(|needed| needed.quorum > MAX_QUORUM) {
+            return Err(format!("more than {MAX_QUORUM} humans are asked of one group"));
+        }
+        Ok(Some(terms))
+    }
+}
+
+/// What each side of an `and` asks for, `quorum` times over. A side that is there twice asks for twice as many.
+fn requirements(
+    reviewers: Reviewers,
+    quorum: u32,
+    escalation: Option<Escalation>,
+) -> Vec<Requirement> {
+    let mut counted: BTreeMap<Reviewers, u32> = BTreeMap::new();
+    for clause in reviewers.clauses() {
+        *counted.entry(clause).or_default() += quorum;
+    }
+    let required = |(reviewers, quorum)| {
+        let escalation = escalation.clone();
+        Requirement { reviewers, quorum, escalation }
+    };
+    counted.into_iter().map(required).collect()
+}
+
+fn reviewers(key: &str, value: &str) -> Result<Reviewers, String> {
+    Reviewers::parse(value).map_err(|error| format!("@{key}(\"{value}\"): {error}"))
 }
 
 fn quorum(value: &str) -> Result<u32, String> {
@@ -186,6 +246,42 @@ fn reason(value: &str) -> Result<ReasonRule, String> {
     }
 }
 
+/// Zero asks again each time.
+fn again(value: &str) -> Result<u64, String> {
+    if value == "0s" { Ok(0) } else { span("again", value) }
+}
+
+/// `@grantable` alone is for an hour at the most.
+fn grantable(value: &str) -> Result<u64, String> {
+    if value.is_empty() {
+        return Ok(DEFAULT_GRANT_MS);
+    }
+    match span("grantable", value)? {
+        most_ms if most_ms <= MAX_GRANT_MS => Ok(most_ms),
+        _longer => Err(format!("@grantable(\"{value}\") is longer than a day")),
+    }
+}
+
+fn rejection(value: &str) -> Result<RejectionRule, String> {
+    match value {
+        "ends" => Ok(RejectionRule::Ends),
+        "noted" => Ok(RejectionRule::Noted),
+        other => Err(format!("@rejection(\"{other}\") is neither ends nor noted")),
+    }
+}
+
+fn escalation(value: &str) -> Result<Escalation, String> {
+    let wrong =
+        || format!("@escalate(\"{value}\") is not a group and a time, as in \"leads after 2h\"");
+    let (group, after) = value.rsplit_once(" after ").ok_or_else(wrong)?;
+    match reviewers("escalate", group)? {
+        Reviewers::Group(group) => {
+            Ok(Escalation { group, after_ms: span("escalate", after.trim_ascii())? })
+        }
+        Reviewers::All(_) | Reviewers::Any(_) => Err(wrong()),
+    }
+}
+
 /// The union of what two rules ask for, the stricter of what they say about transactions.
 pub(super) fn union(left: HoldWish, right: HoldWish) -> HoldWish {
     HoldWish {
@@ -194,12 +290,15 @@ pub(super) fn union(left: HoldWish, right: HoldWish) -> HoldWish {
     }
 }
 
-/// The terms of both: the longer list of groups with the greater quorum, the shorter times, the stricter reason.
+/// The terms of both: every requirement with the greater quorum, the shorter times, the stricter of the rest.
 fn both(left: HoldTerms, right: HoldTerms) -> HoldTerms {
     let mut requirements = left.requirements;
     for needed in right.requirements {
-        match requirements.iter_mut().find(|known| known.group == needed.group) {
-            Some(known) => known.quorum = known.quorum.max(needed.quorum),
+        match requirements.iter_mut().find(|known| known.reviewers == needed.reviewers) {
+            Some(known) => {
+                known.quorum = known.quorum.max(needed.quorum);
+                known.escalation = later(known.escalation.take(), needed.escalation);
+            }
             None => requirements.push(needed),
         }
     }
@@ -213,6 +312,16 @@ fn both(left: HoldTerms, right: HoldTerms) -> HoldTerms {
         expires_after_ms: left.expires_after_ms.min(right.expires_after_ms),
         wait_ms: left.wait_ms.min(right.wait_ms),
         reason: left.reason.max(right.reason),
+        again_after_ms: left.again_after_ms.max(right.again_after_ms),
+        rejection: left.rejection.max(right.rejection),
+        grantable_ms: left.grantable_ms.zip(right.grantable_ms).map(|(one, other)| one.min(other)),
         rules,
     }
+}
+
+/// The escalation that both allow: who else may decide by one rule alone may not by both.
+fn later(one: Option<Escalation>, other: Option<Escalation>) -> Option<Escalation> {
+    let (one, other) = (one?, other?);
+    let after_ms = one.after_ms.max(other.after_ms);
+    (one.group == other.group).then_some(Escalation { group: one.group, after_ms })
 }

@@ -97,7 +97,7 @@ fn verdict(
                 audit,
                 revision: rules.revision(),
                 rules: deciding,
-                hold: None,
+                approval: None,
             };
             Verdict::Allow(Cleared::new(basis, rules.masks.plan(session)))
         }

@@ -8,8 +8,12 @@ use super::{
     matter::Matter,
     question::{Question, Unanswered},
 };
-use crate::{hold::HoldTerms, operation::Demand};
+use crate::{
+    hold::{HoldTerms, Requirement, Reviewers},
+    operation::Demand,
+};
 use cedar_policy::{Effect, PolicyId};
+use std::time::Duration;
 
 /// What became of one demand.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -48,9 +52,19 @@ pub enum Part {
 
 /// Who must approve, in words.
 pub fn who_decides(terms: &HoldTerms) -> String {
-    let needed = terms.requirements.iter();
-    let needed: Vec<_> = needed.map(|one| format!("{} of {}", one.quorum, one.group)).collect();
-    needed.join(" and ")
+    terms.requirements.iter().map(asked_of).collect::<Vec<_>>().join(" and ")
+}
+
+fn asked_of(needed: &Requirement) -> String {
+    let Requirement { reviewers, quorum, escalation } = needed;
+    let later = escalation.as_ref().map_or_else(String::new, |other| {
+        let after = humantime::format_duration(Duration::from_millis(other.after_ms));
+        format!(" (or {}, after {after})", other.group)
+    });
+    match reviewers {
+        Reviewers::Group(_) => format!("{quorum} of {reviewers}{later}"),
+        Reviewers::All(_) | Reviewers::Any(_) => format!("{quorum} of ({reviewers}){later}"),
+    }
 }
 
 /// Explains what policies say of a matter, demand by demand.

@@ -45,8 +45,12 @@ pub fn decided(event: &AuditEvent) -> Option<Decided> {
     match (event.kind, verdict) {
         (EventKind::Intent, Some("allow")) => Some(Decided::Allowed),
         // What is forwarded behind its own hold was judged when it was held.
-        (EventKind::Intent, Some("hold")) if event.fields.contains_key("hold.id") => None,
-        (EventKind::Held, _) | (EventKind::Intent, Some("hold" | "grant")) => Some(Decided::Held),
+        (EventKind::Intent, Some("hold")) => None,
+        (EventKind::Held, _) | (EventKind::Intent, Some("grant")) => Some(Decided::Held),
+        // Humans had just rejected the same, and were not asked again.
+        (EventKind::Refused, Some("deny")) if event.fields.contains_key("hold.id") => {
+            Some(Decided::Held)
+        }
         (EventKind::Refused, Some("deny")) => Some(Decided::Denied),
         _other => None,
     }

@@ -94,6 +94,7 @@ fn operation_with(
         demands: Arc::new(demands.iter().cloned().collect()),
         columns: Arc::new(columns.into_iter().collect()),
         commands: Arc::default(),
+        shape: None,
         effect,
         transaction,
         context: Arc::default(),
@@ -164,7 +165,7 @@ fn shown(verdict: &Verdict) -> String {
             let needed: Vec<_> = terms
                 .requirements
                 .iter()
-                .map(|needed| format!("{} of {}", needed.quorum, needed.group))
+                .map(|needed| format!("{} of {}", needed.quorum, needed.reviewers))
                 .collect();
             format!("hold for {} by {}", needed.join(" and "), terms.rules.join(", "))
         }

@@ -2,10 +2,15 @@
 use countersign_core::{
     fingerprint::Fingerprint,
     operation::{Classification, Operation},
+    target::Protocol,
 };
 
-fn forged(fingerprint: Fingerprint, classification: Classification) -> Operation {
-    Operation { fingerprint, classification }
+fn forged(
+    fingerprint: Fingerprint,
+    protocol: Protocol,
+    classification: Classification,
+) -> Operation {
+    Operation { fingerprint, protocol, classification }
 }
 
 fn main() {}

@@ -41,10 +41,11 @@ impl Session {
         context.extend(line_of(&columns).map(|line| ("columns".to_owned(), line)));
         context.extend(understood.notes.iter().map(|note| ("note".to_owned(), note.clone())));
         Meaning {
+            summary: understood.summary.as_str().into(),
+            shape: understood.shape(&demands),
             demands: Arc::new(demands),
             columns: Arc::new(columns),
             context: context.into(),
-            summary: understood.summary.as_str().into(),
             understood,
         }
     }
@@ -70,6 +71,11 @@ impl Session {
             demands: Arc::clone(&meaning.demands),
             columns: Arc::clone(&meaning.columns),
             commands: Arc::default(),
+            shape: match form {
+                Form::Query | Form::Portal { .. } => meaning.shape.clone(),
+                // Nothing is executed, so there is nothing to grant.
+                Form::Prepare { .. } => None,
+            },
             effect: self.effect(&meaning.understood, form),
             transaction: match self.block {
                 Block::Idle => Transaction::None,

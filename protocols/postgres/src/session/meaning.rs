@@ -27,6 +27,7 @@ pub(super) struct Meaning {
     pub(super) columns: Arc<BTreeSet<NamedColumn>>,
     pub(super) context: Arc<[(String, String)]>,
     pub(super) summary: Arc<str>,
+    pub(super) shape: Option<Arc<str>>,
 }
 
 /// The meanings that a session keeps.

@@ -44,6 +44,8 @@ pub(super) fn of(
         commands: found.commands.into(),
         effect,
         transaction: Transaction::None,
+        // What a program does depends on every word of its command, so nothing of it is left out.
+        shape: None,
         context: context.into(),
     };
     #[expect(clippy::disallowed_methods, reason = "this is where classify ends")]

@@ -34,6 +34,9 @@ pub(super) fn enter(step: &mut Step<'_>, record: &HoldRecord) -> Result<(), Stop
     step.put_bytes(key_space::numbered(Table::OpenHold, record.number), id);
     step.put_bytes(key_space::open_hold_of_agent(&hold.requester, &hold.fingerprint), id);
     step.put_bytes(key_space::expiry(hold.expires_at, Expiring::Hold(hold.id)), &[]);
+    for at in hold.terms.escalates_at(hold.opened_at) {
+        step.put_bytes(key_space::expiry(at, Expiring::Escalation(hold.id)), &[]);
+    }
     for waiting in &record.attached {
         step.put_bytes(key_space::waiting_for(waiting.session, hold.id), &[]);
     }
@@ -77,6 +80,9 @@ pub(super) fn rewrite(step: &mut Step<'_>, record: &HoldRecord) -> Result<(), St
         step.delete(key_space::numbered(Table::OpenHold, record.number));
         step.delete(key_space::open_hold_of_agent(&hold.requester, &hold.fingerprint));
         step.delete(key_space::expiry(hold.expires_at, Expiring::Hold(hold.id)));
+        for at in hold.terms.escalates_at(hold.opened_at) {
+            step.delete(key_space::expiry(at, Expiring::Escalation(hold.id)));
+        }
         // Settled once, so this is reached once.
         count_off(step, &hold.requester)?;
         forget::after(step, HELD_OPERATION_KEPT_MS, Forgotten::HeldOperation(hold.id));

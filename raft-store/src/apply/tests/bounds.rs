@@ -8,7 +8,6 @@ use crate::{
     reply::StateRefusal,
 };
 use countersign_core::{
-    hold::Requirement,
     id::{HoldId, OperationId},
     record::{EventKind, Outcome},
 };
@@ -127,7 +126,7 @@ fn the_terms_and_names_of_a_hold_have_limits() {
             panic!("a hold")
         };
         open.terms.requirements =
-            requirements.into_iter().map(|(group, quorum)| Requirement { group, quorum }).collect();
+            requirements.iter().map(|(reviewers, quorum)| asked(reviewers, *quorum)).collect();
         refusal(replica.run(Command::OpenHold(open)))
     };
     let over = |limit| StateRefusal::OverLimit { limit };
@@ -136,6 +135,8 @@ fn the_terms_and_names_of_a_hold_have_limits() {
     assert_eq!(refused(&mut replica, groups(1, 0)), over(Limit::Quorum));
     assert_eq!(refused(&mut replica, groups(1, 17)), over(Limit::Quorum));
     assert_eq!(refused(&mut replica, groups(5, 16)), over(Limit::Quorum));
+    let ways = vec![("(a and b) or c".to_owned(), 7)];
+    assert_eq!(refused(&mut replica, ways), over(Limit::Requirements));
     assert_eq!(refused(&mut replica, vec![("g".repeat(MAX_NAME + 1), 1)]), over(Limit::Name));
 
     replica.held(1, 1, "delete").unwrap();

@@ -15,7 +15,7 @@ use countersign_core::{
     agent::{Agent, Identity},
     fingerprint::{Fingerprint, Fingerprinted},
     gate::{CancelKey, Settlement},
-    hold::{Choice, HoldTerms, ReasonRule, Requirement},
+    hold::{Choice, HoldTerms, ReasonRule, RejectionRule, Requirement, Reviewers},
     id::*,
     log_time::LogTime,
     mask::MaskTally,
@@ -29,6 +29,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) const MOST_OPEN: u64 = 100;
 pub(super) const MOST_A_PERIOD: u64 = 500;
+pub(super) const MOST_GRANTED_MS: u64 = 40_000;
 pub(super) const START_MS: u64 = 1_000_000;
 
 #[derive(Clone, Default)]
@@ -181,6 +182,7 @@ impl Replica {
             hold: hold(n),
             reviewer: human(reviewer, &["dba"]),
             choice,
+            grant_ms: 0,
             comment: "looked at it".to_owned(),
             seen: self.hold(hold(n)).hold.fingerprint,
             node: NodeId(3),
@@ -215,8 +217,9 @@ impl Replica {
                 audit: AuditLevel::BeforeForward,
                 revision: self.policy_revision(),
                 rules: vec!["reads".to_owned()],
-                hold: None,
+                approval: None,
             },
+            template: None,
             summary: "SELECT".to_owned(),
             text: AuditText::of(b"select 1"),
             actions: vec!["postgres:read".to_owned()],
@@ -377,12 +380,20 @@ pub(super) fn ada() -> Author {
     Author { identity: who("ada"), name: "ada".to_owned() }
 }
 
+pub(super) fn asked(reviewers: &str, quorum: u32) -> Requirement {
+    let reviewers = Reviewers::parse(reviewers).unwrap();
+    Requirement { reviewers, quorum, escalation: None }
+}
+
 pub(super) fn terms(quorum: u32) -> HoldTerms {
     HoldTerms {
-        requirements: vec![Requirement { group: "dba".to_owned(), quorum }],
+        requirements: vec![asked("dba", quorum)],
         expires_after_ms: 60_000,
         wait_ms: 10_000,
         reason: ReasonRule::Optional,
+        rejection: RejectionRule::Ends,
+        again_after_ms: 0,
+        grantable_ms: Some(MOST_GRANTED_MS),
         rules: vec!["writes".to_owned()],
     }
 }
@@ -399,6 +410,7 @@ pub(super) fn held(text: &str) -> HeldOperation {
         }]),
         context: Vec::new(),
         asked: "asks-1\tlasting\tnone\ndemand\tpostgres:write\ttarget".to_owned(),
+        shape: Some("delete from accounts where id = $1".to_owned()),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
 use countersign_core::{
     hold::{Choice, DecisionError, HoldError},
     id::Revision,
+    permit::Approval,
     record::{EventKind, Outcome},
 };
 
@@ -108,7 +109,7 @@ fn no_forward_without_approval() {
     assert_eq!(refused(&mut replica, &|claim| claim.session = ses(4)), StateRefusal::NotAttached);
     // An intent cannot stand in for the claim.
     let Command::Intent(mut intent, attempt) = replica.intend(20, 1) else { panic!("an intent") };
-    intent.basis.hold = Some(hold(1));
+    intent.basis.approval = Some(Approval::Hold(hold(1)));
     assert_eq!(refusal(replica.run(Command::Intent(intent, attempt))), StateRefusal::NeedsClaim);
     assert_eq!(replica.count(EventKind::Intent), 0);
     let claim = replica.claim(1, 10, 1);

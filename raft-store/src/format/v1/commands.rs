@@ -22,8 +22,9 @@ use countersign_core::{
     evidence::Evidence,
     fingerprint::Fingerprint,
     gate::{CancelKey, Settlement},
+    grant::Template,
     hold::{Choice, HoldTerms},
-    id::{CredentialId, HoldId, Incarnation, NodeId, OperationId, Revision, SessionId},
+    id::{CredentialId, GrantId, HoldId, Incarnation, NodeId, OperationId, Revision, SessionId},
     mask::MaskTally,
     permit::{AuditLevel, Basis},
     record::{KeyIntroduction, Outcome, Signed},
@@ -153,6 +154,7 @@ form_struct!(DecideV1 for Decide {
     hold: HoldId,
     reviewer: Reviewer,
     choice: Choice,
+    grant_ms: u64,
     comment: String,
     seen: Fingerprint,
     node: NodeId,
@@ -194,6 +196,7 @@ form_struct!(ClaimHoldV1 for ClaimHold {
 form_struct!(IntentV1 for Intent {
     session: SessionId,
     basis: Basis,
+    template: Option<Template>,
     summary: String,
     text: AuditText,
     actions: Vec<String>,
@@ -285,6 +288,7 @@ form_enum!(RevocableV1 for Revocable {
     Session(session: SessionId),
     Credential(credential: CredentialId),
     Provider { provider: Voucher, issuer: String },
+    Grant(grant: GrantId),
 });
 form_struct!(IssueCredentialV1 for IssueCredential {
     id: CredentialId,

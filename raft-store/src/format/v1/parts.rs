@@ -7,15 +7,19 @@ use countersign_core::{
     evidence::{EstimatedChange, Estimates, Evidence, Locks, OpenTransaction, Plan},
     fingerprint::Fingerprint,
     gate::{CancelKey, Settlement},
+    grant::{Grant, GrantEnd, GrantState, Template},
     hold::{
-        Choice, Consumption, Decision, DecisionError, Hold, HoldError, HoldState, HoldTerms,
-        ReasonRule, Requirement,
+        Choice, Consumption, Decision, DecisionError, Escalation, Hold, HoldError, HoldState,
+        HoldTerms, ReasonRule, RejectionRule, Requirement, Reviewers,
     },
-    id::{CredentialId, HoldId, Incarnation, LogIndex, NodeId, OperationId, Revision, SessionId},
+    id::{
+        CredentialId, GrantId, HoldId, Incarnation, LogIndex, NodeId, OperationId, Revision,
+        SessionId,
+    },
     log_time::LogTime,
     mask::MaskTally,
     operation::{Action, Demand, Parameter, Resource},
-    permit::{AuditLevel, Basis},
+    permit::{Approval, AuditLevel, Basis},
     record::{
         AuditKey, ChainHash, ChainHead, Claim, ClusterId, Endorsement, EventKind, KeyIntroduction,
         Outcome, Signature, Signed, Statement,
@@ -83,7 +87,7 @@ macro_rules! named {
     )+ };
 }
 
-ids!(HoldId, OperationId, SessionId, CredentialId);
+ids!(HoldId, GrantId, OperationId, SessionId, CredentialId);
 numbers!(NodeId, Incarnation, Revision, LogIndex, LogTime);
 named!(
     Action = |name| Action::ALL.iter().copied().find(|action| action.name() == name),
@@ -92,6 +96,18 @@ named!(
 );
 
 impl Form for Fingerprint {
+    type Dto = [u8; 32];
+
+    fn dto(&self) -> [u8; 32] {
+        *self.as_bytes()
+    }
+
+    fn of(dto: [u8; 32]) -> Result<Self, Bad> {
+        Ok(Self::from_bytes(dto))
+    }
+}
+
+impl Form for Template {
     type Dto = [u8; 32];
 
     fn dto(&self) -> [u8; 32] {
@@ -174,6 +190,19 @@ impl Form for TargetName {
 
     fn of(dto: String) -> Result<Self, Bad> {
         Self::parse(&dto).map_err(|_| Bad("not a target name"))
+    }
+}
+
+/// As policies write it.
+impl Form for Reviewers {
+    type Dto = String;
+
+    fn dto(&self) -> String {
+        self.to_string()
+    }
+
+    fn of(dto: String) -> Result<Self, Bad> {
+        Self::parse(&dto).map_err(|_| Bad("not an expression of groups"))
     }
 }
 
@@ -272,23 +301,34 @@ form_struct!(BasisV1 for Basis {
     audit: AuditLevel,
     revision: Revision,
     rules: Vec<String>,
-    hold: Option<HoldId>,
+    approval: Option<Approval>,
 });
+form_enum!(ApprovalV1 for Approval { Hold(hold: HoldId), Grant(grant: GrantId) });
 form_enum!(ChoiceV1 for Choice { Approve, Reject });
 form_struct!(DecisionV1 for Decision {
     reviewer: Reviewer,
     choice: Choice,
+    grant_ms: u64,
     comment: String,
     at: LogTime,
     node: NodeId,
 });
-form_struct!(RequirementV1 for Requirement { group: String, quorum: u32 });
+form_struct!(EscalationV1 for Escalation { group: String, after_ms: u64 });
+form_struct!(RequirementV1 for Requirement {
+    reviewers: Reviewers,
+    quorum: u32,
+    escalation: Option<Escalation>,
+});
+form_enum!(RejectionRuleV1 for RejectionRule { Noted, Ends });
 form_enum!(ReasonRuleV1 for ReasonRule { Optional, Required });
 form_struct!(HoldTermsV1 for HoldTerms {
     requirements: Vec<Requirement>,
     expires_after_ms: u64,
     wait_ms: u64,
     reason: ReasonRule,
+    grantable_ms: Option<u64>,
+    again_after_ms: u64,
+    rejection: RejectionRule,
     rules: Vec<String>,
 });
 form_enum!(HoldStateV1 for HoldState {
@@ -309,8 +349,27 @@ form_struct!(HoldV1 for Hold {
     target: TargetName,
     terms: HoldTerms,
     revision: Revision,
+    opened_at: LogTime,
     expires_at: LogTime,
     state: HoldState,
+});
+form_struct!(GrantV1 for Grant {
+    id: GrantId,
+    agent: Identity,
+    owner: Option<String>,
+    target: TargetName,
+    target_revision: Revision,
+    template: Template,
+    terms: HoldTerms,
+    revision: Revision,
+    expires_at: LogTime,
+    state: GrantState,
+});
+form_enum!(GrantStateV1 for GrantState { InForce, Over { end: GrantEnd, at: LogTime } });
+form_enum!(GrantEndV1 for GrantEnd {
+    Revoked { reason: String },
+    Expired,
+    Invalidated { reason: String },
 });
 form_struct!(EvidenceV1 for Evidence {
     plan: Plan,
@@ -351,6 +410,8 @@ form_enum!(DecisionErrorV1 for DecisionError {
     NotInGroup,
     AlreadyDecided,
     ReasonRequired,
+    NotGrantable,
+    GrantTooLong { most_ms: u64 },
 });
 form_enum!(HoldErrorV1 for HoldError {
     Settled { state: &'static str },

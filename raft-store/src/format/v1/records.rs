@@ -5,9 +5,9 @@ use crate::audit_row::{AuditRow, EventRun, RunEvent, RunTemplate, RunValue};
 use crate::records::{
     AppliedRequest, ArchiveFile, Attachment, AuditKeyRecord, AuditText, Author, BookTaken,
     CheckpointRecord, ClusterRecord, CredentialForm, CredentialRecord, CredentialState,
-    DrawnSshKey, EvidenceRecord, HeldOperation, HoldBudget, HoldPhase, HoldRecord, InBucket,
-    IssuerRevocation, JoinFacts, JoinTokenRecord, NodeRecord, NodeState, NotesTaken, OpenedKeys,
-    OperationRecord, OperationState, Place, RecordingRecord, RequestId, RequestRecord,
+    DrawnSshKey, EvidenceRecord, GrantRecord, HeldOperation, HoldBudget, HoldPhase, HoldRecord,
+    InBucket, IssuerRevocation, JoinFacts, JoinTokenRecord, NodeRecord, NodeState, NotesTaken,
+    OpenedKeys, OperationRecord, OperationState, Place, RecordingRecord, RequestId, RequestRecord,
     ResourceKind, ResourceRecord, RevocationRecord, SegmentRecord, SessionRecord, SessionState,
     SshKeyRecord, SshRole, Start, Voucher, WrappedKey,
 };
@@ -15,10 +15,12 @@ use countersign_core::{
     agent::{Agent, Identity},
     evidence::Evidence,
     gate::CancelKey,
-    hold::Hold,
+    grant::Grant,
+    hold::{Decision, Hold},
     id::{CredentialId, HoldId, Incarnation, LogIndex, NodeId, OperationId, Revision, SessionId},
     log_time::LogTime,
     operation::{Demand, Parameter},
+    permit::Approval,
     record::{AuditEvent, ChainHash, ChainHead, EventKind, KeyIntroduction, Outcome, Signed},
     recording::{DataKeyId, Position, SegmentDigest},
     target::{Protocol, TargetName},
@@ -30,6 +32,7 @@ use std::{
 
 stored!(
     HoldRecord = "a hold",
+    GrantRecord = "a grant",
     HeldOperation = "a held operation",
     EvidenceRecord = "evidence",
     SessionRecord = "a session",
@@ -90,6 +93,20 @@ form_struct!(HeldOperationV1 for HeldOperation {
     demands: BTreeSet<Demand>,
     context: Vec<(String, String)>,
     asked: String,
+    shape: Option<String>,
+});
+form_struct!(GrantRecordV1 for GrantRecord {
+    number: u64,
+    grant: Grant,
+    hold: HoldId,
+    agent_name: String,
+    protocol: Protocol,
+    shape: String,
+    summary: String,
+    decisions: Vec<Decision>,
+    granted_at: LogTime,
+    uses: u64,
+    last_used_at: Option<LogTime>,
 });
 form_struct!(EvidenceRecordV1 for EvidenceRecord {
     evidence: Evidence,
@@ -110,7 +127,6 @@ form_struct!(HoldRecordV1 for HoldRecord {
     protocol: Protocol,
     target_revision: Revision,
     summary: String,
-    created_at: LogTime,
     attached: Vec<Attachment>,
 });
 form_enum!(HoldPhaseV1 for HoldPhase {
@@ -192,7 +208,7 @@ form_struct!(BookTakenV1 for BookTaken { book: [u8; 16], last: u64 });
 form_struct!(OperationRecordV1 for OperationRecord {
     id: OperationId,
     session: SessionId,
-    hold: Option<HoldId>,
+    approval: Option<Approval>,
     sequence: u64,
     index: LogIndex,
     attempt: [u8; 16],

@@ -10,7 +10,7 @@ use crate::{
 use countersign_core::{
     agent::Identity,
     hold::{Consumption, HoldError},
-    id::{HoldId, Incarnation, LogIndex, NodeId, Revision, SessionId},
+    id::{GrantId, HoldId, Incarnation, LogIndex, NodeId, Revision, SessionId},
     log_time::LogTime,
     record::Outcome,
 };
@@ -65,6 +65,9 @@ form_enum!(StateRefusalV1 for StateRefusal {
     RotationUnderWay,
     WrappedAnew,
     KeyNotEverywhere,
+    NoSuchGrant,
+    GrantGone,
+    RejectedLately { hold: HoldId },
 });
 form_enum!(LimitV1 for Limit {
     HeldText,
@@ -86,6 +89,7 @@ form_enum!(LimitV1 for Limit {
     Evidence,
     Segment,
     CredentialsPerAgent,
+    Grants,
 });
 form_enum!(EffectV1 for Effect {
     HoldChanged { hold: HoldId, agent: Identity, phase: HoldPhase },
@@ -96,4 +100,5 @@ form_enum!(EffectV1 for Effect {
     NodeUp { node: NodeId, incarnation: Incarnation },
     NodeRemoved { node: NodeId },
     IssuerRevoked { issuer: String },
+    GrantChanged { grant: GrantId },
 });

@@ -12,7 +12,7 @@ use crate::{
     format::{FormatError, Stored},
     reply::StateRefusal,
 };
-use countersign_core::{hold::HoldError, record::EventKind};
+use countersign_core::{grant::GrantState, hold::HoldError, record::EventKind};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write,
@@ -69,6 +69,7 @@ fn every_stored_form_is_as_it_was_written_first() {
     found.check(&samples::effects());
     found.check(&[("hold-decided", samples::hold())]);
     found.check(&[("held-operation", samples::held_operation())]);
+    found.check(&samples::grants());
     found.check(&samples::evidence());
     found.check(&samples::sessions());
     found.check(&samples::nodes());
@@ -134,6 +135,7 @@ fn every_variant_of_every_enum_has_a_sample() {
     let levels = values(samples::commands()).into_iter().filter_map(|command| {
         if let Command::Intent(intent, _) = command { Some(intent.basis.audit) } else { None }
     });
+    let approvals = values(samples::operations()).into_iter().filter_map(|record| record.approval);
     let leaves = values(samples::commands()).into_iter().filter_map(|command| {
         if let Command::ParkHold(park) = command { Some(park.leaves) } else { None }
     });
@@ -164,6 +166,11 @@ fn every_variant_of_every_enum_has_a_sample() {
             missing(values(samples::evidence()).into_iter().filter_map(|record| {
                 record.evidence.transaction.map(|transaction| transaction.locks)
             })),
+            missing(values(samples::grants()).into_iter().map(|record| record.grant.state)),
+            missing(values(samples::grants()).into_iter().filter_map(|record| {
+                if let GrantState::Over { end, .. } = record.grant.state { Some(end) } else { None }
+            })),
+            missing(approvals),
             missing(values(samples::sessions()).into_iter().map(|record| record.state)),
             missing(values(samples::nodes()).into_iter().map(|record| record.state)),
             missing(values(samples::resources()).into_iter().map(|record| record.kind)),
@@ -178,6 +185,10 @@ fn every_variant_of_every_enum_has_a_sample() {
         ]
         .concat();
     assert!(missing.is_empty(), "without a sample: {missing:?}");
+}
+
+#[test]
+fn every_kind_of_event_has_a_sample() {
     let rows = values(samples::events()).into_iter();
     let kinds: BTreeSet<EventKind> =
         rows.flat_map(|row| row.events().unwrap()).map(|event| event.kind).collect();

@@ -44,6 +44,22 @@ fn annotations_that_cannot_be_read_are_refused() {
         ("@hold(\"dba\") @audit(\"before_reply\")", "always audited before_forward"),
         ("@hold(\"dba\") @audit(\"batched\")", "always audited before_forward"),
         ("@quorum(\"2\")", "mean something only beside @hold"),
+        ("@hold(\"dba and ops or cto\")", "needs parentheses"),
+        ("@hold(\"release managers\")", "put in single quotes"),
+        ("@hold(\"dba and\")", "a group is missing"),
+        ("@hold(\"(a and b) or c\") @quorum(\"16\")", "in more than 64 ways"),
+        ("@hold(\"dba and dba\") @quorum(\"9\")", "more than 16 humans are asked of one group"),
+        ("@hold(\"dba\") @rejection(\"never\")", "neither ends nor noted"),
+        ("@rejection(\"noted\")", "mean something only beside @hold"),
+        ("@hold(\"dba\") @grantable(\"2d\")", "is longer than a day"),
+        ("@hold(\"dba\") @grantable(\"often\")", "is not a time span"),
+        ("@grantable", "mean something only beside @hold"),
+        ("@hold(\"dba\") @again(\"later\")", "is not a time span"),
+        ("@again(\"5m\")", "mean something only beside @hold"),
+        ("@hold(\"dba\") @escalate(\"leads\")", "is not a group and a time"),
+        ("@hold(\"dba\") @escalate(\"a or b after 5m\")", "is not a group and a time"),
+        ("@hold(\"dba\") @escalate(\"leads after soon\")", "is not a time span"),
+        ("@hold(\"dba\") @escalate(\"leads after 1h\")", "has expired by the time"),
     ] {
         let problem = one(&format!("{annotations} permit(principal, action, resource);"));
         assert!(problem.message.contains(told), "{annotations}: {problem}");

@@ -1,7 +1,10 @@
 //! How verdicts come together.
 
 use super::*;
-use crate::{hold::ReasonRule, permit::AuditLevel};
+use crate::{
+    hold::{Escalation, HoldTerms, ReasonRule, RejectionRule},
+    permit::AuditLevel,
+};
 
 const READ: &str = r#"permit(principal, action == Action::"postgres:read", resource);"#;
 
@@ -64,11 +67,76 @@ fn a_hold_asks_for_the_union_of_what_its_rules_ask_for() {
     ];
     let held = judge(&compile(text), &session("bot", &[], "orders"), &demands);
     let Verdict::Hold(terms) = held else { panic!("{held:?}") };
-    let needed: Vec<_> = terms.requirements.iter().map(|n| (n.group.as_str(), n.quorum)).collect();
-    assert_eq!(needed, [("audit", 1), ("dba", 2)]);
+    assert_eq!(asked(&terms), ["1 × audit", "2 × dba"]);
     assert_eq!((terms.expires_after_ms, terms.wait_ms), (20 * 60_000, 3 * 60_000));
     assert_eq!(terms.reason, ReasonRule::Required);
     assert_eq!(terms.rules, ["a", "b", "c"]);
+}
+
+/// What terms ask for, a requirement each.
+fn asked(terms: &HoldTerms) -> Vec<String> {
+    let each = terms.requirements.iter();
+    each.map(|needed| format!("{} × {}", needed.quorum, needed.reviewers)).collect()
+}
+
+/// The terms of a write that every rule of `text` holds.
+fn terms_of(text: &str) -> HoldTerms {
+    let demands = [on(Action::PostgresWrite, relation("public", "t"))];
+    let held = judge(&compile(text), &session("bot", &[], "orders"), &demands);
+    let Verdict::Hold(terms) = held else { panic!("{held:?}") };
+    terms
+}
+
+#[test]
+fn groups_joined_by_and_are_asked_each_and_a_quorum_asks_for_all_of_it_so_many_times() {
+    for (hold, expected) in [
+        (r#"@hold("dba and (security or on-call)")"#, ["1 × dba", "1 × on-call or security"]),
+        (
+            r#"@hold("(security or on-call) and dba") @quorum("2")"#,
+            ["2 × dba", "2 × on-call or security"],
+        ),
+        (r#"@hold("dba and ops and dba")"#, ["2 × dba", "1 × ops"]),
+    ] {
+        assert_eq!(
+            asked(&terms_of(&format!("{hold} permit(principal, action, resource);"))),
+            expected
+        );
+    }
+    let whole = terms_of(r#"@hold("(dba and ops) or cto") permit(principal, action, resource);"#);
+    assert_eq!(asked(&whole), ["1 × cto or (dba and ops)"]);
+    assert_eq!((whole.fewest(), whole.ways()), (1, 2));
+}
+
+#[test]
+fn of_two_rules_that_hold_the_strictest_wins_in_each_thing_that_they_ask_for() {
+    let rule = |annotations: &str| format!("{annotations} permit(principal, action, resource);\n");
+    let both = |one: &str, other: &str| terms_of(&(rule(one) + &rule(other)));
+    let terms = both(r#"@hold("dba and ops")"#, r#"@hold("dba or ops") @quorum("2")"#);
+    assert_eq!(asked(&terms), ["1 × dba", "1 × ops", "2 × dba or ops"]);
+    assert_eq!(terms.fewest(), 4);
+    let terms = both(r#"@hold("dba") @rejection("noted")"#, r#"@hold("dba")"#);
+    assert_eq!(terms.rejection, RejectionRule::Ends);
+    let again = |one: &str, other: &str| {
+        both(&format!(r#"@hold("dba") {one}"#), &format!(r#"@hold("ops") {other}"#)).again_after_ms
+    };
+    assert_eq!(again(r#"@again("5m")"#, r#"@again("0s")"#), 5 * 60_000);
+    assert_eq!(again(r#"@again("5m")"#, ""), 10 * 60_000);
+    let grantable = |one: &str, other: &str| {
+        both(&format!(r#"@hold("dba") {one}"#), &format!(r#"@hold("ops") {other}"#)).grantable_ms
+    };
+    assert_eq!(grantable("@grantable", r#"@grantable("30m")"#), Some(30 * 60_000));
+    assert_eq!(grantable("@grantable", ""), None);
+    let escalation = |one: &str, other: &str| {
+        both(&format!(r#"@hold("dba") {one}"#), &format!(r#"@hold("dba") {other}"#))
+            .requirements
+            .remove(0)
+            .escalation
+    };
+    let early = r#"@escalate("leads after 5m")"#;
+    assert_eq!(escalation(early, ""), None);
+    assert_eq!(escalation(early, r#"@escalate("cto after 5m")"#), None);
+    let later = Escalation { group: "leads".to_owned(), after_ms: 10 * 60_000 };
+    assert_eq!(escalation(early, r#"@escalate("leads after 10m")"#), Some(later));
 }
 
 #[test]

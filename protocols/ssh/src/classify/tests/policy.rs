@@ -72,6 +72,7 @@ fn verdict(policy: &str, line: &str) -> &'static str {
             columns: Arc::default(),
             commands: classified.commands.into(),
             transaction: Transaction::None,
+            shape: None,
             context: Arc::default(),
         },
     );

@@ -3,9 +3,7 @@
 use crate::{
     audit_row::{AuditRow, EventRun, RunEvent, RunTemplate, RunValue},
     effect::Effect,
-    limits::Limit,
     records::*,
-    reply::{Answer, CredentialLife, Reply, SessionOpened, StateRefusal},
 };
 use countersign_core::{
     agent::{Agent, Identity},
@@ -13,12 +11,13 @@ use countersign_core::{
     fingerprint::Fingerprint,
     gate::CancelKey,
     hold::{
-        Choice, Consumption, Decision, DecisionError, Hold, HoldError, HoldState, HoldTerms,
-        ReasonRule, Requirement,
+        Choice, Decision, Escalation, Hold, HoldState, HoldTerms, ReasonRule, RejectionRule,
+        Requirement, Reviewers,
     },
     id::*,
     log_time::LogTime,
     operation::{Action, Demand, Parameter, Resource},
+    permit::Approval,
     record::{
         AuditEvent, AuditKey, ChainHash, ChainHead, Claim, ClusterId, Endorsement, EventKind,
         KeyIntroduction, Outcome, Signature, Signed, Statement,
@@ -30,8 +29,12 @@ use countersign_core::{
 use std::collections::{BTreeMap, BTreeSet};
 
 mod commands;
+mod grants;
+mod replies;
 
 pub(super) use commands::{commands, noted};
+pub(super) use grants::grants;
+pub(super) use replies::replies;
 
 fn t(text: &str) -> String {
     text.to_owned()
@@ -75,10 +78,17 @@ fn facts() -> JoinFacts {
 
 fn terms() -> HoldTerms {
     HoldTerms {
-        requirements: vec![Requirement { group: t("dba"), quorum: 2 }],
+        requirements: vec![Requirement {
+            reviewers: Reviewers::parse("dba or 'on call'").unwrap(),
+            quorum: 2,
+            escalation: Some(Escalation { group: t("leads"), after_ms: 900_000 }),
+        }],
         expires_after_ms: 1_000,
         wait_ms: 500,
         reason: ReasonRule::Required,
+        rejection: RejectionRule::Ends,
+        again_after_ms: 600_000,
+        grantable_ms: Some(3_600_000),
         rules: vec![t("writes")],
     }
 }
@@ -88,6 +98,7 @@ fn decisions() -> Vec<Decision> {
         .map(|choice| Decision {
             reviewer: reviewer(),
             choice,
+            grant_ms: 1_800_000,
             comment: t("ok"),
             at: LogTime(7),
             node: NodeId(3),
@@ -167,6 +178,7 @@ pub(super) fn held_operation() -> HeldOperation {
             .collect(),
         context: vec![(t("client"), t("psql"))],
         asked: t("asks-1"),
+        shape: Some(t("delete from a where b = $1")),
     }
 }
 
@@ -205,6 +217,7 @@ fn hold_in(state: HoldState) -> HoldRecord {
             target: target(),
             terms: terms(),
             revision: Revision(6),
+            opened_at: LogTime(69_000),
             expires_at: LogTime(70_000),
             state,
         },
@@ -214,7 +227,6 @@ fn hold_in(state: HoldState) -> HoldRecord {
         protocol: Protocol::Postgres,
         target_revision: Revision(5),
         summary: t("DELETE"),
-        created_at: LogTime(69_000),
         attached: vec![Attachment {
             session: ses(),
             node: NodeId(1),
@@ -319,17 +331,22 @@ pub(super) fn resources() -> Vec<(&'static str, ResourceRecord)> {
 }
 
 pub(super) fn operations() -> Vec<(&'static str, OperationRecord)> {
-    let of = |state| OperationRecord {
+    let with = |approval, state| OperationRecord {
         id: op(),
         session: ses(),
-        hold: Some(hold_id()),
+        approval,
         sequence: 9,
         index: LogIndex(8),
         attempt: [1; 16],
         carrier: (NodeId(1), Incarnation(12)),
         state,
     };
+    let of = |state| with(Some(Approval::Hold(hold_id())), state);
     vec![
+        (
+            "operation-granted",
+            with(Some(Approval::Grant(grants::grant_id())), OperationState::Intended),
+        ),
         ("operation-intended", of(OperationState::Intended)),
         ("operation-completed", of(OperationState::Settled(Outcome::Completed))),
         ("operation-failed", of(OperationState::Settled(Outcome::Failed))),
@@ -544,94 +561,6 @@ pub(super) fn chain_head() -> ChainHead {
     ChainHead { sequence: 3, hash: ChainHash([6; 32]) }
 }
 
-pub(super) fn replies() -> Vec<(&'static str, Reply)> {
-    let consumption = Consumption {
-        hold: hold_id(),
-        operation: op(),
-        fingerprint: fingerprint(),
-        revision: Revision(6),
-        rules: vec![t("writes")],
-    };
-    let opened = SessionOpened { target_revision: Revision(5), opened_at: LogTime(6) };
-    let mut all = vec![
-        ("reply-done", Ok(Answer::Done)),
-        ("reply-node-up", Ok(Answer::NodeUp(Incarnation(12)))),
-        ("reply-session-opened", Ok(Answer::SessionOpened(opened))),
-        ("reply-held", Ok(Answer::Held(Box::new(hold())))),
-        ("reply-attached", Ok(Answer::Attached(Box::new(hold())))),
-        ("reply-hold", Ok(Answer::Hold(Box::new(hold())))),
-        ("reply-claimed", Ok(Answer::Claimed { consumption, index: LogIndex(8) })),
-        ("reply-intended", Ok(Answer::Intended { index: LogIndex(8) })),
-        ("reply-applied", Ok(Answer::Applied(Revision(6)))),
-        ("reply-node-admitted", Ok(Answer::NodeAdmitted(NodeId(4)))),
-        (
-            "reply-credential-issued",
-            Ok(Answer::CredentialIssued(CredentialLife {
-                issued_at: LogTime(2),
-                expires_at: LogTime(9),
-            })),
-        ),
-    ];
-    all.extend(refusals().into_iter().map(|(name, refusal)| (name, Err(refusal))));
-    all
-}
-
-fn refusals() -> Vec<(&'static str, StateRefusal)> {
-    let conflict = StateRefusal::Conflict {
-        kind: ResourceKind::Policy,
-        name: t("p"),
-        found: Some(Revision(5)),
-    };
-    let hold = StateRefusal::Hold;
-    let limits = Limit::ALL
-        .iter()
-        .map(|limit| (of_all("limit", limit.name()), StateRefusal::OverLimit { limit: *limit }));
-    let mut all = vec![
-        ("refusal-not-initialised", StateRefusal::NotInitialised),
-        ("refusal-already-initialised", StateRefusal::AlreadyInitialised),
-        ("refusal-unknown-node", StateRefusal::UnknownNode),
-        ("refusal-stale-incarnation", StateRefusal::StaleIncarnation),
-        ("refusal-no-such-target", StateRefusal::NoSuchTarget),
-        ("refusal-revoked", StateRefusal::Revoked),
-        ("refusal-identity-expired", StateRefusal::IdentityExpired),
-        ("refusal-provider-changed", StateRefusal::ProviderChanged),
-        ("refusal-rotation-under-way", StateRefusal::RotationUnderWay),
-        ("refusal-wrapped-anew", StateRefusal::WrappedAnew),
-        ("refusal-key-not-everywhere", StateRefusal::KeyNotEverywhere),
-        ("refusal-no-such-credential", StateRefusal::NoSuchCredential),
-        ("refusal-session-gone", StateRefusal::SessionGone),
-        ("refusal-stale-revision", StateRefusal::StaleRevision { in_force: Revision(6) }),
-        ("refusal-no-such-hold", StateRefusal::NoSuchHold),
-        ("refusal-not-attached", StateRefusal::NotAttached),
-        ("refusal-settled", hold(HoldError::Settled { state: "consumed" })),
-        ("refusal-already-approved", hold(HoldError::AlreadyApproved)),
-        ("refusal-decision", hold(HoldError::Decision(DecisionError::ReasonRequired))),
-        ("refusal-requester", hold(HoldError::Decision(DecisionError::Requester))),
-        ("refusal-owner", hold(HoldError::Decision(DecisionError::Owner))),
-        ("refusal-not-in-group", hold(HoldError::Decision(DecisionError::NotInGroup))),
-        ("refusal-already-decided", hold(HoldError::Decision(DecisionError::AlreadyDecided))),
-        ("refusal-hold-fingerprint", hold(HoldError::OtherFingerprint)),
-        ("refusal-other-agent", hold(HoldError::OtherAgent)),
-        ("refusal-not-approved", hold(HoldError::NotApproved)),
-        ("refusal-other-revision", hold(HoldError::OtherRevision)),
-        ("refusal-other-fingerprint", StateRefusal::OtherFingerprint),
-        ("refusal-needs-claim", StateRefusal::NeedsClaim),
-        ("refusal-id-used", StateRefusal::IdUsed),
-        ("refusal-no-such-operation", StateRefusal::NoSuchOperation),
-        ("refusal-already-settled", StateRefusal::AlreadySettled { outcome: Outcome::Failed }),
-        ("refusal-conflict", conflict),
-        ("refusal-bad-name", StateRefusal::BadName { name: t("A") }),
-        ("refusal-bad-join-token", StateRefusal::BadJoinToken),
-        ("refusal-intent-stands", StateRefusal::IntentStands),
-        ("refusal-not-verified", StateRefusal::NotVerified),
-        ("refusal-out-of-order", StateRefusal::OutOfOrder { expected: 3 }),
-        ("refusal-recording-ended", StateRefusal::RecordingEnded),
-        ("refusal-old-cluster", StateRefusal::OldCluster { needed: 2 }),
-    ];
-    all.extend(limits);
-    all
-}
-
 pub(super) fn effects() -> Vec<(&'static str, Effect)> {
     let mut all: Vec<_> = [
         "effect-hold-pending",
@@ -662,6 +591,7 @@ pub(super) fn effects() -> Vec<(&'static str, Effect)> {
                 kinds: ResourceKind::ALL.iter().copied().collect(),
             },
         ),
+        ("effect-grant-changed", Effect::GrantChanged { grant: grants::grant_id() }),
         ("effect-revoked", Effect::Revoked { identity: identity() }),
         ("effect-issuer-revoked", Effect::IssuerRevoked { issuer: t("i") }),
         ("effect-node-up", Effect::NodeUp { node: NodeId(1), incarnation: Incarnation(12) }),
