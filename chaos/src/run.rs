@@ -13,7 +13,7 @@ use crate::{
         auditor,
         client::Connector,
         reviewers::Reviewer,
-        visitors::Visits,
+        visitors::{ENTRANCES, Visits},
     },
 };
 use anyhow::{Context, Result, anyhow, bail};
@@ -94,14 +94,17 @@ async fn under_faults(
         let agent = Agent::new(number, plan.nodes, connector, recorder.clone(), plan.seed);
         workers.spawn(agent.work(stop.clone()));
     }
-    let visits = Visits {
-        cluster: cluster.clone(),
-        environment,
-        api: api.clone(),
-        recorder: recorder.clone(),
-        seed: plan.seed,
-    };
-    workers.spawn(visits.work(stop.clone()));
+    for entrance in 1..=ENTRANCES {
+        let visits = Visits {
+            cluster: cluster.clone(),
+            environment: environment.clone(),
+            api: api.clone(),
+            recorder: recorder.clone(),
+            seed: plan.seed,
+            entrance,
+        };
+        workers.spawn(visits.work(stop.clone()));
+    }
     say(&format!("{} agents at work; seed {}", plan.agents, plan.seed));
     let timer = CancellationToken::new();
     let faults = async {

@@ -33,7 +33,10 @@ const SILENT_IN: u32 = 2;
 /// What makes this one's choices different from the others'.
 const SALT: u64 = 0x7669_7369_746f_7221;
 
-/// The entrance that visitors come through, one after another.
+/// Entrances of a run: a visit takes as long as its session lasts, and few would prove little.
+pub const ENTRANCES: u32 = 3;
+
+/// An entrance that visitors come through, one after another.
 #[derive(Debug)]
 pub struct Visits {
     /// The cluster, for tokens.
@@ -46,16 +49,18 @@ pub struct Visits {
     pub recorder: Recorder,
     /// What choices are derived from.
     pub seed: u64,
+    /// Which of the entrances.
+    pub entrance: u32,
 }
 
 impl Visits {
     /// Lets visitors come until `stop`.
     pub async fn work(self, stop: CancellationToken) -> Result<()> {
-        let mut rng = StdRng::seed_from_u64(self.seed ^ SALT);
+        let mut rng = StdRng::seed_from_u64(self.seed ^ SALT ^ u64::from(self.entrance));
         let mut turn = 0_u32;
         while !stop.is_cancelled() {
             turn += 1;
-            let subject = format!("visitor-{turn}");
+            let subject = format!("visitor-{}-{turn}", self.entrance);
             let token = self.cluster.agent_token(&subject, None).await?;
             let connector = Connector::new(self.environment.clone(), &subject, token)?;
             let node = rng.random_range(1..=self.cluster.nodes());
