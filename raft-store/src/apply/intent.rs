@@ -233,8 +233,8 @@ pub(super) fn abandon(step: &mut Step<'_>, node: NodeId) -> Result<(), Stop> {
 }
 
 pub(super) fn refused(step: &mut Step<'_>, command: Refused) -> Done {
-    let place = key_space::operation(command.operation);
-    if let Some(known) = step.get::<OperationRecord>(&place)? {
+    let known = step.get::<OperationRecord>(&key_space::operation(command.operation))?;
+    if let Some(known) = known {
         return match known.state {
             OperationState::Denied => Ok(Answer::Done),
             OperationState::Intended | OperationState::Withheld | OperationState::Settled(_) => {
@@ -257,9 +257,19 @@ pub(super) fn refused(step: &mut Step<'_>, command: Refused) -> Done {
         .with("verdict", "deny")
         .judged(session.judged(), &command.asked)
         .text(&command.text);
+    deny(step, &session, (command.operation, facts))?;
+    Ok(Answer::Done)
+}
+
+/// Records that an operation was refused, and remembers it so that nothing is intended under its id.
+pub(super) fn deny(
+    step: &mut Step<'_>,
+    session: &SessionRecord,
+    (operation, facts): (OperationId, Facts),
+) -> Result<(), Stop> {
     let sequence = chain::append(step, EventKind::Refused, facts)?;
     let record = OperationRecord {
-        id: command.operation,
+        id: operation,
         session: session.id,
         approval: None,
         sequence,
@@ -268,9 +278,9 @@ pub(super) fn refused(step: &mut Step<'_>, command: Refused) -> Done {
         carrier: (session.node, session.incarnation),
         state: OperationState::Denied,
     };
-    step.put(place, &record)?;
-    forget::after(step, OPERATION_KEPT_MS, Forgotten::Operation(record.id));
-    Ok(Answer::Done)
+    step.put(key_space::operation(operation), &record)?;
+    forget::after(step, OPERATION_KEPT_MS, Forgotten::Operation(operation));
+    Ok(())
 }
 
 pub(super) fn access_refused(step: &mut Step<'_>, command: AccessRefused) -> Done {

@@ -3,20 +3,16 @@
 
 use crate::{
     apply::{
-        chain::{self, Facts},
-        forget,
+        chain::Facts,
+        intent,
         step::{Done, Step, Stop},
     },
     command::OpenHold,
-    key_space::{self, Forgotten},
-    limits::OPERATION_KEPT_MS,
-    records::{
-        AuditText, HoldPhase, HoldRecord, OperationRecord, OperationState, SessionRecord,
-        action_names,
-    },
+    key_space,
+    records::{AuditText, HoldPhase, HoldRecord, SessionRecord, action_names},
     reply::StateRefusal,
 };
-use countersign_core::{id::HoldId, log_time::LogTime, record::EventKind};
+use countersign_core::{id::HoldId, log_time::LogTime};
 
 /// Remembers a hold that was just rejected.
 pub(super) fn remember(step: &mut Step<'_>, record: &HoldRecord) {
@@ -64,19 +60,7 @@ pub(super) fn refuse(
         .with("verdict", "deny")
         .judged(session.judged(), &command.held.asked)
         .text(&AuditText::of(&command.held.text));
-    let sequence = chain::append(step, EventKind::Refused, facts)?;
-    let record = OperationRecord {
-        id: command.operation,
-        session: session.id,
-        approval: None,
-        sequence,
-        index: step.index,
-        attempt: [0; 16],
-        carrier: (session.node, session.incarnation),
-        state: OperationState::Denied,
-    };
-    step.put(key_space::operation(record.id), &record)?;
-    forget::after(step, OPERATION_KEPT_MS, Forgotten::Operation(record.id));
+    intent::deny(step, session, (command.operation, facts))?;
     step.keep();
     Err(StateRefusal::RejectedLately { hold: before.hold.id }.into())
 }
