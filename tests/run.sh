@@ -85,6 +85,9 @@ s3_server() {
   cargo install --locked --quiet --debug --root "$CS_CACHE/tools" --version 0.14.1 --features binary s3s-fs
 }
 
+# A real API server of Kubernetes, with its etcd: built once, at the lowest priority.
+api_server() { bash deploy/kube-apiserver.sh; }
+
 # One provider of cryptography: nothing that is built may pull in another.
 one_provider() {
   local tree
@@ -159,6 +162,7 @@ if [ $# -gt 0 ]; then
   python_clients || cs_say "the Python drivers are missing: their tests will fail"
   node_clients || cs_say "node-postgres is missing: its test will fail"
   s3_server || cs_say "s3s-fs is missing: its tests will fail"
+  api_server || cs_say "kube-apiserver is missing: its tests will fail"
   build
   tests "$@"
   finish
@@ -174,6 +178,7 @@ stage providers one_provider
 stage python-drivers python_clients
 stage node-drivers node_clients
 stage s3-server s3_server
+stage api-server api_server
 tests
 stage deployment bash deploy/check.sh
 stage quickstart bash deploy/quickstart.sh --once

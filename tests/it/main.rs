@@ -24,6 +24,8 @@ mod draining;
 #[cfg(test)]
 mod joining;
 #[cfg(test)]
+mod kubernetes;
+#[cfg(test)]
 mod leader_loss;
 #[cfg(test)]
 mod main_job;

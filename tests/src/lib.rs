@@ -7,6 +7,7 @@
 
 pub mod agent;
 pub mod api;
+pub mod api_server;
 pub mod cluster;
 pub mod environment;
 pub mod folder;
@@ -16,5 +17,6 @@ pub mod postgres;
 pub mod process;
 pub mod programs;
 pub mod psql;
+pub mod raw_http;
 pub mod ssh_host;
 pub mod wait;

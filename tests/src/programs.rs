@@ -38,3 +38,12 @@ pub fn postgres(name: &str) -> anyhow::Result<PathBuf> {
     versions.sort();
     versions.pop().map(|(_, program)| program).with_context(|| format!("{name} is not installed"))
 }
+
+/// The Kubernetes API server that deploy/kube-apiserver.sh builds.
+pub fn api_server() -> anyhow::Result<PathBuf> {
+    let folder = |name| std::env::var_os(name).map(PathBuf::from);
+    let cache = folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")));
+    let program = cache.context("no home")?.join("countersign/tools/bin/kube-apiserver");
+    ensure!(program.is_file(), "no API server: run `bash deploy/kube-apiserver.sh` first");
+    Ok(program)
+}

@@ -158,6 +158,7 @@ impl From<Unclear> for Status {
             | Unclear::Twice
             | Unclear::Capitals
             | Unclear::Selector
+            | Unclear::ListOption
             | Unclear::Body(
                 Unreadable::OfRead
                 | Unreadable::Malformed

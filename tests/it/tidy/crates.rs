@@ -31,7 +31,12 @@ const CRATES: &[(&str, &str, u8, &[&str])] = &[
     ),
     ("admin-cli", "countersign-admin", 4, &["countersign-core", "countersign-api"]),
     ("chaos", "countersign-chaos", 4, &["countersign-core", "countersign-api"]),
-    ("tests", "countersign-tests", 4, &["countersign-core", "countersign-api"]),
+    (
+        "tests",
+        "countersign-tests",
+        4,
+        &["countersign-core", "countersign-api", "countersign-kubernetes"],
+    ),
 ];
 
 /// Crates of others that only some of ours may name.

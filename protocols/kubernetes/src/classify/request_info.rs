@@ -120,8 +120,7 @@ pub(super) fn map(
     };
     let verb = match verb {
         Verb::Get if name.is_empty() => {
-            let selected = query.value("fieldSelector").map(selector::name).transpose()?.flatten();
-            selected.unwrap_or_default().clone_into(&mut object.name);
+            selector::name(query)?.unwrap_or_default().clone_into(&mut object.name);
             if watches(query) { Verb::Watch } else { Verb::List }
         }
         Verb::Delete if name.is_empty() => Verb::DeleteCollection,

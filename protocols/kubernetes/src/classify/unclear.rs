@@ -53,6 +53,9 @@ pub enum Unclear {
     /// A field selector with backslashes, or for a name that no path can have.
     #[error("the field selector has an escape, or a name that cannot stand in a path")]
     Selector,
+    /// A list of one object by its name, with another option that the server may not read: then it takes no name.
+    #[error("the field selector has a name, beside an option that is not plainly written")]
+    ListOption,
     /// What is wrong with the body.
     #[error(transparent)]
     Body(#[from] Unreadable),

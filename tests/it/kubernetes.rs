@@ -1,0 +1,4 @@
+//! The Kubernetes adapter against a real API server.
+
+mod parity;
+mod requests;
