@@ -63,7 +63,9 @@ pub enum BadHeader {
     #[error("the authorization is no bearer token")]
     Authorization,
     /// An upgrade where nothing can be upgraded.
-    #[error("nothing that is asked for can be upgraded to another protocol")]
+    #[error(
+        "no connection is upgraded to another protocol: exec, attach, port-forward, cp and watches over WebSocket are not supported"
+    )]
     Upgrade,
     /// Only forms that cannot be masked.
     #[error("the answer is to be had as JSON, YAML or text")]

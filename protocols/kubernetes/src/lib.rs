@@ -1,7 +1,11 @@
-//! The Kubernetes adapter: what an agent asks of an API server, understood.
+//! The Kubernetes adapter: what an agent asks of an API server is read, classified, put to the gate and forwarded.
 //!
-//! It has the classification of requests ([`classify`]) with their bodies ([`body`]), the reading of
-//! headers ([`headers`]), the masking of answers ([`mask`]), and what is said instead of one ([`status`]); nothing here speaks HTTP yet.
+//! The way of a connection: [`serve`] accepts it, `downstream` takes its requests apart and `credential` opens a session for
+//! each proof and target on it. A request is an `exchange`: it goes from [`classify`] over the gate to `forward`, and what
+//! comes back goes through [`mask`] and `answer`. The target is reached by `upstream`, a session's own connections. Policy is
+//! not judged here, and what is asked, decided and done is recorded by the gate.
+//!
+//! What needs another protocol than HTTP is refused: exec, attach and port-forward, a watch over WebSocket.
 
 pub mod body;
 pub mod classify;
@@ -9,3 +13,27 @@ pub mod headers;
 pub mod mask;
 pub mod request;
 pub mod status;
+
+mod answer;
+mod credential;
+mod downstream;
+mod exchange;
+mod forward;
+mod framing;
+mod hold_notice;
+mod line;
+mod memory;
+mod record;
+mod serve;
+mod session;
+mod state;
+mod target;
+mod upstream;
+
+pub use serve::{ServeConfig, serve};
+pub use target::{
+    ClientCertificate, Credential, Impersonation, KubernetesTarget, PrefixError, TargetTls, Targets,
+};
+
+#[cfg(test)]
+mod tests;

@@ -120,6 +120,14 @@ impl Masker {
         Ok(self.vouch(masked.into_bytes()))
     }
 
+    /// What the target says beside its answer, as it may be said on; of Secrets nothing is.
+    pub(crate) fn aside(&mut self, text: &str) -> Result<Option<Masked<Vec<u8>>>, MaskError> {
+        match self.whose {
+            Whose::Secrets => Ok(None),
+            Whose::Others => self.line(text.as_bytes()).map(Some),
+        }
+    }
+
     /// What was masked.
     pub fn tally(&self) -> &MaskTally {
         &self.tally
@@ -129,4 +137,11 @@ impl Masker {
     fn vouch(&self, bytes: Vec<u8>) -> Masked<Vec<u8>> {
         self.plan.vouch(bytes)
     }
+}
+
+/// What the gateway says itself.
+pub(crate) fn own(bytes: Vec<u8>) -> Masked<Vec<u8>> {
+    #[expect(clippy::disallowed_methods, reason = "nothing of the target's is in it")]
+    let masked = MaskPlan::own_words(bytes);
+    masked
 }

@@ -29,7 +29,7 @@ impl<'a> Request<'a> {
         let Self { method, target, content_type, body } = self;
         let mut text = format!("{} {target}\n", method.name()).into_bytes();
         if let Some(content_type) = content_type {
-            text.extend_from_slice(format!("Content-Type: {content_type}\n").as_bytes());
+            text.extend_from_slice(format!("{CONTENT_TYPE}{content_type}\n").as_bytes());
         }
         if !body.is_empty() {
             text.push(b'\n');
@@ -37,6 +37,30 @@ impl<'a> Request<'a> {
         }
         text
     }
+
+    /// Reads what [`text`](Self::text) has written; `None` is another text.
+    pub fn of_text(text: &'a [u8]) -> Option<Self> {
+        let (head, mut rest) = line(text)?;
+        let (method, target) = head.split_once(' ')?;
+        let method = Method::named(method).ok()?;
+        let mut content_type = None;
+        if rest.first().is_some_and(|first| *first != b'\n') {
+            let (header, behind) = line(rest)?;
+            content_type = Some(header.strip_prefix(CONTENT_TYPE)?);
+            rest = behind;
+        }
+        let body = if rest.is_empty() { rest } else { rest.strip_prefix(b"\n")? };
+        Some(Self { method, target, content_type, body })
+    }
+}
+
+/// What stands before the type of a body.
+const CONTENT_TYPE: &str = "Content-Type: ";
+
+fn line(text: &[u8]) -> Option<(&str, &[u8])> {
+    let end = text.iter().position(|byte| *byte == b'\n')?;
+    let (line, rest) = text.split_at_checked(end)?;
+    Some((std::str::from_utf8(line).ok()?, rest.get(1..)?))
 }
 
 #[cfg(test)]
@@ -65,5 +89,22 @@ mod tests {
             ..put
         };
         assert_ne!(other.text(), put.text());
+    }
+
+    #[test]
+    fn what_is_forwarded_is_read_from_the_text_as_it_was_written() {
+        for content_type in [None, Some("application/json")] {
+            for body in [&b""[..], b"{}", b"\n", b"\n\nx", b"Content-Type: a\n\n"] {
+                let target = "/api/v1/pods?x=1";
+                let request = Request { method: Method::Patch, target, content_type, body };
+                let text = request.text();
+                let read = Request::of_text(&text).unwrap();
+                let all = (read.method, read.target, read.content_type, read.body);
+                assert_eq!(all, (Method::Patch, target, content_type, body));
+            }
+        }
+        for other in ["", "GET /", "GET\n", "FETCH /\n", "GET /\nx", "GET /\nx: y\n\n"] {
+            assert!(Request::of_text(other.as_bytes()).is_none(), "{other:?}");
+        }
     }
 }

@@ -13,7 +13,12 @@ const CRATES: &[(&str, &str, u8, &[&str])] = &[
     ("protocols/edge", "countersign-edge", 1, &["countersign-core"]),
     ("protocols/postgres", "countersign-postgres", 2, &["countersign-core", "countersign-edge"]),
     ("protocols/ssh", "countersign-ssh", 2, &["countersign-core", "countersign-edge"]),
-    ("protocols/kubernetes", "countersign-kubernetes", 2, &["countersign-core"]),
+    (
+        "protocols/kubernetes",
+        "countersign-kubernetes",
+        2,
+        &["countersign-core", "countersign-edge"],
+    ),
     ("raft-store", "countersign-raft-store", 2, &["countersign-core"]),
     ("node/api", "countersign-api", 2, &["countersign-core"]),
     (
@@ -55,7 +60,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("axum", &["countersign-node"]),
     ("hyper", &["countersign-node", "countersign-kubernetes"]),
     // Beside raft-store's tonic it only wraps a TLS stream for the channel.
-    ("hyper-util", &["countersign-node", "countersign-raft-store"]),
+    ("hyper-util", &["countersign-node", "countersign-raft-store", "countersign-kubernetes"]),
     ("jsonwebtoken", &["countersign-node"]),
     ("tokio-postgres", &["countersign-chaos", "countersign-tests"]),
     ("tokio-postgres-rustls", &["countersign-chaos", "countersign-tests"]),

@@ -1,0 +1,33 @@
+//! What an agent hears of people's approval: while it waits nothing, for HTTP has no word for it; with the answer, a warning
+//! (RFC 7234, section 5.5), which clients show. A request whose time is over hears a `Status` ([`crate::status`]). It decides
+//! nothing.
+
+use countersign_core::{id::HoldId, permit::Ground};
+use hyper::header::HeaderValue;
+
+/// The warning beside an answer to what people have approved.
+pub(crate) fn warning(ground: Ground, hold: Option<HoldId>) -> Option<HeaderValue> {
+    let text = match (ground, hold) {
+        (Ground::Allowed, _) => return None,
+        (Ground::Approved, Some(hold)) => {
+            format!("299 - \"countersign: passed by approval, hold {hold}\"")
+        }
+        (Ground::Approved, None) => "299 - \"countersign: passed by a grant\"".to_owned(),
+    };
+    HeaderValue::try_from(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passed_by_approval_says_so_and_nothing_else_does() {
+        let hold = HoldId::from_bytes([3; 16]);
+        let said = warning(Ground::Approved, Some(hold)).unwrap();
+        let wanted = format!("299 - \"countersign: passed by approval, hold {hold}\"");
+        assert_eq!(said.to_str().unwrap(), wanted);
+        assert!(warning(Ground::Approved, None).is_some());
+        assert_eq!(warning(Ground::Allowed, Some(hold)), None);
+    }
+}
