@@ -8,6 +8,7 @@ pub mod cluster;
 pub mod fault;
 pub mod history;
 pub mod invariant;
+pub mod model;
 pub mod report;
 pub mod run;
 pub mod target;

@@ -4,8 +4,8 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use countersign_chaos::{
     history::History,
-    invariant,
-    report::report,
+    invariant, model,
+    report::{report, report_of_models},
     run::{Plan, run},
 };
 use rand::RngExt;
@@ -49,6 +49,8 @@ enum Command {
         #[arg(long)]
         node_binary: Option<PathBuf>,
     },
+    /// Every order of events in the models of hold, lease, incarnation and notes.
+    Model,
     /// Judges a recorded history again.
     Check {
         /// The folder of the history.
@@ -80,6 +82,7 @@ async fn carry_out(command: Command) -> Result<ExitCode> {
         Command::Check { dir } => {
             judge(&dir, &format!("countersign-chaos check {}", dir.display()))
         }
+        Command::Model => Ok(check_models()),
         Command::Run { minutes, nodes, agents, seed, dir, profile: _, node_binary } => {
             let seed = seed.unwrap_or_else(|| rand::rng().random());
             let folder = Folder::of(dir)?;
@@ -139,6 +142,13 @@ fn judge(history: &Path, again: &str) -> Result<ExitCode> {
     let violations = invariant::check(&history);
     print!("{}", report(&history, &violations, again));
     Ok(if violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+#[expect(clippy::print_stdout, reason = "the report is this program's output")]
+fn check_models() -> ExitCode {
+    let violations = model::check(|checked| println!("{checked}"));
+    print!("{}", report_of_models(&violations));
+    if violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 #[expect(clippy::print_stderr, reason = "errors of this program")]

@@ -62,3 +62,13 @@ pub fn report(history: &History, violations: &[Violation], reproduce: &str) -> S
     writeln!(text, "violations: {}", violations.len()).ok();
     text
 }
+
+/// The report of the models: what they say of themselves while they are checked is not repeated.
+pub fn report_of_models(violations: &[Violation]) -> String {
+    let mut text = String::new();
+    for violation in violations {
+        writeln!(text, "\n{}: {}", violation.invariant, violation.story).ok();
+    }
+    writeln!(text, "violations: {}", violations.len()).ok();
+    text
+}
