@@ -1,5 +1,6 @@
 //! `cluster`: its beginning, its nodes, and taking one out of service.
 
+mod members;
 mod ssh_keys;
 
 pub(crate) use ssh_keys::known_hosts;
@@ -33,6 +34,12 @@ pub(crate) async fn run(
                 .note(&format!("for one node, until {}; it is not shown again", token.expires_at));
             terminal.answer(&token, |token, _| token.token.clone())
         }
+        ClusterCommand::Add { expires } => members::add(expires, global, terminal).await,
+        ClusterCommand::Remove { node } => members::remove(node, global, terminal).await,
+        ClusterCommand::Replace { node, with } => {
+            members::replace((node, with), global, terminal).await
+        }
+        ClusterCommand::Promote { node } => members::promote(node, global, terminal).await,
         ClusterCommand::Status => status(global, terminal).await,
         ClusterCommand::SshKeys { known_hosts } => {
             let client = connection::client(global, terminal)?;
@@ -112,14 +119,19 @@ fn lost(error: ClientError) -> Failure {
 
 async fn status(global: &Global, terminal: &mut Terminal) -> Result<(), Failure> {
     let cluster = connection::client(global, terminal)?.cluster().await?.body;
-    terminal.answer(&cluster, |cluster, terminal| {
-        format!(
-            "{}\n\n{}",
-            table(&cluster.nodes, cluster.node, terminal),
-            verdict(cluster, terminal)
-        )
-    })?;
+    answer(&cluster, terminal)?;
     if cluster.quorum { Ok(()) } else { Err(Failure::answered(Status::NoQuorum, cluster.verdict)) }
+}
+
+/// The nodes, and how many of them may fail.
+fn answer(cluster: &Cluster, terminal: &mut Terminal) -> Result<(), Failure> {
+    if let Some(warning) = &cluster.warning {
+        terminal.note(warning);
+    }
+    terminal.answer(cluster, |cluster, terminal| {
+        let nodes = table(&cluster.nodes, cluster.node, terminal);
+        format!("{nodes}\n\n{}", verdict(cluster, terminal))
+    })
 }
 
 fn table(nodes: &[ClusterNode], asked: u64, terminal: &Terminal) -> String {
@@ -213,6 +225,11 @@ async fn node_itself(
 ) -> Result<Client, Failure> {
     let reached = Reached::by(global, terminal)?;
     let cluster = reached.client()?.cluster().await?.body;
+    client_of(node, &cluster, &reached)
+}
+
+/// A client of one node of the cluster.
+fn client_of(node: u64, cluster: &Cluster, reached: &Reached) -> Result<Client, Failure> {
     let found = cluster.nodes.iter().find(|known| known.id == node);
     let found =
         found.ok_or_else(|| Failure::new(Status::NotFound, format!("there is no node {node}")))?;

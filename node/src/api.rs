@@ -17,6 +17,7 @@ mod grants;
 mod holds;
 mod input;
 mod keyed;
+mod members;
 mod open_api;
 mod own_token;
 mod pace;

@@ -42,6 +42,8 @@ pub struct Node {
     pub gate: NodeGate,
     /// Who belongs to the cluster, and changing that.
     pub membership: Arc<dyn Membership>,
+    /// Held by whoever changes the membership from this node.
+    pub(crate) membership_changes: Arc<tokio::sync::Mutex<()>>,
     /// The key that seals the authority's key and is given to joining nodes.
     pub cluster_key: Arc<ClusterKey>,
     /// The recordings of sessions.

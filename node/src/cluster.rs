@@ -8,6 +8,7 @@
 mod authority;
 mod bootstrap;
 mod certificates;
+mod change;
 mod directory;
 mod engine;
 mod error;
@@ -17,6 +18,7 @@ mod join_token;
 mod keeper;
 mod key;
 mod membership;
+mod retire;
 
 pub use bootstrap::{Bootstrap, InitOrder};
 pub use certificates::Made;
@@ -32,13 +34,18 @@ pub(crate) use authority::Authority;
 pub(crate) use bootstrap::NotTaken;
 #[cfg(test)]
 pub(crate) use certificates::authority as make_peer_authority;
+pub(crate) use change::{Change, NotNow, warning};
+pub(crate) use retire::{NotRetired, may, retire};
 
 use crate::app::App;
 use countersign_core::id::NodeId;
 use countersign_raft_store::handle::Store;
 use directory::Directory;
 use std::{path::Path, sync::Arc, time::Duration};
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, sleep},
+};
 
 /// How long the bootstrap token counts.
 const BOOTSTRAP_LIFE: Duration = Duration::from_hours(1);
@@ -56,6 +63,8 @@ pub struct Member {
     pub membership: Arc<dyn Membership>,
     /// The cluster's key.
     pub cluster_key: Arc<ClusterKey>,
+    /// Held by whoever changes the membership from this node.
+    pub changes: Arc<Mutex<()>>,
 }
 
 /// How long a leader that leaves waits for another one.
@@ -82,6 +91,13 @@ impl Member {
             while leads() && Instant::now() < until {
                 sleep(LOOK_EVERY / 10).await;
             }
+        }
+    }
+
+    /// Waits until a peer says that this node was removed.
+    pub async fn turned_away(&self) {
+        while !self.membership.was_turned_away() {
+            sleep(LOOK_EVERY).await;
         }
     }
 
@@ -132,7 +148,8 @@ async fn come_back(
     let cluster_key = Arc::new(directory.cluster_key().await?);
     let plan = directory.engine_plan(app, &known).await?;
     let Started { store, membership } = engine.start(plan).await.map_err(ClusterError::Engine)?;
-    Ok(Member { id: NodeId(known.node), store, membership, cluster_key })
+    let changes = Arc::default();
+    Ok(Member { id: NodeId(known.node), store, membership, cluster_key, changes })
 }
 
 #[cfg(test)]

@@ -68,6 +68,8 @@ pub struct Cluster {
     pub election_min_ms: u64,
     /// See [`SETTINGS`].
     pub election_max_ms: u64,
+    /// See [`SETTINGS`].
+    pub steady_ms: u64,
 }
 
 /// The certificate of the API and protocol listeners. Never the one that nodes use among themselves.
@@ -266,6 +268,7 @@ impl Default for Cluster {
             heartbeat_ms: 100,
             election_min_ms: 500,
             election_max_ms: 1000,
+            steady_ms: 10_000,
         }
     }
 }

@@ -31,7 +31,7 @@ use crate::{
 use countersign_core::gate::Gate;
 use countersign_postgres::{Grammar, GrammarCommand, GrammarLimits, ServeConfig};
 use countersign_ssh::HostKeys;
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::pending, io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
     task::JoinHandle,
@@ -159,7 +159,10 @@ async fn live(app: &Arc<App>, member: &Member, agents: OfAgents) -> Result<(), S
     };
     let served = match begun {
         Ok((node, targets)) => {
-            let served = serve_agents(app, member, (&node, targets, agents)).await;
+            let served = tokio::select! {
+                served = serve_agents(app, member, (&node, targets, agents)) => served,
+                never = leave_when_turned_away(app, member, &node) => match never {},
+            };
             node.gate.flush().await;
             served
         }
@@ -172,6 +175,15 @@ async fn live(app: &Arc<App>, member: &Member, agents: OfAgents) -> Result<(), S
     served
 }
 
+/// Ends the sessions, and then the node, when a peer says that it was removed. It may not hear that from the log any more.
+async fn leave_when_turned_away(app: &App, member: &Member, node: &Node) -> Infallible {
+    member.turned_away().await;
+    tracing::error!("the other nodes say that this one was removed from the cluster: it stops");
+    node.gate.end_sessions();
+    app.shutdown.drain(Why::Superseded("this node was removed from the cluster"));
+    pending().await
+}
+
 /// Announces the node, then serves agents until the node is to stop, and drains.
 async fn serve_agents(
     app: &Arc<App>,
@@ -182,13 +194,13 @@ async fn serve_agents(
     tokio::select! {
         () = member.store.notes_taken() => {}
         () = member.stopped() => {}
-        () = app.shutdown.draining() => return Ok(()),
+        () = app.shutdown.draining() => return ended(app.shutdown.why()),
     }
     let api_url = app.config.api_url();
     let announced = incarnation::announce(&member.store, member.id, &api_url, &app.shutdown).await;
     let incarnation = match announced {
         Ok(incarnation) => incarnation,
-        Err(IncarnationError::ShuttingDown) => return Ok(()),
+        Err(IncarnationError::ShuttingDown) => return ended(app.shutdown.why()),
         Err(error) => return Err(error.into()),
     };
     node.gate.begin(incarnation);
@@ -314,6 +326,7 @@ fn begin(
         identify,
         gate,
         membership: Arc::clone(&member.membership),
+        membership_changes: Arc::clone(&member.changes),
         cluster_key: Arc::clone(&member.cluster_key),
         recordings,
         archive,

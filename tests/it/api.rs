@@ -123,6 +123,9 @@ async fn a_reviewer_may_decide_but_not_administer() {
         (Method::DELETE, "/v1/resources/Policy/sample", Value::Null),
         (Method::POST, "/v1/cluster/tokens", json!({})),
         (Method::POST, "/v1/cluster/transfer-leader", json!({})),
+        (Method::POST, "/v1/cluster/remove", json!({"node": 3})),
+        (Method::POST, "/v1/cluster/replace", json!({"node": 3, "with": 2})),
+        (Method::POST, "/v1/cluster/promote", json!({"node": 3})),
         (Method::POST, "/v1/revocations", json!({"identity": {"issuer": "x", "subject": "y"}})),
     ];
     for (method, path, body) in forbidden {

@@ -28,6 +28,8 @@ mod kubernetes;
 #[cfg(test)]
 mod leader_loss;
 #[cfg(test)]
+mod leaving;
+#[cfg(test)]
 mod main_job;
 #[cfg(test)]
 mod masking;

@@ -39,6 +39,30 @@ pub(crate) enum ClusterCommand {
     Token(TokenCommand),
     /// Show the nodes and how many of them may fail
     Status,
+    /// Make a token with which one node may join, and say how; it votes once it has caught up and stays so
+    Add {
+        /// How long the token lives
+        #[arg(long, value_name = "DURATION", value_parser = span, default_value = "1h")]
+        expires: Duration,
+    },
+    /// Remove a node for good: it stops, its sessions end, its number is never used again
+    Remove {
+        /// The node
+        node: u64,
+    },
+    /// Remove a node for good, and give its vote to one that has joined, in one step
+    Replace {
+        /// The node that goes
+        node: u64,
+        /// The node that takes its place
+        #[arg(long, value_name = "NODE")]
+        with: u64,
+    },
+    /// Let a node vote that has caught up, without waiting longer
+    Promote {
+        /// The node
+        node: u64,
+    },
     /// Hand leadership to another node
     TransferLeader {
         /// The node that is to lead; one that is up to date when it is not given

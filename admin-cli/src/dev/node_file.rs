@@ -25,6 +25,8 @@ struct Cluster {
     join: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     token_file: Option<PathBuf>,
+    /// Nobody waits to see whether a node on this machine stays.
+    steady_ms: u64,
     /// `ID=HOST:PORT`: the links, which can be cut.
     peer_overrides: Vec<String>,
 }
@@ -55,6 +57,9 @@ struct Limits {
 
 /// How long a node that is stopped still takes agents.
 const BALANCER_MS: u64 = 200;
+
+/// How long a node that joins has to have been steady before it votes.
+const STEADY_MS: u64 = 500;
 
 /// The cluster's name.
 pub(super) const CLUSTER: &str = "dev";
@@ -99,6 +104,7 @@ pub(super) fn write(
             listen: local(node.cluster),
             join,
             token_file,
+            steady_ms: STEADY_MS,
             peer_overrides: own.map(|link| format!("{}={}", link.to, local(link.listen))).collect(),
         },
         tls: Tls {

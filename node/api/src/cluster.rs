@@ -36,6 +36,9 @@ pub struct Cluster {
     pub quorum: bool,
     /// One line for people, such as `tolerates 1 more failure`.
     pub verdict: String,
+    /// What is unwise about the number of voters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
 }
 
 /// A node's part in the log.
@@ -206,6 +209,33 @@ pub struct TransferRequest {
     /// The node that should lead; any other voter when it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<u64>,
+}
+
+/// `POST /v1/cluster/remove`, on the leader: a node goes for good. It stops serving, its sessions end, and its id is never
+/// used again. Refused where the voters that are left would be no quorum.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RemoveRequest {
+    /// The node.
+    pub node: u64,
+}
+
+/// `POST /v1/cluster/replace`, on the leader: a node goes for good, and one that has caught up gets its vote, in one step.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReplaceRequest {
+    /// The node that goes.
+    pub node: u64,
+    /// The node that takes its place.
+    pub with: u64,
+}
+
+/// `POST /v1/cluster/promote`, on the leader: a learner that has caught up votes now, however short it has been steady.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PromoteRequest {
+    /// The node.
+    pub node: u64,
 }
 
 /// `POST /v1/cluster/drain` and `undrain`: the answering node only. A start puts a node into service.

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     app::Node,
-    cluster::{Authority, ClusterError, JoinTokenText, MemberStatus, MembershipError},
+    cluster::{Authority, ClusterError, JoinTokenText, MemberStatus, MembershipError, warning},
 };
 use axum::{Json, extract::State, http::HeaderMap};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -50,7 +50,7 @@ pub(crate) async fn show(
     Ok(Json(seen(&api).await?))
 }
 
-async fn seen(api: &Api) -> Answer<Cluster> {
+pub(super) async fn seen(api: &Api) -> Answer<Cluster> {
     let node = api.node()?;
     let (record, nodes, log_time, revision) = reading::now(node, |view| {
         Ok((view.cluster()?, view.nodes()?, view.log_time()?, view.policy_revision()?))
@@ -59,6 +59,7 @@ async fn seen(api: &Api) -> Answer<Cluster> {
     let status = node.store.status();
     let quorum = node.store.has_lease();
     let members = member_list(api, node, &status, &nodes);
+    let warning = warning(voters_and_majority(&members).0);
     let (tolerates, verdict) = if quorum { tolerance(&members) } else { no_quorum(&members) };
     Ok(Cluster {
         cluster_id: record.as_ref().map(|record| hex::encode(record.id)),
@@ -74,6 +75,7 @@ async fn seen(api: &Api) -> Answer<Cluster> {
         tolerates,
         quorum,
         verdict,
+        warning,
     })
 }
 
@@ -98,10 +100,10 @@ fn member_list(
                 api: start.map(|start| start.api_url.clone()),
                 role: role(*id, status, member),
                 voter: member.voter,
-                // Only the leader hears from the others; elsewhere the leader itself is what is known to be up.
+                // How far the others are is known to the leader alone.
                 healthy: own
-                    || status.leader == Some(*id)
-                    || (leads && lag.is_some_and(|lag| lag <= MAX_HEALTHY_LAG)),
+                    || (member.is_heard()
+                        && (!leads || lag.is_some_and(|lag| lag <= MAX_HEALTHY_LAG))),
                 last_applied: if own { Some(status.applied.0) } else { known.map(|known| known.0) },
                 lag,
                 version: start.map(|start| start.version.clone()),
@@ -150,18 +152,10 @@ fn no_quorum(nodes: &[ClusterNode]) -> (u32, String) {
 /// How many more voters may fail while there is a quorum, in numbers and in words.
 fn tolerance(nodes: &[ClusterNode]) -> (u32, String) {
     let (voters, majority) = voters_and_majority(nodes);
-    // A node that does not lead cannot tell who is up: what it says is what the membership allows.
-    let knows = nodes.iter().any(|node| node.role == NodeRole::Leader && node.lease_ms.is_some());
-    let up = nodes.iter().filter(|node| node.voter && (!knows || node.healthy)).count();
+    let up = nodes.iter().filter(|node| node.voter && node.healthy).count();
     let tolerates = up.saturating_sub(majority);
     let failures = if tolerates == 1 { "failure" } else { "failures" };
-    let words = if knows {
-        format!("tolerates {tolerates} more {failures} ({up} of {voters} voters are up)")
-    } else {
-        format!(
-            "tolerates {tolerates} {failures} when all {voters} voters are up; the leader knows which are"
-        )
-    };
+    let words = format!("tolerates {tolerates} more {failures} ({up} of {voters} voters are up)");
     (u32::try_from(tolerates).unwrap_or(u32::MAX), words)
 }
 
@@ -374,7 +368,7 @@ pub(crate) async fn transfer_leader(
 }
 
 /// Records what an administrator is about to do to a node. Without a record it is not done.
-async fn recorded(node: &Node, caller: &Caller, what: String) -> Answer<()> {
+pub(super) async fn recorded(node: &Node, caller: &Caller, what: String) -> Answer<()> {
     let id = RequestId(rand::random());
     let command = Administered { id, node: node.id, what, author: caller.author() };
     reading::committed(node.store.administered(command)).await.map(drop)
@@ -387,7 +381,7 @@ fn best_follower(node: &Node) -> Option<NodeId> {
     others.max_by_key(|(_, member)| member.matching).map(|(id, _)| id)
 }
 
-fn unchanged(error: MembershipError) -> Failure {
+pub(super) fn unchanged(error: MembershipError) -> Failure {
     match error {
         MembershipError::NoQuorum => Failure::no_quorum(),
         MembershipError::NotLeader { .. } | MembershipError::Refused { .. } => {

@@ -1,8 +1,8 @@
 //! The description of the API (OpenAPI 3.1), made of the handlers and types themselves.
 
 use super::{
-    audit, cluster, credentials, events, grants, holds, policy, recordings, rejudge, resources,
-    revocations, sessions, ssh_keys, token,
+    audit, cluster, credentials, events, grants, holds, members, policy, recordings, rejudge,
+    resources, revocations, sessions, ssh_keys, token,
 };
 use crate::health;
 use axum::{
@@ -30,7 +30,8 @@ use utoipa::{
         audit::events, audit::signed::head, audit::signed::keys, audit::signed::rotate, audit::signed::export,
         resources::list, resources::list_kind, resources::show, resources::replace, resources::remove, resources::apply,
         policy::check, policy::schema, rejudge::test, rejudge::explain, rejudge::simulate,
-        cluster::show, cluster::init, cluster::create_token, cluster::join, cluster::transfer_leader, cluster::drain, cluster::undrain,
+        cluster::show, cluster::init, cluster::create_token, cluster::join, cluster::transfer_leader, members::remove,
+        members::replace, members::promote, cluster::drain, cluster::undrain,
         revocations::revoke, token::exchange, credentials::list, credentials::postgres, credentials::ssh, ssh_keys::show, ssh_keys::rotate,
     ),
     modifiers(&Bearer),

@@ -120,6 +120,7 @@ mod tests {
             voter: true,
             matching: Some(LogIndex(9)),
             applied: applied.map(LogIndex),
+            silent_for: None,
         };
         let members = [(1, Some(9)), (2, Some(8)), (3, None), (4, Some(10))];
         let members = members.map(|(id, applied)| (NodeId(id), member(applied)));

@@ -3,8 +3,8 @@
 use super::{
     Api, answers, audit,
     caller::{Access, guard},
-    cluster, credentials, events, grants, holds, input, open_api, own_token, policy, recordings,
-    rejudge, resources, revocations, sessions, ssh_keys, token,
+    cluster, credentials, events, grants, holds, input, members, open_api, own_token, policy,
+    recordings, rejudge, resources, revocations, sessions, ssh_keys, token,
 };
 use crate::health;
 use axum::{
@@ -103,6 +103,9 @@ fn administration() -> Vec<Route> {
         route(Method::POST, "/v1/cluster/tokens", Admin, post(cluster::create_token)),
         route(Method::POST, "/v1/cluster/join", OwnToken, post(cluster::join).layer(small())),
         route(Method::POST, "/v1/cluster/transfer-leader", Admin, post(cluster::transfer_leader)),
+        route(Method::POST, "/v1/cluster/remove", Admin, post(members::remove)),
+        route(Method::POST, "/v1/cluster/replace", Admin, post(members::replace)),
+        route(Method::POST, "/v1/cluster/promote", Admin, post(members::promote)),
         route(Method::POST, "/v1/cluster/drain", Admin, post(cluster::drain)),
         route(Method::POST, "/v1/cluster/undrain", Admin, post(cluster::undrain)),
         route(Method::POST, "/v1/revocations", Admin, post(revocations::revoke)),

@@ -82,6 +82,14 @@ impl Membership for Members {
         Box::pin(async move { self.0.promote(BTreeSet::from([node.0])).await.map_err(unchanged) })
     }
 
+    fn demote(&self, node: NodeId) -> BoxFuture<'_, Result<(), MembershipError>> {
+        Box::pin(async move { self.0.demote(BTreeSet::from([node.0])).await.map_err(unchanged) })
+    }
+
+    fn hand_vote(&self, from: NodeId, to: NodeId) -> BoxFuture<'_, Result<(), MembershipError>> {
+        Box::pin(async move { self.0.hand_vote(from.0, to.0).await.map_err(unchanged) })
+    }
+
     fn remove(&self, node: NodeId) -> BoxFuture<'_, Result<(), MembershipError>> {
         Box::pin(async move { self.0.remove(BTreeSet::from([node.0])).await.map_err(unchanged) })
     }
@@ -97,7 +105,8 @@ impl Membership for Members {
                 let matching = peer.matching.map(LogIndex);
                 let applied = peer.applied.map(LogIndex);
                 let (address, voter) = (peer.member.address, peer.voter);
-                (NodeId(id), MemberStatus { address, voter, matching, applied })
+                let silent_for = peer.silent_for;
+                (NodeId(id), MemberStatus { address, voter, matching, applied, silent_for })
             })
             .collect()
     }
@@ -122,6 +131,10 @@ impl Membership for Members {
 
     fn is_running(&self) -> bool {
         self.0.status().running
+    }
+
+    fn was_turned_away(&self) -> bool {
+        self.0.status().turned_away
     }
 
     fn shutdown(&self) -> BoxFuture<'_, ()> {

@@ -91,7 +91,7 @@ async fn found(
     )?;
     let ssh_keys = ssh_keys::draw_all(&cluster_key, &cluster_id)?;
     let Started { store, membership } = engine.start(plan).await.map_err(ClusterError::Engine)?;
-    let member = Member { id: FIRST, store, membership, cluster_key };
+    let member = Member { id: FIRST, store, membership, cluster_key, changes: Arc::default() };
     let bootstrap_token = format!("{BOOTSTRAP_PREFIX}{}", hex::encode(rand::random::<[u8; 32]>()));
     let address = app.config.advertise();
     let life_ms = u64::try_from(BOOTSTRAP_LIFE.as_millis()).unwrap_or(u64::MAX);

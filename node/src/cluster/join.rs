@@ -64,7 +64,8 @@ pub(super) async fn join(
         return Err(error);
     }
     tracing::info!(node.id = id.0, "this node was let into the cluster");
-    Ok(Member { id, store, membership, cluster_key: Arc::new(cluster_key) })
+    let (cluster_key, changes) = (Arc::new(cluster_key), Arc::default());
+    Ok(Member { id, store, membership, cluster_key, changes })
 }
 
 async fn token(app: &App) -> Result<JoinTokenText, ClusterError> {

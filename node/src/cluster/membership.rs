@@ -1,5 +1,6 @@
 //! What this part needs of the engine: starting it, and changing who belongs to it. A test gives its own.
 
+use super::change::AWAY_AFTER;
 use crate::recording::SegmentPeers;
 use countersign_core::id::{LogIndex, NodeId};
 use countersign_raft_store::{
@@ -24,6 +25,12 @@ pub trait Membership: Send + Sync + fmt::Debug {
     /// Makes a learner vote.
     fn promote(&self, node: NodeId) -> BoxFuture<'_, Result<(), MembershipError>>;
 
+    /// Takes a member's vote; it stays a learner.
+    fn demote(&self, node: NodeId) -> BoxFuture<'_, Result<(), MembershipError>>;
+
+    /// Gives a member's vote to another, in one step.
+    fn hand_vote(&self, from: NodeId, to: NodeId) -> BoxFuture<'_, Result<(), MembershipError>>;
+
     /// Takes a node out for good.
     fn remove(&self, node: NodeId) -> BoxFuture<'_, Result<(), MembershipError>>;
 
@@ -38,6 +45,9 @@ pub trait Membership: Send + Sync + fmt::Debug {
 
     /// Whether the engine runs; after a fatal failure it does not.
     fn is_running(&self) -> bool;
+
+    /// Whether a peer has said that this node was removed.
+    fn was_turned_away(&self) -> bool;
 
     /// The other nodes, as places of recordings.
     fn segment_peers(&self) -> Arc<dyn SegmentPeers>;
@@ -60,6 +70,15 @@ pub struct MemberStatus {
     pub matching: Option<LogIndex>,
     /// The last entry that it is known to have applied.
     pub applied: Option<LogIndex>,
+    /// For how long it has not answered; `None` when it never did.
+    pub silent_for: Option<Duration>,
+}
+
+impl MemberStatus {
+    /// Whether it answers.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.silent_for.is_some_and(|silent| silent < AWAY_AFTER)
+    }
 }
 
 /// Figures of the engine.

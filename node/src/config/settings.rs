@@ -49,6 +49,7 @@ settings! {
     "cluster.heartbeat_ms" = "100": "How often a leader shows that it lives.",
     "cluster.election_min_ms" = "500": "The least time without a leader before a node stands for election.",
     "cluster.election_max_ms" = "1000": "The most time without a leader before a node stands for election.",
+    "cluster.steady_ms" = "10000": "How long a new node has to have caught up with the log, and to answer, before it votes.",
     "tls.cert_file" = "\"/etc/countersign/tls.crt\"": "Certificate chain of the API and protocol listeners (PEM).",
     "tls.key_file" = "\"/etc/countersign/tls.key\"": "Private key of that certificate (PEM).",
     "tls.ca_file" = "": "The authority that signed the other nodes' listener certificates, for joining (PEM). Without it the system's authorities count.",

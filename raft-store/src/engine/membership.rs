@@ -72,6 +72,27 @@ impl Engine {
         self.change(ChangeMembers::AddVoterIds(ids), Removed::Kept).await
     }
 
+    /// Takes their votes from members, which stay learners.
+    ///
+    /// # Errors
+    /// [`MembershipError`].
+    pub async fn demote(&self, ids: BTreeSet<NodeId>) -> Result<(), MembershipError> {
+        self.change(ChangeMembers::RemoveVoters(ids), Removed::Kept).await
+    }
+
+    /// Gives the vote of one member to another, in one step: there is no moment in which both vote, or neither does. The
+    /// one before stays a learner.
+    ///
+    /// # Errors
+    /// [`MembershipError`].
+    pub async fn hand_vote(&self, from: NodeId, to: NodeId) -> Result<(), MembershipError> {
+        let both = vec![
+            ChangeMembers::AddVoterIds(BTreeSet::from([to])),
+            ChangeMembers::RemoveVoters(BTreeSet::from([from])),
+        ];
+        self.change(ChangeMembers::Batch(both), Removed::Kept).await
+    }
+
     /// Removes nodes for good. Their numbers are never used again.
     ///
     /// # Errors

@@ -41,6 +41,8 @@ pub struct Status {
     pub diverged_at: Option<u64>,
     /// Whether the consensus is running; after a fatal error it is not.
     pub running: bool,
+    /// Whether a peer has said that this node was removed.
+    pub turned_away: bool,
 }
 
 /// One node of the membership.
@@ -54,6 +56,8 @@ pub struct PeerStatus {
     pub matching: Option<u64>,
     /// The last entry that it has said to have applied, within a second or two.
     pub applied: Option<u64>,
+    /// For how long it has not answered a greeting, one of which it gets each second; `None` when it never did.
+    pub silent_for: Option<Duration>,
 }
 
 impl Engine {
@@ -66,9 +70,11 @@ impl Engine {
             let matching = metrics.replication.as_ref().and_then(|all| all.get(id).copied());
             let matching = matching.flatten().map(|id| id.index);
             let member = member.clone();
-            let own = (*id == self.node).then(|| self.state.applied());
-            let applied = own.or_else(|| self.progress.of(*id));
-            (*id, PeerStatus { member, voter: voters.contains(id), matching, applied })
+            let own = *id == self.node;
+            let applied = if own { Some(self.state.applied()) } else { self.progress.of(*id) };
+            let silent_for = if own { Some(Duration::ZERO) } else { self.progress.silent_for(*id) };
+            let voter = voters.contains(id);
+            (*id, PeerStatus { member, voter, matching, applied, silent_for })
         };
         Status {
             node: self.node,
@@ -86,6 +92,7 @@ impl Engine {
             flush_p99: self.flush_times.p99(),
             diverged_at: self.state.diverged_at(),
             running: metrics.running_state.is_ok(),
+            turned_away: self.progress.was_turned_away(),
         }
     }
 }

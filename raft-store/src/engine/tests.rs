@@ -4,6 +4,7 @@ pub(crate) mod cluster;
 mod divergence;
 mod failures;
 mod handover;
+mod members;
 mod refusals;
 mod replication;
 mod storage_rules;

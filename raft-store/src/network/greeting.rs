@@ -1,5 +1,6 @@
 //! Greets every member every second, on the connections that a change of leader needs: whoever leads next does not begin
-//! with handshakes. The answer says the peer's clock, and what it has applied. Nothing is concluded here from a peer that does not answer.
+//! with handshakes. The answer says the peer's clock, and what it has applied,
+//! or that this node was removed. Nothing is concluded here from a peer that does not answer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,8 +8,9 @@ use std::time::Duration;
 use futures::future::join_all;
 use openraft::async_runtime::WatchReceiver;
 use tokio::time::{Instant, sleep_until};
+use tonic::Code;
 
-use super::{Lane, Peers};
+use super::{CallError, Lane, Peers};
 use crate::clocks::Clocks;
 use crate::progress::Progress;
 use crate::raft_types::{Member, NodeId, Raft};
@@ -51,6 +53,9 @@ async fn greet(peers: &Peers, heard: &Heard, to: (NodeId, Member), lane: Lane) {
         Ok(answer) => {
             heard.clocks.hear(id, answer.wall_ms);
             heard.progress.hear(id, answer.applied);
+        }
+        Err(CallError::Status(status)) if status.code() == Code::PermissionDenied => {
+            heard.progress.turn_away();
         }
         Err(error) => tracing::trace!(%error, peer = id, ?lane, "no answer to a greeting"),
     }

@@ -9,7 +9,8 @@ use crate::{
     audit::{AuditEvent, AuditHead, AuditKeys, AuditQuery, ExportRequest, ExportTerms},
     cluster::{
         Cluster, DrainAnswer, InitAnswer, InitRequest, JoinAnswer, JoinRequest, JoinToken,
-        JoinTokenRequest, Readiness, TransferRequest,
+        JoinTokenRequest, PromoteRequest, Readiness, RemoveRequest, ReplaceRequest,
+        TransferRequest,
     },
     credential::{Credential, CredentialRequest, IssuedCredential, SshCredentialRequest},
     grant::{Grant, GrantQuery},
@@ -34,6 +35,8 @@ use std::time::Duration;
 const LIVE: Duration = Duration::from_secs(20);
 /// How long making a cluster may take: longer than a node tries, whose answer is given only once.
 const INIT: Duration = Duration::from_secs(40);
+/// How long a change of the membership may take: longer than a node tries.
+const CHANGE: Duration = Duration::from_secs(40);
 
 type Result<T> = std::result::Result<Answer<T>, ClientError>;
 
@@ -263,6 +266,27 @@ impl Client {
     /// Hands leadership to another voter.
     pub async fn transfer_leader(&self, request: &TransferRequest) -> Result<Cluster> {
         self.post(&["v1", "cluster", "transfer-leader"], request, Repeat::OnlyUnsent).await
+    }
+
+    /// Removes a node for good.
+    pub async fn remove_node(&self, request: &RemoveRequest) -> Result<Cluster> {
+        self.change("remove", request).await
+    }
+
+    /// Removes a node for good, and gives its vote to another.
+    pub async fn replace_node(&self, request: &ReplaceRequest) -> Result<Cluster> {
+        self.change("replace", request).await
+    }
+
+    /// Makes a learner vote.
+    pub async fn promote_node(&self, request: &PromoteRequest) -> Result<Cluster> {
+        self.change("promote", request).await
+    }
+
+    /// Doing what is done already is no error.
+    async fn change(&self, what: &str, request: &impl Serialize) -> Result<Cluster> {
+        let call = Call::new(Method::POST, &["v1", "cluster", what], Repeat::Safe);
+        self.send(call.patience(CHANGE).json(request)?).await
     }
 
     /// Takes the asked node out of service.

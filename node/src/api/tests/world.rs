@@ -229,6 +229,7 @@ fn process(world: &World, issuer: &Arc<Issuer>, (clock, vouched): (Clock, Revisi
         identify: Arc::new(identify),
         gate: world.gate.clone(),
         membership: Arc::new(Alone),
+        membership_changes: Arc::default(),
         cluster_key: Arc::new(gate_world::cluster_key()),
         recordings: world.recordings.clone(),
         archive: Archive::at(Places::of([world.shared_folder()])),
@@ -256,6 +257,18 @@ impl Membership for Alone {
 
     fn promote(&self, _: NodeId) -> BoxFuture<'_, Result<(), MembershipError>> {
         Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn demote(&self, _: NodeId) -> BoxFuture<'_, Result<(), MembershipError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn hand_vote(&self, _: NodeId, _: NodeId) -> BoxFuture<'_, Result<(), MembershipError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn was_turned_away(&self) -> bool {
+        false
     }
 
     fn remove(&self, _: NodeId) -> BoxFuture<'_, Result<(), MembershipError>> {
