@@ -84,6 +84,12 @@ const fn of_action(action: Action) -> u32 {
         | Action::SshRead
         | Action::SshScan
         | Action::SshWrite
+        | Action::SshRename
+        | Action::SshRemove
+        | Action::SshMkdir
+        | Action::SshSetstat
+        | Action::SshLink
+        | Action::SshSftp
         | Action::SshExec
         | Action::SshOpaque
         | Action::KubernetesDiscover

@@ -161,8 +161,20 @@ actions! {
     SshRead = "ssh:read",
     /// Has the contents of more files told than are named: everything below a folder, or what a pattern matches.
     SshScan = "ssh:scan",
-    /// Writes to a file.
+    /// Changes what is in a file, or what is in the file of a name.
     SshWrite = "ssh:write",
+    /// Gives a file or a folder another name; asked for both names.
+    SshRename = "ssh:rename",
+    /// Removes a file or an empty folder.
+    SshRemove = "ssh:remove",
+    /// Makes a folder.
+    SshMkdir = "ssh:mkdir",
+    /// Changes attributes of a file or a folder: its mode, its owner, its times.
+    SshSetstat = "ssh:setstat",
+    /// Makes a link, symbolic or not; asked for its name and for what it leads to.
+    SshLink = "ssh:link",
+    /// Opens SFTP, which does nothing to files by itself: each use of one is an operation of its own.
+    SshSftp = "ssh:sftp",
     /// Runs a program, with everything that it does.
     SshExec = "ssh:exec",
     /// Not fully understood: never allowed by a rule that does not name this action.
@@ -274,6 +286,12 @@ impl Action {
             | Self::SshRead
             | Self::SshScan
             | Self::SshWrite
+            | Self::SshRename
+            | Self::SshRemove
+            | Self::SshMkdir
+            | Self::SshSetstat
+            | Self::SshLink
+            | Self::SshSftp
             | Self::SshExec
             | Self::SshOpaque => Protocol::Ssh,
             Self::KubernetesDiscover

@@ -257,6 +257,12 @@ fn undoing(operation: &Operation) -> Undoing {
         | Action::SshRead
         | Action::SshScan
         | Action::SshWrite
+        | Action::SshRename
+        | Action::SshRemove
+        | Action::SshMkdir
+        | Action::SshSetstat
+        | Action::SshLink
+        | Action::SshSftp
         | Action::SshExec
         | Action::SshOpaque
         | Action::KubernetesDiscover

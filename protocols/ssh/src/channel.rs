@@ -2,12 +2,13 @@
 //! settled. What is said on other channels of the session it knows nothing of.
 
 mod agent;
+mod files;
 mod held;
 mod operation;
 mod relay;
 
 use crate::{
-    forward::{self, ForwardError},
+    forward::{self, Begin, ForwardError},
     inflow::{Alarm, Inflow, Over, Terminal},
     mask,
     record::Account,
@@ -31,6 +32,8 @@ use std::sync::Arc;
 pub(crate) enum Program {
     /// A command line, for the login's shell.
     Exec(Arc<[u8]>),
+    /// The server of SFTP.
+    Sftp,
 }
 
 /// A program that did not come to its end.
@@ -163,12 +166,18 @@ impl Running {
         let target = Target { output, writer, operation: operation.id() };
         self.may_begin(&reply)?;
         let gate = self.session.gate.as_ref();
-        forward::exec(permit, operation, gate, &target.writer).await.map_err(|error| {
-            tracing::warn!(error = &error as &dyn std::error::Error, "nothing was forwarded");
-            error.refusal()
-        })?;
+        let begin = match &self.program {
+            Program::Exec(_) => Begin::Exec,
+            Program::Sftp => Begin::Subsystem,
+        };
+        let begun = forward::begin(begin, permit, operation, (gate, &target.writer)).await;
+        begun.map_err(|error| unforwarded(&error))?;
         account.forwarded();
-        let ended = self.relay(&target, reply, (account, operation.effect())).await;
+        let account = (account, operation.effect());
+        let ended = match &self.program {
+            Program::Exec(_) => self.relay(&target, reply, account).await,
+            Program::Sftp => self.files(&target, reply, account).await,
+        };
         if let (Ok(()), Some(Over::Closed)) = (&ended, target.output.is_over()) {
             self.session.idle.put(link);
         }
@@ -196,4 +205,10 @@ impl Running {
         }
         Ok(())
     }
+}
+
+/// What the agent hears where something could not be forwarded.
+fn unforwarded(error: &ForwardError) -> Refusal {
+    tracing::warn!(error = error as &dyn std::error::Error, "nothing was forwarded");
+    error.refusal()
 }

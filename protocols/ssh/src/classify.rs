@@ -10,11 +10,14 @@
 //! A program counts as a reader only in the ways that the catalogue lists: an option that is not on its list makes the use
 //! not understood. Which file is behind a program's name, and where a link leads, is the target's.
 //!
+//! What requests of SFTP mean is said in `file`.
+//!
 //! This module judges nothing (the policy does) and talks to nobody.
 
 mod asked;
 mod catalogue;
 mod command;
+mod file;
 mod grammar;
 mod own;
 mod path;
@@ -24,6 +27,8 @@ mod word;
 
 #[cfg(test)]
 mod tests;
+
+pub(crate) use file::file;
 
 use asked::Asked;
 use countersign_core::operation::{Action, Demand, Effect, Resource};
@@ -50,10 +55,17 @@ pub struct Classified {
 }
 
 impl Classified {
-    /// Whether it can leave anything behind: only what is known to tell something and to do nothing else does not.
+    /// Whether it can leave anything behind: only what is known to tell something, or to open SFTP, and to do nothing else
+    /// does not.
     pub fn effect(&self) -> Effect {
         let passes = |demand: &Demand| {
-            let known = [Action::SshQuery, Action::SshList, Action::SshRead, Action::SshScan];
+            let known = [
+                Action::SshQuery,
+                Action::SshList,
+                Action::SshRead,
+                Action::SshScan,
+                Action::SshSftp,
+            ];
             known.contains(&demand.action)
         };
         if self.demands.iter().all(passes) { Effect::Passing } else { Effect::Lasting }

@@ -37,6 +37,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Channels that are open at once on one connection.
 const MAX_CHANNELS: usize = 64;
+/// The one subsystem that there is.
+const SFTP: &str = "sftp";
 
 /// The way in: what becomes known of a connection from outside.
 #[derive(Clone, Debug, Default)]
@@ -368,9 +370,15 @@ impl Handler for Downstream {
     async fn subsystem_request(
         &mut self,
         channel: ChannelId,
-        _name: &str,
+        name: &str,
         library: &mut Library,
     ) -> Result<(), Error> {
-        library.channel_failure(channel)
+        // A terminal would change the bytes of packets.
+        let plain = self.fresh(channel).is_some_and(|fresh| fresh.terminal.is_none());
+        if name == SFTP && plain {
+            self.run(channel, Program::Sftp, library)
+        } else {
+            library.channel_failure(channel)
+        }
     }
 }

@@ -1,5 +1,6 @@
-//! Refusals as a program's exit status, which is all of an answer that a script reads.
+//! Refusals as a program's exit status, which is all of an answer that a script reads, and as a status of SFTP's.
 
+use crate::sftp::Status;
 use countersign_core::refusal::Refusal;
 
 /// What shells say of a command that was found and could not be run.
@@ -35,6 +36,11 @@ pub(crate) fn exit_status(refusal: &Refusal) -> u32 {
         | Refusal::OutcomeUnknown { .. }
         | Refusal::Internal => LOST,
     }
+}
+
+/// A refusal as the status of a request of SFTP's.
+pub(crate) fn status(refusal: &Refusal) -> Status {
+    if exit_status(refusal) == REFUSED { Status::PermissionDenied } else { Status::Failure }
 }
 
 /// A refusal as the last word on a connection, which a client shows.

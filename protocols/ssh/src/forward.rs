@@ -32,13 +32,17 @@ pub(crate) enum ForwardError {
     Lost(#[from] russh::Error),
     #[error("the target gives the program no terminal")]
     NoTerminal,
+    #[error("the name of a subsystem is no text")]
+    NoName,
+    #[error("the request is not the one that was admitted")]
+    OtherRequest,
 }
 
 impl AgentFacing for ForwardError {
     fn refusal(&self) -> Refusal {
         match self {
             Self::Lease(refusal) => refusal.clone(),
-            Self::Permit(_) => Refusal::Internal,
+            Self::Permit(_) | Self::NoName | Self::OtherRequest => Refusal::Internal,
             Self::Upstream(error) => error.refusal(),
             Self::Lost(_) | Self::NoTerminal => Refusal::TargetUnavailable,
         }
@@ -46,7 +50,7 @@ impl AgentFacing for ForwardError {
 
     fn fault(&self) -> Fault {
         match self {
-            Self::Lease(_) | Self::Permit(_) => Fault::Internal,
+            Self::Lease(_) | Self::Permit(_) | Self::NoName | Self::OtherRequest => Fault::Internal,
             Self::Upstream(error) => error.fault(),
             Self::Lost(_) | Self::NoTerminal => Fault::Upstream,
         }
@@ -67,15 +71,43 @@ pub(crate) async fn terminal(
     }
 }
 
+/// How a program begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Begin {
+    /// By a command line, which is the operation's text.
+    Exec,
+    /// As a subsystem, whose name is the operation's text.
+    Subsystem,
+}
+
 /// Runs what the permit is for.
-pub(crate) async fn exec(
+pub(crate) async fn begin(
+    begin: Begin,
     permit: Permit,
     operation: &Operation,
-    gate: &dyn Gate,
-    target: &ChannelWriteHalf<Msg>,
+    (gate, target): (&dyn Gate, &ChannelWriteHalf<Msg>),
 ) -> Result<(), ForwardError> {
     let leased = gate.lease().map_err(ForwardError::Lease)?;
     let forwardable = permit.open(operation, leased)?;
-    target.exec(true, forwardable.operation().text()).await?;
+    let text = forwardable.operation().text();
+    match begin {
+        Begin::Exec => target.exec(true, text).await?,
+        Begin::Subsystem => {
+            let name = std::str::from_utf8(text).map_err(|_| ForwardError::NoName)?;
+            target.request_subsystem(true, name).await?;
+        }
+    }
     Ok(())
+}
+
+/// Lets a request to a program that runs through: its packet may be sent, once. Nothing is waited for in between.
+pub(crate) fn request(
+    permit: Permit,
+    operation: &Operation,
+    gate: &dyn Gate,
+    line: &[u8],
+) -> Result<(), ForwardError> {
+    let leased = gate.lease().map_err(ForwardError::Lease)?;
+    let forwardable = permit.open(operation, leased)?;
+    if forwardable.operation().text() == line { Ok(()) } else { Err(ForwardError::OtherRequest) }
 }

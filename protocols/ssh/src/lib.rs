@@ -2,7 +2,7 @@
 //!
 //! The way of a connection: [`serve`] accepts it, `downstream` takes it through key exchange and `credential` to an open
 //! session. Each channel runs one program: `channel` takes its request from `classify` over the gate to `forward`, and
-//! relays what the program says; `hold_notice` is what a waiting agent hears. Each program has a connection to the target
+//! relays what the program says; of SFTP (`sftp`), each request goes this way by itself (`channel::files`). `hold_notice` is what a waiting agent hears. Each program has a connection to the target
 //! for itself (`upstream`). Policy is not judged here, and what is asked, decided and done is recorded by the gate.
 
 pub mod classify;
@@ -21,6 +21,7 @@ mod mask;
 mod record;
 mod serve;
 mod session;
+mod sftp;
 mod state;
 mod target;
 mod upstream;

@@ -51,6 +51,11 @@ impl Account {
         self.state = AccountState::Over(Outcome::Completed, word);
     }
 
+    /// What the target said of it, in a word of the gateway's.
+    pub(crate) fn came_to(&mut self, outcome: Outcome, word: String) {
+        self.state = AccountState::Over(outcome, word);
+    }
+
     /// The target did not begin it.
     pub(crate) fn not_begun(&mut self) {
         self.state = AccountState::NotBegun;

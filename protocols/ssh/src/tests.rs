@@ -12,4 +12,7 @@ mod host;
 mod lateness;
 mod odd_host;
 mod raw;
+mod sftp;
+mod sftp_attacks;
+mod sftp_raw;
 mod world;

@@ -57,7 +57,9 @@ const fn bearing(action: Action) -> Bearing {
         | Action::KubernetesList
         | Action::KubernetesWatch
         | Action::KubernetesLog => Bearing::Reads,
-        Action::PostgresTransaction | Action::PostgresExplain => Bearing::Surrounds,
+        Action::PostgresTransaction | Action::PostgresExplain | Action::SshSftp => {
+            Bearing::Surrounds
+        }
         Action::PostgresWrite
         | Action::PostgresDdl
         | Action::PostgresPrivilege
@@ -76,6 +78,11 @@ const fn bearing(action: Action) -> Bearing {
         | Action::PostgresAdmin
         | Action::PostgresOpaque
         | Action::SshWrite
+        | Action::SshRename
+        | Action::SshRemove
+        | Action::SshMkdir
+        | Action::SshSetstat
+        | Action::SshLink
         | Action::SshExec
         | Action::SshOpaque
         | Action::KubernetesCreate

@@ -24,7 +24,8 @@ entity Relation in [Schema];
 
 // Inside an SSH target its files and programs. "web1:/var/log" is in "web1:/var", that in "web1:/", that in the target; what
 // is written without a leading / is in "web1:~", the login's own folder. Links are the target's: a rule that permits a folder
-// permits what its links lead to, and a rule that forbids a folder does not forbid other ways to it.
+// permits what its links lead to, and a rule that forbids a folder does not forbid other ways to it. Names of SFTP are asked of
+// the target before they are judged: they begin with a / always, and have no link in them that the target knew of.
 // A program is "web1:uptime" where it is looked for in the usual places, "web1:/opt/x/deploy" elsewhere.
 entity Path in [Path, Target];
 entity Program in [Target];

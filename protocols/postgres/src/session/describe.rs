@@ -79,6 +79,12 @@ pub(super) fn preparing(understood: &Understood) -> BTreeSet<Demand> {
             | Action::SshRead
             | Action::SshScan
             | Action::SshWrite
+            | Action::SshRename
+            | Action::SshRemove
+            | Action::SshMkdir
+            | Action::SshSetstat
+            | Action::SshLink
+            | Action::SshSftp
             | Action::SshExec
             | Action::SshOpaque
             | Action::KubernetesDiscover

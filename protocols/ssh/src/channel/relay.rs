@@ -74,6 +74,16 @@ impl Running {
             stop = self.upwards(target) => stop,
             refusal = session.ending() => refusal.into(),
         };
+        Err(self.stopped(stop, target, (account, effect)).await)
+    }
+
+    /// Ends a program that must end.
+    pub(super) async fn stopped(
+        &self,
+        stop: Stop,
+        target: &Target,
+        (account, effect): (&mut Account, Effect),
+    ) -> Stop {
         // The agent hears it before the program has time to end.
         let stop = match stop {
             Stop::Refused(refusal) if account.has_begun() => {
@@ -83,7 +93,7 @@ impl Running {
             stop @ (Stop::Refused(_) | Stop::Told | Stop::Gone) => stop,
         };
         self.hang_up(target, account).await;
-        Err(stop)
+        stop
     }
 
     /// What the program says.
@@ -93,10 +103,7 @@ impl Running {
         reply: Reply,
         account: &mut Account,
     ) -> Result<(), Stop> {
-        let release: Release = match reply {
-            Reply::Released(release) => release,
-            Reply::Awaited(awaited) => awaited.await?,
-        };
+        let release = released(reply).await?;
         let plan = release.masks();
         let mut silence = Silence::None;
         loop {
@@ -127,7 +134,7 @@ impl Running {
     }
 
     /// What is not of the program's output says how it ended, if anything. It ends once.
-    async fn ends(&self, arrived: Arrived, account: &mut Account) -> Result<(), Stop> {
+    pub(super) async fn ends(&self, arrived: Arrived, account: &mut Account) -> Result<(), Stop> {
         match arrived {
             Arrived::ExitStatus(status) if account.is_underway() => {
                 account.exited(status);
@@ -167,7 +174,7 @@ impl Running {
         }
     }
 
-    async fn say(
+    pub(super) async fn say(
         &self,
         target: &Target,
         plan: &MaskPlan,
@@ -256,6 +263,14 @@ impl Running {
     }
 }
 
-fn lost() -> Refusal {
+/// Waits until the answer may be written.
+pub(super) async fn released(reply: Reply) -> Result<Release, Refusal> {
+    match reply {
+        Reply::Released(release) => Ok(release),
+        Reply::Awaited(awaited) => awaited.await,
+    }
+}
+
+pub(super) fn lost() -> Refusal {
     Refusal::OutcomeUnknown { reason: "the connection to the target was lost".to_owned() }
 }

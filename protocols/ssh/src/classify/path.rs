@@ -6,7 +6,7 @@ use super::word::{Shape, Word};
 /// The login's own folder, where relative paths begin.
 pub(super) const OWN_FOLDER: &str = "~";
 /// Folders within folders that a path may have: each is an entity that the policy is told.
-const MAX_FOLDERS: usize = 64;
+pub(super) const MAX_FOLDERS: usize = 64;
 
 /// Where a path leads.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -39,8 +39,8 @@ use tokio::sync::{mpsc, watch};
 pub(crate) const TOKEN: &str = "a-good-token";
 
 const POLICY: &str = r#"
-@id("reads") permit(principal in Group::"ci", action in [Action::"ssh:query", Action::"ssh:list", Action::"ssh:read", Action::"ssh:scan"], resource in Target::"web1");
-@id("rest") @hold("ops") permit(principal in Group::"ci", action in [Action::"ssh:exec", Action::"ssh:write", Action::"ssh:opaque"], resource in Target::"web1");
+@id("reads") permit(principal in Group::"ci", action in [Action::"ssh:query", Action::"ssh:list", Action::"ssh:read", Action::"ssh:scan", Action::"ssh:sftp"], resource in Target::"web1");
+@id("rest") @hold("ops") permit(principal in Group::"ci", action in [Action::"ssh:exec", Action::"ssh:write", Action::"ssh:rename", Action::"ssh:remove", Action::"ssh:mkdir", Action::"ssh:setstat", Action::"ssh:link", Action::"ssh:opaque"], resource in Target::"web1");
 @id("no-reboot") forbid(principal, action == Action::"ssh:exec", resource == Program::"web1:reboot");
 "#;
 
@@ -123,6 +123,30 @@ impl TestGate {
         let hold = self.hold(n).await;
         hold.decide.send_replace(Decision::Approve);
         hold
+    }
+
+    /// Approves whatever is held from now on.
+    pub(crate) fn approve_all(self: &Arc<Self>) {
+        let mut holds = self.holds.subscribe();
+        tokio::spawn(async move {
+            let mut approved = 0;
+            while let Ok(all) = holds.wait_for(|holds| holds.len() > approved).await {
+                all.iter().skip(approved).for_each(|hold| {
+                    hold.decide.send_replace(Decision::Approve);
+                });
+                approved = all.len();
+            }
+        });
+    }
+
+    /// From now on nothing below this folder is touched.
+    pub(crate) fn forbid(&self, folder: &std::path::Path) {
+        let folder = folder.display();
+        let rule =
+            format!(r#"@id("shut") forbid(principal, action, resource in Path::"web1:{folder}");"#);
+        let text = format!("{POLICY}{rule}");
+        let documents = [PolicyDocument { name: "test".to_owned(), text }];
+        self.rules.lock().unwrap().policies = Policies::compile(&documents).unwrap();
     }
 
     /// From now on this is masked.

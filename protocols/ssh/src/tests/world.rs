@@ -192,6 +192,21 @@ impl World {
         command
     }
 
+    /// Another client of OpenSSH's, `sftp` or `scp`.
+    pub(crate) fn client(&self, name: &str, words: &[&str]) -> Command {
+        let mut command = Command::new(name);
+        command.args(self.options()).args(["-P", &self.port.to_string()]).args(words);
+        command.env_clear().env("PATH", "/usr/bin:/bin").kill_on_drop(true);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Has `sftp` do these lines, until one fails.
+    pub(crate) async fn sftp(&self, lines: &str) -> Came {
+        let client = self.client("sftp", &["-b", "-", "deploy@web1@127.0.0.1"]).spawn().unwrap();
+        came(client, lines.as_bytes()).await
+    }
+
     /// Begins a command line as the agent.
     pub(crate) fn begin(&self, line: &str) -> Child {
         self.ssh(&["deploy@web1@127.0.0.1", line]).spawn().unwrap()
