@@ -5,10 +5,10 @@ mod groups;
 
 pub(crate) use dev::{Algorithm, Cut, DevCommand, DevOptions, Person, UpOptions};
 pub(crate) use groups::{
-    ApplyOptions, AuditCommand, CastFormat, ClusterCommand, ContextCommand, CredentialCommand,
-    Decide, DeleteOptions, DiffOptions, EventFilter, Explain, ExportFormat, ExportOptions,
-    GetOptions, GrantsCommand, HoldsCommand, Named, PolicyCommand, RevokeCommand, SessionsCommand,
-    SshRole, StateName, TokenCommand,
+    ApplyOptions, AuditCommand, CastFormat, ChoiceName, ClusterCommand, ContextCommand,
+    CredentialCommand, Decide, DeleteOptions, DiffOptions, EventFilter, Explain, ExportFormat,
+    ExportOptions, GetOptions, GrantsCommand, HoldsCommand, Named, PolicyCommand, RevokeCommand,
+    SessionsCommand, SshRole, StateName, TokenCommand,
 };
 
 use clap::{

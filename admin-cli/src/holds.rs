@@ -6,7 +6,7 @@ mod show;
 mod watch;
 
 use crate::{
-    cli::{Global, HoldsCommand, StateName},
+    cli::{ChoiceName, Global, HoldsCommand, StateName},
     connection,
     failure::{Failure, Status},
     output::{self, Terminal},
@@ -30,9 +30,9 @@ pub(crate) async fn run(
 ) -> Result<(), Failure> {
     let client = connection::client(global, terminal)?;
     match command {
-        HoldsCommand::List { state, target, agent } => {
-            let state = state.map(StateName::state);
-            let query = HoldQuery { state, target, agent, ..HoldQuery::default() };
+        HoldsCommand::List { state, target, agent, decision } => {
+            let (state, decision) = (state.map(StateName::state), decision.map(ChoiceName::choice));
+            let query = HoldQuery { state, target, agent, decision, ..HoldQuery::default() };
             let holds = all(&client, query).await?;
             terminal.answer(&holds, |holds, terminal| table(holds, terminal))
         }
@@ -49,6 +49,9 @@ pub(crate) async fn run(
         }
         HoldsCommand::Reject(wanted) => {
             decide::run(&client, Choice::Reject, wanted, terminal).await
+        }
+        HoldsCommand::BreakGlass(wanted) => {
+            decide::run(&client, Choice::BreakGlass, wanted, terminal).await
         }
         HoldsCommand::Withdraw { id, comment } => {
             let withdrawn = client.withdraw(&id, &WithdrawRequest { comment }).await;
@@ -154,6 +157,16 @@ fn narrow(hold: &Hold) -> [String; 7] {
         show::reviewers(hold),
         hold.expires_at.to_string(),
     ]
+}
+
+impl ChoiceName {
+    const fn choice(self) -> Choice {
+        match self {
+            Self::Approve => Choice::Approve,
+            Self::Reject => Choice::Reject,
+            Self::BreakGlass => Choice::BreakGlass,
+        }
+    }
 }
 
 impl StateName {

@@ -21,6 +21,7 @@ mod request;
 mod resource;
 mod revocation;
 mod session;
+mod sharing;
 mod signing;
 mod ssh;
 mod step;

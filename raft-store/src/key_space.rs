@@ -98,6 +98,12 @@ pub(crate) enum Table {
     GrantInForce = 39,
     /// The last rejected holds by agent and fingerprint.
     RejectedHold = 40,
+    /// Hold ids by fingerprint, the newest first.
+    HoldByFingerprint = 41,
+    /// The credentials that an agent has, by the digest of its identity and their ids.
+    CredentialOfAgent = 42,
+    /// Credentials by key.
+    CredentialOfKey = 43,
 }
 
 /// The single values.
@@ -253,6 +259,16 @@ pub(crate) fn rejected_hold(agent: &Identity, fingerprint: &Fingerprint) -> Vec<
     Key::of(Table::RejectedHold).identity(agent).bytes(fingerprint.as_bytes()).0
 }
 
+/// The prefix of the holds of a fingerprint.
+pub(crate) fn holds_of_fingerprint(fingerprint: &Fingerprint) -> Vec<u8> {
+    Key::of(Table::HoldByFingerprint).bytes(fingerprint.as_bytes()).0
+}
+
+/// The greater the number, the further in front.
+pub(crate) fn hold_of_fingerprint(fingerprint: &Fingerprint, number: u64) -> Vec<u8> {
+    Key::of(Table::HoldByFingerprint).bytes(fingerprint.as_bytes()).number(!number).0
+}
+
 pub(crate) fn operation(id: OperationId) -> Vec<u8> {
     Key::of(Table::Operation).bytes(id.as_bytes()).0
 }
@@ -291,6 +307,24 @@ pub(crate) fn join_token(sha256: &[u8; 32]) -> Vec<u8> {
 
 pub(crate) fn credential(id: CredentialId) -> Vec<u8> {
     Key::of(Table::Credential).bytes(id.as_bytes()).0
+}
+
+/// The prefix of an agent's credentials.
+pub(crate) fn credentials_of_agent(agent: &Identity) -> Vec<u8> {
+    Key::of(Table::CredentialOfAgent).bytes(&digest(agent)).0
+}
+
+pub(crate) fn credential_of_agent(agent: &Identity, id: CredentialId) -> Vec<u8> {
+    Key::of(Table::CredentialOfAgent).bytes(&digest(agent)).bytes(id.as_bytes()).0
+}
+
+/// The prefix of the credentials of a key.
+pub(crate) fn credentials_of_key(sha256: &[u8]) -> Vec<u8> {
+    Key::of(Table::CredentialOfKey).bytes(sha256).0
+}
+
+pub(crate) fn credential_of_key(sha256: &[u8; 32], id: CredentialId) -> Vec<u8> {
+    Key::of(Table::CredentialOfKey).bytes(sha256).bytes(id.as_bytes()).0
 }
 
 pub(crate) fn recording(of: SessionId) -> Vec<u8> {

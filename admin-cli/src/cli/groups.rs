@@ -206,6 +206,9 @@ pub(crate) enum HoldsCommand {
         /// Only holds of this agent
         #[arg(long)]
         agent: Option<String>,
+        /// Only holds about which somebody has decided this
+        #[arg(long, value_enum)]
+        decision: Option<ChoiceName>,
     },
     /// Show a hold with all that a decision rests on
     Show {
@@ -220,6 +223,8 @@ pub(crate) enum HoldsCommand {
     Approve(Decide),
     /// Reject it
     Reject(Decide),
+    /// Let it through alone, in an emergency, with a reason; everybody hears of it
+    BreakGlass(Decide),
     /// Take a hold back, as an administrator
     Withdraw {
         /// The hold's id
@@ -236,7 +241,7 @@ pub(crate) enum HoldsCommand {
     },
 }
 
-/// `holds approve` and `holds reject`.
+/// `holds approve`, `holds reject` and `holds break-glass`.
 #[derive(Debug, Args)]
 pub(crate) struct Decide {
     /// The hold's id
@@ -278,6 +283,17 @@ pub(crate) enum GrantsCommand {
         /// The grant's id
         id: String,
     },
+}
+
+/// What can be decided about a hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ChoiceName {
+    /// Let it go on
+    Approve,
+    /// End it
+    Reject,
+    /// Let it go on alone, in an emergency
+    BreakGlass,
 }
 
 /// The states of a hold.

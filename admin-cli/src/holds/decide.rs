@@ -41,7 +41,10 @@ pub(super) async fn run(
         hold = watch::until_settled(client, &wanted.id, at_most, terminal).await?;
     }
     terminal.answer(&hold, |hold, _| said(hold, choice))?;
-    if wanted.wait.is_some() && choice == Choice::Approve { watch::outcome(&hold) } else { Ok(()) }
+    match choice {
+        Choice::Approve | Choice::BreakGlass if wanted.wait.is_some() => watch::outcome(&hold),
+        Choice::Approve | Choice::BreakGlass | Choice::Reject => Ok(()),
+    }
 }
 
 /// Shows the hold and asks, unless the reviewer said that it need not be asked; the fingerprint of what was shown.
@@ -86,6 +89,7 @@ const fn verb(choice: Choice) -> &'static str {
     match choice {
         Choice::Approve => "approve",
         Choice::Reject => "reject",
+        Choice::BreakGlass => "break the glass for",
     }
 }
 
@@ -93,6 +97,7 @@ fn said(hold: &Hold, choice: Choice) -> String {
     let done = match choice {
         Choice::Approve => "approved",
         Choice::Reject => "rejected",
+        Choice::BreakGlass => "broke the glass for",
     };
     let state = hold.state.name();
     match (choice, hold.state.is_settled()) {
@@ -108,6 +113,8 @@ fn said(hold: &Hold, choice: Choice) -> String {
             hold.id,
             hold.grant.as_deref().unwrap_or_default()
         ),
-        (Choice::Approve | Choice::Reject, _) => format!("you {done} {}; it is {state}", hold.id),
+        (Choice::Approve | Choice::Reject | Choice::BreakGlass, _) => {
+            format!("you {done} {}; it is {state}", hold.id)
+        }
     }
 }

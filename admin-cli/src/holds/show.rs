@@ -7,7 +7,9 @@ use crate::{
     sessions,
     visible::{visible, visible_lines},
 };
-use countersign_api::hold::{Choice, Decision, Hold, HoldState, Parameter, Rejection};
+use countersign_api::hold::{
+    Choice, Decision, Hold, HoldState, Parameter, PreviousHold, Rejection,
+};
 
 /// The whole hold for people.
 pub(super) fn whole(hold: &Hold, terminal: &Terminal) -> String {
@@ -26,7 +28,27 @@ pub(super) fn whole(hold: &Hold, terminal: &Terminal) -> String {
     if !hold.decisions.is_empty() {
         parts.push(decisions(&hold.decisions));
     }
+    if !hold.previous.is_empty() {
+        parts.push(format!("the same before:\n{}", previous(&hold.previous)));
+    }
     parts.join("\n\n")
+}
+
+/// What was decided about earlier holds of the same fingerprint.
+fn previous(holds: &[PreviousHold]) -> String {
+    let rows = holds.iter().map(|before| {
+        let decisions = before.decisions.iter().map(|made| {
+            let (name, comment) = (visible(&made.reviewer.name), visible(&made.comment));
+            format!("{name} {}: {comment}", made.decision.name())
+        });
+        [
+            before.id.clone(),
+            before.state.name().to_owned(),
+            before.created_at.to_string(),
+            decisions.collect::<Vec<_>>().join("; "),
+        ]
+    });
+    output::table(["hold", "state", "created", "decisions"], rows)
 }
 
 /// Who decides, and how far it is.
@@ -71,6 +93,14 @@ fn head(hold: &Hold, terminal: &Terminal) -> String {
     let later = hold.reviewers.requirements.iter().filter_map(|needed| needed.escalation.as_ref());
     for other in later {
         pairs.push(("escalates", format!("to {} at {}", visible(&other.group), other.at)));
+    }
+    if let Some(group) = &hold.reviewers.break_glass {
+        pairs.push(("break glass", format!("any one of {}, with a reason", visible(group))));
+    }
+    let broken = hold.decisions.iter().find(|made| made.decision == Choice::BreakGlass);
+    if let Some(made) = broken {
+        let by = format!("BROKEN by {} at {}", visible(&made.reviewer.name), made.at);
+        pairs.push(("glass", terminal.toned(&by, Tone::Bad)));
     }
     if let (Some(seconds), Some(shape)) = (hold.grantable_seconds, &hold.operation.shape) {
         let most = humantime::format_duration(std::time::Duration::from_secs(seconds));
@@ -126,13 +156,9 @@ fn parameters(parameters: &[Parameter]) -> String {
 
 fn decisions(decisions: &[Decision]) -> String {
     let rows = decisions.iter().map(|decision| {
-        let choice = match decision.decision {
-            Choice::Approve => "approve",
-            Choice::Reject => "reject",
-        };
         [
             visible(&decision.reviewer.name),
-            choice.to_owned(),
+            decision.decision.name().to_owned(),
             decision.at.to_string(),
             decision.node.to_string(),
             visible(&decision.comment),

@@ -38,7 +38,7 @@ pub(crate) fn hold(state: &str) -> Value {
         "policy_revision": 12,
         "rules": ["everything-else"],
         "reviewers": {
-            "groups": ["dba"], "quorum": 2, "missing": 1, "rejection": "ends",
+            "groups": ["dba"], "quorum": 2, "missing": 1, "rejection": "ends", "break_glass": "incident",
             "requirements": [{"reviewers": "dba", "quorum": 2, "approvals": 1, "escalation": null}],
         },
         "evidence": {
@@ -54,6 +54,14 @@ pub(crate) fn hold(state: &str) -> Value {
                 "locks_left_out": 2,
             },
         },
+        "previous": [{
+            "id": "hold_0", "state": "consumed", "created_at": "2026-11-21T20:00:00.000Z", "policy_revision": 11,
+            "decisions": [{
+                "reviewer": {"issuer": "https://issuer", "subject": "ina", "name": "ina\u{200b}"},
+                "decision": "break_glass", "for_seconds": 0, "comment": "the site\u{1b} is down",
+                "at": "2026-11-21T20:01:00.000Z", "node": 2,
+            }],
+        }],
         "reason_required": true,
         "grantable_seconds": null,
         "decisions": [{

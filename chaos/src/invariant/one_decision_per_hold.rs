@@ -24,7 +24,7 @@ impl Stand {
     /// Where an event puts its hold. An approval counts once it is the one that reaches the quorum.
     fn after(event: &AuditEvent) -> Option<Self> {
         match (event.kind.as_str(), field(event, "decision"), field(event, "state")) {
-            ("decided", "approve", "approved") => Some(Self::Approved),
+            ("decided", "approve", "approved") | ("glass_broken", ..) => Some(Self::Approved),
             ("decided", "reject", _) => Some(Self::Rejected),
             ("withdrawn", ..) => Some(Self::Withdrawn),
             ("expired", ..) => Some(Self::Expired),

@@ -16,7 +16,7 @@ const ENDS_MS: u64 = 7_000;
 /// for the machine.
 const CUT_OFF_ENDS_MS: u64 = ENDS_MS + 2_000;
 /// Kinds of events that there are no more for what is out.
-const ADMITTING: &[&str] = &["intent", "held", "session_opened", "decided"];
+const ADMITTING: &[&str] = &["intent", "held", "session_opened", "decided", "glass_broken"];
 /// HTTP status of what was done.
 const TAKEN: u16 = 200;
 

@@ -116,6 +116,10 @@ pub struct Hold {
     pub grant: Option<String>,
     /// The decisions made.
     pub decisions: Vec<Decision>,
+    /// Earlier holds of the same fingerprint, the newest first and ten at the most: what was decided about exactly this before.
+    /// Empty in lists and events.
+    #[serde(default)]
+    pub previous: Vec<PreviousHold>,
     /// What was found out about the operation before it is executed; null while nothing is, or where nobody asks.
     #[serde(default)]
     pub evidence: Option<Evidence>,
@@ -126,6 +130,21 @@ pub struct Hold {
     /// The operation that consumed the approval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consumed_by: Option<String>,
+}
+
+/// An earlier hold of the same fingerprint.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct PreviousHold {
+    /// Its id.
+    pub id: String,
+    /// Where it stands.
+    pub state: HoldState,
+    /// Log time of its making.
+    pub created_at: Timestamp,
+    /// The policy revision it was judged under.
+    pub policy_revision: u64,
+    /// The decisions made.
+    pub decisions: Vec<Decision>,
 }
 
 /// What an agent asks of a target.
@@ -251,6 +270,9 @@ pub struct Reviewers {
     pub requirements: Vec<Requirement>,
     /// What a rejection does.
     pub rejection: Rejection,
+    /// The group each of whose members may let it through alone in an emergency; null where nobody may.
+    #[serde(default)]
+    pub break_glass: Option<String>,
 }
 
 /// So many times over what an expression of groups asks for, by other humans each time.
@@ -286,14 +308,27 @@ pub enum Rejection {
     Noted,
 }
 
-/// Approve or reject.
+/// Approve, reject, or let it through alone.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum Choice {
     /// Let exactly this operation go on.
     Approve,
     /// End the hold.
     Reject,
+    /// Let it go on alone, in an emergency: for members of `reviewers.break_glass`, with a comment.
+    BreakGlass,
+}
+
+impl Choice {
+    /// The name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Reject => "reject",
+            Self::BreakGlass => "break_glass",
+        }
+    }
 }
 
 /// A decision as it was made.
@@ -318,9 +353,9 @@ pub struct Decision {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DecisionRequest {
-    /// Approve or reject.
+    /// Approve, reject, or let it through alone.
     pub decision: Choice,
-    /// Why; some policies require it. At most 4096 bytes.
+    /// Why; some policies require it, and breaking the glass always does. At most 4096 bytes.
     #[serde(default)]
     pub comment: String,
     /// The fingerprint that the reviewer saw. Required.
@@ -357,6 +392,10 @@ pub struct HoldQuery {
     /// Only holds of the agent with this name or subject.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
+    /// Only holds about which somebody has decided this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(inline)]
+    pub decision: Option<Choice>,
     /// `next` of the page before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,

@@ -56,6 +56,8 @@ kinds! {
     Requester = "requester", 403, "The requester cannot decide";
     /// The owner of the agent cannot decide about its operations.
     Owner = "owner", 403, "The agent's owner cannot decide";
+    /// Who shares a credential with the agent cannot decide about its operations.
+    Sharer = "sharer", 403, "Who shares a credential with the agent cannot decide";
     /// The reviewer is in none of the groups that may decide.
     NotInGroup = "not-in-group", 403, "Not in a group that may decide";
     /// There is no such thing.

@@ -50,6 +50,8 @@ const EXCERPT_TEXT: usize = 4 * 1024;
 /// Bound values in an excerpt, and bytes of each.
 const EXCERPT_VALUES: usize = 16;
 const EXCERPT_VALUE: usize = 256;
+/// Earlier holds of the same fingerprint that are shown.
+const MOST_PREVIOUS: usize = 10;
 /// Resources, and facts of the context, in an excerpt.
 const EXCERPT_ITEMS: usize = 32;
 
@@ -69,7 +71,12 @@ pub(crate) fn hold(
         .or(session.map(|session| session.node));
     let hold = shown(record, held.as_ref(), node.unwrap_or_default(), extent);
     let made = view.grant(GrantId::from_bytes(*record.hold.id.as_bytes()))?;
+    let previous = match extent {
+        Extent::Whole => view.previous_holds(record, MOST_PREVIOUS)?,
+        Extent::Excerpt => Vec::new(),
+    };
     Ok(Hold {
+        previous: previous.iter().map(before).collect(),
         evidence: found.map(|found| evidence::shown(&found, record, extent)),
         grant: made.map(|made| made.grant.id.to_string()),
         ..hold
@@ -114,10 +121,22 @@ fn shown(record: &HoldRecord, held: Option<&HeldOperation>, node: NodeId, extent
             .map(|most_ms| most_ms / 1000),
         grant: None,
         decisions: decisions.iter().map(decision).collect(),
+        previous: Vec::new(),
         evidence: None,
         waiting: !record.attached.is_empty(),
         node: node.0,
         consumed_by,
+    }
+}
+
+fn before(record: &HoldRecord) -> hold::PreviousHold {
+    let kept = &record.hold;
+    hold::PreviousHold {
+        id: kept.id.to_string(),
+        state: state(HoldPhase::of(&kept.state)),
+        created_at: kept.opened_at.into(),
+        policy_revision: kept.revision.0,
+        decisions: kept.state.decisions().iter().map(decision).collect(),
     }
 }
 
@@ -158,6 +177,7 @@ fn reviewers(kept: &CoreHold) -> hold::Reviewers {
             RejectionRule::Ends => hold::Rejection::Ends,
             RejectionRule::Noted => hold::Rejection::Noted,
         },
+        break_glass: terms.break_glass.clone(),
     }
 }
 
@@ -186,6 +206,7 @@ fn decision(made: &Decision) -> hold::Decision {
         decision: match made.choice {
             Choice::Approve => hold::Choice::Approve,
             Choice::Reject => hold::Choice::Reject,
+            Choice::BreakGlass => hold::Choice::BreakGlass,
         },
         for_seconds: made.grant_ms / 1000,
         comment: made.comment.clone(),

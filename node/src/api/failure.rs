@@ -228,6 +228,14 @@ impl From<DecisionError> for Failure {
                 ProblemKind::NotInGroup,
                 "the hold's `reviewers` name the groups; sign in anew if you were just added",
             ),
+            DecisionError::Sharer => (
+                ProblemKind::Sharer,
+                "another person must decide; `credential list` names who has which key",
+            ),
+            DecisionError::NoGlass => (
+                ProblemKind::NotInGroup,
+                "the rule that holds names no group by @break_glass; ask the hold's `reviewers`",
+            ),
             DecisionError::AlreadyDecided => (
                 ProblemKind::AlreadyDecided,
                 "a decision cannot be changed or made twice; others may decide",

@@ -98,7 +98,10 @@ fn page(
 
 fn wanted(query: &HoldQuery, record: &HoldRecord) -> bool {
     let agent = &record.agent;
-    query.target.as_ref().is_none_or(|target| record.hold.target.as_str() == target)
+    let made =
+        |wanted| record.hold.state.decisions().iter().any(|made| made.choice == choice(wanted));
+    query.decision.is_none_or(made)
+        && query.target.as_ref().is_none_or(|target| record.hold.target.as_str() == target)
         && query.agent.as_ref().is_none_or(|name| {
             agent.name == *name
                 || agent.identity.subject == *name
@@ -129,7 +132,7 @@ pub(crate) async fn show(
     Ok(Json(found.await?))
 }
 
-/// Approves or rejects a hold.
+/// Approves or rejects a hold, or lets its operation through alone.
 #[utoipa::path(post, path = "/v1/holds/{id}/decision", tag = "holds", params(("id" = String, Path)), request_body = DecisionRequest, responses((status = 200, body = Hold), (status = "default", body = Problem)))]
 pub(crate) async fn decide(
     State(api): State<Api>,
@@ -188,6 +191,9 @@ fn grant_ms(request: &DecisionRequest) -> Answer<u64> {
     match (request.for_seconds, request.decision) {
         (0, _) => Ok(0),
         (_, Choice::Reject) => Err(invalid("a rejection is for no time: `for_seconds` is 0")),
+        (_, Choice::BreakGlass) => {
+            Err(invalid("who breaks the glass lets this through once: `for_seconds` is 0"))
+        }
         (seconds, Choice::Approve) => {
             seconds.checked_mul(1000).ok_or_else(|| invalid("`for_seconds` is too large"))
         }
@@ -198,6 +204,7 @@ const fn choice(choice: Choice) -> core_hold::Choice {
     match choice {
         Choice::Approve => core_hold::Choice::Approve,
         Choice::Reject => core_hold::Choice::Reject,
+        Choice::BreakGlass => core_hold::Choice::BreakGlass,
     }
 }
 

@@ -6,6 +6,7 @@ mod archive;
 mod changes;
 mod credentials;
 mod cross_site;
+mod glass;
 mod grants;
 mod holds;
 mod live;

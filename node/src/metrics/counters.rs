@@ -2,7 +2,7 @@
 //! name, an id or a text that an agent or a person chose.
 
 use crate::identify::{IdentifyError, Plane};
-use countersign_core::{gate::Settlement, refusal::Refusal};
+use countersign_core::{gate::Settlement, hold::Choice, refusal::Refusal};
 use countersign_raft_store::records::HoldPhase;
 use metrics::{counter, describe_counter, describe_histogram, histogram};
 use std::time::Duration;
@@ -54,6 +54,8 @@ pub(super) fn describe() {
     for (name, meaning) in counters {
         describe_counter!(name, meaning);
     }
+    // What happens hardly ever must be there before it does, or nobody sees that it grew.
+    counter!(DECISIONS, "choice" => Choice::BreakGlass.name(), "outcome" => "taken").increment(0);
     describe_histogram!(COMMIT, "How long proposals took until they were answered.");
     describe_histogram!(DURABLE, "How long segments of recordings took until they were durable.");
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! pending ──approve×quorum──► approved ──claim──► consumed
+//! pending ──break glass──► approved, for a quarter of an hour
 //! pending ──reject (unless policy only notes it)──► rejected
 //!     pending|approved ──withdraw──► withdrawn
 //! pending|approved ──log time──► expired
@@ -20,7 +21,7 @@ pub use approved::{Approved, Consumption};
 pub use decision::{Choice, Decision, DecisionError};
 pub use quorum::{is_reached, missing};
 pub use reviewers::{MAX_GROUPS, MAX_WAYS, Reviewers, ReviewersError};
-pub use terms::{Escalation, HoldTerms, ReasonRule, RejectionRule, Requirement};
+pub use terms::{Escalation, GLASS_MS, HoldTerms, ReasonRule, RejectionRule, Requirement};
 
 use crate::{
     agent::Identity,
@@ -140,6 +141,11 @@ impl HoldState {
         }
     }
 
+    /// Who has let it through alone, if somebody has.
+    pub fn glass_broken(&self) -> Option<&Decision> {
+        self.decisions().iter().find(|made| made.choice == Choice::BreakGlass)
+    }
+
     fn into_decisions(self) -> Vec<Decision> {
         match self {
             Self::Pending { decisions }
@@ -249,9 +255,14 @@ impl Hold {
             return Err(HoldError::OtherFingerprint);
         }
         decision.may_be_made(&self).map_err(HoldError::Decision)?;
-        let choice = decision.choice;
+        let (choice, at) = (decision.choice, decision.at);
         let (terms, opened_at) = (self.terms.clone(), self.opened_at);
-        Ok(self.into_state(|mut decisions| {
+        let expires_at = match choice {
+            // What is let through in an emergency is not kept for later.
+            Choice::BreakGlass => self.expires_at.min(at.after_ms(GLASS_MS)),
+            Choice::Approve | Choice::Reject => self.expires_at,
+        };
+        let decided = self.into_state(|mut decisions| {
             decisions.push(decision);
             match choice {
                 Choice::Reject => match terms.rejection {
@@ -262,8 +273,10 @@ impl Hold {
                     HoldState::Approved { decisions }
                 }
                 Choice::Approve => HoldState::Pending { decisions },
+                Choice::BreakGlass => HoldState::Approved { decisions },
             }
-        }))
+        });
+        Ok(Self { expires_at, ..decided })
     }
 
     fn claim(self, claim: Claim) -> Result<Self, HoldError> {

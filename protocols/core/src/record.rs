@@ -69,6 +69,8 @@ kinds! {
     EvidenceAttached = "evidence_attached",
     /// A reviewer decided.
     Decided = "decided",
+    /// Somebody has let an operation through alone, in an emergency.
+    GlassBroken = "glass_broken",
     /// A hold was approved for a time: the same may be done again without another one.
     Granted = "granted",
     /// A grant is over: its time has run out, or what it was given under has changed.

@@ -4,7 +4,7 @@
 
 use super::{
     chain::{self, Facts},
-    session,
+    session, sharing,
     step::{Done, Step, Stop, named, short},
 };
 use crate::{
@@ -63,6 +63,7 @@ pub(super) fn issue(step: &mut Step<'_>, command: IssueCredential) -> Done {
         .with("source.address", command.source);
     chain::append(step, EventKind::CredentialIssued, facts)?;
     step.put_bytes(key_space::expiry(expires_at, Expiring::Credential(record.id)), &[]);
+    sharing::enter(step, &record);
     step.put(place, &record)?;
     Ok(issued(&record))
 }
@@ -117,12 +118,14 @@ pub(super) fn elapse(step: &mut Step<'_>, id: CredentialId) -> Result<(), Stop> 
         CredentialState::Valid => count_off(step, &record)?,
         CredentialState::Revoked => {}
     }
+    sharing::forget(step, &record);
     step.delete(place);
     Ok(())
 }
 
 /// One credential less.
 fn count_off(step: &mut Step<'_>, record: &CredentialRecord) -> Result<(), Stop> {
+    sharing::ends(step, record);
     let place = key_space::credential_count(&record.agent.identity, record.voucher.revision);
     match step.number_at(&place)?.saturating_sub(1) {
         0 => step.delete(place),

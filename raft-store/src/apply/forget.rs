@@ -38,6 +38,8 @@ pub(super) fn due(step: &mut Step<'_>) -> Result<(), Stop> {
                 {
                     hold::forget_rejected(step, &record)?;
                     step.delete(key_space::numbered(Table::HoldByNumber, record.number));
+                    let fingerprint = &record.hold.fingerprint;
+                    step.delete(key_space::hold_of_fingerprint(fingerprint, record.number));
                     step.delete(key_space::hold(id));
                 }
             }

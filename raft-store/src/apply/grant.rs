@@ -29,17 +29,18 @@ pub(super) fn template(record: &HoldRecord, held: &HeldOperation) -> Option<Temp
     held.template(record.protocol)
 }
 
-/// Refuses an approval for a time that policy does not let, or for what no grant can cover.
+/// Refuses an approval for a time that policy does not let, or for what no grant can cover. Nothing else than an approval
+/// is for a time.
 pub(super) fn may_be_given(
     step: &Step<'_>,
     record: &HoldRecord,
-    grant_ms: u64,
+    (choice, grant_ms): (Choice, u64),
 ) -> Result<(), Stop> {
     if grant_ms == 0 {
         return Ok(());
     }
     let refused = |error| Err(StateRefusal::Hold(HoldError::Decision(error)).into());
-    let Some(most_ms) = record.hold.terms.grantable_ms else {
+    let Some(most_ms) = record.hold.terms.grantable_ms.filter(|_| choice == Choice::Approve) else {
         return refused(DecisionError::NotGrantable);
     };
     if grant_ms > most_ms {
@@ -57,7 +58,8 @@ pub(super) fn give(step: &mut Step<'_>, record: &HoldRecord) -> Result<(), Stop>
     let approvals = record.hold.state.decisions().iter();
     let approvals = approvals.filter(|made| made.choice == Choice::Approve);
     let grant_ms = approvals.map(|made| made.grant_ms).min().unwrap_or_default();
-    if grant_ms == 0 {
+    // Who has approved for a time, and others have not, has not granted it by breaking the glass.
+    if grant_ms == 0 || record.hold.state.glass_broken().is_some() {
         return Ok(());
     }
     let held: HeldOperation =

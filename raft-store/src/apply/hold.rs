@@ -16,7 +16,7 @@ use super::{
     chain::{self, Facts},
     grant,
     intent::{self, Planned},
-    session,
+    session, sharing,
     step::{Done, Step, Stop, named, short, within},
 };
 use crate::{
@@ -38,7 +38,8 @@ use countersign_core::{
     fingerprint::{Fingerprint, Fingerprinted},
     grant::MAX_SHAPE,
     hold::{
-        Claim, Consumption, Decision, Hold, HoldError, HoldEvent, HoldState, HoldTerms, MAX_WAYS,
+        Choice, Claim, Consumption, Decision, DecisionError, Hold, HoldError, HoldEvent, HoldState,
+        HoldTerms, MAX_WAYS,
     },
     id::OperationId,
     permit::Approval,
@@ -169,7 +170,10 @@ pub(super) fn decide(step: &mut Step<'_>, command: Decide) -> Done {
     let mut reviewer = command.reviewer;
     let counting = record.hold.terms.groups();
     reviewer.groups.retain(|group| counting.contains(group.as_str()));
-    grant::may_be_given(step, &record, command.grant_ms)?;
+    grant::may_be_given(step, &record, (command.choice, command.grant_ms))?;
+    if sharing::is_shared_by(step, &record.hold.requester, &reviewer)? {
+        return Err(StateRefusal::Hold(HoldError::Decision(DecisionError::Sharer)).into());
+    }
     let decision = Decision {
         reviewer,
         choice: command.choice,
@@ -188,7 +192,11 @@ pub(super) fn decide(step: &mut Step<'_>, command: Decide) -> Done {
     let event = HoldEvent::Decide { decision: Box::new(decision), seen: command.seen };
     let record = book::handle(step, record, event)?;
     let facts = facts.with("state", record.hold.state.name());
-    chain::append(step, EventKind::Decided, facts)?;
+    let kind = match command.choice {
+        Choice::Approve | Choice::Reject => EventKind::Decided,
+        Choice::BreakGlass => EventKind::GlassBroken,
+    };
+    chain::append(step, kind, facts)?;
     match HoldPhase::of(&record.hold.state) {
         HoldPhase::Approved => grant::give(step, &record)?,
         HoldPhase::Rejected => rejected::remember(step, &record),
@@ -247,6 +255,7 @@ pub(super) fn claim(step: &mut Step<'_>, command: ClaimHold, attempt: Attempt) -
     let session = session::live(step, command.session)?;
     let record = elapse(step, record)?;
     step.in_force(command.revision)?;
+    let record = still_four_eyes(step, record)?;
     let waits = record.attached.iter().any(|waiting| waiting.session == session.id);
     let claim = Claim {
         operation: command.operation,
@@ -264,6 +273,7 @@ pub(super) fn claim(step: &mut Step<'_>, command: ClaimHold, attempt: Attempt) -
         .hold(&record)
         .with("operation.actions", action_names(&held.demands).join(","))
         .with("verdict", "hold")
+        .maybe("hold.glass_broken_by", glass_broken_by(&record))
         .parameters(&held.parameters)
         .text(&AuditText::of(&held.text));
     intent::enter(
@@ -277,6 +287,21 @@ pub(super) fn claim(step: &mut Step<'_>, command: ClaimHold, attempt: Attempt) -
         },
     )?;
     Ok(Answer::Claimed { consumption: consumption(&record, command.operation), index: step.index })
+}
+
+/// An approval by somebody who turns out to share a credential with the agent approves nothing.
+fn still_four_eyes(step: &mut Step<'_>, record: HoldRecord) -> Result<HoldRecord, Stop> {
+    if !sharing::has_let_through(step, &record.hold.requester, record.hold.state.decisions())? {
+        return Ok(record);
+    }
+    let reason = "somebody who approved it shares a credential with the agent";
+    let record = invalidate(step, record, reason)?;
+    step.keep();
+    Err(StateRefusal::Hold(HoldError::Settled { state: record.hold.state.name() }).into())
+}
+
+fn glass_broken_by(record: &HoldRecord) -> Option<String> {
+    record.hold.state.glass_broken().map(|made| made.reviewer.identity.to_string())
 }
 
 fn claimed_before(

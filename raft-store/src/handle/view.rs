@@ -5,6 +5,7 @@
 //! what must belong together is read by one call.
 
 mod audit;
+mod previous;
 
 pub(crate) use audit::event as audit_event;
 

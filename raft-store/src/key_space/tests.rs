@@ -47,6 +47,12 @@ fn keys() -> Vec<(&'static str, Vec<u8>)> {
         ("grant", grant(GrantId::from_bytes([10; 16]))),
         ("grant-in-force", grant_in_force(&who, &orders, &Template::from_bytes([11; 32]))),
         ("rejected-hold", rejected_hold(&who, &Fingerprint::from_bytes([7; 32]))),
+        ("holds-of-fingerprint", holds_of_fingerprint(&Fingerprint::from_bytes([7; 32]))),
+        ("hold-of-fingerprint", hold_of_fingerprint(&Fingerprint::from_bytes([7; 32]), 9)),
+        ("credentials-of-agent", credentials_of_agent(&who)),
+        ("credential-of-agent", credential_of_agent(&who, CredentialId::from_bytes([6; 16]))),
+        ("credentials-of-key", credentials_of_key(&[8; 32])),
+        ("credential-of-key", credential_of_key(&[8; 32], CredentialId::from_bytes([6; 16]))),
         ("expiry-escalation", expiry(at, Expiring::Escalation(hold_id))),
         ("expiry-grant", expiry(at, Expiring::Grant(GrantId::from_bytes([10; 16])))),
         ("forget-grant", forget(at, Forgotten::Grant(GrantId::from_bytes([10; 16])))),
@@ -149,7 +155,10 @@ fn every_table_has_a_frozen_key() {
         | Table::Grant
         | Table::GrantByNumber
         | Table::GrantInForce
-        | Table::RejectedHold => 40,
+        | Table::RejectedHold
+        | Table::HoldByFingerprint
+        | Table::CredentialOfAgent
+        | Table::CredentialOfKey => 43,
     };
     assert!(begin.into_iter().eq(1..=last(Table::Single)));
 }

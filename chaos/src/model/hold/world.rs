@@ -335,6 +335,7 @@ fn terms() -> HoldTerms {
         again_after_ms: 0,
         rejection: RejectionRule::Ends,
         rules: Vec::new(),
+        break_glass: None,
     }
 }
 

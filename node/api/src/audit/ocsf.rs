@@ -6,7 +6,7 @@
 //! |---|---|
 //! | held, intent, outcome, refused | Datastore Activity (6005), Query |
 //! | session opened and closed, signed in, access refused, credential issued | Authentication (3002) |
-//! | decided, withdrawn, expired, invalidated, parked, evidence attached | API Activity (6003), Update |
+//! | decided, glass broken, withdrawn, expired, invalidated, parked, evidence attached | API Activity (6003), Update |
 //! | resource changed, revoked, audit key introduced | Entity Management (3004) |
 //! | node up, cluster changed | Application Lifecycle (6002) |
 //! | checkpoint; first and last line of an export | Base Event (0) |
@@ -48,6 +48,7 @@ fn class_of(event: &AuditEvent) -> Class {
         EventKind::SessionClosed | EventKind::RecordingEnded => class(3, 3002, 2),
         EventKind::CredentialIssued => class(3, 3002, 3),
         EventKind::Decided
+        | EventKind::GlassBroken
         | EventKind::Granted
         | EventKind::GrantEnded
         | EventKind::Escalated
@@ -185,10 +186,15 @@ fn fact<'e>(event: &'e AuditEvent, name: &str) -> Option<&'e str> {
     event.fields.get(name).map(String::as_str).filter(|value| !value.is_empty())
 }
 
-/// `status_id` and `severity_id`: what was refused or failed is worth a look, what is unknown is worth more.
+/// `status_id` and `severity_id`: what was refused or failed is worth a look, what is unknown is worth more, and an emergency
+/// the most.
 fn standing(event: &AuditEvent) -> (u64, u64) {
     const SUCCESS: (u64, u64) = (1, 1);
     const FAILURE: (u64, u64) = (2, 2);
+    const HIGH: (u64, u64) = (1, 4);
+    if event.kind == EventKind::GlassBroken.name() {
+        return HIGH;
+    }
     let refused = [EventKind::Refused, EventKind::AccessRefused];
     if refused.iter().any(|kind| kind.name() == event.kind) {
         return FAILURE;

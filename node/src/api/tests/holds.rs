@@ -96,6 +96,29 @@ async fn a_hold_names_who_decides_and_that_there_is_no_evidence() {
     assert_eq!(hold.get("evidence"), Some(&Value::Null));
 }
 
+#[tokio::test]
+async fn a_hold_shows_what_was_decided_about_exactly_the_same_before() {
+    let world = ApiWorld::new().await;
+    let (first, waits) = world.hold("DELETE FROM orders").await;
+    world.world.decide(first, "dana", Choice::Reject).await;
+    drop(waits);
+    let (_other, _others) = world.hold("DELETE FROM orders WHERE true").await;
+    let (second, _waits) = world.hold("DELETE FROM orders").await;
+    let hold = world.get(Who::Dba, &format!("/v1/holds/{second}")).await.body;
+    let previous = &hold["previous"];
+    assert_eq!(previous.as_array().map(Vec::len), Some(1), "{previous}");
+    assert_eq!(
+        (&previous[0]["id"], &previous[0]["state"]),
+        (&json!(first.to_string()), &json!("rejected"))
+    );
+    assert_eq!(previous[0]["decisions"][0]["comment"], "says dana");
+    // Neither the first one, nor an excerpt of the second, has any.
+    let before = world.get(Who::Dba, &format!("/v1/holds/{first}")).await.body;
+    assert_eq!(before["previous"], json!([]));
+    let list = world.get(Who::Dba, "/v1/holds").await.body;
+    assert_eq!(list["items"][0]["previous"], json!([]));
+}
+
 /// A stream, read event by event.
 struct Reading {
     body: axum::body::BodyDataStream,

@@ -72,6 +72,7 @@ fn terms() -> HoldTerms {
         rejection: RejectionRule::Ends,
         again_after_ms: 0,
         rules: vec!["writes".to_owned()],
+        break_glass: None,
     }
 }
 

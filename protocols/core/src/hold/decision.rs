@@ -4,13 +4,15 @@
 use super::{Hold, ReasonRule};
 use crate::{id::NodeId, log_time::LogTime, reviewer::Reviewer};
 
-/// Approve or reject.
+/// Approve, reject, or let it through alone.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Choice {
     /// Let exactly this operation go on.
     Approve,
     /// End the hold.
     Reject,
+    /// Let it go on alone, in an emergency, where policy names a group for that.
+    BreakGlass,
 }
 
 impl Choice {
@@ -19,6 +21,7 @@ impl Choice {
         match self {
             Self::Approve => "approve",
             Self::Reject => "reject",
+            Self::BreakGlass => "break_glass",
         }
     }
 }
@@ -49,6 +52,12 @@ pub enum DecisionError {
     /// The agent acts for this human.
     #[error("the owner of the agent cannot decide about its operations")]
     Owner,
+    /// The reviewer can be the agent too, by a credential.
+    #[error("who shares a credential with the agent cannot decide about its operations")]
+    Sharer,
+    /// Policy names nobody who may let it through alone.
+    #[error("the policy names nobody who may break the glass for this")]
+    NoGlass,
     /// The reviewer is in none of the groups that the policy names.
     #[error("the reviewer is in none of the groups that may decide")]
     NotInGroup,
@@ -82,18 +91,44 @@ impl Decision {
         if hold.owner.as_deref().is_some_and(|owner| reviewer.may_be(owner)) {
             return Err(DecisionError::Owner);
         }
-        if !hold.terms.ask(self, hold.opened_at) {
-            return Err(DecisionError::NotInGroup);
-        }
-        if hold.state.decisions().iter().any(|made| made.reviewer.may_be_one_with(reviewer)) {
+        self.may_be_made_in_group(hold)?;
+        let made = |made: &Decision| {
+            made.reviewer.may_be_one_with(reviewer) && !self.goes_beyond(made.choice)
+        };
+        if hold.state.decisions().iter().any(made) {
             return Err(DecisionError::AlreadyDecided);
         }
-        match hold.terms.reason {
-            // Inside the log: what Unicode calls blank depends on the version of its tables.
-            ReasonRule::Required if self.comment.trim_ascii().is_empty() => {
-                Err(DecisionError::ReasonRequired)
+        // Inside the log: what Unicode calls blank depends on the version of its tables.
+        if self.needs_reason(hold.terms.reason) && self.comment.trim_ascii().is_empty() {
+            return Err(DecisionError::ReasonRequired);
+        }
+        Ok(())
+    }
+
+    fn may_be_made_in_group(&self, hold: &Hold) -> Result<(), DecisionError> {
+        let is_in_group = match self.choice {
+            Choice::Approve | Choice::Reject => hold.terms.ask(self, hold.opened_at),
+            Choice::BreakGlass => {
+                let group = hold.terms.break_glass.as_ref().ok_or(DecisionError::NoGlass)?;
+                self.reviewer.groups.contains(group)
             }
-            ReasonRule::Required | ReasonRule::Optional => Ok(()),
+        };
+        if is_in_group { Ok(()) } else { Err(DecisionError::NotInGroup) }
+    }
+
+    /// Whether whoever has made this choice may still make this decision: who has approved, and finds nobody else awake.
+    fn goes_beyond(&self, before: Choice) -> bool {
+        match (before, self.choice) {
+            (Choice::Approve, Choice::BreakGlass) => true,
+            (Choice::Approve, Choice::Approve | Choice::Reject)
+            | (Choice::Reject | Choice::BreakGlass, _) => false,
+        }
+    }
+
+    fn needs_reason(&self, rule: ReasonRule) -> bool {
+        match self.choice {
+            Choice::BreakGlass => true,
+            Choice::Approve | Choice::Reject => rule == ReasonRule::Required,
         }
     }
 }

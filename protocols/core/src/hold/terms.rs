@@ -23,7 +23,12 @@ pub struct HoldTerms {
     pub rejection: RejectionRule,
     /// The rules that hold, ordered.
     pub rules: Vec<String>,
+    /// The group each of whose members may let it through alone in an emergency.
+    pub break_glass: Option<String>,
 }
+
+/// How long what was let through by breaking the glass may be taken up at the most, in milliseconds of log time.
+pub const GLASS_MS: u64 = 15 * 60 * 1000;
 
 /// So many times over, by other humans each time, what an expression asks for.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -64,11 +69,12 @@ pub enum RejectionRule {
 }
 
 impl HoldTerms {
-    /// Every group whose members may decide, at once or later.
+    /// Every group whose members may decide, at once, later, or alone.
     pub fn groups(&self) -> BTreeSet<&str> {
         let later = self.requirements.iter().filter_map(|needed| needed.escalation.as_ref());
         let named = self.requirements.iter().flat_map(|needed| needed.reviewers.groups());
-        named.chain(later.map(|escalation| escalation.group.as_str())).collect()
+        let later = later.map(|escalation| escalation.group.as_str());
+        named.chain(later).chain(self.break_glass.as_deref()).collect()
     }
 
     /// In how many ways they can be met.

@@ -51,6 +51,7 @@ fn terms(requirements: &[(&str, u32)]) -> HoldTerms {
         again_after_ms: 0,
         grantable_ms: None,
         rules: vec!["writes".to_owned()],
+        break_glass: Some("dba".to_owned()),
     }
 }
 
@@ -104,6 +105,7 @@ fn every_event() -> Vec<(&'static str, HoldEvent)> {
     vec![
         ("approve", decide(decision("rui", &["dba"], Choice::Approve))),
         ("reject", decide(decision("rui", &["dba"], Choice::Reject))),
+        ("break glass", decide(breaks("rui", &["dba"]))),
         ("withdraw", HoldEvent::Withdraw),
         ("claim", claim(5)),
         ("invalidate", HoldEvent::Invalidate { reason: "changed".to_owned() }),
@@ -122,11 +124,23 @@ fn outcome(hold: Hold, event: HoldEvent, now: LogTime) -> String {
 #[test]
 fn every_state_takes_every_event_as_the_table_says() {
     let before = [
-        // approve, reject, withdraw, claim, invalidate, elapse
-        ("pending", ["approved", "rejected", "withdrawn", "NotApproved", "invalidated", "pending"]),
+        // approve, reject, break the glass, withdraw, claim, invalidate, elapse
+        (
+            "pending",
+            [
+                "approved",
+                "rejected",
+                "approved",
+                "withdrawn",
+                "NotApproved",
+                "invalidated",
+                "pending",
+            ],
+        ),
         (
             "approved",
             [
+                "AlreadyApproved",
                 "AlreadyApproved",
                 "AlreadyApproved",
                 "withdrawn",
@@ -135,11 +149,11 @@ fn every_state_takes_every_event_as_the_table_says() {
                 "approved",
             ],
         ),
-        ("consumed", ["settled"; 6]),
-        ("rejected", ["settled"; 6]),
-        ("withdrawn", ["settled"; 6]),
-        ("expired", ["settled"; 6]),
-        ("invalidated", ["settled"; 6]),
+        ("consumed", ["settled"; 7]),
+        ("rejected", ["settled"; 7]),
+        ("withdrawn", ["settled"; 7]),
+        ("expired", ["settled"; 7]),
+        ("invalidated", ["settled"; 7]),
     ];
     for (hold, (state, expected)) in every_state().into_iter().zip(before) {
         assert_eq!(hold.state.name(), state);
@@ -332,12 +346,92 @@ fn the_group_that_a_hold_escalates_to_decides_from_its_time_on_and_not_before() 
     assert_eq!(first.handle(by("rui", "dba", 151), LogTime(151)).unwrap().state.name(), "approved");
 }
 
+/// What a hold says that lets a member of `incident` through alone.
+fn behind_glass() -> Hold {
+    let mut hold = pending(&[("dba", 2)]);
+    hold.terms.break_glass = Some("incident".to_owned());
+    hold.opened_at = LogTime(5);
+    hold.expires_at = LogTime(u64::MAX);
+    hold
+}
+
+fn breaks(name: &str, groups: &[&str]) -> Decision {
+    Decision {
+        comment: "the site is down".to_owned(),
+        ..decision(name, groups, Choice::BreakGlass)
+    }
+}
+
+#[test]
+fn one_member_of_the_group_breaks_the_glass_alone_with_a_reason_and_for_a_short_time() {
+    let at = LogTime(20);
+    let made = Decision { at, ..breaks("ina", &["incident"]) };
+    let broken = behind_glass().handle(decide(made.clone()), at).unwrap();
+    assert_eq!(broken.state.name(), "approved");
+    assert_eq!(broken.state.glass_broken(), Some(&made));
+    assert_eq!(broken.expires_at, at.after_ms(GLASS_MS));
+    // A hold that ends sooner still does.
+    let soon = Hold { expires_at: LogTime(30), ..behind_glass() };
+    assert_eq!(soon.handle(decide(made.clone()), at).unwrap().expires_at, LogTime(30));
+    let late = broken.clone().handle(claim(5), at.after_ms(GLASS_MS)).unwrap();
+    assert_eq!(late.state.name(), "expired");
+    assert_eq!(broken.handle(claim(5), LogTime(21)).unwrap().state.name(), "consumed");
+}
+
+#[test]
+fn nobody_else_breaks_the_glass_and_nobody_without_a_reason() {
+    let whole = || {
+        let mut hold = behind_glass();
+        hold.terms.break_glass = None;
+        hold
+    };
+    let refused = |made: Decision, hold: Hold| match hold.handle(decide(made), LogTime(20)) {
+        Err(HoldError::Decision(error)) => error,
+        other => panic!("{other:?}"),
+    };
+    let all: &[&str] = &["dba", "incident"];
+    assert_eq!(refused(breaks("bot", all), behind_glass()), DecisionError::Requester);
+    assert_eq!(refused(breaks("olga", all), behind_glass()), DecisionError::Owner);
+    assert_eq!(refused(breaks("dana", &["dba"]), behind_glass()), DecisionError::NotInGroup);
+    assert_eq!(refused(breaks("ina", all), whole()), DecisionError::NoGlass);
+    for comment in ["", " \t"] {
+        let silent = Decision { comment: comment.to_owned(), ..breaks("ina", all) };
+        assert_eq!(refused(silent, behind_glass()), DecisionError::ReasonRequired);
+    }
+    // Who may break the glass is not thereby one of those who approve.
+    let approves = decision("ina", &["incident"], Choice::Approve);
+    assert_eq!(refused(approves, behind_glass()), DecisionError::NotInGroup);
+}
+
+#[test]
+fn who_has_approved_may_still_break_the_glass_and_who_has_rejected_may_not() {
+    let all: &[&str] = &["dba", "incident"];
+    let mut hold = behind_glass();
+    hold.terms.rejection = RejectionRule::Noted;
+    let after = |choice| {
+        let first = decide(decision("ina", all, choice));
+        hold.clone()
+            .handle(first, LogTime(20))
+            .unwrap()
+            .handle(decide(breaks("ina", all)), LogTime(21))
+    };
+    assert_eq!(after(Choice::Approve).unwrap().state.name(), "approved");
+    let already = HoldError::Decision(DecisionError::AlreadyDecided);
+    assert_eq!(after(Choice::Reject), Err(already));
+}
+
 fn event() -> impl Strategy<Value = (HoldEvent, u64)> {
     let name = prop::sample::select(vec!["dana", "rui", "max", "bot", "olga"]);
     let groups = prop::sample::subsequence(vec!["dba", "ops"], 0..=2);
-    let choice = prop_oneof![5 => Just(Choice::Approve), 1 => Just(Choice::Reject)];
+    let choice = prop_oneof![
+        10 => Just(Choice::Approve),
+        2 => Just(Choice::Reject),
+        1 => Just(Choice::BreakGlass),
+    ];
     let event = prop_oneof![
-        8 => (name, groups, choice).prop_map(|(name, groups, choice)| decide(decision(name, &groups, choice))),
+        8 => (name, groups, choice).prop_map(|(name, groups, choice)| {
+            decide(Decision { comment: "said".to_owned(), ..decision(name, &groups, choice) })
+        }),
         4 => (0..4u8).prop_map(claim),
         1 => Just(HoldEvent::Withdraw),
         1 => Just(HoldEvent::Invalidate { reason: "changed".to_owned() }),
@@ -369,11 +463,14 @@ proptest! {
                 prop_assert_eq!(&hold, &before);
             }
             let made = hold.state.decisions();
-            let humans: BTreeSet<_> = made.iter().map(|made| &made.reviewer.identity).collect();
-            prop_assert_eq!(humans.len(), made.len());
+            let glass = hold.state.glass_broken();
+            let counted = made.iter().filter(|made| made.choice != Choice::BreakGlass);
+            let humans: BTreeSet<_> = counted.clone().map(|made| &made.reviewer.identity).collect();
+            prop_assert_eq!(humans.len(), counted.count());
             prop_assert!(made.iter().all(|made| made.reviewer.name != "bot" && made.reviewer.name != "olga"));
             if ["approved", "consumed"].contains(&hold.state.name()) {
-                prop_assert!(is_reached(&hold.terms, hold.opened_at, made));
+                let alone = glass.is_some_and(|made| made.reviewer.groups.contains("dba"));
+                prop_assert!(alone || is_reached(&hold.terms, hold.opened_at, made));
             }
         }
         prop_assert!(consumed <= 1);

@@ -6,7 +6,7 @@ use crate::{
     permit::AuditLevel,
 };
 use cedar_policy::{Effect, Policy};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How long a hold lives when its rule does not say: one hour.
 pub(super) const DEFAULT_EXPIRES_MS: u64 = 60 * 60 * 1000;
@@ -87,6 +87,7 @@ struct Found {
     escalation: Option<Escalation>,
     grantable_ms: Option<u64>,
     again_after_ms: Option<u64>,
+    break_glass: Option<String>,
 }
 
 impl Found {
@@ -106,10 +107,11 @@ impl Found {
             "rejection" => self.rejection = Some(rejection(value)?),
             "grantable" => self.grantable_ms = Some(grantable(value)?),
             "again" => self.again_after_ms = Some(again(value)?),
+            "break_glass" => self.break_glass = Some(glass(value)?),
             "escalate" => self.escalation = Some(escalation(value)?),
             other => {
                 return Err(format!(
-                    "unknown annotation @{other}: known are @id, @hold, @quorum, @expires, @wait, @in_transaction, @audit, @reason, @rejection, @escalate, @grantable, @again"
+                    "unknown annotation @{other}: known are @id, @hold, @quorum, @expires, @wait, @in_transaction, @audit, @reason, @rejection, @escalate, @grantable, @again, @break_glass"
                 ));
             }
         }
@@ -130,12 +132,13 @@ impl Found {
             || self.escalation.is_some()
             || self.grantable_ms.is_some()
             || self.again_after_ms.is_some()
+            || self.break_glass.is_some()
     }
 
     fn terms(self, name: &str) -> Result<RuleTerms, String> {
         if self.hold.is_none() && self.needs_hold() {
             return Err(
-                "@quorum, @expires, @wait, @in_transaction, @reason, @rejection, @escalate, @grantable and @again mean something only beside @hold"
+                "@quorum, @expires, @wait, @in_transaction, @reason, @rejection, @escalate, @grantable, @again and @break_glass mean something only beside @hold"
                     .to_owned(),
             );
         }
@@ -165,6 +168,7 @@ impl Found {
             grantable_ms: self.grantable_ms,
             again_after_ms: self.again_after_ms.unwrap_or(DEFAULT_AGAIN_MS),
             rules: vec![name.to_owned()],
+            break_glass: self.break_glass,
         };
         if terms.ways() > MAX_WAYS {
             return Err(format!(
@@ -270,6 +274,15 @@ fn rejection(value: &str) -> Result<RejectionRule, String> {
     }
 }
 
+fn glass(value: &str) -> Result<String, String> {
+    match reviewers("break_glass", value)? {
+        Reviewers::Group(group) => Ok(group),
+        Reviewers::All(_) | Reviewers::Any(_) => {
+            Err(format!("@break_glass(\"{value}\") is not one group, as in \"incident\""))
+        }
+    }
+}
+
 fn escalation(value: &str) -> Result<Escalation, String> {
     let wrong =
         || format!("@escalate(\"{value}\") is not a group and a time, as in \"leads after 2h\"");
@@ -282,40 +295,56 @@ fn escalation(value: &str) -> Result<Escalation, String> {
     }
 }
 
-/// The union of what two rules ask for, the stricter of what they say about transactions.
-pub(super) fn union(left: HoldWish, right: HoldWish) -> HoldWish {
-    HoldWish {
-        terms: both(left.terms, right.terms),
-        in_transaction: left.in_transaction.stricter(right.in_transaction),
+/// What rules ask for together: every requirement with the greatest quorum, the shortest times, the strictest of the rest.
+/// None where there is no rule.
+pub(super) fn union<'r>(wishes: impl IntoIterator<Item = &'r HoldWish>) -> Option<HoldWish> {
+    let mut wishes = wishes.into_iter();
+    let first = wishes.next()?;
+    let (mut requirements, mut rules) = (Asked::new(), BTreeSet::new());
+    gather((&mut requirements, &mut rules), &first.terms);
+    let HoldWish { mut terms, mut in_transaction } = first.clone();
+    for other in wishes {
+        gather((&mut requirements, &mut rules), &other.terms);
+        in_transaction = in_transaction.stricter(other.in_transaction);
+        terms = stricter(terms, &other.terms);
     }
+    let required = |(reviewers, (quorum, escalation)): (&Reviewers, _)| {
+        let reviewers = reviewers.clone();
+        Requirement { reviewers, quorum, escalation }
+    };
+    terms.requirements = requirements.into_iter().map(required).collect();
+    terms.rules = rules.into_iter().cloned().collect();
+    Some(HoldWish { terms, in_transaction })
 }
 
-/// The terms of both: every requirement with the greater quorum, the shorter times, the stricter of the rest.
-fn both(left: HoldTerms, right: HoldTerms) -> HoldTerms {
-    let mut requirements = left.requirements;
-    for needed in right.requirements {
-        match requirements.iter_mut().find(|known| known.reviewers == needed.reviewers) {
-            Some(known) => {
-                known.quorum = known.quorum.max(needed.quorum);
-                known.escalation = later(known.escalation.take(), needed.escalation);
+type Asked<'r> = BTreeMap<&'r Reviewers, (u32, Option<Escalation>)>;
+
+/// Adds what a rule asks for, and its name.
+fn gather<'r>((asked, rules): (&mut Asked<'r>, &mut BTreeSet<&'r String>), terms: &'r HoldTerms) {
+    for Requirement { reviewers, quorum, escalation } in &terms.requirements {
+        match asked.get_mut(reviewers) {
+            Some((most, known)) => {
+                *most = (*most).max(*quorum);
+                *known = later(known.take(), escalation.clone());
             }
-            None => requirements.push(needed),
+            None => drop(asked.insert(reviewers, (*quorum, escalation.clone()))),
         }
     }
-    requirements.sort();
-    let mut rules = left.rules;
-    rules.extend(right.rules);
-    rules.sort();
-    rules.dedup();
+    rules.extend(&terms.rules);
+}
+
+/// The terms with whatever others say more strictly; requirements and rules are gathered.
+fn stricter(terms: HoldTerms, other: &HoldTerms) -> HoldTerms {
     HoldTerms {
-        requirements,
-        expires_after_ms: left.expires_after_ms.min(right.expires_after_ms),
-        wait_ms: left.wait_ms.min(right.wait_ms),
-        reason: left.reason.max(right.reason),
-        again_after_ms: left.again_after_ms.max(right.again_after_ms),
-        rejection: left.rejection.max(right.rejection),
-        grantable_ms: left.grantable_ms.zip(right.grantable_ms).map(|(one, other)| one.min(other)),
-        rules,
+        expires_after_ms: terms.expires_after_ms.min(other.expires_after_ms),
+        wait_ms: terms.wait_ms.min(other.wait_ms),
+        reason: terms.reason.max(other.reason),
+        again_after_ms: terms.again_after_ms.max(other.again_after_ms),
+        rejection: terms.rejection.max(other.rejection),
+        grantable_ms: terms.grantable_ms.zip(other.grantable_ms).map(|(one, other)| one.min(other)),
+        // Who may alone by one rule may not by both, unless both name the same.
+        break_glass: terms.break_glass.filter(|group| other.break_glass.as_ref() == Some(group)),
+        ..terms
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
     permit::{AuditLevel, Basis, Cleared},
     session::Session,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What policy says about an operation.
 #[derive(Debug)]
@@ -41,9 +41,13 @@ pub struct DenyReason {
 }
 
 /// What one demand came to.
-enum Answer {
-    Allow { rules: BTreeSet<String>, audit: AuditLevel },
-    Hold(HoldWish),
+enum Answer<'p> {
+    Allow {
+        rules: BTreeSet<String>,
+        audit: AuditLevel,
+    },
+    /// The rules that hold, by name, with what each asks for.
+    Hold(BTreeMap<&'p str, &'p HoldWish>),
     Deny(DenyReason),
 }
 
@@ -140,7 +144,7 @@ fn unanswered(why: Unanswered) -> Finding {
 /// The strictest answer of all demands; `None` where the question is too much for the work that it may take.
 fn strictest(policies: &Policies, matter: &Matter, question: &mut Question<'_>) -> Option<Finding> {
     let mut allowed = (BTreeSet::new(), least_audit(matter.asked.effect));
-    let mut held: Option<HoldWish> = None;
+    let mut held = BTreeMap::new();
     for demand in &matter.asked.demands {
         let answered = match question.ask(demand) {
             Ok(answered) => answered,
@@ -149,19 +153,14 @@ fn strictest(policies: &Policies, matter: &Matter, question: &mut Question<'_>) 
         };
         match read(policies, demand, answered) {
             Answer::Deny(reason) => return Some(Finding::Deny(reason)),
-            Answer::Hold(wish) => {
-                held = Some(match held {
-                    Some(others) => annotations::union(others, wish),
-                    None => wish,
-                });
-            }
+            Answer::Hold(wishes) => held.extend(wishes),
             Answer::Allow { rules, audit } => {
                 allowed.0.extend(rules);
                 allowed.1 = allowed.1.max(audit);
             }
         }
     }
-    Some(match held {
+    Some(match annotations::union(held.into_values()) {
         Some(wish) => hold(wish, matter.asked.transaction),
         None => Finding::Allow { rules: allowed.0.into_iter().collect(), audit: allowed.1 },
     })
@@ -186,7 +185,7 @@ fn hold(wish: HoldWish, transaction: Transaction) -> Finding {
 }
 
 /// What the rules that decided about a demand come to.
-fn read(policies: &Policies, demand: &Demand, answered: Answered) -> Answer {
+fn read<'p>(policies: &'p Policies, demand: &Demand, answered: Answered) -> Answer<'p> {
     let Answered { permits, forbids } = answered;
     let deciding = if forbids.is_empty() { &permits } else { &forbids };
     // What a rule asks for is read beside it: one that is not found there may ask for a hold.
@@ -204,9 +203,9 @@ fn read(policies: &Policies, demand: &Demand, answered: Answered) -> Answer {
     permitted(demand, &rules)
 }
 
-fn permitted(demand: &Demand, deciding: &[&Rule]) -> Answer {
-    let (holding, deciding): (Vec<&Rule>, Vec<&Rule>) =
-        deciding.iter().partition(|rule| rule.terms.hold.is_some());
+fn permitted<'p>(demand: &Demand, deciding: &[&'p Rule]) -> Answer<'p> {
+    let (holding, deciding): (Vec<&'p Rule>, Vec<&'p Rule>) =
+        deciding.iter().copied().partition(|rule| rule.terms.hold.is_some());
     if demand.action.is_never_held() {
         if deciding.is_empty() {
             let message = format!(
@@ -215,10 +214,9 @@ fn permitted(demand: &Demand, deciding: &[&Rule]) -> Answer {
             );
             return deny(holding.iter().map(|rule| rule.name.clone()).collect(), message);
         }
-    } else if let Some(wish) =
-        holding.iter().filter_map(|rule| rule.terms.hold.clone()).reduce(annotations::union)
-    {
-        return Answer::Hold(wish);
+    } else if !holding.is_empty() {
+        let wished = |rule: &'p Rule| Some((rule.name.as_str(), rule.terms.hold.as_ref()?));
+        return Answer::Hold(holding.into_iter().filter_map(wished).collect());
     }
     // A rule written for what the gateway understands does not reach what it does not.
     if demand.action.is_opaque() && !deciding.iter().any(|rule| rule.names_actions) {
@@ -234,6 +232,6 @@ fn permitted(demand: &Demand, deciding: &[&Rule]) -> Answer {
     Answer::Allow { rules: deciding.iter().map(|rule| rule.name.clone()).collect(), audit }
 }
 
-fn deny(rules: Vec<String>, message: String) -> Answer {
+fn deny<'p>(rules: Vec<String>, message: String) -> Answer<'p> {
     Answer::Deny(DenyReason { rules, message })
 }

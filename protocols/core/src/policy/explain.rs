@@ -123,7 +123,12 @@ fn satisfied(rule: &Rule) -> RuleExplained {
                 InTransaction::AtMost(_) => ", inside an open transaction for a short wait only",
                 InTransaction::Refused => ", and not inside an open transaction",
             };
-            let words = format!("permits it once {} approve{within}", who_decides(&wish.terms));
+            let glass =
+                wish.terms.break_glass.as_ref().map_or_else(String::new, |group| {
+                    format!(", or one of {group} breaks the glass")
+                });
+            let who = who_decides(&wish.terms);
+            let words = format!("permits it once {who} approve{glass}{within}");
             (Part::Holds, words)
         }
     };

@@ -32,6 +32,7 @@ pub(super) fn enter(step: &mut Step<'_>, record: &HoldRecord) -> Result<(), Stop
     let id = hold.id.as_bytes();
     step.put_bytes(key_space::numbered(Table::HoldByNumber, record.number), id);
     step.put_bytes(key_space::numbered(Table::OpenHold, record.number), id);
+    step.put_bytes(key_space::hold_of_fingerprint(&hold.fingerprint, record.number), id);
     step.put_bytes(key_space::open_hold_of_agent(&hold.requester, &hold.fingerprint), id);
     step.put_bytes(key_space::expiry(hold.expires_at, Expiring::Hold(hold.id)), &[]);
     for at in hold.terms.escalates_at(hold.opened_at) {
@@ -100,6 +101,10 @@ pub(super) fn handle(
     event: HoldEvent,
 ) -> Result<HoldRecord, Stop> {
     let hold = record.hold.clone().handle(event, step.now).map_err(StateRefusal::Hold)?;
+    if hold.expires_at != record.hold.expires_at {
+        step.delete(key_space::expiry(record.hold.expires_at, Expiring::Hold(hold.id)));
+        step.put_bytes(key_space::expiry(hold.expires_at, Expiring::Hold(hold.id)), &[]);
+    }
     if hold.state.is_settled() {
         for waiting in &record.attached {
             step.delete(key_space::waiting_for(waiting.session, hold.id));

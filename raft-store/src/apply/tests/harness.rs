@@ -395,6 +395,7 @@ pub(super) fn terms(quorum: u32) -> HoldTerms {
         again_after_ms: 0,
         grantable_ms: Some(MOST_GRANTED_MS),
         rules: vec!["writes".to_owned()],
+        break_glass: None,
     }
 }
 

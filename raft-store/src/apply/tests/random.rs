@@ -124,7 +124,17 @@ fn every_invariant_holds_after_each_step_of_random_histories() {
     });
     assert!(seen["steps"] >= 100_000, "{seen:?}");
     // Histories in which nothing happens show nothing.
-    for what in ["consumed", "granted", "used", "rejected", "expired", "invalidated", "withdrawn"] {
+    for what in [
+        "consumed",
+        "glass broken",
+        "granted",
+        "used",
+        "rejected",
+        "expired",
+        "invalidated",
+        "withdrawn",
+    ] {
         assert!(seen.get(what).is_some_and(|count| *count > 100), "too few {what}: {seen:?}");
     }
+    assert!(seen.get("consumed beside sharers").is_some_and(|count| *count > 10), "{seen:?}");
 }

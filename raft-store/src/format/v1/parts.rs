@@ -304,7 +304,7 @@ form_struct!(BasisV1 for Basis {
     approval: Option<Approval>,
 });
 form_enum!(ApprovalV1 for Approval { Hold(hold: HoldId), Grant(grant: GrantId) });
-form_enum!(ChoiceV1 for Choice { Approve, Reject });
+form_enum!(ChoiceV1 for Choice { Approve, Reject, BreakGlass });
 form_struct!(DecisionV1 for Decision {
     reviewer: Reviewer,
     choice: Choice,
@@ -330,6 +330,7 @@ form_struct!(HoldTermsV1 for HoldTerms {
     again_after_ms: u64,
     rejection: RejectionRule,
     rules: Vec<String>,
+    break_glass: Option<String>,
 });
 form_enum!(HoldStateV1 for HoldState {
     Pending { decisions: Vec<Decision> },
@@ -412,6 +413,8 @@ form_enum!(DecisionErrorV1 for DecisionError {
     ReasonRequired,
     NotGrantable,
     GrantTooLong { most_ms: u64 },
+    NoGlass,
+    Sharer,
 });
 form_enum!(HoldErrorV1 for HoldError {
     Settled { state: &'static str },

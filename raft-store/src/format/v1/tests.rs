@@ -171,6 +171,9 @@ fn every_variant_of_every_enum_has_a_sample() {
                 if let GrantState::Over { end, .. } = record.grant.state { Some(end) } else { None }
             })),
             missing(approvals),
+            missing(values(samples::grants()).into_iter().flat_map(|record| {
+                record.decisions.into_iter().map(|made| made.choice).collect::<Vec<_>>()
+            })),
             missing(values(samples::sessions()).into_iter().map(|record| record.state)),
             missing(values(samples::nodes()).into_iter().map(|record| record.state)),
             missing(values(samples::resources()).into_iter().map(|record| record.kind)),

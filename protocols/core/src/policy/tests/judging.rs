@@ -121,6 +121,13 @@ fn of_two_rules_that_hold_the_strictest_wins_in_each_thing_that_they_ask_for() {
     };
     assert_eq!(again(r#"@again("5m")"#, r#"@again("0s")"#), 5 * 60_000);
     assert_eq!(again(r#"@again("5m")"#, ""), 10 * 60_000);
+    let glass = |one: &str, other: &str| {
+        both(&format!(r#"@hold("dba") {one}"#), &format!(r#"@hold("ops") {other}"#)).break_glass
+    };
+    let (incident, other) = (r#"@break_glass("incident")"#, r#"@break_glass("other")"#);
+    assert_eq!(glass(incident, incident).as_deref(), Some("incident"));
+    assert_eq!(glass(incident, ""), None);
+    assert_eq!(glass(incident, other), None);
     let grantable = |one: &str, other: &str| {
         both(&format!(r#"@hold("dba") {one}"#), &format!(r#"@hold("ops") {other}"#)).grantable_ms
     };

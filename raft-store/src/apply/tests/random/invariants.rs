@@ -5,11 +5,15 @@ use crate::{
     audit_row::AuditRow,
     format::Stored,
     key_space::{self, Single, Table},
-    records::{GrantRecord, HoldPhase, HoldRecord, OperationRecord, OperationState, SessionRecord},
+    machine::View as _,
+    records::{
+        CredentialRecord, CredentialState, GrantRecord, HoldPhase, HoldRecord, OperationRecord,
+        OperationState, SessionRecord,
+    },
 };
 use countersign_core::{
     grant::GrantState,
-    hold::{Choice, Decision, HoldState, HoldTerms, Reviewers},
+    hold::{Choice, Decision, GLASS_MS, HoldState, HoldTerms, Reviewers},
     id::{HoldId, OperationId},
     log_time::LogTime,
     permit::Approval,
@@ -21,6 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Invariants {
     chain: ChainWalk,
     consumed: BTreeSet<HoldId>,
+    broken: BTreeSet<HoldId>,
     intended: BTreeSet<OperationId>,
     seen: BTreeMap<&'static str, u64>,
 }
@@ -39,8 +44,8 @@ impl Invariants {
         for event in replica.events() {
             chain.step(&event).unwrap();
         }
-        let (consumed, intended, seen) = Default::default();
-        Self { chain, consumed, intended, seen }
+        let (consumed, broken, intended, seen) = Default::default();
+        Self { chain, consumed, broken, intended, seen }
     }
 
     fn count(&mut self, what: &'static str) {
@@ -90,8 +95,9 @@ impl Invariants {
             assert_eq!(hold.state.decisions().get(..made.len()), Some(made), "{told}");
         }
         let made = hold.state.decisions();
-        let humans: BTreeSet<_> = made.iter().map(|made| &made.reviewer.identity).collect();
-        assert_eq!(humans.len(), made.len(), "somebody decided twice: {told}");
+        let counted = made.iter().filter(|made| made.choice != Choice::BreakGlass);
+        let humans: BTreeSet<_> = counted.clone().map(|made| &made.reviewer.identity).collect();
+        assert_eq!(humans.len(), counted.count(), "somebody decided twice: {told}");
         for decision in made {
             assert!(!decision.reviewer.may_be(&hold.requester.subject), "{told}");
             assert!(
@@ -103,7 +109,7 @@ impl Invariants {
         let phase = HoldPhase::of(&hold.state);
         let changed =
             before.as_ref().map(|before| HoldPhase::of(&before.hold.state)) != Some(phase);
-        let met = is_met(&hold.terms, hold.opened_at, made);
+        let met = is_met(&hold.terms, hold.opened_at, made) || self.glass(&after, told);
         match phase {
             HoldPhase::Pending => assert!(!met, "it is met, and pending: {told}"),
             HoldPhase::Approved | HoldPhase::Consumed => assert!(met, "it is not met: {told}"),
@@ -116,6 +122,7 @@ impl Invariants {
             let was = before.map(|before| HoldPhase::of(&before.hold.state));
             assert_eq!(was, Some(HoldPhase::Approved), "{told}");
             assert!(self.consumed.insert(hold.id), "consumed twice: {told}");
+            self.four_eyes(replica, &after, told);
         }
         let open = replica.state.contains_key(&key_space::numbered(Table::OpenHold, after.number));
         assert_eq!(open, !hold.state.is_settled(), "its index is wrong: {told}");
@@ -123,6 +130,40 @@ impl Invariants {
         if changed {
             self.count(phase.name());
         }
+    }
+
+    /// Nobody of whom the state says that they have a credential of the agent's key has let it through.
+    fn four_eyes(&mut self, replica: &Replica, record: &HoldRecord, told: &str) {
+        let rows = replica.state.scan(&key_space::table(Table::Credential), None, usize::MAX);
+        let credentials: Vec<CredentialRecord> =
+            rows.unwrap().iter().map(|(_, row)| CredentialRecord::decode(row).unwrap()).collect();
+        let own = credentials.iter().filter(|known| {
+            known.agent.identity == record.hold.requester && known.state == CredentialState::Valid
+        });
+        let keys: BTreeSet<[u8; 32]> = own.map(|known| known.proof_sha256).collect();
+        let others = credentials.iter().filter(|known| keys.contains(&known.proof_sha256));
+        for other in others {
+            let let_through = record.hold.state.decisions().iter();
+            let mut let_through = let_through.filter(|made| made.choice != Choice::Reject);
+            let name = &other.agent.identity.subject;
+            assert!(!let_through.any(|made| made.reviewer.may_be(name)), "by a sharer: {told}");
+        }
+        if !keys.is_empty() {
+            self.count("consumed beside sharers");
+        }
+    }
+
+    /// Whether somebody has let it through alone: a member of the group that is named for that, with a reason, as the last who
+    /// decided, and for a short time.
+    fn glass(&mut self, record: &HoldRecord, told: &str) -> bool {
+        let hold = &record.hold;
+        let Some(made) = hold.state.glass_broken() else { return false };
+        assert!(made.reviewer.groups.contains(hold.terms.break_glass.as_ref().unwrap()), "{told}");
+        assert!(!made.comment.is_empty() && made.grant_ms == 0, "{told}");
+        assert_eq!(hold.state.decisions().last(), Some(made), "{told}");
+        assert!(hold.expires_at <= made.at.after_ms(GLASS_MS), "{told}");
+        self.broken.insert(hold.id);
+        true
     }
 
     fn grant(
@@ -145,6 +186,7 @@ impl Invariants {
                 let shortest = made.map(|made| made.grant_ms).min().unwrap();
                 assert!(shortest > 0, "somebody approved once: {told}");
                 assert_eq!(after.grant.expires_at, after.granted_at.after_ms(shortest), "{told}");
+                assert!(after.decisions.iter().all(|made| made.choice != Choice::BreakGlass));
                 self.count("granted");
             }
             (Some(before), _) if before.uses != after.uses => {
@@ -229,7 +271,8 @@ impl Invariants {
     }
 
     /// What was seen, and that the end of the chain is where the state says.
-    pub(super) fn finish(self, replica: &Replica) -> BTreeMap<&'static str, u64> {
+    pub(super) fn finish(mut self, replica: &Replica) -> BTreeMap<&'static str, u64> {
+        self.seen.insert("glass broken", self.broken.len() as u64);
         let head: ChainHead = get(replica, &key_space::single(Single::ChainHead)).unwrap();
         self.chain.finish(head).unwrap();
         self.seen

@@ -4,18 +4,21 @@ use super::{super::harness::*, dice::Dice};
 use crate::{
     command::*,
     key_space,
-    records::{GrantRecord, HoldRecord, ResourceKind},
+    records::{CredentialForm, GrantRecord, HoldRecord, ResourceKind, ResourceRecord, Voucher},
 };
 use countersign_core::{
+    agent::Agent,
     fingerprint::Fingerprint,
     hold::{Choice, Escalation, HoldTerms, RejectionRule},
-    id::{GrantId, NodeId},
+    id::{CredentialId, GrantId, NodeId},
     permit::Approval,
     record::Outcome,
 };
 
 const AGENTS: [&str; 2] = ["bot", "bot-2"];
-const TEXTS: [&str; 3] = ["delete a", "delete b", "delete c"];
+const TEXTS: [&str; 4] = ["delete a", "delete b", "delete c", "delete d"];
+/// A key that an agent and a human have credentials of, from some time on.
+pub(super) const SHARED_KEY: [u8; 32] = [0xee; 32];
 /// People and their groups. The agent and its owner try too.
 pub(super) const PEOPLE: [(&str, &[&str]); 8] = [
     ("dana", &["dba"]),
@@ -52,7 +55,11 @@ fn every_terms(which: u64) -> HoldTerms {
         all.requirements[0].escalation =
             Some(Escalation { group: "leads".to_owned(), after_ms: 10_000 });
     }
+    if which == 1 {
+        all.break_glass = Some("leads".to_owned());
+    }
     if which == 3 {
+        all.break_glass = Some("security".to_owned());
         all.rejection = RejectionRule::Noted;
     }
     all
@@ -120,13 +127,15 @@ impl World {
         let Some(session) = self.recent(dice, replica) else { return Command::Tick };
         let n = u8::try_from(self.holds.len() + 1).unwrap();
         self.holds.push(n);
-        let Command::OpenHold(mut open) = replica.open_hold(n, session, dice.pick::<&str>(&TEXTS))
-        else {
+        let which = dice.below(TEXTS.len() as u64);
+        let text = TEXTS[usize::try_from(which).unwrap()];
+        let Command::OpenHold(mut open) = replica.open_hold(n, session, text) else {
             panic!("a hold")
         };
         // The operations of claims and grants have the other half of the ids.
         open.operation = countersign_core::id::OperationId::from_bytes([n; 16].map(|b| !b));
-        open.terms = every_terms(dice.below(4));
+        // The same operation is held by the same rules, most of the time.
+        open.terms = every_terms(if dice.one_in(6) { dice.below(4) } else { which });
         Command::OpenHold(open)
     }
 
@@ -140,10 +149,15 @@ impl World {
     fn decision(&mut self, dice: &mut Dice, replica: &Replica) -> Command {
         let Some((n, record)) = self.record(dice, replica) else { return Command::Tick };
         let (name, groups) = *dice.pick(&PEOPLE);
-        let choice = if dice.one_in(9) { Choice::Reject } else { Choice::Approve };
+        let choice = match dice.below(27) {
+            0..=2 => Choice::Reject,
+            3..=6 => Choice::BreakGlass,
+            _ => Choice::Approve,
+        };
         let grant_ms = match choice {
             Choice::Approve => *dice.pick(&[0, 20_000, 20_000, 20_000, MOST_GRANTED_MS + 1]),
             Choice::Reject => 0,
+            Choice::BreakGlass => *dice.pick(&[0, 0, 0, 20_000]),
         };
         let seen = if dice.one_in(20) {
             Fingerprint::from_bytes([0; 32])
@@ -240,11 +254,32 @@ impl World {
         })
     }
 
+    /// Of the agent `bot-2` and of `sam`, with one key.
+    fn credential(&self, dice: &mut Dice, replica: &Replica) -> Command {
+        let place = key_space::resource(ResourceKind::IdentityProvider, "ci");
+        let Some(provider) = crate::state::get::<ResourceRecord>(&replica.state, &place).unwrap()
+        else {
+            return put(ResourceKind::IdentityProvider, "ci", "{}", Expected::Absent);
+        };
+        let agent = Agent { owner: None, ..robot(dice.pick::<&str>(&["bot-2", "sam"])) };
+        Command::IssueCredential(Box::new(IssueCredential {
+            id: CredentialId::from_bytes([self.boots; 16]),
+            agent,
+            voucher: Voucher { provider: provider.name, revision: provider.revision },
+            form: CredentialForm::SshCertificate,
+            proof_sha256: SHARED_KEY,
+            source: "127.0.0.1:6000".parse().unwrap(),
+            node: NodeId(1),
+            most_live: 10,
+        }))
+    }
+
     /// What changes the ground that holds and grants stand on.
     fn upheaval(&mut self, dice: &mut Dice, replica: &Replica) -> Command {
         self.boots = self.boots.wrapping_add(1);
         let body = format!(r#"{{"n": {}}}"#, replica.index);
-        match dice.below(12) {
+        match dice.below(14) {
+            12 | 13 => self.credential(dice, replica),
             0..=3 => put(ResourceKind::Policy, "p", &body, Expected::Anything),
             4 => put(ResourceKind::Target, "orders", &body, Expected::Anything),
             5 | 6 => replica.node_up(NodeId(1 + dice.below(3)), 100 + self.boots),

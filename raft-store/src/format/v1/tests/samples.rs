@@ -90,11 +90,12 @@ fn terms() -> HoldTerms {
         again_after_ms: 600_000,
         grantable_ms: Some(3_600_000),
         rules: vec![t("writes")],
+        break_glass: Some(t("incident")),
     }
 }
 
 fn decisions() -> Vec<Decision> {
-    [Choice::Approve, Choice::Reject]
+    [Choice::Approve, Choice::Reject, Choice::BreakGlass]
         .map(|choice| Decision {
             reviewer: reviewer(),
             choice,

@@ -75,6 +75,8 @@ fn refusals() -> Vec<(&'static str, StateRefusal)> {
         ("refusal-requester", hold(HoldError::Decision(DecisionError::Requester))),
         ("refusal-owner", hold(HoldError::Decision(DecisionError::Owner))),
         ("refusal-not-in-group", hold(HoldError::Decision(DecisionError::NotInGroup))),
+        ("refusal-sharer", hold(HoldError::Decision(DecisionError::Sharer))),
+        ("refusal-no-glass", hold(HoldError::Decision(DecisionError::NoGlass))),
         ("refusal-already-decided", hold(HoldError::Decision(DecisionError::AlreadyDecided))),
         ("refusal-not-grantable", hold(HoldError::Decision(DecisionError::NotGrantable))),
         (
