@@ -91,6 +91,7 @@ const fn of_action(action: Action) -> u32 {
         | Action::SshLink
         | Action::SshSftp
         | Action::SshExec
+        | Action::SshShell
         | Action::SshOpaque
         | Action::KubernetesDiscover
         | Action::KubernetesUrl

@@ -177,6 +177,8 @@ actions! {
     SshSftp = "ssh:sftp",
     /// Runs a program, with everything that it does.
     SshExec = "ssh:exec",
+    /// Runs the login's shell, with everything that is said to it.
+    SshShell = "ssh:shell",
     /// Not fully understood: never allowed by a rule that does not name this action.
     SshOpaque = "ssh:opaque",
     /// Asks what the API has: its groups, versions and resources, its schema, the server's version.
@@ -293,6 +295,7 @@ impl Action {
             | Self::SshLink
             | Self::SshSftp
             | Self::SshExec
+            | Self::SshShell
             | Self::SshOpaque => Protocol::Ssh,
             Self::KubernetesDiscover
             | Self::KubernetesUrl

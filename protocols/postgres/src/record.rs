@@ -264,6 +264,7 @@ fn undoing(operation: &Operation) -> Undoing {
         | Action::SshLink
         | Action::SshSftp
         | Action::SshExec
+        | Action::SshShell
         | Action::SshOpaque
         | Action::KubernetesDiscover
         | Action::KubernetesUrl

@@ -32,6 +32,8 @@ use std::sync::Arc;
 pub(crate) enum Program {
     /// A command line, for the login's shell.
     Exec(Arc<[u8]>),
+    /// The login's shell, with or without a terminal.
+    Shell,
     /// The server of SFTP.
     Sftp,
 }
@@ -165,9 +167,13 @@ impl Running {
         let Ready { link, output, writer } = self.ready.take().ok_or(Refusal::Internal)?;
         let target = Target { output, writer, operation: operation.id() };
         self.may_begin(&reply)?;
+        if let Some(TerminalWish { size, .. }) = &self.terminal {
+            self.session.record(mask::resized(operation.id(), size.columns, size.rows)).await?;
+        }
         let gate = self.session.gate.as_ref();
         let begin = match &self.program {
             Program::Exec(_) => Begin::Exec,
+            Program::Shell => Begin::Shell,
             Program::Sftp => Begin::Subsystem,
         };
         let begun = forward::begin(begin, permit, operation, (gate, &target.writer)).await;
@@ -175,7 +181,7 @@ impl Running {
         account.forwarded();
         let account = (account, operation.effect());
         let ended = match &self.program {
-            Program::Exec(_) => self.relay(&target, reply, account).await,
+            Program::Exec(_) | Program::Shell => self.relay(&target, reply, account).await,
             Program::Sftp => self.files(&target, reply, account).await,
         };
         if let (Ok(()), Some(Over::Closed)) = (&ended, target.output.is_over()) {

@@ -363,8 +363,12 @@ impl Handler for Downstream {
         self.run(channel, Program::Exec(command.into()), library)
     }
 
-    async fn shell_request(&mut self, channel: ChannelId, l: &mut Library) -> Result<(), Error> {
-        l.channel_failure(channel)
+    async fn shell_request(
+        &mut self,
+        channel: ChannelId,
+        library: &mut Library,
+    ) -> Result<(), Error> {
+        self.run(channel, Program::Shell, library)
     }
 
     async fn subsystem_request(

@@ -76,6 +76,8 @@ pub(crate) async fn terminal(
 pub(crate) enum Begin {
     /// By a command line, which is the operation's text.
     Exec,
+    /// As the login's shell, which needs no more said.
+    Shell,
     /// As a subsystem, whose name is the operation's text.
     Subsystem,
 }
@@ -92,6 +94,7 @@ pub(crate) async fn begin(
     let text = forwardable.operation().text();
     match begin {
         Begin::Exec => target.exec(true, text).await?,
+        Begin::Shell => target.request_shell(true).await?,
         Begin::Subsystem => {
             let name = std::str::from_utf8(text).map_err(|_| ForwardError::NoName)?;
             target.request_subsystem(true, name).await?;

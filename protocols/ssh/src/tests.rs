@@ -15,4 +15,5 @@ mod raw;
 mod sftp;
 mod sftp_attacks;
 mod sftp_raw;
+mod shell;
 mod world;

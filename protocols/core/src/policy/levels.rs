@@ -84,6 +84,7 @@ const fn bearing(action: Action) -> Bearing {
         | Action::SshSetstat
         | Action::SshLink
         | Action::SshExec
+        | Action::SshShell
         | Action::SshOpaque
         | Action::KubernetesCreate
         | Action::KubernetesUpdate

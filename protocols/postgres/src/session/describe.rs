@@ -86,6 +86,7 @@ pub(super) fn preparing(understood: &Understood) -> BTreeSet<Demand> {
             | Action::SshLink
             | Action::SshSftp
             | Action::SshExec
+            | Action::SshShell
             | Action::SshOpaque
             | Action::KubernetesDiscover
             | Action::KubernetesUrl

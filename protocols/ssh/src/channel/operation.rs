@@ -23,6 +23,7 @@ pub(super) fn of(
 ) -> Result<Operation, Refusal> {
     match program {
         Program::Exec(text) => exec(session, text, terminal),
+        Program::Shell => Ok(shell(session, terminal)),
         Program::Sftp => Ok(sftp(session)),
     }
 }
@@ -36,24 +37,32 @@ fn exec(
         // A shell is given its text as a C string: what is behind a NUL would be hashed and shown, and not run.
         return Err(Refusal::Protocol { message: "a command with a NUL in it".to_owned() });
     }
-    let wish = terminal.map(TerminalWish::setting).unwrap_or_default();
-    let settings = [setting("request", "exec"), login(session), setting("terminal", &wish)];
-    let more = terminal.map(|TerminalWish { name, .. }| setting("terminal", name));
+    let settings = [setting("request", "exec"), login(session), wished(terminal)];
     let found = classify::classify(text);
-    Ok(made(session, Hashed { text: Arc::clone(text), settings: settings.into() }, found, more))
+    Ok(made(
+        session,
+        Hashed { text: Arc::clone(text), settings: settings.into() },
+        found,
+        shown(terminal),
+    ))
+}
+
+/// The operation that runs the login's shell.
+fn shell(session: &Session, terminal: Option<&TerminalWish>) -> Operation {
+    let settings = [setting("request", "shell"), login(session), wished(terminal)];
+    let hashed = Hashed { text: Arc::from(*b"shell"), settings: settings.into() };
+    made(session, hashed, alone(Action::SshShell, "shell"), shown(terminal))
 }
 
 /// The operation that opens SFTP.
 fn sftp(session: &Session) -> Operation {
-    let demand = Demand { action: Action::SshSftp, resource: Resource::Target };
-    let found = Classified {
-        demands: BTreeSet::from([demand]),
-        commands: BTreeSet::new(),
-        notes: BTreeSet::new(),
-        summary: "sftp".to_owned(),
-    };
     let settings = [setting("request", "subsystem"), login(session)];
-    made(session, Hashed { text: Arc::from(*b"sftp"), settings: settings.into() }, found, None)
+    made(
+        session,
+        Hashed { text: Arc::from(*b"sftp"), settings: settings.into() },
+        alone(Action::SshSftp, "sftp"),
+        None,
+    )
 }
 
 /// The operation that uses files by their names, which lead to `places`. `asked` are the names as the agent gave them, where
@@ -76,6 +85,25 @@ pub(super) fn set_opened(session: &Session, attributes: &Attributes, place: &Byt
     let found = classify::file(&named.verb, &[place]);
     let settings = [setting("request", "sftp, of an open file"), login(session)];
     made(session, Hashed { text: named.line().into(), settings: settings.into() }, found, None)
+}
+
+/// What is no more than this action on the target.
+fn alone(action: Action, summary: &str) -> Classified {
+    Classified {
+        demands: BTreeSet::from([Demand { action, resource: Resource::Target }]),
+        commands: BTreeSet::new(),
+        notes: BTreeSet::new(),
+        summary: summary.to_owned(),
+    }
+}
+
+fn wished(terminal: Option<&TerminalWish>) -> Setting {
+    setting("terminal", &terminal.map(TerminalWish::setting).unwrap_or_default())
+}
+
+/// For the reviewer.
+fn shown(terminal: Option<&TerminalWish>) -> Option<Setting> {
+    terminal.map(|TerminalWish { name, .. }| setting("terminal", name))
 }
 
 fn setting(name: &str, value: &str) -> Setting {

@@ -40,7 +40,7 @@ pub(crate) const TOKEN: &str = "a-good-token";
 
 const POLICY: &str = r#"
 @id("reads") permit(principal in Group::"ci", action in [Action::"ssh:query", Action::"ssh:list", Action::"ssh:read", Action::"ssh:scan", Action::"ssh:sftp"], resource in Target::"web1");
-@id("rest") @hold("ops") permit(principal in Group::"ci", action in [Action::"ssh:exec", Action::"ssh:write", Action::"ssh:rename", Action::"ssh:remove", Action::"ssh:mkdir", Action::"ssh:setstat", Action::"ssh:link", Action::"ssh:opaque"], resource in Target::"web1");
+@id("rest") @hold("ops") permit(principal in Group::"ci", action in [Action::"ssh:exec", Action::"ssh:shell", Action::"ssh:write", Action::"ssh:rename", Action::"ssh:remove", Action::"ssh:mkdir", Action::"ssh:setstat", Action::"ssh:link", Action::"ssh:opaque"], resource in Target::"web1");
 @id("no-reboot") forbid(principal, action == Action::"ssh:exec", resource == Program::"web1:reboot");
 "#;
 
@@ -139,14 +139,25 @@ impl TestGate {
         });
     }
 
-    /// From now on nothing below this folder is touched.
-    pub(crate) fn forbid(&self, folder: &std::path::Path) {
-        let folder = folder.display();
-        let rule =
-            format!(r#"@id("shut") forbid(principal, action, resource in Path::"web1:{folder}");"#);
+    /// From now on nobody does this.
+    pub(crate) fn deny(&self, action: &str) {
+        self.rule(&format!(
+            r#"@id("never") forbid(principal, action == Action::"{action}", resource);"#
+        ));
+    }
+
+    fn rule(&self, rule: &str) {
         let text = format!("{POLICY}{rule}");
         let documents = [PolicyDocument { name: "test".to_owned(), text }];
         self.rules.lock().unwrap().policies = Policies::compile(&documents).unwrap();
+    }
+
+    /// From now on nothing below this folder is touched.
+    pub(crate) fn forbid(&self, folder: &std::path::Path) {
+        let folder = folder.display();
+        self.rule(&format!(
+            r#"@id("shut") forbid(principal, action, resource in Path::"web1:{folder}");"#
+        ));
     }
 
     /// From now on this is masked.
