@@ -173,9 +173,9 @@ until_it() {
 
 # The image's folder as a root: nothing of the host is in it.
 in_the_image() {
-  local image="$PLACE/image" api postgres ssh peers
+  local image="$PLACE/image" api postgres ssh kubernetes peers
   bash deploy/container/stage.sh --out "$image" --binaries "$BINARIES" || return 1
-  api="$(cs_free_port)" postgres="$(cs_free_port)" ssh="$(cs_free_port)" peers="$(cs_free_port)" METRICS="$(cs_free_port)"
+  api="$(cs_free_port)" postgres="$(cs_free_port)" ssh="$(cs_free_port)" kubernetes="$(cs_free_port)" peers="$(cs_free_port)" METRICS="$(cs_free_port)"
   certificates "$image/etc/countersign"
   cat >"$image/etc/countersign/node.toml" <<T
 data_dir = "/var/lib/countersign/node"
@@ -189,6 +189,7 @@ key_file = "/etc/countersign/tls/tls.key"
 api = "127.0.0.1:$api"
 postgres = "127.0.0.1:$postgres"
 ssh = "127.0.0.1:$ssh"
+kubernetes = "127.0.0.1:$kubernetes"
 metrics = "127.0.0.1:$METRICS"
 [limits]
 balancer_ms = 100

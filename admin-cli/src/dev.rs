@@ -7,6 +7,7 @@ mod control;
 mod directory;
 mod env;
 mod issuer;
+mod kubeconfig;
 mod links;
 mod node_file;
 mod partition;

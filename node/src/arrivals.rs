@@ -55,6 +55,15 @@ impl Told {
         if listen.ssh_proxy_protocol { Self::by(&listen.balancers) } else { Ok(Self::ByTheSocket) }
     }
 
+    /// As the settings of the Kubernetes listener say.
+    pub(crate) fn of_kubernetes(listen: &Listen) -> Result<Self, BalancersError> {
+        if listen.kubernetes_proxy_protocol {
+            Self::by(&listen.balancers)
+        } else {
+            Ok(Self::ByTheSocket)
+        }
+    }
+
     fn by(balancers: &[String]) -> Result<Self, BalancersError> {
         Balancers::read(balancers).map(Self::ByBalancers)
     }

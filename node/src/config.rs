@@ -87,6 +87,7 @@ pub struct Tls {
 /// Where the node listens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "a setting for each listener, as in the file")]
 pub struct Listen {
     /// See [`SETTINGS`].
     pub api: SocketAddr,
@@ -101,6 +102,8 @@ pub struct Listen {
     /// See [`SETTINGS`].
     pub ssh_names: Vec<String>,
     /// See [`SETTINGS`].
+    pub kubernetes: SocketAddr,
+    /// See [`SETTINGS`].
     pub metrics: SocketAddr,
     /// See [`SETTINGS`].
     pub api_proxy_protocol: bool,
@@ -108,6 +111,8 @@ pub struct Listen {
     pub postgres_proxy_protocol: bool,
     /// See [`SETTINGS`].
     pub ssh_proxy_protocol: bool,
+    /// See [`SETTINGS`].
+    pub kubernetes_proxy_protocol: bool,
     /// See [`SETTINGS`].
     pub balancers: Vec<String>,
 }
@@ -292,10 +297,12 @@ impl Default for Listen {
             ssh: everywhere(7422),
             ssh_host_key_file: None,
             ssh_names: Vec::new(),
+            kubernetes: everywhere(7446),
             metrics: SocketAddr::from((Ipv4Addr::LOCALHOST, 7490)),
             api_proxy_protocol: false,
             postgres_proxy_protocol: false,
             ssh_proxy_protocol: false,
+            kubernetes_proxy_protocol: false,
             balancers: Vec::new(),
         }
     }

@@ -115,14 +115,14 @@ pub enum ServeError {
 
 /// Runs a node until it is asked to end, or cannot go on.
 pub async fn run(config: Config) -> Result<(), ServeError> {
-    let Listeners { api, postgres, ssh, metrics } = Listeners::bind(&config).await?;
+    let Listeners { api, postgres, ssh, kubernetes, metrics } = Listeners::bind(&config).await?;
     let api_tls = tls::server_config(&config.tls, &[b"h2", b"http/1.1"], Clients::Unasked)?;
     let tls = tls::server_config(&config.tls, &[], Clients::Asked)?;
     let ssh_host_key = match &config.listen.ssh_host_key_file {
         Some(file) => Some(HostKeyFile::read(file).await?),
         None => None,
     };
-    let agents = OfAgents { postgres, ssh, tls, ssh_host_key };
+    let agents = OfAgents { postgres, ssh, kubernetes, tls, ssh_host_key };
     let app = Arc::new(App::new(config, Clock::Wall));
     drain_on_signals(app.shutdown.clone())
         .map_err(|source| ServeError::System { what: "wait for signals", source })?;
@@ -220,21 +220,26 @@ async fn serve_agents(
         app.shutdown.keep_running("archiving the audit", archiving);
     }
     let end = CancellationToken::new();
-    let [postgres, ssh] = listen_to_agents(app, (node, targets, arriving), &end)?;
+    let [postgres, ssh, kubernetes] = listen_to_agents(app, (node, targets, arriving), &end)?;
     tracing::info!(node.id = member.id.0, incarnation = incarnation.0, "serves");
     tokio::select! {
         () = app.shutdown.draining() => {}
         () = postgres.ended.cancelled() => app.shutdown.drain(Why::Failed(postgres.name)),
         () = ssh.ended.cancelled() => app.shutdown.drain(Why::Failed(ssh.name)),
+        () = kubernetes.ended.cancelled() => app.shutdown.drain(Why::Failed(kubernetes.name)),
         () = member.stopped() => app.shutdown.drain(Why::Failed("the replicated store")),
     }
     drain::drain(app, member, &node.gate).await;
     end.cancel();
-    let both = async {
-        tokio::join!(postgres.end_within(SESSIONS_END_WITHIN), ssh.end_within(SESSIONS_END_WITHIN))
+    let all = async {
+        tokio::join!(
+            postgres.end_within(SESSIONS_END_WITHIN),
+            ssh.end_within(SESSIONS_END_WITHIN),
+            kubernetes.end_within(SESSIONS_END_WITHIN)
+        )
     };
     tokio::select! {
-        ((), ()) = both => {}
+        ((), (), ()) = all => {}
         () = stopped_at_once(&app.shutdown) => {}
     }
     ended(app.shutdown.why())
@@ -245,7 +250,7 @@ fn listen_to_agents(
     app: &Arc<App>,
     (node, targets, arriving): (&Node, Arc<TargetTable>, OfAgents),
     end: &CancellationToken,
-) -> Result<[Part; 2], ServeError> {
+) -> Result<[Part; 3], ServeError> {
     let command = GrammarCommand::this_executable()
         .map_err(|source| ServeError::System { what: "find the program's own file", source })?;
     #[cfg(not(feature = "broken-gate"))]
@@ -253,10 +258,19 @@ fn listen_to_agents(
     #[cfg(feature = "broken-gate")]
     let gate: Arc<dyn Gate> = Arc::new(crate::broken_gate::BrokenGate::over(node.gate.clone()));
     let (max_sessions, keepalive) = (app.config.limits.sessions, app.config.tcp_keepalive());
-    let OfAgents { postgres, ssh, tls, ssh_host_key } = arriving;
+    let OfAgents { postgres, ssh, kubernetes, tls, ssh_host_key } = arriving;
     let grammar = Arc::new(Grammar::new(command, GrammarLimits::default()));
+    let of_kubernetes =
+        countersign_kubernetes::ServeConfig { tls: Arc::clone(&tls), max_sessions, keepalive };
     let serving = ServeConfig { tls, grammar, max_sessions, keepalive };
     let targets_of_ssh = Arc::<TargetTable>::clone(&targets);
+    let kubernetes = countersign_kubernetes::serve(
+        kubernetes,
+        Arc::clone(&gate),
+        Arc::<TargetTable>::clone(&targets),
+        of_kubernetes,
+        end.clone(),
+    );
     let postgres =
         countersign_postgres::serve(postgres, Arc::clone(&gate), targets, serving, end.clone());
     let serving = countersign_ssh::ServeConfig {
@@ -272,7 +286,11 @@ fn listen_to_agents(
         keepalive,
     };
     let ssh = countersign_ssh::serve(ssh, gate, targets_of_ssh, serving, end.clone());
-    Ok([part("the PostgreSQL listener", postgres), part("the SSH listener", ssh)])
+    Ok([
+        part("the PostgreSQL listener", postgres),
+        part("the SSH listener", ssh),
+        part("the Kubernetes listener", kubernetes),
+    ])
 }
 
 fn cluster_host_keys(app: &App, node: &Node) -> Arc<dyn HostKeys> {
@@ -367,6 +385,7 @@ struct Listeners {
     api: Arrivals,
     postgres: Arrivals,
     ssh: Arrivals,
+    kubernetes: Arrivals,
     metrics: TcpListener,
 }
 
@@ -374,6 +393,7 @@ struct Listeners {
 struct OfAgents {
     postgres: Arrivals,
     ssh: Arrivals,
+    kubernetes: Arrivals,
     tls: Arc<rustls::ServerConfig>,
     /// That of the settings.
     ssh_host_key: Option<HostKeyFile>,
@@ -385,10 +405,12 @@ impl Listeners {
         let api = listen("listen.api", settings.api).await?;
         let postgres = listen("listen.postgres", settings.postgres).await?;
         let ssh = listen("listen.ssh", settings.ssh).await?;
+        let kubernetes = listen("listen.kubernetes", settings.kubernetes).await?;
         Ok(Self {
             api: Arrivals::new(api, Told::of_api(settings)?),
             postgres: Arrivals::new(postgres, Told::of_postgres(settings)?),
             ssh: Arrivals::new(ssh, Told::of_ssh(settings)?),
+            kubernetes: Arrivals::new(kubernetes, Told::of_kubernetes(settings)?),
             metrics: listen("listen.metrics", config.listen.metrics).await?,
         })
     }

@@ -1,6 +1,7 @@
 //! Targets as the adapters use them, from the resources in force. Secrets stay references: the adapter resolves them when
 //! it dials.
 
+mod kubernetes;
 mod ssh;
 
 use arc_swap::ArcSwap;
@@ -13,6 +14,7 @@ use countersign_core::{
     target::{TargetName, TargetNameError},
 };
 use countersign_edge::{Keepalive, SecretError, SecretReference};
+use countersign_kubernetes::{KubernetesTarget, PrefixError};
 use countersign_postgres::{
     ChannelBinding, ClientCertificate, PostgresTarget, RecordedRows, TargetAddress, TargetRole,
     TargetTls,
@@ -34,6 +36,8 @@ pub enum Usable {
     Postgres(Arc<PostgresTarget>),
     /// An SSH server.
     Ssh(Arc<SshTarget>),
+    /// A Kubernetes API server.
+    Kubernetes(Arc<KubernetesTarget>),
 }
 
 /// The targets in force, as this node knows them.
@@ -58,6 +62,10 @@ enum Unusable {
     NoAuthority,
     #[error("a host key of an SSH target cannot be read")]
     HostKey(#[from] HostKeyError),
+    #[error("a Kubernetes target has a token or a certificate")]
+    Credential,
+    #[error(transparent)]
+    Prefix(#[from] PrefixError),
 }
 
 impl TargetTable {
@@ -94,7 +102,7 @@ impl countersign_postgres::Targets for TargetTable {
     fn postgres(&self, name: &TargetName) -> Option<(Revision, Arc<PostgresTarget>)> {
         match self.defined.load().get(name)? {
             (revision, Usable::Postgres(target)) => Some((*revision, Arc::clone(target))),
-            (_, Usable::Ssh(_)) => None,
+            (_, Usable::Ssh(_) | Usable::Kubernetes(_)) => None,
         }
     }
 }
@@ -103,7 +111,16 @@ impl countersign_ssh::Targets for TargetTable {
     fn ssh(&self, name: &TargetName) -> Option<(Revision, Arc<SshTarget>)> {
         match self.defined.load().get(name)? {
             (revision, Usable::Ssh(target)) => Some((*revision, Arc::clone(target))),
-            (_, Usable::Postgres(_)) => None,
+            (_, Usable::Postgres(_) | Usable::Kubernetes(_)) => None,
+        }
+    }
+}
+
+impl countersign_kubernetes::Targets for TargetTable {
+    fn kubernetes(&self, name: &TargetName) -> Option<(Revision, Arc<KubernetesTarget>)> {
+        match self.defined.load().get(name)? {
+            (revision, Usable::Kubernetes(target)) => Some((*revision, Arc::clone(target))),
+            (_, Usable::Postgres(_) | Usable::Ssh(_)) => None,
         }
     }
 }
@@ -119,6 +136,9 @@ fn target(
         }
         TargetSpec::Ssh(definition) => {
             Usable::Ssh(Arc::new(ssh::target(name.clone(), definition, keepalive)?))
+        }
+        TargetSpec::Kubernetes(definition) => {
+            Usable::Kubernetes(Arc::new(kubernetes::target(name.clone(), definition, keepalive)?))
         }
     };
     Ok((name, usable))

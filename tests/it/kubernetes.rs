@@ -2,3 +2,4 @@
 
 mod parity;
 mod requests;
+mod through_a_cluster;

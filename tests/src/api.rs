@@ -7,8 +7,8 @@ use reqwest::{Certificate, Client, Method, StatusCode};
 use serde_json::{Value, json};
 use std::{fmt, fs, time::Duration};
 
-/// How long one request may take. Longer than the longest the node waits for a quorum.
-const DEADLINE: Duration = Duration::from_secs(20);
+/// How long one request may take. Longer than the longest the node waits for a quorum, or lets a request of Kubernetes wait for people.
+const DEADLINE: Duration = Duration::from_secs(40);
 
 /// A caller of one node.
 #[derive(Debug, Clone)]

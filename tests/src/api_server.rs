@@ -13,7 +13,7 @@ use crate::{
 };
 use anyhow::{Context as _, ensure};
 use rustix::process::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -120,6 +120,20 @@ impl ApiServer {
     /// The authority of its certificate, which it makes when it starts.
     pub fn ca_file(&self) -> PathBuf {
         self.home.join("ca.crt")
+    }
+
+    /// A kubeconfig of a user's.
+    pub fn kubeconfig(&self, user: User) -> anyhow::Result<PathBuf> {
+        let file = self.home.join(format!("{}.kubeconfig", user.name()));
+        let (url, token, authority) = (self.url(), self.token(user), self.ca_file());
+        let config = json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "it",
+            "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+            "clusters": [{"name": "it", "cluster": {"server": url, "certificate-authority": authority}}],
+            "users": [{"name": "it", "user": {"token": token}}],
+        });
+        fs::write(&file, config.to_string())?;
+        Ok(file)
     }
 
     /// The server itself, past the gateway, as a user of it.

@@ -3,6 +3,7 @@
 use crate::{
     agent::Login,
     api::Api,
+    api_server::{ApiServer, User},
     environment::Environment,
     folder::Folder,
     node_log,
@@ -29,7 +30,7 @@ const COMMAND_DEADLINE: Duration = Duration::from_secs(90);
 pub struct Cluster {
     /// The target.
     pub postgres: PrivatePostgres,
-    host: Option<SshHost>,
+    beside: Beside,
     environment: Environment,
     control: PathBuf,
     nodes: usize,
@@ -37,25 +38,62 @@ pub struct Cluster {
     folder: Folder,
 }
 
+/// A target beside the database.
+#[derive(Debug)]
+enum Beside {
+    Nothing,
+    Ssh(SshHost),
+    Kubernetes(ApiServer),
+}
+
+impl Beside {
+    /// What `dev up` is told of it.
+    fn options(&self) -> anyhow::Result<Vec<String>> {
+        Ok(match self {
+            Self::Nothing => Vec::new(),
+            Self::Ssh(host) => host.options(),
+            Self::Kubernetes(server) => {
+                let file = server.kubeconfig(User::Admin)?;
+                vec!["--kubeconfig".to_owned(), file.display().to_string()]
+            }
+        })
+    }
+}
+
 impl Cluster {
     /// Three nodes, all ready.
     pub async fn start() -> anyhow::Result<Self> {
         let folder = Folder::new()?;
-        Self::before(folder, None).await
+        Self::before(folder, Beside::Nothing).await
     }
 
     /// The same, with an SSH target beside the database.
     pub async fn before_an_ssh_host() -> anyhow::Result<Self> {
         let folder = Folder::new()?;
         let host = SshHost::start(&folder).await?;
-        Self::before(folder, Some(host)).await
+        Self::before(folder, Beside::Ssh(host)).await
     }
 
-    async fn before(folder: Folder, host: Option<SshHost>) -> anyhow::Result<Self> {
+    /// The same, with a Kubernetes target beside the database.
+    pub async fn before_an_api_server() -> anyhow::Result<Self> {
+        let folder = Folder::new()?;
+        let server = ApiServer::start(&folder).await?;
+        Self::before(folder, Beside::Kubernetes(server)).await
+    }
+
+    /// The Kubernetes target.
+    pub fn api_server(&self) -> anyhow::Result<&ApiServer> {
+        match &self.beside {
+            Beside::Kubernetes(server) => Ok(server),
+            Beside::Nothing | Beside::Ssh(_) => bail!("this cluster has no Kubernetes target"),
+        }
+    }
+
+    async fn before(folder: Folder, beside: Beside) -> anyhow::Result<Self> {
         let postgres = PrivatePostgres::start(&folder).await?;
         let control = programs::ours("countersignctl")?;
         let environment = Environment::parse("");
-        let mut cluster = Self { postgres, host, environment, control, nodes: 3, folder };
+        let mut cluster = Self { postgres, beside, environment, control, nodes: 3, folder };
         let up = cluster.bring_up().await;
         if up.is_err() {
             node_log::keep(&cluster.dev_folder());
@@ -65,9 +103,9 @@ impl Cluster {
 
     async fn bring_up(&mut self) -> anyhow::Result<()> {
         let url = self.postgres.url();
-        let host = self.host.as_ref().map(SshHost::options).unwrap_or_default();
+        let beside = self.beside.options()?;
         let mut up = vec!["up", "--nodes", "3", "--postgres", &url];
-        up.extend(host.iter().map(String::as_str));
+        up.extend(beside.iter().map(String::as_str));
         self.dev(&up).await?;
         self.read_environment().await?;
         self.nodes = self.environment.get("CS_NODES")?.parse()?;

@@ -12,6 +12,7 @@ pub mod cluster;
 pub mod environment;
 pub mod folder;
 pub mod identity;
+pub mod kubectl;
 pub mod node_log;
 pub mod postgres;
 pub mod process;

@@ -109,6 +109,9 @@ pub(crate) struct UpOptions {
     /// File of the server's own public keys, as in `ssh_host_ed25519_key.pub`
     #[arg(long, value_name = "FILE", requires = "ssh")]
     pub(crate) ssh_host_key: Option<PathBuf>,
+    /// A kubeconfig whose current context becomes the target `kube1`; nodes get copies of its token or certificate
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
     /// A program to run as node instead of the `countersign` beside this one, by its absolute path
     #[arg(long, value_name = "FILE")]
     pub(crate) node_binary: Option<PathBuf>,

@@ -56,6 +56,11 @@ impl Directory {
         self.0.join("target-password")
     }
 
+    /// What nodes log in to the Kubernetes target with.
+    pub(super) fn kubernetes(&self) -> PathBuf {
+        self.0.join("kubernetes")
+    }
+
     /// The key by which SSH clients know the nodes, as OpenSSH reads it.
     pub(super) fn ssh_known_hosts(&self) -> PathBuf {
         self.tls().join("ssh_known_hosts")

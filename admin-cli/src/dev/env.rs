@@ -37,6 +37,9 @@ pub(super) async fn run(directory: &Directory, terminal: &mut Terminal) -> Resul
     if state.ssh {
         variables.set("CS_TARGET_SSH", resources::SSH_TARGET);
     }
+    if state.kubernetes {
+        variables.set("CS_TARGET_K8S", resources::KUBERNETES_TARGET);
+    }
     terminal.answer(&variables.0, |variables, _| {
         let lines: Vec<_> = variables.iter().map(|(name, value)| assign(name, value)).collect();
         lines.join("\n")
@@ -65,6 +68,7 @@ impl Variables {
         self.set(format!("CS_API_{id}"), node.api_url());
         self.set(format!("CS_PG_{id}"), format!("127.0.0.1:{}", node.postgres));
         self.set(format!("CS_SSH_{id}"), format!("127.0.0.1:{}", node.ssh));
+        self.set(format!("CS_K8S_{id}"), format!("127.0.0.1:{}", node.kubernetes));
         let pid = alive.map(|running| running.pid.to_string()).unwrap_or_default();
         self.set(format!("CS_PID_{id}"), pid);
         self.set(format!("CS_DATA_{id}"), directory.node_data(id).display());

@@ -46,6 +46,7 @@ struct Listen {
     api: String,
     postgres: String,
     ssh: String,
+    kubernetes: String,
     metrics: String,
 }
 
@@ -116,6 +117,7 @@ pub(super) fn write(
             api: local(node.api),
             postgres: local(node.postgres),
             ssh: local(node.ssh),
+            kubernetes: local(node.kubernetes),
             metrics: local(node.metrics),
         },
         limits: Limits { balancer_ms: BALANCER_MS },

@@ -1,6 +1,12 @@
 //! The sample resources of a development cluster, as documents that are also left in its directory to look at and change.
 
-use super::{directory::Directory, postgres_url::PostgresServer, ssh_host::SshHost, state::State};
+use super::{
+    directory::Directory,
+    kubeconfig::{ApiServer, Proof},
+    postgres_url::PostgresServer,
+    ssh_host::SshHost,
+    state::State,
+};
 use crate::files;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -9,6 +15,8 @@ use std::path::Path;
 pub(super) const TARGET: &str = "orders";
 /// The name of the SSH target.
 pub(super) const SSH_TARGET: &str = "web1";
+/// The name of the Kubernetes target.
+pub(super) const KUBERNETES_TARGET: &str = "kube1";
 
 const PROVIDERS: &str = include_str!("sample/identity-providers.yaml");
 const BINDINGS: &str = include_str!("sample/bindings.yaml");
@@ -16,12 +24,14 @@ const POLICY: &str = include_str!("sample/policy.yaml");
 const TARGETS: &str = include_str!("sample/target.yaml");
 
 const SSH: &str = include_str!("sample/ssh.yaml");
+const KUBERNETES: &str = include_str!("sample/kubernetes.yaml");
 
 /// What the cluster stands before.
 #[derive(Debug)]
 pub(super) struct Targets {
     pub(super) postgres: Option<PostgresServer>,
     pub(super) ssh: Option<SshHost>,
+    pub(super) kubernetes: Option<ApiServer>,
 }
 
 /// Writes the documents: (file name, text).
@@ -49,6 +59,9 @@ pub(super) fn write(
             ("KEY", &json!(reference(key))),
         ];
         documents.push(("ssh.yaml", filled(SSH, &values)));
+    }
+    if let Some(server) = &targets.kubernetes {
+        documents.push(("kubernetes.yaml", kubernetes(directory, server)?));
     }
     let written = documents.into_iter().map(|(name, text)| {
         let path = directory.resources().join(name);
@@ -82,6 +95,32 @@ fn target(directory: &Directory, server: &PostgresServer) -> anyhow::Result<Stri
             ("PASSWORD", &password),
         ],
     ))
+}
+
+/// What nodes need of it is copied to where they read it.
+fn kubernetes(directory: &Directory, server: &ApiServer) -> anyhow::Result<String> {
+    let kept = |name: &str, contents: &[u8]| {
+        let file = directory.kubernetes().join(name);
+        files::write_private(&file, contents)?;
+        anyhow::Ok(file)
+    };
+    let ApiServer { address, server_name, authority, proof } = server;
+    let (token, certificate) = match proof {
+        Proof::Token(token) => (json!(reference(&kept("token", token.as_bytes())?)), Value::Null),
+        Proof::Certificate { certificate, key } => {
+            let cert = reference(&kept("client.crt", certificate)?);
+            let key = reference(&kept("client.key", key)?);
+            (Value::Null, json!({"cert": cert, "key": key}))
+        }
+    };
+    let tls = json!({"ca_file": kept("ca.crt", authority)?, "server_name": server_name});
+    let values = [
+        ("ADDRESS", &json!(address)),
+        ("TLS", &tls),
+        ("TOKEN", &token),
+        ("CERTIFICATE", &certificate),
+    ];
+    Ok(filled(KUBERNETES, &values))
 }
 
 fn reference(file: &Path) -> String {

@@ -24,6 +24,9 @@ pub(super) struct State {
     /// Whether there is an SSH target.
     #[serde(default)]
     pub(super) ssh: bool,
+    /// Whether there is a Kubernetes target.
+    #[serde(default)]
+    pub(super) kubernetes: bool,
     /// The program that runs as node; the `countersign` beside this one when it is not said.
     #[serde(default)]
     pub(super) node_binary: Option<PathBuf>,
@@ -37,6 +40,8 @@ pub(super) struct Node {
     pub(super) postgres: u16,
     #[serde(default)]
     pub(super) ssh: u16,
+    #[serde(default)]
+    pub(super) kubernetes: u16,
     pub(super) cluster: u16,
     pub(super) metrics: u16,
     pub(super) process: Option<Running>,

@@ -3,7 +3,7 @@
 use super::{
     certificates,
     directory::Directory,
-    issuer, links,
+    issuer, kubeconfig, links,
     node_file::{self, Entry},
     ports, postgres_url, probe, process,
     resources::{self, Targets},
@@ -24,8 +24,8 @@ use countersign_api::{
     resource::ApplyRequest,
 };
 
-/// Ports of one node: API, PostgreSQL, SSH, cluster, metrics.
-const PORTS_A_NODE: usize = 5;
+/// Ports of one node: API, PostgreSQL, SSH, Kubernetes, cluster, metrics.
+const PORTS_A_NODE: usize = 6;
 
 /// Starts a cluster.
 pub(super) async fn run(
@@ -45,8 +45,14 @@ pub(super) async fn run(
     }
     make_room(directory)?;
     let host = ssh_host::read(wanted)?;
-    let mut state = State { postgres: url, ssh: host.is_some(), ..plan(wanted, directory)? };
-    let targets = Targets { postgres: server, ssh: host };
+    let kubernetes = wanted.kubeconfig.as_deref().map(kubeconfig::read).transpose()?;
+    let mut state = State {
+        postgres: url,
+        ssh: host.is_some(),
+        kubernetes: kubernetes.is_some(),
+        ..plan(wanted, directory)?
+    };
+    let targets = Targets { postgres: server, ssh: host, kubernetes };
     match build(directory, &mut state, &targets, terminal).await {
         Ok(()) => {}
         Err(failure) => {
@@ -102,6 +108,7 @@ fn plan(wanted: &UpOptions, directory: &Directory) -> anyhow::Result<State> {
             api: port()?,
             postgres: port()?,
             ssh: port()?,
+            kubernetes: port()?,
             cluster: port()?,
             metrics: port()?,
             process: None,
@@ -124,6 +131,7 @@ fn plan(wanted: &UpOptions, directory: &Directory) -> anyhow::Result<State> {
         links_process: None,
         postgres: None,
         ssh: false,
+        kubernetes: false,
         node_binary: wanted.node_binary.clone(),
     })
 }

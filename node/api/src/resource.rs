@@ -6,6 +6,7 @@ mod apply;
 mod binding;
 mod document;
 mod identity_provider;
+mod kubernetes_target;
 mod mask_rule;
 mod policy;
 mod secret_reference;
@@ -20,6 +21,9 @@ pub use binding::BindingSpec;
 pub use document::{Document, Invalid, Spec, check_name};
 pub use identity_provider::{
     Claims, IdentityProviderSpec, MAX_LEEWAY_SECONDS, OidcProvider, TokenAlgorithm, TokenUse,
+};
+pub use kubernetes_target::{
+    Impersonate, KubernetesTarget, KubernetesTls, is_impersonation_prefix,
 };
 pub use mask_rule::{Mask, MaskJsonPath, MaskPattern, MaskRuleSpec, PartialMask};
 pub use policy::PolicySpec;

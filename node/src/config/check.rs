@@ -143,7 +143,8 @@ fn balancers(config: &Config) -> Vec<Problem> {
     let listen = &config.listen;
     let told = Told::of_api(listen)
         .and_then(|_| Told::of_postgres(listen))
-        .and_then(|_| Told::of_ssh(listen));
+        .and_then(|_| Told::of_ssh(listen))
+        .and_then(|_| Told::of_kubernetes(listen));
     let Err(error) = told else { return Vec::new() };
     let hint = "list the addresses from which the balancers connect to this node";
     vec![problem("listen.balancers", error.to_string(), hint)]
@@ -296,13 +297,17 @@ pub fn warnings(config: &Config) -> Vec<Problem> {
             "listen on loopback, or see to it that only the collector reaches it",
         ));
     }
-    let heard =
-        listen.api_proxy_protocol || listen.postgres_proxy_protocol || listen.ssh_proxy_protocol;
-    if !listen.balancers.is_empty() && !heard {
+    let heard = [
+        listen.api_proxy_protocol,
+        listen.postgres_proxy_protocol,
+        listen.ssh_proxy_protocol,
+        listen.kubernetes_proxy_protocol,
+    ];
+    if !listen.balancers.is_empty() && !heard.contains(&true) {
         found.push(problem(
             "listen.balancers",
             "balancers are listed, and no listener hears their PROXY headers",
-            "set listen.postgres_proxy_protocol, listen.ssh_proxy_protocol or listen.api_proxy_protocol",
+            "set listen.postgres_proxy_protocol, or that of another listener",
         ));
     }
     found

@@ -31,6 +31,7 @@ const CRATES: &[(&str, &str, u8, &[&str])] = &[
             "countersign-api",
             "countersign-postgres",
             "countersign-ssh",
+            "countersign-kubernetes",
             "countersign-raft-store",
         ],
     ),

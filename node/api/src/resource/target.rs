@@ -1,6 +1,7 @@
-//! Target: what agents reach. A PostgreSQL server is described here, an SSH server in `ssh_target`.
+//! Target: what agents reach. A PostgreSQL server is described here, an SSH server in `ssh_target`, an API server of
+//! Kubernetes in `kubernetes_target`.
 
-use super::{Invalid, SecretReference, SshTarget};
+use super::{Invalid, KubernetesTarget, SecretReference, SshTarget};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, str::FromStr};
 use utoipa::ToSchema;
@@ -20,6 +21,8 @@ pub enum TargetSpec {
     Postgres(PostgresTarget),
     /// An SSH server.
     Ssh(SshTarget),
+    /// A Kubernetes API server.
+    Kubernetes(KubernetesTarget),
 }
 
 /// A PostgreSQL server as agents reach it.
@@ -209,6 +212,7 @@ impl TargetSpec {
         match self {
             Self::Postgres(target) => target.check(found),
             Self::Ssh(target) => target.check(found),
+            Self::Kubernetes(target) => target.check(found),
         }
     }
 }
