@@ -1,14 +1,15 @@
 //! The grammar of the command line. Nothing here does anything; each group's file runs its commands.
 
+mod cluster;
 mod dev;
 mod groups;
 
+pub(crate) use cluster::{ClusterCommand, SnapshotCommand, SshRole, TokenCommand};
 pub(crate) use dev::{Algorithm, Cut, DevCommand, DevOptions, Person, UpOptions};
 pub(crate) use groups::{
-    ApplyOptions, AuditCommand, CastFormat, ChoiceName, ClusterCommand, ContextCommand,
-    CredentialCommand, Decide, DeleteOptions, DiffOptions, EventFilter, Explain, ExportFormat,
-    ExportOptions, GetOptions, GrantsCommand, HoldsCommand, Named, PolicyCommand, RevokeCommand,
-    SessionsCommand, SshRole, StateName, TokenCommand,
+    ApplyOptions, AuditCommand, CastFormat, ChoiceName, ContextCommand, CredentialCommand, Decide,
+    DeleteOptions, DiffOptions, EventFilter, Explain, ExportFormat, ExportOptions, GetOptions,
+    GrantsCommand, HoldsCommand, Named, PolicyCommand, RevokeCommand, SessionsCommand, StateName,
 };
 
 use clap::{

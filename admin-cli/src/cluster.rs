@@ -1,6 +1,7 @@
 //! `cluster`: its beginning, its nodes, and taking one out of service.
 
 mod members;
+mod snapshot;
 mod ssh_keys;
 
 pub(crate) use ssh_keys::known_hosts;
@@ -40,6 +41,14 @@ pub(crate) async fn run(
             members::replace((node, with), global, terminal).await
         }
         ClusterCommand::Promote { node } => members::promote(node, global, terminal).await,
+        ClusterCommand::Snapshot(command) => snapshot::run(command, global, terminal).await,
+        ClusterCommand::Recover { config, confirm } => {
+            snapshot::recover(&config, confirm.as_deref())
+        }
+        ClusterCommand::Reopen => {
+            let client = connection::client(global, terminal)?;
+            answer(&client.reopen().await?.body, terminal)
+        }
         ClusterCommand::Status => status(global, terminal).await,
         ClusterCommand::SshKeys { known_hosts } => {
             let client = connection::client(global, terminal)?;
@@ -126,7 +135,10 @@ async fn status(global: &Global, terminal: &mut Terminal) -> Result<(), Failure>
 /// The nodes, and how many of them may fail.
 fn answer(cluster: &Cluster, terminal: &mut Terminal) -> Result<(), Failure> {
     if let Some(warning) = &cluster.warning {
-        terminal.note(warning);
+        terminal.warn(warning);
+    }
+    if cluster.epoch.as_ref().is_some_and(|epoch| !epoch.open) {
+        terminal.warn("the cluster was recovered and takes no agents: look at policies, targets and revocations, then `cluster reopen`");
     }
     terminal.answer(cluster, |cluster, terminal| {
         let nodes = table(&cluster.nodes, cluster.node, terminal);

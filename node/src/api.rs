@@ -32,6 +32,7 @@ mod routes;
 mod sessions;
 mod shares;
 mod sign_ins;
+mod snapshots;
 mod ssh_keys;
 mod token;
 

@@ -18,6 +18,7 @@ mod join_token;
 mod keeper;
 mod key;
 mod membership;
+pub mod recovery;
 mod retire;
 
 pub use bootstrap::{Bootstrap, InitOrder};
@@ -149,7 +150,12 @@ async fn come_back(
     let plan = directory.engine_plan(app, &known).await?;
     let Started { store, membership } = engine.start(plan).await.map_err(ClusterError::Engine)?;
     let changes = Arc::default();
-    Ok(Member { id: NodeId(known.node), store, membership, cluster_key, changes })
+    let member = Member { id: NodeId(known.node), store, membership, cluster_key, changes };
+    if let Err(error) = recovery::carry_out(app, directory, &member).await {
+        member.membership.shutdown().await;
+        return Err(error);
+    }
+    Ok(member)
 }
 
 #[cfg(test)]

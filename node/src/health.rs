@@ -14,6 +14,7 @@ use axum::{
 };
 use countersign_api::cluster::{Readiness, ReadinessCheck};
 use countersign_core::log_time::LogTime;
+use countersign_raft_store::records::Service;
 use rustix::fs::StatVfsMountFlags;
 use std::{collections::BTreeMap, path::Path};
 
@@ -68,6 +69,7 @@ pub(crate) fn look(app: &App) -> Readiness {
             checks.push(check("initialised", Ok("this node belongs to a cluster")));
             checks.push(check("lease", leased(node)));
             checks.push(check("incarnation", started(node)));
+            checks.push(check("open", open(node)));
             checks.push(check("clock", clock(node)));
             checks.push(check("disk", disk(&app.config.data_dir, MIN_FREE)));
         }
@@ -93,6 +95,22 @@ fn leased(node: &Node) -> Found {
 fn started(node: &Node) -> Found {
     let incarnation = node.gate.incarnation();
     incarnation.map(|_| "this start is in the log").ok_or("this start is not in the log yet")
+}
+
+fn open(node: &Node) -> Found {
+    // One short read of the state.
+    match node.store.view().and_then(|view| view.epoch()) {
+        Ok(epoch) => match epoch.service {
+            Service::Open => Ok("the cluster takes agents"),
+            Service::Closed => {
+                Err("the cluster was recovered, and no administrator has reopened it yet")
+            }
+        },
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "the state cannot be read");
+            Err("the state cannot be read")
+        }
+    }
 }
 
 fn clock(node: &Node) -> Found {

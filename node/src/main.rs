@@ -5,7 +5,9 @@
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use countersign_core::secret::Secret;
 use countersign_node::{
+    cluster::recovery::{self, RecoverError},
     config::{self, Config, ConfigError, SETTINGS},
     open_files, serve, telemetry, tls,
 };
@@ -28,6 +30,28 @@ struct Cli {
 enum Command {
     /// Run a node until SIGTERM or SIGINT.
     Serve(ConfigArgument),
+    /// Make a cluster of this node alone, when the others are lost for good. The node must not run.
+    Recover {
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// The cluster's name. Without it nothing is done, and what was found is told
+        #[arg(long, value_name = "CLUSTER")]
+        confirm: Option<String>,
+    },
+    /// Make a cluster of one node of a snapshot, on an empty data directory.
+    Restore {
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// What `countersignctl cluster snapshot save` has written
+        #[arg(long, value_name = "FILE")]
+        snapshot: PathBuf,
+        /// The file with its passphrase
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: PathBuf,
+        /// The cluster's name. Without it nothing is done, and what was found is told
+        #[arg(long, value_name = "CLUSTER")]
+        confirm: Option<String>,
+    },
     /// Look for problems of the configuration and print them.
     Check(ConfigArgument),
     /// Print every setting with its default, its environment variable and its meaning.
@@ -75,6 +99,24 @@ fn run(command: Command) -> anyhow::Result<u8> {
             Ok(config) => serve(config),
             Err(status) => Ok(status),
         },
+        Command::Recover { config, confirm } => match read(config.config.as_deref()) {
+            Ok(config) => {
+                began(alone(async { recovery::recover(&config, confirm.as_deref()).await })?)
+            }
+            Err(status) => Ok(status),
+        },
+        Command::Restore { config, snapshot, passphrase_file, confirm } => {
+            match read(config.config.as_deref()) {
+                Ok(config) => {
+                    let passphrase = passphrase(&passphrase_file)?;
+                    let from = (snapshot, passphrase);
+                    began(alone(async {
+                        recovery::restore(&config, from, confirm.as_deref()).await
+                    })?)
+                }
+                Err(status) => Ok(status),
+            }
+        }
         Command::Check(argument) => match read(argument.config.as_deref()) {
             Ok(config) => {
                 for warning in config::warnings(&config) {
@@ -102,6 +144,40 @@ fn run(command: Command) -> anyhow::Result<u8> {
             Ok(DONE)
         }
     }
+}
+
+/// Runs what is done while no node runs.
+fn alone<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(UMASK));
+    tls::install_provider();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    Ok(runtime.context("start the runtime")?.block_on(work))
+}
+
+/// Says how a cluster begins anew.
+fn began(done: Result<String, RecoverError>) -> anyhow::Result<u8> {
+    match done {
+        Ok(source) => {
+            say(&format!(
+                "this node alone goes on from {source}\n\nStart it: it begins a new epoch, in which nothing of before is open or approved. Then look at policies, targets and \
+                revocations, for what was changed behind that is lost; `countersignctl cluster reopen` takes agents again. New nodes join with new tokens and empty disks."
+            ))?;
+            Ok(DONE)
+        }
+        Err(error @ RecoverError::NotConfirmed { .. }) => {
+            complain(&format!("countersign: {error}"));
+            Ok(USAGE)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The passphrase in a file, without the end of its line.
+fn passphrase(path: &Path) -> anyhow::Result<Secret> {
+    let bytes = Secret::new(
+        std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?,
+    );
+    Ok(Secret::new(bytes.expose().trim_ascii_end()))
 }
 
 /// The configuration, or the exit status after its problems were told.

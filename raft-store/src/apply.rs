@@ -17,6 +17,7 @@ mod hold;
 mod intent;
 mod notes;
 mod recording;
+mod recovery;
 mod request;
 mod resource;
 mod revocation;
@@ -131,6 +132,8 @@ fn dispatch(step: &mut Step<'_>, command: Command) -> Done {
         Command::OpenKeys(command) => recording::open_keys(step, command),
         Command::RotateSshKey(command) => ssh::rotate(step, *command),
         Command::ArchiveRead(command) => archive::read(step, command),
+        Command::Recover(command) => recovery::recover(step, *command),
+        Command::Reopen(command) => recovery::reopen(step, command),
     }
 }
 

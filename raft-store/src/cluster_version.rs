@@ -51,7 +51,9 @@ pub(crate) fn needed_by(command: &Command) -> u32 {
         | Command::RewrapKey(_)
         | Command::RotateSshKey(_)
         | Command::ArchiveRead(_)
-        | Command::OpenKeys(_) => FIRST,
+        | Command::OpenKeys(_)
+        | Command::Recover(_)
+        | Command::Reopen(_) => FIRST,
     }
 }
 

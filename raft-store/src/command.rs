@@ -6,11 +6,13 @@
 mod credentials;
 mod notes;
 mod recordings;
+mod recovery;
 mod ssh;
 
 pub use credentials::IssueCredential;
 pub use notes::{LateOutcome, LostNotes, NotedBasis, NotedOutcome, NotedRead, TakeNotes, Wording};
 pub use recordings::{ArchiveRead, OpenKeys, PlaceSegment, RecordSegment, RewrapKey};
+pub use recovery::{Recover, Reopen};
 pub use ssh::RotateSshKey;
 
 use crate::records::{
@@ -107,6 +109,10 @@ pub enum Command {
     ArchiveRead(ArchiveRead),
     /// A node says which keys of recordings it opens.
     OpenKeys(OpenKeys),
+    /// The cluster begins anew on what is left of it.
+    Recover(Box<Recover>),
+    /// What was recovered takes agents again.
+    Reopen(Reopen),
 }
 
 /// Sixteen random bytes that tell one call of [`Store::claim`](crate::handle::Store::claim) or

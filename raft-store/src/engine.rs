@@ -7,6 +7,7 @@ mod segments;
 mod start;
 mod status;
 
+use std::io;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -143,6 +144,14 @@ impl Engine {
     pub async fn take_snapshot(&self) {
         // It fails only when the consensus library has stopped, and then there is nothing to take.
         drop(self.raft.trigger().snapshot().await);
+    }
+
+    /// The state as it is now, as a file. It stays readable when its name is gone.
+    ///
+    /// # Errors
+    /// When the disk cannot be read.
+    pub async fn snapshot(&self) -> io::Result<std::fs::File> {
+        Ok(self.state.snapshot_now().await?.file)
     }
 
     /// Stops everything in order: no new work, the peers' streams, the consensus, the tasks, the flush thread. The database

@@ -24,8 +24,8 @@ use crate::{
         AccessRefused, Administered, ApplyResources, ArchiveRead, AttachEvidence, Attempt, Cancel,
         ClaimHold, CloseSession, Command, CreateJoinToken, Decide, EndSession, Initialise, Intent,
         IntroduceAuditKey, IssueCredential, NodeUp, OpenHold, OpenKeys, OpenSession, ParkHold,
-        PlaceSegment, RecordCheckpoint, RecordSegment, Refused, RemoveNode, Revoke, RewrapKey,
-        RotateSshKey, UseJoinToken, WithdrawHold,
+        PlaceSegment, RecordCheckpoint, RecordSegment, Recover, Refused, RemoveNode, Reopen,
+        Revoke, RewrapKey, RotateSshKey, UseJoinToken, WithdrawHold,
     },
     effect::Happened,
     engine::Engine,
@@ -207,6 +207,16 @@ impl Store {
     /// Makes the cluster.
     pub async fn initialise(&self, command: Initialise) -> Result<Committed<()>, ProposeError> {
         self.done(Command::Initialise(Box::new(command))).await
+    }
+
+    /// Begins a new epoch on this node. Repeating it is no error.
+    pub async fn recover(&self, command: Recover) -> Result<Committed<()>, ProposeError> {
+        self.done(Command::Recover(Box::new(command))).await
+    }
+
+    /// Lets a recovered cluster take agents again.
+    pub async fn reopen(&self, command: Reopen) -> Result<Committed<()>, ProposeError> {
+        self.done(Command::Reopen(command)).await
     }
 
     /// Announces a start of this node and settles what its earlier ones left.

@@ -132,6 +132,8 @@ pub(crate) enum Single {
     LastArchive = 10,
     /// The number of the last file of the archive up to which a majority of the nodes has read each.
     ArchiveKept = 11,
+    /// The epoch.
+    Epoch = 12,
 }
 
 /// What can expire.

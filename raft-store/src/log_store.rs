@@ -92,6 +92,12 @@ pub(crate) fn stored_vote(disk: &Disk) -> io::Result<Option<Vote>> {
     Ok(disk.meta(VOTE)?.map(|bytes| Vote::decode(&bytes)).transpose()?)
 }
 
+/// Adds a vote to `batch`.
+pub(crate) fn put_vote(disk: &Disk, batch: &mut WriteBatch, vote: &Vote) -> io::Result<()> {
+    batch.put_cf(disk.family(Family::Meta)?, VOTE, vote.encode()?);
+    Ok(())
+}
+
 /// The last entry that was purged.
 pub(crate) fn purged(disk: &Disk) -> io::Result<Option<LogId>> {
     Ok(disk.meta(PURGED)?.map(|bytes| LogId::decode(&bytes)).transpose()?)

@@ -3,6 +3,7 @@
 
 mod archive;
 mod credentials;
+mod epoch;
 mod grants;
 mod recordings;
 mod revocations;
@@ -10,6 +11,7 @@ mod ssh;
 
 pub use archive::ArchiveFile;
 pub use credentials::{CredentialForm, CredentialRecord, CredentialState, Voucher};
+pub use epoch::{EpochRecord, Service};
 pub use grants::GrantRecord;
 pub use recordings::{InBucket, OpenedKeys, Place, RecordingRecord, SegmentRecord, WrappedKey};
 pub use revocations::{IssuerRevocation, RevocationRecord};

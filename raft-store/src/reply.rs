@@ -167,6 +167,9 @@ pub enum StateRefusal {
     /// The join token is unknown, expired or used.
     #[error("the join token is not valid")]
     BadJoinToken,
+    /// The cluster was recovered, and no administrator has looked yet.
+    #[error("the cluster was recovered and takes no agents yet")]
+    Closed,
     /// The intent is recorded; but when the call was repeated nothing could be released under it any more.
     #[error("the intent is recorded, and its session is over")]
     IntentStands,

@@ -126,6 +126,8 @@ async fn a_reviewer_may_decide_but_not_administer() {
         (Method::POST, "/v1/cluster/remove", json!({"node": 3})),
         (Method::POST, "/v1/cluster/replace", json!({"node": 3, "with": 2})),
         (Method::POST, "/v1/cluster/promote", json!({"node": 3})),
+        (Method::POST, "/v1/cluster/snapshot", json!({"passphrase": "0123456789abcdef"})),
+        (Method::POST, "/v1/cluster/reopen", json!({})),
         (Method::POST, "/v1/revocations", json!({"identity": {"issuer": "x", "subject": "y"}})),
     ];
     for (method, path, body) in forbidden {

@@ -48,6 +48,8 @@ mod quorum_loss;
 #[cfg(test)]
 mod recordings;
 #[cfg(test)]
+mod recovery;
+#[cfg(test)]
 mod revocation;
 #[cfg(test)]
 mod ssh;

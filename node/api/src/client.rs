@@ -4,11 +4,13 @@
 //! anything that was never sent. Everything else is tried once, and an unclear end is the caller's to look into.
 
 mod calls;
+mod download;
 mod error;
 mod events;
 mod sse;
 mod transport;
 
+pub use download::Download;
 pub use error::ClientError;
 pub use events::HoldEvents;
 pub use transport::Answer;

@@ -13,6 +13,9 @@ pub struct Cluster {
     pub cluster_id: Option<String>,
     /// The cluster's name.
     pub name: String,
+    /// The epoch; absent before `init`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<Epoch>,
     /// The answering node.
     pub node: u64,
     /// The leader, when the answering node knows one.
@@ -236,6 +239,32 @@ pub struct ReplaceRequest {
 pub struct PromoteRequest {
     /// The node.
     pub node: u64,
+}
+
+/// `POST /v1/cluster/snapshot`: the answer is a snapshot file (`countersign_api::snapshot_file`) of the answering node's state.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SnapshotRequest {
+    /// What the file is sealed under: 16 bytes at least. It is kept nowhere.
+    pub passphrase: String,
+}
+
+impl fmt::Debug for SnapshotRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SnapshotRequest").finish_non_exhaustive()
+    }
+}
+
+/// The epoch of a cluster: a new one begins with each recovery.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Epoch {
+    /// Its number, from 1.
+    pub number: u64,
+    /// What it went on from; absent in the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Whether agents are taken: not before an administrator has looked at what was recovered.
+    pub open: bool,
 }
 
 /// `POST /v1/cluster/drain` and `undrain`: the answering node only. A start puts a node into service.

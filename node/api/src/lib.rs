@@ -17,6 +17,7 @@ pub mod recording;
 pub mod resource;
 pub mod revocation;
 pub mod session;
+pub mod snapshot_file;
 pub mod ssh_keys;
 pub mod time;
 pub mod token;

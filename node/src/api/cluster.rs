@@ -16,7 +16,7 @@ use axum::{Json, extract::State, http::HeaderMap};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use countersign_api::{
     cluster::{
-        Cluster, ClusterNode, DrainAnswer, InitAnswer, InitRequest, JoinAnswer, JoinRequest,
+        Cluster, ClusterNode, DrainAnswer, Epoch, InitAnswer, InitRequest, JoinAnswer, JoinRequest,
         JoinToken, JoinTokenRequest, NodeRole, Peer, TransferRequest,
     },
     problem::{Problem, ProblemKind},
@@ -26,7 +26,7 @@ use countersign_raft_store::{
     command::{Administered, CreateJoinToken, UseJoinToken},
     handle::Status,
     limits::MAX_JOIN_TOKEN_LIFE_MS,
-    records::{ClusterRecord, JoinFacts, NodeRecord, NodeState, RequestId},
+    records::{ClusterRecord, JoinFacts, NodeRecord, NodeState, RequestId, Service},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, timeout};
@@ -56,6 +56,12 @@ pub(super) async fn seen(api: &Api) -> Answer<Cluster> {
         Ok((view.cluster()?, view.nodes()?, view.log_time()?, view.policy_revision()?))
     })
     .await?;
+    let epoch = reading::now(node, |view| Ok(view.epoch()?)).await?;
+    let epoch = Epoch {
+        number: epoch.number,
+        open: epoch.service == Service::Open,
+        source: Some(epoch.source).filter(|source| !source.is_empty()),
+    };
     let status = node.store.status();
     let quorum = node.store.has_lease();
     let members = member_list(api, node, &status, &nodes);
@@ -63,6 +69,7 @@ pub(super) async fn seen(api: &Api) -> Answer<Cluster> {
     let (tolerates, verdict) = if quorum { tolerance(&members) } else { no_quorum(&members) };
     Ok(Cluster {
         cluster_id: record.as_ref().map(|record| hex::encode(record.id)),
+        epoch: Some(epoch),
         name: record.map_or_else(|| api.app.config.cluster.name.clone(), |record| record.name),
         node: node.id.0,
         leader: status.leader.map(|leader| leader.0),

@@ -144,6 +144,10 @@ impl From<StateRefusal> for Failure {
             StateRefusal::BadName { name } => {
                 Self::new(ProblemKind::Invalid, format!("`{name}` is no name for a resource"))
             }
+            StateRefusal::Closed => {
+                conflict("the cluster was recovered and takes no agents yet".to_owned())
+                    .hint("look at what was recovered, then `countersignctl cluster reopen`")
+            }
             StateRefusal::BadJoinToken => Self::new(
                 ProblemKind::NotIdentified,
                 "the join token is unknown, expired, or was used by another node",

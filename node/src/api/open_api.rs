@@ -2,7 +2,7 @@
 
 use super::{
     audit, cluster, credentials, events, grants, holds, members, policy, recordings, rejudge,
-    resources, revocations, sessions, ssh_keys, token,
+    resources, revocations, sessions, snapshots, ssh_keys, token,
 };
 use crate::health;
 use axum::{
@@ -31,7 +31,7 @@ use utoipa::{
         resources::list, resources::list_kind, resources::show, resources::replace, resources::remove, resources::apply,
         policy::check, policy::schema, rejudge::test, rejudge::explain, rejudge::simulate,
         cluster::show, cluster::init, cluster::create_token, cluster::join, cluster::transfer_leader, members::remove,
-        members::replace, members::promote, cluster::drain, cluster::undrain,
+        members::replace, members::promote, snapshots::save, snapshots::reopen, cluster::drain, cluster::undrain,
         revocations::revoke, token::exchange, credentials::list, credentials::postgres, credentials::ssh, ssh_keys::show, ssh_keys::rotate,
     ),
     modifiers(&Bearer),

@@ -4,7 +4,7 @@ use super::{
     Api, answers, audit,
     caller::{Access, guard},
     cluster, credentials, events, grants, holds, input, members, open_api, own_token, policy,
-    recordings, rejudge, resources, revocations, sessions, ssh_keys, token,
+    recordings, rejudge, resources, revocations, sessions, snapshots, ssh_keys, token,
 };
 use crate::health;
 use axum::{
@@ -106,6 +106,8 @@ fn administration() -> Vec<Route> {
         route(Method::POST, "/v1/cluster/remove", Admin, post(members::remove)),
         route(Method::POST, "/v1/cluster/replace", Admin, post(members::replace)),
         route(Method::POST, "/v1/cluster/promote", Admin, post(members::promote)),
+        route(Method::POST, "/v1/cluster/snapshot", Admin, post(snapshots::save)),
+        route(Method::POST, "/v1/cluster/reopen", Admin, post(snapshots::reopen)),
         route(Method::POST, "/v1/cluster/drain", Admin, post(cluster::drain)),
         route(Method::POST, "/v1/cluster/undrain", Admin, post(cluster::undrain)),
         route(Method::POST, "/v1/revocations", Admin, post(revocations::revoke)),

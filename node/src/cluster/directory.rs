@@ -1,7 +1,7 @@
 //! The data directory: whose it is, and the keys. Every file is written whole, synced, and renamed into place; what is
 //! secret is readable by its owner only. The engine's folder beside it is the engine's own.
 
-use super::{BOOTSTRAP_LIFE, ClusterError, ClusterKey, EnginePlan};
+use super::{BOOTSTRAP_LIFE, ClusterError, ClusterKey, EnginePlan, recovery::OrderFile};
 use crate::app::App;
 use countersign_core::{id::NodeId, secret::Secret};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -16,6 +16,7 @@ use std::{
 const MEMBER: &str = "member.json";
 const JOINING: &str = "joining.json";
 const FOUNDING: &str = "founding";
+const ORDER: &str = "recovering.json";
 const INIT_TOKEN: &str = "init-token";
 const BOOTSTRAP_TOKEN: &str = "bootstrap-token";
 const ENGINE: &str = "raft";
@@ -208,6 +209,28 @@ impl Directory {
             ClusterKey::of(&bytes).ok_or(ClusterError::Damaged { path })
         })
         .await
+    }
+
+    /// The engine's folder.
+    pub(super) fn engine(&self) -> PathBuf {
+        self.path.join(ENGINE)
+    }
+
+    /// The order of a recovery that is not carried out yet.
+    pub(super) async fn order(&self) -> Result<Option<OrderFile>, ClusterError> {
+        self.blocking(|directory| directory.json(ORDER)).await
+    }
+
+    pub(super) async fn write_order(&self, order: OrderFile) -> Result<(), ClusterError> {
+        self.blocking(move |directory| directory.write_json(ORDER, &order)).await
+    }
+
+    pub(super) async fn forget_order(&self) -> Result<(), ClusterError> {
+        self.blocking(|directory| directory.forget_now(ORDER)).await
+    }
+
+    pub(super) fn damaged_order(&self) -> ClusterError {
+        ClusterError::Damaged { path: self.path.join(ORDER) }
     }
 
     /// Looks that the log of a member is there.

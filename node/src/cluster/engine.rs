@@ -13,6 +13,8 @@ use countersign_raft_store::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs::File,
+    io,
     sync::Arc,
     time::Duration,
 };
@@ -109,6 +111,10 @@ impl Membership for Members {
                 (NodeId(id), MemberStatus { address, voter, matching, applied, silent_for })
             })
             .collect()
+    }
+
+    fn snapshot(&self) -> BoxFuture<'_, io::Result<File>> {
+        Box::pin(self.0.snapshot())
     }
 
     fn figures(&self) -> Figures {

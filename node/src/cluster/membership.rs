@@ -7,7 +7,10 @@ use countersign_raft_store::{
     engine::SegmentShelf,
     handle::{BoxFuture, Store},
 };
-use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap, fmt, fs::File, io, net::SocketAddr, path::PathBuf, sync::Arc,
+    time::Duration,
+};
 
 /// Who belongs to the cluster, and changing that. Changes work on the leader only.
 pub trait Membership: Send + Sync + fmt::Debug {
@@ -39,6 +42,9 @@ pub trait Membership: Send + Sync + fmt::Debug {
 
     /// The members as this node knows them.
     fn members(&self) -> BTreeMap<NodeId, MemberStatus>;
+
+    /// The state of this node as it is now, as a file.
+    fn snapshot(&self) -> BoxFuture<'_, io::Result<File>>;
 
     /// Figures for status pages and metrics; nothing is decided on them.
     fn figures(&self) -> Figures;

@@ -138,6 +138,7 @@ fn of_state(refused: &StateRefusal) -> Refusal {
         StateRefusal::IdentityExpired => ended("the proof of identity has expired"),
         StateRefusal::SessionGone | StateRefusal::IntentStands => ended("it is closed"),
         StateRefusal::NotInitialised
+        | StateRefusal::Closed
         | StateRefusal::UnknownNode
         | StateRefusal::StaleIncarnation => Refusal::ShuttingDown,
         StateRefusal::OldCluster { .. } => Refusal::NotSupported {

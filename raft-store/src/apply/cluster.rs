@@ -55,7 +55,7 @@ pub(super) fn initialise(step: &mut Step<'_>, command: Initialise) -> Done {
 }
 
 /// Gives a node the next id.
-fn admit(step: &mut Step<'_>, facts: JoinFacts) -> Result<NodeId, Stop> {
+pub(super) fn admit(step: &mut Step<'_>, facts: JoinFacts) -> Result<NodeId, Stop> {
     let node = NodeId(step.number(Single::LastNode)? + 1);
     step.put_number(key_space::single(Single::LastNode), node.0);
     let event = Facts::default()
@@ -111,7 +111,7 @@ pub(super) fn is_member(step: &Step<'_>, node: NodeId) -> Result<bool, Stop> {
 }
 
 /// Settles what a node that is lost held: its sessions are closed, its holds parked, its intents unknown.
-fn settle(step: &mut Step<'_>, node: NodeId, reason: &str) -> Result<(), Stop> {
+pub(super) fn settle(step: &mut Step<'_>, node: NodeId, reason: &str) -> Result<(), Stop> {
     for (key, _) in step.all(&key_space::open_sessions_of_node(node))? {
         let id = key_space::trailing_id(&key).map(SessionId::from_bytes);
         let Some(id) = id else { continue };

@@ -3,7 +3,7 @@
 
 use super::{
     chain::{self, Facts},
-    credential, forget, hold, recording, request,
+    credential, forget, hold, recording, recovery, request,
     step::{Done, Step, Stop, named, short},
 };
 use crate::{
@@ -36,6 +36,7 @@ pub(super) fn open(step: &mut Step<'_>, command: OpenSession) -> Done {
     named([&agent.name, &agent.identity.issuer, &agent.identity.subject].map(|t| &**t))?;
     named(agent.groups.iter().chain(&agent.owner).map(String::as_str))?;
     is_current(step, command.node, command.incarnation)?;
+    recovery::is_open(step)?;
     not_revoked(step, &command.agent.identity)?;
     not_expired(&command.agent, step.now)?;
     if let Some(credential) = command.credential {

@@ -17,6 +17,7 @@ mod notes;
 mod providers;
 mod random;
 mod recordings;
+mod recovery;
 mod resources;
 mod reviewers;
 mod sharing;

@@ -8,4 +8,4 @@ mod members;
 mod refusals;
 mod replication;
 mod storage_rules;
-mod toy;
+pub(crate) mod toy;

@@ -19,10 +19,10 @@ use crate::{
     machine::View,
     records::{
         ArchiveFile, AuditKeyRecord, CheckpointRecord, ClusterRecord, CredentialRecord,
-        EvidenceRecord, GrantRecord, HeldOperation, HoldPhase, HoldRecord, IssuerRevocation,
-        JoinTokenRecord, NodeRecord, OpenedKeys, OperationRecord, RecordingRecord, RequestId,
-        RequestRecord, ResourceKind, ResourceRecord, RevocationRecord, SegmentRecord,
-        SessionRecord, SshKeyRecord, SshRole,
+        EpochRecord, EvidenceRecord, GrantRecord, HeldOperation, HoldPhase, HoldRecord,
+        IssuerRevocation, JoinTokenRecord, NodeRecord, OpenedKeys, OperationRecord,
+        RecordingRecord, RequestId, RequestRecord, ResourceKind, ResourceRecord, RevocationRecord,
+        SegmentRecord, SessionRecord, SshKeyRecord, SshRole,
     },
     state::{self, NewestFirst},
 };
@@ -132,6 +132,11 @@ impl StateView {
     /// The cluster; `None` before it is initialised.
     pub fn cluster(&self) -> Result<Option<ClusterRecord>, ReadError> {
         self.get(&key_space::single(Single::Cluster))
+    }
+
+    /// The epoch that the cluster is in.
+    pub fn epoch(&self) -> Result<EpochRecord, ReadError> {
+        Ok(self.get(&key_space::single(Single::Epoch))?.unwrap_or_default())
     }
 
     /// Log time.

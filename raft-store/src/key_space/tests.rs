@@ -71,7 +71,7 @@ fn keys() -> Vec<(&'static str, Vec<u8>)> {
     all
 }
 
-fn singles() -> [(&'static str, Single); 11] {
+fn singles() -> [(&'static str, Single); 12] {
     [
         ("single-cluster", Single::Cluster),
         ("single-log-time", Single::LogTime),
@@ -84,6 +84,7 @@ fn singles() -> [(&'static str, Single); 11] {
         ("single-leader-term", Single::LeaderTerm),
         ("single-last-archive", Single::LastArchive),
         ("single-archive-kept", Single::ArchiveKept),
+        ("single-epoch", Single::Epoch),
     ]
 }
 

@@ -37,6 +37,20 @@ fn written<T>(done: io::Result<T>) -> T {
     }
 }
 
+impl StateMachine {
+    /// Makes a snapshot of this instant.
+    pub(crate) async fn snapshot_now(&self) -> io::Result<SnapshotFile> {
+        let shared = self.shared.clone();
+        blocking(move || shared.build()).await
+    }
+
+    /// Takes a snapshot into use while nothing else works with the state.
+    pub(crate) fn install_alone(&self, file: SnapshotFile) -> io::Result<()> {
+        let meta = file.head.meta.clone();
+        self.shared.install(&meta, file)
+    }
+}
+
 impl Shared {
     /// Writes the state of this instant to a file. Applying goes on meanwhile.
     pub(super) fn build(&self) -> io::Result<SnapshotFile> {

@@ -1,7 +1,7 @@
 //! Every route as a method.
 
 use super::{
-    Answer, Client, ClientError,
+    Answer, Client, ClientError, Download,
     transport::{Call, Repeat},
 };
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     cluster::{
         Cluster, DrainAnswer, InitAnswer, InitRequest, JoinAnswer, JoinRequest, JoinToken,
         JoinTokenRequest, PromoteRequest, Readiness, RemoveRequest, ReplaceRequest,
-        TransferRequest,
+        SnapshotRequest, TransferRequest,
     },
     credential::{Credential, CredentialRequest, IssuedCredential, SshCredentialRequest},
     grant::{Grant, GrantQuery},
@@ -37,6 +37,9 @@ const LIVE: Duration = Duration::from_secs(20);
 const INIT: Duration = Duration::from_secs(40);
 /// How long a change of the membership may take: longer than a node tries.
 const CHANGE: Duration = Duration::from_secs(40);
+
+/// How long a snapshot may take to arrive.
+const SNAPSHOT: Duration = Duration::from_hours(6);
 
 type Result<T> = std::result::Result<Answer<T>, ClientError>;
 
@@ -287,6 +290,21 @@ impl Client {
     async fn change(&self, what: &str, request: &impl Serialize) -> Result<Cluster> {
         let call = Call::new(Method::POST, &["v1", "cluster", what], Repeat::Safe);
         self.send(call.patience(CHANGE).json(request)?).await
+    }
+
+    /// The state of the asked node as a snapshot file, piece by piece.
+    pub async fn snapshot(
+        &self,
+        request: &SnapshotRequest,
+    ) -> std::result::Result<Download, ClientError> {
+        let call = Call::new(Method::POST, &["v1", "cluster", "snapshot"], Repeat::OnlyUnsent);
+        let (endpoint, response) = self.respond(call.patience(SNAPSHOT).json(request)?).await?;
+        Ok(Download { endpoint, response })
+    }
+
+    /// Lets a recovered cluster take agents again.
+    pub async fn reopen(&self) -> Result<Cluster> {
+        self.send(Call::new(Method::POST, &["v1", "cluster", "reopen"], Repeat::Safe)).await
     }
 
     /// Takes the asked node out of service.

@@ -283,6 +283,10 @@ impl Membership for Alone {
         BTreeMap::new()
     }
 
+    fn snapshot(&self) -> BoxFuture<'_, std::io::Result<std::fs::File>> {
+        Box::pin(std::future::ready(Err(std::io::Error::other("there is none"))))
+    }
+
     fn figures(&self) -> Figures {
         Figures::default()
     }

@@ -264,12 +264,6 @@ pub(super) fn put(kind: ResourceKind, name: &str, body: &str, expected: Expected
 }
 
 pub(super) fn beginning() -> Vec<Command> {
-    let facts = |n: u8| JoinFacts {
-        key_sha256: [n; 32],
-        address: format!("127.0.0.1:{n}"),
-        api_url: format!("https://127.0.0.1:{n}"),
-        storage: [n; 16],
-    };
     let mut commands = vec![Command::Initialise(Box::new(Initialise {
         cluster_id: [1; 16],
         cluster_name: "test".to_owned(),
@@ -373,6 +367,16 @@ pub(super) fn human(name: &str, groups: &[&str]) -> Reviewer {
         name: name.to_owned(),
         also_known_as: BTreeSet::new(),
         groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+    }
+}
+
+/// What node `n` joins with.
+pub(super) fn facts(n: u8) -> JoinFacts {
+    JoinFacts {
+        key_sha256: [n; 32],
+        address: format!("127.0.0.1:{n}"),
+        api_url: format!("https://127.0.0.1:{n}"),
+        storage: [n; 16],
     }
 }
 

@@ -5,7 +5,7 @@ use crate::machine::{Applied, Batch, Halt, Machine, Overlay, View, Writes};
 /// Commands: `set KEY VALUE`, `unknown`. The reply is the number of times the key was set. A `crooked` machine stores
 /// something else than it is told.
 #[derive(Debug, Default)]
-pub(super) struct Toy {
+pub(crate) struct Toy {
     pub(super) crooked: bool,
 }
 

@@ -7,9 +7,9 @@ use crate::{
         CheckpointAsked, ClaimHold, CloseSession, Command, CreateJoinToken, Decide, EndSession,
         Expected, Initialise, Intent, IntroduceAuditKey, IssueCredential, LateOutcome, Leads,
         Leaves, LostNotes, NodeUp, NotedBasis, NotedOutcome, NotedRead, OpenHold, OpenKeys,
-        OpenSession, ParkHold, PlaceSegment, RecordCheckpoint, RecordSegment, Refused, RemoveNode,
-        ResourceBody, ResourceChange, Revocable, Revoke, RewrapKey, RotateSshKey, SignedIn,
-        TakeNotes, UseJoinToken, WithdrawHold, Withdrawer, Wording,
+        OpenSession, ParkHold, PlaceSegment, RecordCheckpoint, RecordSegment, Recover, Refused,
+        RemoveNode, Reopen, ResourceBody, ResourceChange, Revocable, Revoke, RewrapKey,
+        RotateSshKey, SignedIn, TakeNotes, UseJoinToken, WithdrawHold, Withdrawer, Wording,
     },
     notes::Noted,
     records::{
@@ -95,7 +95,19 @@ form_enum!(CommandV1 for Command {
     RotateSshKey(command: Box<RotateSshKey>),
     ArchiveRead(command: ArchiveRead),
     OpenKeys(command: OpenKeys),
+    Recover(command: Box<Recover>),
+    Reopen(command: Reopen),
 });
+form_struct!(RecoverV1 for Recover {
+    epoch: [u8; 16],
+    node: NodeId,
+    facts: JoinFacts,
+    ca_cert_pem: String,
+    sealed_ca_key: Vec<u8>,
+    source: String,
+    author: Author,
+});
+form_struct!(ReopenV1 for Reopen { author: Author });
 form_struct!(OpenKeysV1 for OpenKeys { node: NodeId, names: BTreeSet<[u8; 16]> });
 form_struct!(ArchiveReadV1 for ArchiveRead { node: NodeId, number: u64, digest: [u8; 32] });
 form_struct!(RotateSshKeyV1 for RotateSshKey {

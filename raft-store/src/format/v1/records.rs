@@ -5,11 +5,11 @@ use crate::audit_row::{AuditRow, EventRun, RunEvent, RunTemplate, RunValue};
 use crate::records::{
     AppliedRequest, ArchiveFile, Attachment, AuditKeyRecord, AuditText, Author, BookTaken,
     CheckpointRecord, ClusterRecord, CredentialForm, CredentialRecord, CredentialState,
-    DrawnSshKey, EvidenceRecord, GrantRecord, HeldOperation, HoldBudget, HoldPhase, HoldRecord,
-    InBucket, IssuerRevocation, JoinFacts, JoinTokenRecord, NodeRecord, NodeState, NotesTaken,
-    OpenedKeys, OperationRecord, OperationState, Place, RecordingRecord, RequestId, RequestRecord,
-    ResourceKind, ResourceRecord, RevocationRecord, SegmentRecord, SessionRecord, SessionState,
-    SshKeyRecord, SshRole, Start, Voucher, WrappedKey,
+    DrawnSshKey, EpochRecord, EvidenceRecord, GrantRecord, HeldOperation, HoldBudget, HoldPhase,
+    HoldRecord, InBucket, IssuerRevocation, JoinFacts, JoinTokenRecord, NodeRecord, NodeState,
+    NotesTaken, OpenedKeys, OperationRecord, OperationState, Place, RecordingRecord, RequestId,
+    RequestRecord, ResourceKind, ResourceRecord, RevocationRecord, SegmentRecord, Service,
+    SessionRecord, SessionState, SshKeyRecord, SshRole, Start, Voucher, WrappedKey,
 };
 use countersign_core::{
     agent::{Agent, Identity},
@@ -38,6 +38,7 @@ stored!(
     SessionRecord = "a session",
     NodeRecord = "a node",
     ClusterRecord = "the cluster",
+    EpochRecord = "the epoch",
     ResourceRecord = "a resource",
     OperationRecord = "an operation",
     RevocationRecord = "a revocation",
@@ -188,6 +189,15 @@ form_struct!(ClusterRecordV1 for ClusterRecord {
     version: u32,
     initialised_at: LogTime,
 });
+form_struct!(EpochRecordV1 for EpochRecord {
+    number: u64,
+    id: [u8; 16],
+    began_at: LogTime,
+    known: ChainHead,
+    source: String,
+    service: Service,
+});
+form_enum!(ServiceV1 for Service { Open, Closed });
 form_enum!(ResourceKindV1 for ResourceKind {
     Target,
     IdentityProvider,

@@ -68,6 +68,7 @@ form_enum!(StateRefusalV1 for StateRefusal {
     NoSuchGrant,
     GrantGone,
     RejectedLately { hold: HoldId },
+    Closed,
 });
 form_enum!(LimitV1 for Limit {
     HeldText,

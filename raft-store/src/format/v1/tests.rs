@@ -74,6 +74,7 @@ fn every_stored_form_is_as_it_was_written_first() {
     found.check(&samples::sessions());
     found.check(&samples::nodes());
     found.check(&[("cluster", samples::cluster())]);
+    found.check(&samples::epochs());
     found.check(&samples::resources());
     found.check(&samples::operations());
     found.check(&[("revocation", samples::revocation())]);
@@ -188,6 +189,12 @@ fn every_variant_of_every_enum_has_a_sample() {
         ]
         .concat();
     assert!(missing.is_empty(), "without a sample: {missing:?}");
+}
+
+#[test]
+fn every_service_of_an_epoch_has_a_sample() {
+    let services = values(samples::epochs()).into_iter().map(|record| record.service);
+    assert_eq!(missing(services), [""; 0]);
 }
 
 #[test]

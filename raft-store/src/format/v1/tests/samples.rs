@@ -312,6 +312,18 @@ pub(super) fn cluster() -> ClusterRecord {
     }
 }
 
+pub(super) fn epochs() -> Vec<(&'static str, EpochRecord)> {
+    let epoch = |service| EpochRecord {
+        number: 2,
+        id: [9; 16],
+        began_at: LogTime(7),
+        known: chain_head(),
+        source: t("a snapshot"),
+        service,
+    };
+    vec![("epoch-closed", epoch(Service::Closed)), ("epoch-open", epoch(Service::Open))]
+}
+
 pub(super) fn resources() -> Vec<(&'static str, ResourceRecord)> {
     let names = [
         "resource-target",

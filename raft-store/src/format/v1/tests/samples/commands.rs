@@ -138,6 +138,19 @@ fn of_recordings() -> Vec<(&'static str, Command)> {
         ("command-place-segment-in-bucket", place(Place::Bucket)),
         ("command-place-segment-not-in-bucket", place(Place::NotInBucket)),
         ("command-rewrap-key", Command::RewrapKey(rewrap)),
+        (
+            "command-recover",
+            Command::Recover(Box::new(Recover {
+                epoch: [9; 16],
+                node: NodeId(3),
+                facts: facts(),
+                ca_cert_pem: t("pem"),
+                sealed_ca_key: vec![1, 2],
+                source: t("a snapshot"),
+                author: author(),
+            })),
+        ),
+        ("command-reopen", Command::Reopen(Reopen { author: author() })),
         ("command-open-keys", Command::OpenKeys(OpenKeys { node: NodeId(3), names })),
         ("command-archive-events", Command::ArchiveEvents(archive_file())),
         (

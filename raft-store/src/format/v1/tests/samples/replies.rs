@@ -95,6 +95,7 @@ fn refusals() -> Vec<(&'static str, StateRefusal)> {
         ("refusal-conflict", conflict),
         ("refusal-bad-name", StateRefusal::BadName { name: t("A") }),
         ("refusal-bad-join-token", StateRefusal::BadJoinToken),
+        ("refusal-closed", StateRefusal::Closed),
         ("refusal-intent-stands", StateRefusal::IntentStands),
         ("refusal-not-verified", StateRefusal::NotVerified),
         ("refusal-out-of-order", StateRefusal::OutOfOrder { expected: 3 }),
