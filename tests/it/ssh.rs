@@ -35,6 +35,28 @@ async fn certify(cluster: &Cluster, role: &str) {
     admin.get(&format!("{path}?min_index={index}")).await.unwrap();
 }
 
+/// A file is copied through one node once it is approved at another, and the audit has what was in it.
+async fn a_file_is_copied(cluster: &Cluster) {
+    let (from, to) = (cluster.path().join("from"), cluster.path().join("to"));
+    std::fs::write(&from, "abc").unwrap();
+    let client = ssh_host::copier(cluster, 2, &from, &to).unwrap().spawn().unwrap();
+    let reviewer = cluster.api(3, "CS_REVIEWER_TOKEN").unwrap();
+    let hold = reviewer.pending("open write,create").await.unwrap();
+    assert!(at(&hold, "/operation/text").ends_with("/to"), "{hold}");
+    assert!(!to.exists(), "before the approval");
+    reviewer.approve(&hold).await.unwrap();
+    let copied = client.wait_with_output().await.unwrap();
+    assert_eq!(copied.status.code(), Some(0), "{copied:?}");
+    assert_eq!(std::fs::read_to_string(&to).unwrap(), "abc");
+    let consumed = reviewer.until_state(at(&hold, "/id"), "consumed").await.unwrap();
+    let auditor = cluster.api(1, "CS_ADMIN_TOKEN").unwrap();
+    let operation = at(&consumed, "/consumed_by");
+    let outcome = auditor.event("outcome", "operation.id", operation).await.unwrap();
+    let sum = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    assert_eq!(field(&outcome, "outcome"), "completed");
+    assert_eq!(field(&outcome, "word"), format!("closed; wrote 3 bytes sha256={sum}"));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_is_held_at_node_1_approved_at_node_3_and_survives_its_node() {
     let cluster = Cluster::before_an_ssh_host().await.unwrap();
@@ -82,6 +104,8 @@ async fn a_command_is_held_at_node_1_approved_at_node_3_and_survives_its_node() 
     let operation = at(&consumed, "/consumed_by");
     let outcome = auditor.event("outcome", "operation.id", operation).await.unwrap();
     assert_eq!(field(&outcome, "outcome"), "completed");
+
+    a_file_is_copied(&cluster).await;
 
     // The same line again is another hold. Its node is killed while it waits; the retry elsewhere claims it, once.
     let client = ssh_host::client(&cluster, 1, &line).unwrap().spawn().unwrap();

@@ -49,7 +49,7 @@ impl SshHost {
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {host}\nAuthorizedKeysFile {login}\n\
              TrustedUserCAKeys {authorities}\n\
              UsePAM no\nStrictModes no\nPasswordAuthentication no\nPermitRootLogin yes\n\
-             PidFile none\nLogLevel VERBOSE\n",
+             PidFile none\nSubsystem sftp internal-sftp\nLogLevel VERBOSE\n",
             host = home.join("host").display(),
             login = home.join("login.pub").display(),
             authorities = home.join(AUTHORITIES).display(),
@@ -110,12 +110,32 @@ pub fn client_that_knows(
     cluster: &Cluster,
     (node, line): (usize, &str),
 ) -> anyhow::Result<Command> {
+    let (mut command, host) = program(("ssh", "-p"), known, role, (cluster, node))?;
+    command.args([&host, line]);
+    Ok(command)
+}
+
+/// OpenSSH's `scp` as `ci-bot` through a node, which writes a file at the host.
+pub fn copier(cluster: &Cluster, node: usize, from: &Path, to: &Path) -> anyhow::Result<Command> {
+    let known = PathBuf::from(cluster.environment().get("CS_SSH_KNOWN_HOSTS")?);
+    let (mut command, host) = program(("scp", "-P"), &known, "deploy", (cluster, node))?;
+    command.arg(from).arg(format!("{host}:{}", to.display()));
+    Ok(command)
+}
+
+/// A program of OpenSSH's with its options so far, and the host that it is to name.
+fn program(
+    (name, port_option): (&str, &str),
+    known: &Path,
+    role: &str,
+    (cluster, node): (&Cluster, usize),
+) -> anyhow::Result<(Command, String)> {
     let environment = cluster.environment();
     let address = environment.of_node("CS_SSH", node)?;
     let (host, port) = address.rsplit_once(':').context("not host:port")?;
     let user = format!("{role}@{}@{host}", environment.get("CS_TARGET_SSH")?);
-    let mut command = Command::new("ssh");
-    command.args(["-F", "none", "-p", port]);
+    let mut command = Command::new(name);
+    command.args(["-F", "none", port_option, port]);
     for option in [
         &format!("UserKnownHostsFile={}", known.display()),
         "StrictHostKeyChecking=yes",
@@ -124,7 +144,6 @@ pub fn client_that_knows(
     ] {
         command.args(["-o", option]);
     }
-    command.args([&user, line]);
     command
         .env("SSH_ASKPASS", askpass(cluster.path())?)
         .env("SSH_ASKPASS_REQUIRE", "force")
@@ -133,7 +152,7 @@ pub fn client_that_knows(
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    Ok(command)
+    Ok((command, user))
 }
 
 /// A program that tells OpenSSH the password.
