@@ -136,11 +136,13 @@ async fn variables_displays_agents_and_forwards_are_refused() {
     let world = World::new().await;
     let handle = log_in(&world).await;
     let mut channel = handle.channel_open_session().await.unwrap();
-    channel.set_env(true, "LD_PRELOAD", "/tmp/evil.so").await.unwrap();
-    channel.set_env(true, "LANG", "C").await.unwrap();
+    let variables = ["LD_PRELOAD", "BASH_ENV", "GIT_SSH_COMMAND", "LANG"];
+    for name in variables {
+        channel.set_env(true, name, "/tmp/evil.so").await.unwrap();
+    }
     channel.request_x11(true, false, "MIT-MAGIC-COOKIE-1", "00", 0).await.unwrap();
     channel.agent_forward(true).await.unwrap();
-    for what in ["LD_PRELOAD", "LANG", "x11", "agent"] {
+    for what in variables.into_iter().chain(["x11", "agent"]) {
         let answer = timeout(Duration::from_secs(10), channel.wait()).await.unwrap();
         assert!(matches!(answer, Some(ChannelMsg::Failure)), "{what}: {answer:?}");
     }

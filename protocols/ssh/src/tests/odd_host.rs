@@ -29,6 +29,41 @@ pub(crate) enum Manner {
     OneChannel,
     /// It runs what ends with 3 at the end of its input, and with 4 at a signal.
     Listens,
+    /// It speaks SFTP, in a way of its own.
+    Files(Sftp),
+}
+
+/// A way of its own to speak SFTP.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Sftp {
+    /// It says something else first, as login scripts do.
+    Banner,
+    OldVersion,
+    NoHello,
+    /// It answers what it was not asked.
+    StrayAnswer,
+    /// It answers something else than what it was asked.
+    OtherAnswer,
+}
+
+impl Sftp {
+    /// What it says to a packet of this kind and number.
+    fn says(self, kind: u8, number: u32) -> Vec<u8> {
+        let packet = |kind: u8, number: u32, body: &[u8]| {
+            let length = u32::try_from(body.len() + 5).unwrap().to_be_bytes();
+            [&length[..], &[kind], &number.to_be_bytes(), body].concat()
+        };
+        let name = [&[0, 0, 0, 1, 0, 0, 0, 2][..], b"/x", &[0; 8]].concat();
+        match (self, kind) {
+            (Self::Banner, _) => b"Welcome to this host, and have fun!\n".to_vec(),
+            (Self::OldVersion, _) => packet(2, 2, b""),
+            (Self::NoHello, _) => packet(101, number, &[0; 12]),
+            (_, 1) => packet(2, 3, b""),
+            (_, 16) => packet(104, number, &name),
+            (Self::StrayAnswer, _) => packet(101, number.wrapping_add(1), &[0; 12]),
+            (Self::OtherAnswer, _) => packet(102, number, &[0, 0, 0, 1, 1]),
+        }
+    }
 }
 
 /// The target. It ends with the test.
@@ -126,6 +161,28 @@ impl Handler for One {
         }
         session.eof(channel)?;
         session.close(channel)
+    }
+
+    async fn subsystem_request(
+        &mut self,
+        channel: ChannelId,
+        _: &str,
+        session: &mut Session,
+    ) -> Result<(), Error> {
+        session.channel_success(channel)
+    }
+
+    async fn data(
+        &mut self,
+        channel: ChannelId,
+        data: &[u8],
+        session: &mut Session,
+    ) -> Result<(), Error> {
+        let Manner::Files(oddity) = self.manner else { return Ok(()) };
+        // The gateway sends one packet at a time here.
+        let [_, _, _, _, kind, number @ ..] = data else { return Ok(()) };
+        let number = number.first_chunk().map_or(0, |number| u32::from_be_bytes(*number));
+        session.data(channel, oddity.says(*kind, number))
     }
 
     async fn channel_eof(

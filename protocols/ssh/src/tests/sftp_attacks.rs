@@ -2,10 +2,14 @@
 
 use super::{
     gate::Decision,
+    odd_host::{Manner, Sftp},
+    raw::log_in,
     sftp_raw::{Client, DENIED, FAILURE, NOT_SUPPORTED, OK, Said, string},
     world::{LONG, World},
 };
 use countersign_core::{operation::Action, record::Outcome, refusal::Refusal};
+use russh::ChannelMsg;
+use sha2::Digest as _;
 use std::{fs, os::unix::fs::symlink, sync::atomic::Ordering};
 
 const READ: u32 = 1;
@@ -155,6 +159,7 @@ async fn a_folder_that_is_shut_is_shut_under_every_name_of_its_own() {
     let over = string(path(&world, "shut/key"));
     let link = string(path(&world, "open/link"));
     let relative = string("../shut/key");
+    let through = string(path(&world, "open/key"));
     for (kind, body, what) in [
         (18, two(file.clone(), over.clone()), "rename over"),
         (18, two(over.clone(), link.clone()), "rename away"),
@@ -163,6 +168,11 @@ async fn a_folder_that_is_shut_is_shut_under_every_name_of_its_own() {
         (20, two(over.clone(), link.clone()), "symlink to it"),
         (20, two(relative, link.clone()), "symlink to it from its folder"),
         (20, two(file.clone(), string(path(&world, "shut/link"))), "symlink in it"),
+        (
+            200,
+            extended("hardlink@openssh.com", two(through, link.clone())),
+            "hardlink through a link",
+        ),
         (13, over.clone(), "remove"),
         (14, [string(path(&world, "open/way/made")), vec![0; 4]].concat(), "mkdir"),
         (15, string(path(&world, "shut")), "rmdir"),
@@ -307,5 +317,80 @@ async fn where_names_begin_is_told_and_nothing_else_unasked() {
             Some(DENIED),
             "{name}"
         );
+    }
+}
+
+#[tokio::test]
+async fn no_other_subsystem_begins_and_none_in_a_terminal() {
+    let world = World::new().await;
+    let handle = log_in(&world).await;
+    for name in ["netconf", "SFTP", "sftp ", "sftp\0", "", "/usr/lib/openssh/sftp-server"] {
+        let mut channel = handle.channel_open_session().await.unwrap();
+        channel.request_subsystem(true, name).await.unwrap();
+        let answer = tokio::time::timeout(LONG, channel.wait()).await.unwrap();
+        assert!(matches!(answer, Some(ChannelMsg::Failure)), "{name:?}: {answer:?}");
+    }
+    let mut channel = handle.channel_open_session().await.unwrap();
+    channel.request_pty(true, "xterm", 80, 24, 0, 0, &[]).await.unwrap();
+    channel.request_subsystem(true, "sftp").await.unwrap();
+    assert!(matches!(channel.wait().await, Some(ChannelMsg::Success)), "the terminal");
+    assert!(matches!(channel.wait().await, Some(ChannelMsg::Failure)), "SFTP");
+    assert!(world.gate.admitted.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn more_than_is_under_way_at_once_comes_and_goes_in_its_order() {
+    let world = World::new().await;
+    world.gate.approve_all();
+    let mut client = Client::new(&world).await;
+    let handle = client.open(path(&world, "new"), WRITE | CREATE).await.string();
+    let data: Vec<u8> = (0..2_000_u32).flat_map(u32::to_be_bytes).collect();
+    for (id, piece) in (0..).zip(data.chunks(4)) {
+        let offset = (u64::from(id) * 4).to_be_bytes();
+        client.send(6, id, &[string(&handle), offset.to_vec(), string(piece)].concat()).await;
+    }
+    // It is closed before any of it is known to be written.
+    client.send(4, 5_000, &string(&handle)).await;
+    for expected in (0..2_000).chain([5_000]) {
+        let said = client.heard().await;
+        assert!(matches!(said, Said::Packet { kind: 101, id, .. } if id == expected), "{said:?}");
+        assert_eq!(said.status(), Some(OK));
+    }
+    assert_eq!(fs::read(world.at("new")).unwrap(), data);
+    let handle = client.open(path(&world, "new"), READ).await.string();
+    for id in 0..2_000 {
+        let offset = (u64::from(id) * 4).to_be_bytes();
+        let body = [string(&handle), offset.to_vec(), vec![0, 0, 0, 4]].concat();
+        client.send(5, id, &body).await;
+    }
+    for (expected, piece) in (0..).zip(data.chunks(4)) {
+        let said = client.heard().await;
+        assert!(matches!(said, Said::Packet { id, .. } if id == expected), "{said:?}");
+        assert_eq!(said.string(), piece);
+    }
+    assert_eq!(client.ask(4, &string(&handle)).await.status(), Some(OK));
+    let sum = hex::encode(sha2::Sha256::digest(&data));
+    let settled = world.gate.settled.borrow().clone();
+    for way in ["wrote", "read"] {
+        let word = format!("closed; {way} 8000 bytes sha256={sum}");
+        assert!(settled.iter().any(|one| one.word == word), "{way}: {settled:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_does_not_speak_sftp_as_it_should_is_not_listened_to() {
+    for oddity in [Sftp::Banner, Sftp::OldVersion, Sftp::NoHello] {
+        let (world, _host) = World::before_an_odd_host(Manner::Files(oddity)).await;
+        let mut client = Client::silent(&world).await;
+        client.send(1, 3, b"").await;
+        assert_eq!(client.heard().await, Said::Over, "{oddity:?}");
+        assert!(client.told.contains("countersign: "), "{oddity:?}: {}", client.told);
+    }
+    for oddity in [Sftp::StrayAnswer, Sftp::OtherAnswer] {
+        let (world, _host) = World::before_an_odd_host(Manner::Files(oddity)).await;
+        let mut client = Client::new(&world).await;
+        client.send(17, 1, &string("/x")).await;
+        assert_eq!(client.heard().await, Said::Over, "{oddity:?}");
+        assert!(client.told.contains("does not speak SFTP"), "{oddity:?}: {}", client.told);
     }
 }

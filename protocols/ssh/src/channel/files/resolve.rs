@@ -75,7 +75,9 @@ impl Files<'_> {
                 (Names::Two(leads.clone(), link.at.clone()), vec![at, link.at], link.failure)
             }
             Names::Two(one, other) => {
-                let one = self.locate(&verb, one, reach).await?;
+                // Some systems link to what a link leads to; so that is said.
+                let of_one = if verb == Verb::HardLink { Reach::Through } else { reach };
+                let one = self.locate(&verb, one, of_one).await?;
                 let other = self.locate(&verb, other, reach).await?;
                 let failure = one.failure.or(other.failure);
                 (Names::Two(one.at.clone(), other.at.clone()), vec![one.at, other.at], failure)
