@@ -278,6 +278,8 @@ pub(crate) enum CastFormat {
     AsciicastV3,
     /// asciicast, version 2: for older players
     AsciicastV2,
+    /// asciicast, version 3, of the session's terminals byte for byte: control sequences included
+    Terminal,
     /// A JSON object a line, with nothing left out
     Jsonl,
 }

@@ -1,10 +1,13 @@
 //! `sessions export`: a recording in forms that others play. asciicast is described at docs.asciinema.org: version 3 counts the
 //! seconds from event to event, version 2 from the beginning.
 
+mod terminal;
+
 use super::{pages::Pages, timeline};
 use crate::{cli::CastFormat, failure::Failure, output::Terminal};
 use countersign_api::{Client, recording::Recorded, time::Timestamp};
 use serde_json::json;
+use terminal::TerminalCast;
 
 /// The size of the terminal that a cast is made for.
 const COLUMNS: u16 = 120;
@@ -17,6 +20,9 @@ pub(super) async fn export(
     format: CastFormat,
     terminal: &mut Terminal,
 ) -> Result<(), Failure> {
+    if format == CastFormat::Terminal {
+        return terminals(client, id, terminal).await;
+    }
     let mut pages = Pages::of(client, id);
     let mut cast: Option<Cast> = None;
     while let Some(items) = pages.next().await? {
@@ -42,10 +48,24 @@ pub(super) async fn export(
     Ok(())
 }
 
+async fn terminals(client: &Client, id: &str, terminal: &mut Terminal) -> Result<(), Failure> {
+    let (mut pages, mut cast) = (Pages::of(client, id), TerminalCast::default());
+    while let Some(items) = pages.next().await? {
+        for line in items.iter().flat_map(|recorded| cast.lines(id, recorded)) {
+            terminal.line(&line)?;
+        }
+    }
+    if !cast.has_begun() {
+        return Err(Failure::failed("no program of this session has run in a terminal".to_owned()));
+    }
+    pages.say_whether_whole(terminal);
+    Ok(())
+}
+
 fn header(format: CastFormat, id: &str, begun: Timestamp) -> String {
     let (timestamp, title) = (begun.0 / 1000, format!("session {id}"));
     let header = match format {
-        CastFormat::AsciicastV3 => json!({
+        CastFormat::AsciicastV3 | CastFormat::Terminal => json!({
             "version": 3,
             "term": {"cols": COLUMNS, "rows": ROWS},
             "timestamp": timestamp,
@@ -81,7 +101,7 @@ impl Cast {
 
     fn event(&mut self, at: Timestamp, kind: &str, data: &str) -> String {
         let since = match self.format {
-            CastFormat::AsciicastV3 => self.last,
+            CastFormat::AsciicastV3 | CastFormat::Terminal => self.last,
             CastFormat::AsciicastV2 | CastFormat::Jsonl => self.begun,
         };
         self.last = at;
