@@ -4,19 +4,21 @@
 use crate::{
     answer::{self, Answer},
     body::{MAX_BODY_BYTES, Unreadable},
-    classify::Unclear,
+    classify::{Method, Unclear},
     credential::{self, Key},
     exchange::{self, Asked},
     framing::{self, Head},
-    headers::{Forms, Headers},
+    headers::{BadHeader, Forms, Headers},
     memory::Taken,
     serve::Surroundings,
     session::Session,
     state::{State, UnderWay},
     status::Status,
+    upgrade::{Wish, container},
 };
 use countersign_core::{
     gate::{Proof, Source},
+    operation::Action,
     refusal::Refusal,
     target::TargetName,
 };
@@ -24,7 +26,9 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::{
     Request,
     body::{Body as _, Incoming},
+    header::UPGRADE,
     http::request::Parts,
+    upgrade::OnUpgrade,
 };
 use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::{
@@ -78,17 +82,24 @@ impl Downstream {
 
     async fn asked(
         self: &Arc<Self>,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
         under_way: UnderWay,
     ) -> Result<Answer, Status> {
+        let upgrading = hyper::upgrade::on(&mut request);
         let (parts, body) = request.into_parts();
         let head = framing::read(&parts).inspect_err(|_| self.state.wind_up())?;
-        let headers = Headers::read(&parts.headers, forms(&head))?;
+        let headers = Headers::read_upgrade(&parts.headers, forms(&head))?;
+        let wish = parts.headers.contains_key(UPGRADE);
+        let wish = wish.then(|| Wish::read(parts.version, &parts.headers)).transpose()?;
         let session =
             self.session(&head, &headers).await.map_err(|refusal| Status::from(&refusal))?;
         let mut taken = self.around.memory.nothing();
         let body = read_body(&parts, body, &mut taken).await?;
         let Head { method, name: _, target } = head;
+        if let Some(wish) = wish {
+            let asked = self.stream(wish, (method, target, body), headers).await?;
+            return Ok(self.upgraded(session, asked, (upgrading, under_way)));
+        }
         let (reply, replied) = oneshot::channel();
         // Dropped with the request, when nobody is there any more to have its answer.
         let gone = CancellationToken::new();
@@ -104,6 +115,40 @@ impl Downstream {
         let replied = replied.await;
         guard.disarm();
         replied.map_err(|_| Status::from(&lost))
+    }
+
+    /// What an agent wants to run in a container, if it is that.
+    async fn stream(
+        &self,
+        wish: Wish,
+        (method, target, body): (Method, String, Vec<u8>),
+        headers: Headers,
+    ) -> Result<(Wish, container::Asked), Status> {
+        let request = (method, target.clone(), body);
+        let (classified, text) = exchange::understood(request, None).await?;
+        let streams = [Action::KubernetesExec, Action::KubernetesAttach];
+        let is_stream = classified.demands.iter().all(|demand| streams.contains(&demand.action));
+        if method != Method::Get || !is_stream {
+            return Err(BadHeader::Upgrade.into());
+        }
+        let protocol = wish.protocol;
+        Ok((wish, container::Asked { classified, text, target, headers, protocol }))
+    }
+
+    /// Grants the upgrade. Whether the program may run is judged behind it.
+    fn upgraded(
+        &self,
+        session: Arc<Session>,
+        (wish, asked): (Wish, container::Asked),
+        (upgrading, under_way): (OnUpgrade, UnderWay),
+    ) -> Answer {
+        self.state.upgrade();
+        let running = container::run(Arc::clone(&session), asked, upgrading);
+        session.spawn(async move {
+            running.await;
+            drop(under_way);
+        });
+        wish.granted()
     }
 
     /// The session of a request, which is opened if there is none.

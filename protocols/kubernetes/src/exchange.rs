@@ -5,7 +5,7 @@
 mod agent;
 mod answering;
 mod held;
-mod operation;
+pub(crate) mod operation;
 
 use crate::{
     answer,
@@ -260,10 +260,10 @@ fn is_long(info: &RequestInfo) -> bool {
 }
 
 /// Classifies a request; a long one where nobody waits for the thread.
-async fn understood(
+pub(crate) async fn understood(
     (method, target, body): (Method, String, Vec<u8>),
     content_type: Option<String>,
-) -> Result<(Classified, Vec<u8>), Stop> {
+) -> Result<(Classified, Vec<u8>), Status> {
     let is_long = body.len() > LONG_BODY;
     let classify = move || {
         let (target, content_type) = (target.as_str(), content_type.as_deref());
@@ -272,7 +272,7 @@ async fn understood(
     };
     let classified = if is_long {
         let worked = tokio::task::spawn_blocking(classify).await;
-        worked.map_err(|_| said(Refusal::Internal))?
+        worked.map_err(|_| Status::from(&Refusal::Internal))?
     } else {
         classify()
     };
@@ -287,7 +287,7 @@ fn supported(classified: &Classified) -> Result<(), Stop> {
         let streams =
             [Action::KubernetesExec, Action::KubernetesAttach, Action::KubernetesPortForward];
         if streams.contains(action) {
-            return refused("exec, attach, port-forward and cp");
+            return refused("a stream without an upgrade to WebSocket, and port-forward");
         }
         if let Resource::ApiObject { group, resource, subresource, .. } = resource
             && (group.as_str(), resource.as_str(), subresource.as_str()) == ("", "nodes", "proxy")

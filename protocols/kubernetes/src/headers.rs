@@ -64,9 +64,14 @@ pub enum BadHeader {
     Authorization,
     /// An upgrade where nothing can be upgraded.
     #[error(
-        "no connection is upgraded to another protocol: exec, attach, port-forward, cp and watches over WebSocket are not supported"
+        "connections are upgraded for exec, attach and cp over WebSocket (v5.channel.k8s.io, v4.channel.k8s.io) alone: port-forward and watches over WebSocket are not supported"
     )]
     Upgrade,
+    /// The older way to streams.
+    #[error(
+        "SPDY is not spoken: use a client that speaks WebSocket, such as kubectl from 1.31 on (before, with KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true); port-forward is not supported"
+    )]
+    Spdy,
     /// Only forms that cannot be masked.
     #[error("the answer is to be had as JSON, YAML or text")]
     NotAcceptable,
@@ -87,6 +92,12 @@ pub struct Headers {
 impl Headers {
     /// Reads the headers of a request that opens no stream.
     pub fn read(headers: &HeaderMap, forms: Forms) -> Result<Self, BadHeader> {
+        let read = Self::read_upgrade(headers, forms)?;
+        if headers.contains_key(UPGRADE) { Err(BadHeader::Upgrade) } else { Ok(read) }
+    }
+
+    /// Reads the headers of a request that may. What it asks for is read elsewhere.
+    pub(crate) fn read_upgrade(headers: &HeaderMap, forms: Forms) -> Result<Self, BadHeader> {
         for name in headers.keys() {
             let plain = name.as_str().replace('_', "-");
             if NEVER.iter().any(|never| plain.starts_with(never)) {
@@ -97,9 +108,6 @@ impl Headers {
             return Err(BadHeader::Twice);
         }
         connection(headers)?;
-        if headers.contains_key(UPGRADE) {
-            return Err(BadHeader::Upgrade);
-        }
         match text(headers, &CONTENT_ENCODING)? {
             None | Some("identity") => {}
             Some(_) => return Err(BadHeader::Coding),

@@ -5,7 +5,8 @@
 //! comes back goes through [`mask`] and `answer`. The target is reached by `upstream`, a session's own connections. Policy is
 //! not judged here, and what is asked, decided and done is recorded by the gate.
 //!
-//! What needs another protocol than HTTP is refused: exec, attach and port-forward, a watch over WebSocket.
+//! Programs in containers are reached over WebSocket (`upgrade`). Other streams are refused: port-forward, SPDY, a watch over
+//! WebSocket.
 
 pub mod body;
 pub mod classify;
@@ -28,6 +29,7 @@ mod serve;
 mod session;
 mod state;
 mod target;
+mod upgrade;
 mod upstream;
 
 pub use serve::{ServeConfig, serve};

@@ -11,12 +11,14 @@
 
 mod frames;
 mod lines;
+mod streams;
 mod walk;
 
 #[cfg(test)]
 mod tests;
 
 pub use frames::{Frames, MAX_FRAME_BYTES};
+pub(crate) use streams::{StreamPiece, entry, of_log, piece, resized, streams_pass};
 
 use crate::classify::{RequestInfo, Subject};
 use countersign_core::mask::{MaskError, MaskPlace, MaskPlan, MaskTally, Masked};
@@ -68,6 +70,12 @@ impl Masker {
             Subject::Object(_) | Subject::Url(_) => Whose::Others,
         };
         Self { plan: plan.clone(), whose, lines: Lines::default(), tally: MaskTally::default() }
+    }
+
+    /// The masker of what a target says of how a program has ended.
+    pub(crate) fn of_status(plan: &MaskPlan) -> Self {
+        let (plan, whose) = (plan.clone(), Whose::Others);
+        Self { plan, whose, lines: Lines::default(), tally: MaskTally::default() }
     }
 
     /// Whether everything passes as it is. Any document can carry a Secret; lines cannot.
@@ -140,8 +148,8 @@ impl Masker {
 }
 
 /// What the gateway says itself.
-pub(crate) fn own(bytes: Vec<u8>) -> Masked<Vec<u8>> {
+pub(crate) fn own<T>(value: T) -> Masked<T> {
     #[expect(clippy::disallowed_methods, reason = "nothing of the target's is in it")]
-    let masked = MaskPlan::own_words(bytes);
+    let masked = MaskPlan::own_words(value);
     masked
 }

@@ -14,7 +14,7 @@ pub(crate) struct Account {
     state: AccountState,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum AccountState {
     /// Nothing of it has gone to the target.
     NotForwarded,
@@ -22,6 +22,8 @@ enum AccountState {
     Underway,
     /// The target has said what became of it.
     Answered(StatusCode),
+    /// The program has ended, which did what it did, whatever is said of it.
+    Exited(String),
 }
 
 impl Account {
@@ -48,13 +50,18 @@ impl Account {
     pub(crate) fn has_gone(&self) -> bool {
         match self.state {
             AccountState::NotForwarded => false,
-            AccountState::Underway | AccountState::Answered(_) => true,
+            AccountState::Underway | AccountState::Answered(_) | AccountState::Exited(_) => true,
         }
     }
 
     /// The target has answered.
     pub(crate) fn answered(&mut self, code: StatusCode) {
         self.state = AccountState::Answered(code);
+    }
+
+    /// The program has ended, with this word of the target's.
+    pub(crate) fn exited(&mut self, word: String) {
+        self.state = AccountState::Exited(word);
     }
 
     /// So many bytes of its answer have come.
@@ -75,6 +82,7 @@ impl Account {
             AccountState::NotForwarded => (Outcome::Refused, String::new()),
             AccountState::Underway => (Outcome::OutcomeUnknown, String::new()),
             AccountState::Answered(code) => (outcome(code), code.as_str().to_owned()),
+            AccountState::Exited(word) => (Outcome::Completed, word),
         };
         Settlement { operation, outcome, rows: 0, bytes, word, masked }
     }

@@ -7,12 +7,15 @@ use hyper::{
     server::conn::{http1, http2},
     service::service_fn,
 };
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::graceful::GracefulConnection,
-};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::ServerConfig;
-use std::{fmt, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     net::TcpStream,
     sync::Semaphore,
@@ -125,6 +128,7 @@ impl Listening {
         let certificate = certificate.map(|certificate| certificate.to_vec());
         let agent = Downstream::new(self.around.clone(), Source { address }, certificate);
         let ended = self.exchange(stream, &agent, (place, deadline)).await;
+        agent.state.upgraded_is_over().await;
         agent.over().await;
         if let Err(error) = ended {
             tracing::debug!(
@@ -146,10 +150,12 @@ impl Listening {
         let driven = Driven { agent, shutdown: &self.around.shutdown };
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
             let connection = http_2().serve_connection(TokioIo::new(stream), service);
-            driven.to_the_end(connection, entrance).await
+            driven.to_the_end(connection, http2::Connection::graceful_shutdown, entrance).await
         } else {
-            let connection = http_1().serve_connection(TokioIo::new(stream), service);
-            driven.to_the_end(connection, entrance).await
+            let connection =
+                http_1().serve_connection(TokioIo::new(stream), service).with_upgrades();
+            let wind_up = http1::UpgradeableConnection::graceful_shutdown;
+            driven.to_the_end(connection, wind_up, entrance).await
         }
     }
 }
@@ -162,9 +168,10 @@ struct Driven<'a> {
 
 impl Driven<'_> {
     /// Drives a connection until its peer, its own life or the node ends it.
-    async fn to_the_end<C: GracefulConnection<Error = hyper::Error>>(
+    async fn to_the_end<C: Future<Output = Result<(), hyper::Error>>>(
         &self,
         connection: C,
+        wind_up: fn(Pin<&mut C>),
         (place, login): (Place, Instant),
     ) -> Result<(), hyper::Error> {
         let mut connection = pin!(connection);
@@ -189,7 +196,7 @@ impl Driven<'_> {
             () = self.shutdown.cancelled() => {}
             () = sleep_until(last) => {}
         }
-        connection.as_mut().graceful_shutdown();
+        wind_up(connection.as_mut());
         tokio::select! {
             ended = connection.as_mut() => return ended,
             () = cut.cancelled() => {}

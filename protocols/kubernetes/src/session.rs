@@ -1,12 +1,14 @@
 //! An open session: what the requests of one proof at one target share on a connection, and its end.
 
 use crate::{
-    credential::Admitted, forward::ActsAs, memory::Memory, target::KubernetesTarget,
+    credential::Admitted, forward::ActsAs, mask, memory::Memory, target::KubernetesTarget,
     upstream::Upstream,
 };
 use countersign_core::{
     gate::{CloseReason, Gate, OpenedSession, Signal, Signals},
-    refusal::Refusal,
+    mask::Masked,
+    recording::{Entry, Recorder, Room},
+    refusal::{AgentFacing, Refusal},
     session::Session as Opening,
 };
 use std::{
@@ -30,6 +32,7 @@ pub(crate) struct Session {
     pub(crate) acts_as: ActsAs,
     pub(crate) upstream: Upstream,
     pub(crate) memory: Memory,
+    recorder: Arc<dyn Recorder>,
     ending: CancellationToken,
     why: OnceLock<Refusal>,
     requests: TaskTracker,
@@ -44,8 +47,8 @@ impl Session {
         (memory, room): (Memory, OwnedSemaphorePermit),
     ) -> (Arc<Self>, Box<dyn Signals>) {
         let Admitted { opened, target, acts_as } = admitted;
-        // Nothing here gives a cancel key away. What is recorded of a request, the gate records.
-        let OpenedSession { session: opening, signals, cancel: _, recorder: _ } = opened;
+        // Nothing here gives a cancel key away.
+        let OpenedSession { session: opening, signals, cancel: _, recorder } = opened;
         let session = Self {
             gate,
             opening,
@@ -53,6 +56,7 @@ impl Session {
             target,
             acts_as,
             memory,
+            recorder,
             ending: CancellationToken::new(),
             why: OnceLock::new(),
             requests: TaskTracker::new(),
@@ -64,6 +68,20 @@ impl Session {
     /// Carries a request through, in a task of its own: whoever asked may go, and what became of it is recorded.
     pub(crate) fn spawn(&self, request: impl Future<Output = ()> + Send + 'static) {
         drop(self.requests.spawn(request));
+    }
+
+    /// Puts something into the recording, and waits until it may go on.
+    pub(crate) async fn record(&self, entry: Masked<Entry>) -> Result<(), Refusal> {
+        match self.recorder.take(entry)? {
+            Room::Left => Ok(()),
+            Room::Full => self.recorder.room().await,
+        }
+    }
+
+    /// Whether what programs say can pass at all, under the masks that the node knows now.
+    pub(crate) fn streams_pass(&self) -> Result<(), Refusal> {
+        let masks = self.gate.masks(&self.opening);
+        mask::streams_pass(&masks).map_err(|error| error.refusal())
     }
 
     /// Whether the session must end.

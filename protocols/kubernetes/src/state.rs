@@ -2,7 +2,7 @@
 //! nothing.
 
 use std::{
-    sync::atomic::{AtomicU32, Ordering},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
     time::Duration,
 };
 use tokio::{sync::watch, time::sleep};
@@ -21,6 +21,7 @@ pub(crate) struct State {
     requests: AtomicU32,
     refused: AtomicU32,
     under_way: watch::Sender<usize>,
+    is_upgraded: AtomicBool,
     let_in: CancellationToken,
     winds_up: CancellationToken,
     cut: CancellationToken,
@@ -43,6 +44,7 @@ impl State {
             requests: AtomicU32::new(0),
             refused: AtomicU32::new(0),
             under_way: watch::Sender::new(0),
+            is_upgraded: AtomicBool::new(false),
             let_in: CancellationToken::new(),
             winds_up: CancellationToken::new(),
             cut: CancellationToken::new(),
@@ -78,6 +80,24 @@ impl State {
     /// Nothing more is read or written.
     pub(crate) fn cut(&self) {
         self.cut.cancel();
+    }
+
+    /// The connection is not going to be HTTP any more.
+    pub(crate) fn upgrade(&self) {
+        self.is_upgraded.store(true, Ordering::Relaxed);
+    }
+
+    /// An upgraded connection lives as long as what was begun on it.
+    pub(crate) async fn upgraded_is_over(&self) {
+        if !self.is_upgraded.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut under_way = self.under_way.subscribe();
+        tokio::select! {
+            // The sender lives as long as this.
+            ended = under_way.wait_for(|count| *count == 0) => drop(ended),
+            () = self.cut.cancelled() => {}
+        }
     }
 
     /// Waits until somebody is let in.

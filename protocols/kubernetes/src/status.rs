@@ -177,9 +177,11 @@ impl From<BadHeader> for Status {
             BadHeader::Authorization => (401, "Unauthorized"),
             BadHeader::Coding => (415, "UnsupportedMediaType"),
             BadHeader::NotAcceptable => (406, "NotAcceptable"),
-            BadHeader::Twice | BadHeader::Value | BadHeader::Connection | BadHeader::Upgrade => {
-                (400, "BadRequest")
-            }
+            BadHeader::Twice
+            | BadHeader::Value
+            | BadHeader::Connection
+            | BadHeader::Upgrade
+            | BadHeader::Spdy => (400, "BadRequest"),
         };
         Self::plain(code, reason, bad.to_string())
     }

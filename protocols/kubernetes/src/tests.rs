@@ -2,6 +2,7 @@
 //! API server as far as it is asked.
 
 mod attacks;
+mod containers;
 mod endings;
 mod gate;
 mod holds;

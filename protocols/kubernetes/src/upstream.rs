@@ -9,6 +9,7 @@ pub(crate) use link::{Link, Unsent};
 use crate::target::KubernetesTarget;
 use countersign_core::refusal::{AgentFacing, Fault, Refusal};
 use countersign_edge::SecretError;
+use dial::Use;
 use link::Shared;
 use std::{
     io,
@@ -102,12 +103,19 @@ impl Upstream {
 
     /// A new connection.
     pub(crate) async fn fresh(&self) -> Result<Link, UpstreamError> {
-        let dialled = timeout(DIAL_DEADLINE, dial::dial(&self.target, &self.cut)).await;
+        let dialled =
+            timeout(DIAL_DEADLINE, dial::dial(&self.target, Use::Requests, &self.cut)).await;
         let link = dialled.unwrap_or(Err(UpstreamError::Late))?;
         if let Some(shared) = link.share() {
             self.kept().shared = Some(shared);
         }
         Ok(link)
+    }
+
+    /// A new connection that is to be upgraded.
+    pub(crate) async fn for_upgrade(&self) -> Result<Link, UpstreamError> {
+        let dialled = timeout(DIAL_DEADLINE, dial::dial(&self.target, Use::Upgrade, &self.cut));
+        dialled.await.unwrap_or(Err(UpstreamError::Late))
     }
 
     /// Keeps a connection whose answer was read to its end.

@@ -32,6 +32,9 @@ async fn furnish(server: &ApiServer) {
     let mut secret = named("Secret", "db");
     secret["data"] = json!({"password": VALUE});
     made.push(("/api/v1/namespaces/dev/secrets".to_owned(), secret));
+    let mut pod = named("Pod", "web");
+    pod["spec"] = json!({"containers": [{"name": "web", "image": "web"}]});
+    made.push(("/api/v1/namespaces/dev/pods".to_owned(), pod));
     for (path, object) in made {
         let answer = direct.post(&path, &object).await.unwrap();
         assert_eq!(answer.status, StatusCode::CREATED, "{answer}");
@@ -85,6 +88,16 @@ async fn a_deletion_is_held_at_one_node_approved_at_another_and_done_once() {
     let operation = at(&consumed, "/consumed_by");
     let outcome = auditor.event("outcome", "operation.id", operation).await.unwrap();
     assert_eq!(field(&outcome, "outcome"), "completed");
+
+    // kubectl is told at once what its command waits for. The pod is on no node, which the server says behind the approval.
+    let exec = ["exec", "-n", "dev", "web", "--", "id"];
+    let client = kubectl::client(&cluster, 2, &exec).unwrap().spawn().unwrap();
+    let hold = reviewer.pending("/api/v1/namespaces/dev/pods/web/exec?").await.unwrap();
+    reviewer.approve(&hold).await.unwrap();
+    let ran = client.wait_with_output().await.unwrap();
+    let told = text(&ran.stderr);
+    assert!(told.contains(&format!("countersign: HELD id={}", at(&hold, "/id"))), "{ran:?}");
+    assert!(told.contains("does not have a host assigned"), "{ran:?}");
 
     // A client that goes away parks its hold; the same request at another node takes the approval up.
     let gone = kubectl::api(&cluster, 1).unwrap();

@@ -57,6 +57,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("pg_query", &["countersign-postgres"]),
     ("postgres-protocol", &["countersign-postgres"]),
     ("russh", &["countersign-ssh"]),
+    ("tokio-tungstenite", &["countersign-kubernetes"]),
     ("cedar-policy", &["countersign-core"]),
     ("axum", &["countersign-node"]),
     ("hyper", &["countersign-node", "countersign-kubernetes"]),

@@ -47,6 +47,7 @@ const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 #[derive(Debug)]
 pub(super) struct Answering<'a> {
     masker: Option<Masker>,
+    release: &'a Release,
     info: &'a RequestInfo,
     headers: &'a Headers,
     revision: Revision,
@@ -67,13 +68,13 @@ fn masking(error: MaskError) -> Refusal {
 
 impl<'a> Answering<'a> {
     pub(super) fn new(
-        (release, info): (&Release, &'a RequestInfo),
+        (release, info): (&'a Release, &'a RequestInfo),
         headers: &'a Headers,
         revision: Revision,
         warning: Option<HeaderValue>,
     ) -> Self {
         let masker = Some(Masker::new(release.masks(), info));
-        Self { masker, info, headers, revision, warning }
+        Self { masker, release, info, headers, revision, warning }
     }
 
     /// Tells the account what was masked.
@@ -225,6 +226,19 @@ impl<'a> Answering<'a> {
         Ok(masked.map_err(masking)?)
     }
 
+    /// What containers have written is recorded as the agent sees it. Documents are not.
+    async fn record(&self, session: &Session, bytes: &[u8]) -> Result<(), Refusal> {
+        let is_log = match &self.info.subject {
+            Subject::Object(object) => object.subresource == "log",
+            Subject::Url(_) => false,
+        };
+        if !is_log {
+            return Ok(());
+        }
+        let (plan, operation) = (self.release.masks(), self.release.operation());
+        session.record(mask::of_log(plan, operation, bytes)).await
+    }
+
     /// Masks and writes an answer as it comes. The agent is not sent faster than it takes it, nor is the target read.
     async fn pieces(
         &mut self,
@@ -251,12 +265,14 @@ impl<'a> Answering<'a> {
             let masked = pieces.push(&piece, self.masker()?).map_err(|error| error.refusal())?;
             for piece in masked {
                 account.came(piece.get().len());
+                self.record(session, piece.get()).await?;
                 send((session, agent), Piece::Bytes(piece), revision).await?;
             }
         }
         let last = pieces.finish(self.masker()?).map_err(|error| error.refusal())?;
         if let Some(last) = last {
             account.came(last.get().len());
+            self.record(session, last.get()).await?;
             send((session, agent), Piece::Bytes(last), revision).await?;
         }
         send((session, agent), Piece::End, revision).await

@@ -7,7 +7,7 @@ use countersign_core::{
 };
 
 /// The operation of a request, whose text has everything that is forwarded.
-pub(super) fn of(session: &Session, classified: Classified, text: Vec<u8>) -> Operation {
+pub(crate) fn of(session: &Session, classified: Classified, text: Vec<u8>) -> Operation {
     let Classified { info: _, demands, commands, effect, summary, facts } = classified;
     let has_body = facts.iter().any(|(name, _)| name == "body");
     // What a body says can decide what is done, so a grant covers only what has none, and all of it.

@@ -143,6 +143,19 @@ async fn an_upgrade_makes_no_tunnel_of_the_connection() {
 }
 
 #[tokio::test]
+async fn what_comes_behind_a_granted_upgrade_is_no_request() {
+    let world = World::new().await;
+    let upgrade = "Upgrade: websocket\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: v5.channel.k8s.io\r\n";
+    let head = request(&format!("GET {POD}/exec?command=id HTTP/1.1"), upgrade, "");
+    let head = head.replace("Connection: close", "Connection: Upgrade");
+    let behind = request(&format!("DELETE {POD} HTTP/1.1"), "", "");
+    let heard = said(&world, format!("{head}{behind}").as_bytes()).await;
+    assert_eq!(statuses(&heard), ["101 Switching Protocols"], "{heard}");
+    assert_eq!(*world.gate.hold(0).await.ended.borrow(), "parked");
+    assert_eq!((world.server.count(), world.gate.hold_count()), (0, 1));
+}
+
+#[tokio::test]
 async fn streams_are_refused_without_an_upgrade_too_and_a_nodes_own_interface_always() {
     let world = World::new().await;
     let mut client = world.client().await;

@@ -1,12 +1,14 @@
 //! A server that is an API server as far as it is asked: it notes what comes, and answers by the name that is asked for.
 
 use bytes::Bytes;
+use futures::SinkExt as _;
 use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{
     Method, Request, Response, StatusCode,
     body::{Frame, Incoming},
     header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER, WARNING},
     service::service_fn,
+    upgrade::{OnUpgrade, Upgraded},
 };
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
@@ -22,6 +24,10 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_stream::{StreamExt as _, wrappers::BroadcastStream};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{Message, handshake::derive_accept_key, protocol::Role},
+};
 
 /// The value of every Secret here, as the API has it.
 pub(crate) const SECRET: &str = "aHVudGVyMg==";
@@ -89,7 +95,9 @@ impl Server {
                         async move { taking.answer(request).await }
                     });
                     let builder = auto::Builder::new(TokioExecutor::new());
-                    drop(builder.serve_connection(TokioIo::new(stream), service).await);
+                    drop(
+                        builder.serve_connection_with_upgrades(TokioIo::new(stream), service).await,
+                    );
                 });
             }
         });
@@ -108,7 +116,11 @@ impl Server {
         tokio::time::timeout(super::world::LONG, seen).await.expect("it comes").unwrap()[n].clone()
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, std::io::Error> {
+    async fn answer(
+        &self,
+        mut request: Request<Incoming>,
+    ) -> Result<Response<Body>, std::io::Error> {
+        let upgrading = hyper::upgrade::on(&mut request);
         let (parts, body) = request.into_parts();
         let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
         let target = parts.uri.path_and_query().unwrap().as_str().to_owned();
@@ -118,6 +130,14 @@ impl Server {
         let events = BroadcastStream::new(self.events.subscribe());
         let seen = Seen { method: method.clone(), target: target.clone(), headers, body };
         self.seen.send_modify(|all| all.push(seen));
+        if let Some(key) = self
+            .seen
+            .borrow()
+            .last()
+            .and_then(|seen| seen.headers.get("sec-websocket-key").cloned())
+        {
+            return Ok(upgraded(&target, key.as_bytes(), upgrading));
+        }
         if name == "cut" {
             return Err(std::io::Error::other("cut"));
         }
@@ -153,6 +173,52 @@ impl Server {
             _ => {}
         }
         Ok(answer)
+    }
+}
+
+/// Runs a program that says something on each stream, and does what it is told.
+fn upgraded(target: &str, key: &[u8], upgrading: OnUpgrade) -> Response<Body> {
+    let answer = Response::builder();
+    if target.contains("/none/") {
+        let status = "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"status\":\"Failure\",\"reason\":\"NotFound\",\"code\":404}";
+        let answer = answer.status(404).header(CONTENT_TYPE, "application/json");
+        return answer.body(Full::new(Bytes::from(status)).boxed_unsync()).unwrap();
+    }
+    tokio::spawn(async move {
+        let io = TokioIo::new(upgrading.await.unwrap());
+        program(WebSocketStream::from_raw_socket(io, Role::Server, None).await).await;
+    });
+    let protocol = if target.contains("/old/") { "v4.channel.k8s.io" } else { "v5.channel.k8s.io" };
+    let answer = answer.status(101).header("connection", "Upgrade").header("upgrade", "websocket");
+    let answer = answer.header("sec-websocket-accept", derive_accept_key(key));
+    let answer = answer.header("sec-websocket-protocol", protocol);
+    answer.body(Full::new(Bytes::new()).boxed_unsync()).unwrap()
+}
+
+async fn program(mut socket: WebSocketStream<TokioIo<Upgraded>>) {
+    let success = "{\"status\":\"Success\"}";
+    let failure = "{\"status\":\"Failure\",\"reason\":\"NonZeroExitCode\",\"details\":{\"causes\":[{\"reason\":\"ExitCode\",\"message\":\"5\"}]}}";
+    let message =
+        |channel: u8, text: &str| Message::Binary([&[channel], text.as_bytes()].concat().into());
+    for (channel, text) in [(0, ""), (1, ""), (2, ""), (3, ""), (1, "out"), (2, "err")] {
+        if socket.send(message(channel, text)).await.is_err() {
+            return;
+        }
+    }
+    while let Some(Ok(said)) = socket.next().await {
+        let Message::Binary(said) = said else { continue };
+        let status = match (said[0], &said[1..]) {
+            (0, b"exit") | (255, [0]) => success,
+            (0, b"fail") => failure,
+            (0, bytes) => {
+                let echo = message(1, std::str::from_utf8(bytes).unwrap());
+                drop(socket.send(echo).await);
+                continue;
+            }
+            _ => continue,
+        };
+        drop(socket.send(message(3, status)).await);
+        drop(socket.close(None).await);
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
     world::{LONG, World},
 };
 use bytes::Bytes;
-use countersign_core::{mask::Detector, refusal::Refusal};
+use countersign_core::{mask::Detector, recording::Entry, refusal::Refusal};
 use http_body_util::BodyExt as _;
 use hyper::{StatusCode, body::Incoming};
 use tokio::time::timeout;
@@ -79,6 +79,16 @@ async fn a_log_comes_as_it_is_and_line_by_line_where_something_is_masked() {
         (came.body.as_str(), came.header("content-type")),
         ("one\ntwo\nthree", Some("text/plain"))
     );
+    let recorded = |wanted: &str| {
+        let entries = world.gate.recorder.entries.lock().unwrap();
+        entries.iter().any(|entry| {
+            let Entry::Wrote { bytes, .. } = entry else {
+                return format!("{entry:?}").contains(wanted);
+            };
+            String::from_utf8_lossy(bytes).contains(wanted)
+        })
+    };
+    assert!(recorded("one\ntwo\nthree"));
     world.gate.mask(&[], &[Detector::Email], countersign_core::mask::MaskKind::Redact);
     let mut client = world.client().await;
     let mut body = client.begin("GET", FOLLOW, &[], "").await.unwrap().into_body();
@@ -87,4 +97,5 @@ async fn a_log_comes_as_it_is_and_line_by_line_where_something_is_masked() {
     let heard = next(&mut body).await.unwrap();
     assert!(heard.starts_with("from ") && heard.ends_with('\n'), "{heard}");
     assert!(!heard.contains("example.com"), "{heard}");
+    assert!(recorded("of a log that are masked in recordings") && !recorded("ann@example.com"));
 }

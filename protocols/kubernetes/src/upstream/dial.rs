@@ -34,8 +34,25 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tokio_util::sync::CancellationToken;
 
-/// What is offered, in order of preference (RFC 7301).
-const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
+/// What a connection is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Use {
+    /// Requests, one behind the other or many at a time. It never becomes anything else.
+    Requests,
+    /// One request that upgrades it, which HTTP/1.1 has.
+    Upgrade,
+}
+
+impl Use {
+    /// What is offered, in order of preference (RFC 7301).
+    const fn alpn(self) -> &'static [&'static [u8]] {
+        match self {
+            Self::Requests => &[b"h2", b"http/1.1"],
+            Self::Upgrade => &[b"http/1.1"],
+        }
+    }
+}
+
 /// Bytes of an answer that may arrive before anybody reads them: for a stream, and on a connection.
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
@@ -47,6 +64,7 @@ const PING: Duration = Duration::from_secs(20);
 /// Dials a target. The connection is over when `cut` is cancelled.
 pub(super) async fn dial(
     target: &KubernetesTarget,
+    purpose: Use,
     cut: &CancellationToken,
 ) -> Result<Link, UpstreamError> {
     let (authorization, own) = match &target.credential {
@@ -61,13 +79,13 @@ pub(super) async fn dial(
     line::probed(&socket, target.keepalive).map_err(UpstreamError::Io)?;
     let name = target.tls.server_name.as_ref().unwrap_or(&target.host).clone();
     let name = ServerName::try_from(name).map_err(|_| UpstreamError::ServerName)?;
-    let config = client_config(&target.tls.ca_file, own.clone()).await?;
+    let config = client_config(&target.tls.ca_file, own.clone(), purpose).await?;
     let connector = TlsConnector::from(Arc::new(config));
     let stream = connector.connect(name, socket).await.map_err(UpstreamError::Io)?;
     if own.is_some_and(|own| !own.asked.load(Ordering::Acquire)) {
         return Err(UpstreamError::NotAsked);
     }
-    let sender = speak(stream, cut).await.map_err(UpstreamError::Http)?;
+    let sender = speak(stream, purpose, cut).await.map_err(UpstreamError::Http)?;
     Ok(Link::new(sender, authorization))
 }
 
@@ -81,6 +99,7 @@ fn bearer(token: &str) -> Result<HeaderValue, UpstreamError> {
 /// Begins to speak what both sides know.
 async fn speak(
     stream: TlsStream<TcpStream>,
+    purpose: Use,
     cut: &CancellationToken,
 ) -> Result<Sender, hyper::Error> {
     let speaks_2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
@@ -102,7 +121,10 @@ async fn speak(
             .max_buf_size(usize::try_from(MAX_HEAD).unwrap_or(usize::MAX))
             .handshake::<_, Full<Bytes>>(io)
             .await?;
-        carry(connection, cut);
+        match purpose {
+            Use::Requests => carry(connection, cut),
+            Use::Upgrade => carry(connection.with_upgrades(), cut),
+        }
         Ok(Sender::Http1(sender))
     }
 }
@@ -129,6 +151,7 @@ fn carry(
 async fn client_config(
     ca_file: &Path,
     own: Option<Arc<Presenting>>,
+    purpose: Use,
 ) -> Result<ClientConfig, UpstreamError> {
     let pem = tokio::fs::read(ca_file).await.map_err(UpstreamError::Authority)?;
     let mut roots = RootCertStore::empty();
@@ -146,7 +169,7 @@ async fn client_config(
         None => config.with_no_client_auth(),
         Some(own) => config.with_client_cert_resolver(own),
     };
-    config.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
+    config.alpn_protocols = purpose.alpn().iter().map(|protocol| protocol.to_vec()).collect();
     Ok(config)
 }
 
