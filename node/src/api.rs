@@ -7,14 +7,14 @@ mod accept;
 mod answers;
 mod apply;
 mod audit;
-mod caller;
+pub(crate) mod caller;
 mod cluster;
 mod convert;
 mod credentials;
 mod events;
-mod failure;
+pub(crate) mod failure;
 mod grants;
-mod holds;
+pub(crate) mod holds;
 mod input;
 mod keyed;
 mod members;
@@ -43,15 +43,16 @@ use crate::{
     app::{App, Node},
     identify::Failures,
 };
+use countersign_api::problem::ProblemKind;
 use countersign_core::agent::Identity;
-use failure::{Answer, not_initialised};
+use failure::{Answer, Failure, not_initialised};
 use pace::Pace;
 use recordings::live::Watchers;
 use rejudge::LastCompiled;
 use shares::Shares;
 use sign_ins::SignIns;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Refused accesses that are being recorded at a time; more are not recorded.
 const MAX_REFUSALS_UNDER_WAY: usize = 8;
@@ -59,6 +60,9 @@ const MAX_REFUSALS_UNDER_WAY: usize = 8;
 const MAX_STREAMS: usize = 512;
 /// Event streams of one caller on this node at a time: some open pages, some scripts.
 const MAX_STREAMS_OF_ONE: usize = 16;
+
+/// People who are on their way to or from an identity provider at a time: each costs a request or two to it.
+const MAX_SIGNING_IN: usize = 16;
 
 /// What every handler has. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -69,6 +73,7 @@ pub(crate) struct Api {
     proofs: Arc<Failures>,
     pace: Arc<Pace>,
     sign_ins: Arc<SignIns>,
+    signing_in: Arc<Semaphore>,
     streams: Arc<Semaphore>,
     streams_of: Arc<Shares<Identity>>,
     watchers: Arc<Watchers>,
@@ -84,6 +89,7 @@ impl Api {
             refusals: Arc::new(Semaphore::new(MAX_REFUSALS_UNDER_WAY)),
             pace: Arc::new(Pace::new()),
             sign_ins: Arc::new(SignIns::new()),
+            signing_in: Arc::new(Semaphore::new(MAX_SIGNING_IN)),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             streams_of: Arc::new(Shares::new(MAX_STREAMS_OF_ONE)),
             watchers: Arc::default(),
@@ -92,8 +98,16 @@ impl Api {
     }
 
     /// The node, which belongs to a cluster.
-    fn node(&self) -> Answer<&Arc<Node>> {
+    pub(crate) fn node(&self) -> Answer<&Arc<Node>> {
         self.app.node().ok_or_else(not_initialised)
+    }
+
+    /// A turn to ask an identity provider about somebody whom nobody knows yet.
+    pub(crate) fn sign_in_turn(&self) -> Answer<OwnedSemaphorePermit> {
+        Arc::clone(&self.signing_in).try_acquire_owned().map_err(|_| {
+            Failure::new(ProblemKind::TooManyRequests, "too many people sign in at this moment")
+                .hint("try again in a moment")
+        })
     }
 }
 

@@ -4,6 +4,7 @@
 //! say how to check it: issuer, audiences and algorithms come from the provider's definition, keys from the provider's
 //! JWKS, and the key's type decides the algorithm. What an identified principal may do is not decided here.
 
+mod browser;
 mod claims;
 mod failures;
 mod fetch;
@@ -13,11 +14,12 @@ mod provider;
 mod resource;
 mod token;
 
-pub use fetch::{Fetch, FetchError, HttpsFetch};
+pub use fetch::{Fetch, FetchError, Form, HttpsFetch};
 pub use key_cache::KeyCache;
-pub use provider::{Algorithm, Asserts, ClaimNames, MAX_LEEWAY_S, Plane, Provider};
+pub use provider::{Algorithm, Asserts, Browser, ClaimNames, MAX_LEEWAY_S, Plane, Provider};
 pub use resource::providers;
 
+pub(crate) use browser::{Attempt, SignInError};
 pub(crate) use failures::{Failures, Throttle};
 
 use crate::{clock::Clock, metrics::counters};

@@ -22,6 +22,7 @@ pub mod api;
 pub mod cluster;
 pub mod health;
 pub mod metrics;
+mod page;
 
 // What starts, configures and stops all of it.
 pub mod app;

@@ -40,6 +40,8 @@ mod noted_reads;
 #[cfg(test)]
 mod ocsf;
 #[cfg(test)]
+mod page;
+#[cfg(test)]
 mod policy_change;
 #[cfg(test)]
 mod postgres_wire;

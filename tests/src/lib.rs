@@ -8,6 +8,7 @@
 pub mod agent;
 pub mod api;
 pub mod api_server;
+pub mod browser;
 pub mod cluster;
 pub mod environment;
 pub mod folder;

@@ -2,7 +2,7 @@
 
 use super::{
     directory::Directory,
-    process, resources,
+    issuer, process, resources,
     state::{Node, State},
     token,
 };
@@ -21,6 +21,7 @@ pub(super) async fn run(directory: &Directory, terminal: &mut Terminal) -> Resul
     variables.set("CS_CA", directory.ca_file().display());
     variables.set("CS_SSH_KNOWN_HOSTS", directory.ssh_known_hosts().display());
     variables.set("CS_ISSUER", state.issuer.url());
+    variables.set("CS_PEOPLE_PASSWORD", issuer::password(directory)?);
     variables.set("COUNTERSIGN_DEV_DIR", Path::display(directory.path()));
     for (name, who, person) in [
         ("CS_AGENT_TOKEN", Person::Agent, "ci-bot"),

@@ -4,13 +4,16 @@ use super::{
     control,
     directory::Directory,
     process::{self, Running},
-    token::Bearer,
+    token::{self, Bearer},
 };
-use crate::cli::Algorithm;
-use anyhow::bail;
+use crate::cli::{Algorithm, Person};
+use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 use tokio::net::UnixStream;
+
+/// Who may sign in with a browser.
+const PEOPLE: [&str; 3] = ["dana", "rui", "ada"];
 
 /// The token that is wanted.
 #[derive(Debug, Clone)]
@@ -49,7 +52,7 @@ enum Answer {
 /// Starts the issuer.
 pub(super) fn start(directory: &Directory, port: u16) -> anyhow::Result<Running> {
     let tls = directory.tls();
-    let arguments: [OsString; 8] = [
+    let mut arguments: Vec<OsString> = vec![
         "--listen".into(),
         format!("127.0.0.1:{port}").into(),
         "--dir".into(),
@@ -59,12 +62,23 @@ pub(super) fn start(directory: &Directory, port: u16) -> anyhow::Result<Running>
         "--key-file".into(),
         tls.join("listener.key").into(),
     ];
+    for name in PEOPLE {
+        let Bearer { groups, .. } = token::person(Person::Reviewer, name, None, None);
+        arguments.push("--person".into());
+        arguments.push(format!("{name}={}", groups.join(",")).into());
+    }
     process::spawn(
         directory,
         "issuer",
         "countersign-dev-issuer",
         arguments.iter().map(OsString::as_os_str),
     )
+}
+
+/// What people sign in with in a browser, all of them.
+pub(super) fn password(directory: &Directory) -> anyhow::Result<String> {
+    let file = directory.issuer().join("password");
+    std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))
 }
 
 /// Whether the issuer can be asked for tokens.

@@ -20,7 +20,8 @@ pub use apply::{
 pub use binding::BindingSpec;
 pub use document::{Document, Invalid, Spec, check_name};
 pub use identity_provider::{
-    Claims, IdentityProviderSpec, MAX_LEEWAY_SECONDS, OidcProvider, TokenAlgorithm, TokenUse,
+    BrowserSignIn, Claims, IdentityProviderSpec, MAX_LEEWAY_SECONDS, OidcProvider, TokenAlgorithm,
+    TokenUse,
 };
 pub use kubernetes_target::{
     Impersonate, KubernetesTarget, KubernetesTls, is_impersonation_prefix,

@@ -1,7 +1,7 @@
 //! What every answer carries: the request's id, the node, the applied index, and headers that keep browsers honest.
 
 use super::{Api, failure::Failure};
-use crate::metrics::counters;
+use crate::{metrics::counters, page::Rendered};
 use axum::{
     body::Body,
     extract::{MatchedPath, Request, State},
@@ -43,7 +43,11 @@ pub(crate) async fn around(State(api): State<Api>, request: Request, next: Next)
     if let Some(failure) = problem_of(&response) {
         response = with_instance(response, failure, &id);
     }
-    mark(&api, response.headers_mut(), &id);
+    let policy = match response.extensions().get::<Rendered>() {
+        Some(Rendered) => Rendered::POLICY,
+        None => "default-src 'none'; frame-ancestors 'none'",
+    };
+    mark(&api, response.headers_mut(), (&id, policy));
     let status = response.status().as_u16();
     counters::api_answered(route.as_deref().unwrap_or("none"), status);
     // The path of an identified route holds ids and names, never statements.
@@ -67,6 +71,9 @@ fn problem_of(response: &Response) -> Option<Failure> {
     if let Some(failure) = response.extensions().get::<Failure>() {
         return Some(failure.clone());
     }
+    if response.extensions().get::<Rendered>().is_some() {
+        return None;
+    }
     let kind = match response.status() {
         StatusCode::NOT_FOUND => (ProblemKind::NotFound, "there is no such path"),
         StatusCode::METHOD_NOT_ALLOWED => {
@@ -89,10 +96,10 @@ fn with_instance(response: Response, mut failure: Failure, id: &str) -> Response
     response
 }
 
-fn mark(api: &Api, headers: &mut HeaderMap, id: &str) {
+fn mark(api: &Api, headers: &mut HeaderMap, (id, policy): (&str, &'static str)) {
     let fixed = [
         (header::CACHE_CONTROL, "no-store"),
-        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (header::CONTENT_SECURITY_POLICY, policy),
         (header::STRICT_TRANSPORT_SECURITY, "max-age=31536000"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),

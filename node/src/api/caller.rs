@@ -7,10 +7,10 @@ use super::{
     reading,
     refusals::Refused,
 };
-use crate::{app::Node, cluster::BOOTSTRAP_PREFIX, identify::IdentifyError};
+use crate::{app::Node, cluster::BOOTSTRAP_PREFIX, identify::IdentifyError, page};
 use axum::{
     extract::{FromRequestParts, Request, State},
-    http::{HeaderMap, Method, header, request::Parts},
+    http::{HeaderMap, Method, Uri, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -43,6 +43,10 @@ pub(crate) enum Access {
     Looking,
     /// An identified reviewer, or the bootstrap administrator.
     Identified,
+    /// The same with a browser: who is signed in at the page. What fails is answered by a page.
+    Page,
+    /// Nothing, of a person with a browser. What fails is answered by a page.
+    Browser,
     /// Reviewer, auditor or admin.
     Audit,
     /// Auditor or admin.
@@ -131,7 +135,9 @@ impl Caller {
             | Access::Agent
             | Access::TokenInBody
             | Access::Looking
-            | Access::Identified => true,
+            | Access::Identified
+            | Access::Page
+            | Access::Browser => true,
             Access::Audit => one_of(&[Role::Reviewer, Role::Auditor, Role::Admin]),
             Access::Resources => one_of(&[Role::Auditor, Role::Admin]),
             Access::Admin => one_of(&[Role::Admin]),
@@ -151,12 +157,20 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 /// Stands before every route: nothing behind it runs for a caller who lacks what the route asks for.
 pub(crate) async fn guard(
     State((api, access)): State<(Api, Access)>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
     match access {
         Access::Open | Access::OwnToken | Access::Agent | Access::TokenInBody => {
             return next.run(request).await;
+        }
+        Access::Browser => {
+            let asked = (request.method().clone(), request.uri().clone());
+            return for_people(next.run(request).await, asked);
+        }
+        Access::Page => {
+            let asked = (request.method().clone(), request.uri().clone());
+            return for_people(identify_and_run((api, access), request, next).await, asked);
         }
         Access::Looking
         | Access::Identified
@@ -164,12 +178,32 @@ pub(crate) async fn guard(
         | Access::Resources
         | Access::Admin => {}
     }
+    identify_and_run((api, access), request, next).await
+}
+
+/// A failure as a page instead of a problem document.
+fn for_people(response: Response, (method, uri): (Method, Uri)) -> Response {
+    match response.extensions().get::<Failure>() {
+        Some(failure) => page::rendered(failure, &method, &uri),
+        None => response,
+    }
+}
+
+async fn identify_and_run(
+    (api, access): (Api, Access),
+    mut request: Request,
+    next: Next,
+) -> Response {
     let asked = Asked {
         peer: request.extensions().get::<Peer>().copied(),
         what: format!("{} {}", request.method(), request.uri().path()),
         access,
     };
-    let caller = match identified(&api, request.headers(), &asked).await {
+    let token = match token(&api, access, request.method(), request.headers()) {
+        Ok(token) => token,
+        Err(failure) => return failure.into_response(),
+    };
+    let caller = match identified(&api, token, &asked).await {
         Ok(caller) => caller,
         Err(failure) => return failure.into_response(),
     };
@@ -228,7 +262,9 @@ pub(super) fn forbidden(access: Access) -> Failure {
         | Access::Agent
         | Access::TokenInBody
         | Access::Looking
-        | Access::Identified => "an identity",
+        | Access::Identified
+        | Access::Page
+        | Access::Browser => "an identity",
         Access::Audit => "the role reviewer, auditor or admin",
         Access::Resources => "the role auditor or admin",
         Access::Admin => "the role admin",
@@ -266,8 +302,29 @@ fn not_accepted() -> Failure {
     .hint("sign in anew with `countersignctl login`; agents' tokens are not accepted by the API")
 }
 
-async fn identified(api: &Api, headers: &HeaderMap, asked: &Asked) -> Answer<Caller> {
-    let token = bearer(headers)?;
+/// The token of a request: what its header says or, for looking at something, what a browser was given by the page. A cookie
+/// changes nothing but through the page's own forms, which are confirmed.
+fn token(api: &Api, access: Access, method: &Method, headers: &HeaderMap) -> Answer<Secret> {
+    let kept = || api.app.node().and_then(|node| page::token(node, headers)).ok_or_else(no_token);
+    match access {
+        Access::Page => kept(),
+        Access::Open
+        | Access::Browser
+        | Access::OwnToken
+        | Access::Agent
+        | Access::TokenInBody
+        | Access::Looking
+        | Access::Identified
+        | Access::Audit
+        | Access::Resources
+        | Access::Admin => {
+            let looks = *method == Method::GET && !headers.contains_key(header::AUTHORIZATION);
+            if looks { kept() } else { bearer(headers) }
+        }
+    }
+}
+
+async fn identified(api: &Api, token: Secret, asked: &Asked) -> Answer<Caller> {
     let node = Arc::clone(api.app.node().ok_or_else(not_initialised)?);
     let Some(Peer(source)) = asked.peer else { return Err(no_token()) };
     if token.expose().starts_with(BOOTSTRAP_PREFIX.as_bytes()) {
@@ -312,13 +369,15 @@ async fn known<T: Send + 'static>(
         | Access::TokenInBody
         | Access::Looking
         | Access::Identified
+        | Access::Page
+        | Access::Browser
         | Access::Audit
         | Access::Resources
         | Access::Admin => reading::linear(node, None, read).await,
     }
 }
 
-pub(super) fn unidentified(error: IdentifyError) -> Failure {
+pub(crate) fn unidentified(error: IdentifyError) -> Failure {
     match error {
         IdentifyError::NotAccepted(_) => not_accepted(),
         IdentifyError::TooMany => Failure::new(

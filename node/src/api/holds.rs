@@ -15,12 +15,15 @@ use axum::{
 };
 use countersign_api::{
     agent,
-    hold::{Choice, DecisionRequest, Hold, HoldQuery, MAX_COMMENT, WithdrawRequest},
+    hold::{Choice, DecisionRequest, Hold, HoldQuery, HoldState, MAX_COMMENT, WithdrawRequest},
     page::Page,
     problem::{Problem, ProblemKind},
 };
 use countersign_core::{
-    fingerprint::Fingerprint, hold as core_hold, id::HoldId, reviewer::Reviewer,
+    fingerprint::Fingerprint,
+    hold as core_hold,
+    id::{HoldId, LogIndex},
+    reviewer::Reviewer,
 };
 use countersign_raft_store::{
     command::{Decide, WithdrawHold, Withdrawer},
@@ -67,6 +70,21 @@ pub(crate) async fn list(
     let before = cursor(query.cursor.as_deref())?;
     let read = move |view: &StateView| page(view, &caller, &query, (before, limit));
     Ok(Json(reading::linear(api.node()?, min.get(), read).await?))
+}
+
+/// Which holds a page shows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Listed {
+    pub(crate) state: Option<HoldState>,
+    pub(crate) limit: usize,
+}
+
+/// The same for the page.
+pub(crate) async fn listed(api: &Api, caller: &Caller, wanted: Listed) -> Answer<Page<Hold>> {
+    let caller = caller.clone();
+    let query = HoldQuery { state: wanted.state, ..HoldQuery::default() };
+    let read = move |view: &StateView| page(view, &caller, &query, (None, wanted.limit));
+    reading::linear(api.node()?, None, read).await
 }
 
 fn page(
@@ -117,8 +135,18 @@ pub(crate) async fn show(
     caller: Caller,
     Asked { query: Nothing {}, min }: Asked<Nothing>,
 ) -> Answer<Json<Hold>> {
-    let hold = hold_id(&id)?;
-    let found = reading::linear(api.node()?, min.get(), move |view| {
+    Ok(Json(found(&api, &caller, &id, min.get()).await?))
+}
+
+/// The same for the page.
+pub(crate) async fn one(api: &Api, caller: &Caller, id: &str) -> Answer<Hold> {
+    found(api, caller, id, None).await
+}
+
+async fn found(api: &Api, caller: &Caller, id: &str, min: Option<LogIndex>) -> Answer<Hold> {
+    let hold = hold_id(id)?;
+    let (caller, id) = (caller.clone(), id.to_owned());
+    let found = reading::linear(api.node()?, min, move |view| {
         let record = view.hold(hold)?.ok_or_else(|| Failure::not_found("hold", &id))?;
         if !caller.may_see(&record.hold.terms) {
             return Err(Failure::new(
@@ -129,7 +157,7 @@ pub(crate) async fn show(
         }
         Ok(convert::hold(view, &record, Extent::Whole)?)
     });
-    Ok(Json(found.await?))
+    found.await
 }
 
 /// Approves or rejects a hold, or lets its operation through alone.
@@ -140,7 +168,17 @@ pub(crate) async fn decide(
     caller: Caller,
     Body(request): Body<DecisionRequest>,
 ) -> Answer<Json<Hold>> {
-    let hold = hold_id(&id)?;
+    Ok(Json(decided(&api, &caller, &id, request).await?))
+}
+
+/// The same for the page.
+pub(crate) async fn decided(
+    api: &Api,
+    caller: &Caller,
+    id: &str,
+    request: DecisionRequest,
+) -> Answer<Hold> {
+    let hold = hold_id(id)?;
     let (seen, grant_ms) = (seen(&request)?, grant_ms(&request)?);
     check_comment(&request.comment)?;
     let reviewer = caller.reviewer()?;
@@ -161,7 +199,7 @@ pub(crate) async fn decide(
     counters::decided(choice.name(), &decided);
     let decided = decided?;
     was_decided(&decided.value, reviewer, choice)?;
-    shown(&api, decided.value).await
+    shown(api, decided.value).await
 }
 
 /// A hold whose time ran out at the decision's place in the log takes no decision.
@@ -227,12 +265,11 @@ pub(crate) async fn withdraw(
     if HoldPhase::of(&withdrawn.value.hold.state) != HoldPhase::Withdrawn {
         return Err(Failure::settled(withdrawn.value.hold.state.name()));
     }
-    shown(&api, withdrawn.value).await
+    Ok(Json(shown(&api, withdrawn.value).await?))
 }
 
-async fn shown(api: &Api, record: Box<HoldRecord>) -> Answer<Json<Hold>> {
-    reading::now(api.node()?, move |view| Ok(Json(convert::hold(view, &record, Extent::Whole)?)))
-        .await
+async fn shown(api: &Api, record: Box<HoldRecord>) -> Answer<Hold> {
+    reading::now(api.node()?, move |view| Ok(convert::hold(view, &record, Extent::Whole)?)).await
 }
 
 pub(crate) fn check_comment(comment: &str) -> Answer<()> {

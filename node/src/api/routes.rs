@@ -6,7 +6,7 @@ use super::{
     cluster, credentials, events, grants, holds, input, members, open_api, own_token, policy,
     recordings, rejudge, resources, revocations, sessions, snapshots, ssh_keys, token,
 };
-use crate::health;
+use crate::{health, page};
 use axum::{
     Router,
     extract::DefaultBodyLimit,
@@ -31,11 +31,28 @@ fn route(method: Method, path: &'static str, access: Access, handler: MethodRout
     Route { method, path, access, handler }
 }
 
-/// The table.
+/// The table of the API.
 pub(crate) fn table() -> Vec<Route> {
     let mut all = operations();
     all.extend(administration());
     all
+}
+
+/// What people look at with a browser; no part of the API and its document.
+pub(crate) fn pages() -> Vec<Route> {
+    use Access::{Open, Page};
+    vec![
+        route(Method::GET, "/", Page, get(page::list)),
+        route(Method::GET, "/holds/{id}", Page, get(page::show)),
+        route(Method::POST, "/holds/{id}/decision", Page, post(page::decide).layer(small())),
+        route(Method::GET, "/login", Access::Browser, get(page::choose)),
+        route(Method::GET, "/login/{provider}", Access::Browser, get(page::begin)),
+        route(Method::GET, "/login/callback", Access::Browser, get(page::finish)),
+        route(Method::POST, "/logout", Page, post(page::leave).layer(small())),
+        route(Method::GET, "/assets/page.css", Open, get(page::style)),
+        route(Method::GET, "/assets/page.js", Open, get(page::script)),
+        route(Method::GET, "/assets/icon.svg", Open, get(page::icon)),
+    ]
 }
 
 /// Health, and what reviewers and auditors use.
@@ -122,7 +139,7 @@ fn small() -> DefaultBodyLimit {
 /// The router of all routes.
 pub(crate) fn router(api: Api) -> Router {
     let mut router = Router::new();
-    for Route { method: _, path, access, handler } in table() {
+    for Route { method: _, path, access, handler } in table().into_iter().chain(pages()) {
         let guarded = handler.layer(middleware::from_fn_with_state((api.clone(), access), guard));
         router = router.route(path, guarded);
     }

@@ -11,6 +11,7 @@ mod grants;
 mod holds;
 mod live;
 mod own_tokens;
+mod page;
 mod rejudge;
 mod revocations;
 mod ssh;

@@ -29,6 +29,10 @@ pub enum Purpose {
     SshAgentAuthority,
     /// The authority of sessions' certificates towards targets.
     SshSessionAuthority,
+    /// A token that a browser keeps for the reviewers' page.
+    PageSession,
+    /// What a browser keeps while its person signs in.
+    PageSignIn,
 }
 
 impl Purpose {
@@ -41,6 +45,8 @@ impl Purpose {
             Self::SshHostAuthority => b"countersign-ssh-host-authority-key-v1",
             Self::SshAgentAuthority => b"countersign-ssh-agent-authority-key-v1",
             Self::SshSessionAuthority => b"countersign-ssh-session-authority-key-v1",
+            Self::PageSession => b"countersign-page-session-v1",
+            Self::PageSignIn => b"countersign-page-sign-in-v1",
         }
     }
 }

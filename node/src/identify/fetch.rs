@@ -1,7 +1,7 @@
 //! Fetching a provider's documents over HTTPS: bounded in time and size, never following a redirect.
 
 use super::provider::Provider;
-use countersign_core::gate::BoxFuture;
+use countersign_core::{gate::BoxFuture, secret::Secret};
 use reqwest::{Certificate, Client, Url, redirect::Policy};
 use std::{path::PathBuf, time::Duration};
 
@@ -65,6 +65,23 @@ pub trait Fetch: Send + Sync + std::fmt::Debug {
         provider: &'a Provider,
         url: &'a str,
     ) -> BoxFuture<'a, Result<Vec<u8>, FetchError>>;
+
+    /// What `url` answers to a form, sent as the client that `provider` knows the gateway as.
+    fn submit<'a>(
+        &'a self,
+        provider: &'a Provider,
+        url: &'a str,
+        form: Form<'a>,
+    ) -> BoxFuture<'a, Result<Vec<u8>, FetchError>>;
+}
+
+/// A form for a provider's token endpoint.
+#[derive(Debug, Clone, Copy)]
+pub struct Form<'a> {
+    /// Names and values.
+    pub fields: &'a [(&'a str, &'a str)],
+    /// The client's id and secret, for a client that has one (RFC 6749, section 2.3.1).
+    pub client: Option<(&'a str, &'a Secret)>,
 }
 
 /// Fetches over HTTPS.
@@ -77,11 +94,24 @@ impl Fetch for HttpsFetch {
         provider: &'a Provider,
         url: &'a str,
     ) -> BoxFuture<'a, Result<Vec<u8>, FetchError>> {
-        Box::pin(get(provider, url))
+        Box::pin(exchange(provider, url, None))
+    }
+
+    fn submit<'a>(
+        &'a self,
+        provider: &'a Provider,
+        url: &'a str,
+        form: Form<'a>,
+    ) -> BoxFuture<'a, Result<Vec<u8>, FetchError>> {
+        Box::pin(exchange(provider, url, Some(form)))
     }
 }
 
-async fn get(provider: &Provider, url: &str) -> Result<Vec<u8>, FetchError> {
+async fn exchange(
+    provider: &Provider,
+    url: &str,
+    form: Option<Form<'_>>,
+) -> Result<Vec<u8>, FetchError> {
     let address = Url::parse(url)
         .ok()
         .filter(|address| address.scheme() == "https" && address.username().is_empty())
@@ -91,7 +121,19 @@ async fn get(provider: &Provider, url: &str) -> Result<Vec<u8>, FetchError> {
         ClientError::Fetch(error) => error,
         ClientError::Build(source) => failed(source),
     })?;
-    let mut answer = client.get(address).send().await.map_err(failed)?;
+    let request = match form {
+        None => client.get(address),
+        Some(Form { fields, client: of }) => {
+            let form = client.post(address).form(fields);
+            match of {
+                None => form,
+                Some((id, secret)) => {
+                    form.basic_auth(encoded(id), secret.expose_text().map(encoded))
+                }
+            }
+        }
+    };
+    let mut answer = request.send().await.map_err(failed)?;
     if answer.status() != reqwest::StatusCode::OK {
         let problem = format!("status {}", answer.status().as_u16());
         return Err(FetchError::Answer { url: url.to_owned(), problem });
@@ -105,6 +147,11 @@ async fn get(provider: &Provider, url: &str) -> Result<Vec<u8>, FetchError> {
         document.extend_from_slice(&chunk);
     }
     Ok(document)
+}
+
+/// RFC 6749, section 2.3.1: id and secret are form-encoded before they become user and password.
+fn encoded(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
 enum ClientError {

@@ -58,8 +58,12 @@ type Turn = OwnedMutexGuard<Option<Attempt>>;
 
 /// The part of a discovery document that is used (OpenID Connect Discovery 1.0, section 3).
 #[derive(Deserialize)]
-struct Discovery {
+pub(super) struct Discovery {
     issuer: String,
+    /// Where people sign in; a provider of automation has none.
+    pub(super) authorization_endpoint: Option<String>,
+    /// Where codes become tokens.
+    pub(super) token_endpoint: Option<String>,
     jwks_uri: String,
 }
 
@@ -141,16 +145,9 @@ impl KeyCache {
     }
 
     async fn fetched(&self) -> Result<Keys, FetchError> {
-        let url = discovery_url(&self.provider.issuer);
-        let document = self.fetch.fetch(&self.provider, &url).await?;
         let unusable =
             |url: &str, problem: String| FetchError::Document { url: url.to_owned(), problem };
-        let discovery: Discovery =
-            serde_json::from_slice(&document).map_err(|error| unusable(&url, error.to_string()))?;
-        // OpenID Connect Discovery 1.0, section 4.3: the issuer in the document MUST be exactly the one asked for.
-        if discovery.issuer != self.provider.issuer {
-            return Err(unusable(&url, "it names another issuer".to_owned()));
-        }
+        let discovery = discover(&self.provider, &*self.fetch).await?;
         let document = self.fetch.fetch(&self.provider, &discovery.jwks_uri).await?;
         let keys = Keys::read(&document, &self.provider)
             .map_err(|error| unusable(&discovery.jwks_uri, error.to_string()))?;
@@ -166,6 +163,20 @@ fn is_due(last: Option<&Attempt>) -> bool {
     last.is_none_or(|attempt| attempt.at.elapsed() >= PAUSE)
 }
 
-fn discovery_url(issuer: &str) -> String {
-    format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'))
+/// The provider's discovery document, as it is now.
+pub(super) async fn discover(
+    provider: &Provider,
+    fetch: &dyn Fetch,
+) -> Result<Discovery, FetchError> {
+    let issuer = provider.issuer.trim_end_matches('/');
+    let url = format!("{issuer}/.well-known/openid-configuration");
+    let document = fetch.fetch(provider, &url).await?;
+    let unusable = |problem: String| FetchError::Document { url: url.clone(), problem };
+    let discovery: Discovery =
+        serde_json::from_slice(&document).map_err(|error| unusable(error.to_string()))?;
+    // OpenID Connect Discovery 1.0, section 4.3: the issuer in the document MUST be exactly the one asked for.
+    if discovery.issuer != provider.issuer {
+        return Err(unusable("it names another issuer".to_owned()));
+    }
+    Ok(discovery)
 }

@@ -1,6 +1,7 @@
 //! An identity provider as its resource defines it.
 
 use countersign_core::id::Revision;
+use countersign_edge::SecretReference;
 use countersign_raft_store::records::Voucher;
 use std::{collections::BTreeSet, path::PathBuf};
 
@@ -128,8 +129,21 @@ pub struct Provider {
     pub ca_file: Option<PathBuf>,
     /// The algorithms it is trusted with.
     pub algorithms: BTreeSet<Algorithm>,
+    /// How people sign in at it with their browsers; none where they cannot.
+    pub browser: Option<Browser>,
     /// How far clocks may differ, in seconds; at most [`MAX_LEEWAY_S`].
     pub leeway_s: u64,
+}
+
+/// The gateway as a client of a provider's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Browser {
+    /// The client's id.
+    pub client_id: String,
+    /// Where its secret is; none for a public client.
+    pub client_secret: Option<SecretReference>,
+    /// What is asked for.
+    pub scopes: Vec<String>,
 }
 
 impl Provider {

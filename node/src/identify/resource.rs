@@ -1,8 +1,11 @@
 //! From `IdentityProvider` resources to the providers that are trusted.
 
-use super::provider::{Algorithm, Asserts, ClaimNames, MAX_LEEWAY_S, Plane, Provider};
-use countersign_api::resource::{IdentityProviderSpec, OidcProvider, TokenAlgorithm, TokenUse};
+use super::provider::{Algorithm, Asserts, Browser, ClaimNames, MAX_LEEWAY_S, Plane, Provider};
+use countersign_api::resource::{
+    BrowserSignIn, IdentityProviderSpec, OidcProvider, TokenAlgorithm, TokenUse,
+};
 use countersign_core::id::Revision;
+use countersign_edge::SecretReference;
 use countersign_raft_store::{
     handle::{ReadError, StateView},
     records::ResourceKind,
@@ -72,8 +75,22 @@ fn provider(name: String, revision: Revision, oidc: OidcProvider) -> Provider {
                 TokenAlgorithm::Es256 => Algorithm::Es256,
             })
             .collect(),
+        browser: oidc.browser.and_then(browser),
         leeway_s: u64::from(oidc.leeway_seconds).min(MAX_LEEWAY_S),
     }
+}
+
+/// How people sign in. Definitions whose secret is no reference are refused where they are made.
+fn browser(defined: BrowserSignIn) -> Option<Browser> {
+    let client_secret = match defined.client_secret.map(|secret| SecretReference::parse(&secret)) {
+        None => None,
+        Some(Ok(reference)) => Some(reference),
+        Some(Err(error)) => {
+            tracing::error!(%error, "an identity provider's client_secret is not usable: nobody signs in at it");
+            return None;
+        }
+    };
+    Some(Browser { client_id: defined.client_id, client_secret, scopes: defined.scopes })
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ pub(crate) fn provider(plane: Plane) -> Provider {
         asserts: Asserts::Any,
         ca_file: None,
         algorithms: Algorithm::ALL.iter().copied().collect(),
+        browser: None,
         leeway_s: 30,
     }
 }

@@ -16,6 +16,9 @@ const MAX_OTHER_NAMES: usize = 16;
 /// The most audiences of a provider.
 const MAX_AUDIENCES: usize = 16;
 
+/// The most scopes that a browser's sign-in asks for.
+const MAX_SCOPES: usize = 16;
+
 /// The body of an IdentityProvider: its protocol, and that protocol's settings.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
@@ -49,9 +52,31 @@ pub struct OidcProvider {
     /// The signature algorithms that are accepted.
     #[serde(default = "default_algorithms")]
     pub algorithms: Vec<TokenAlgorithm>,
+    /// How people sign in at it with their browsers, for the reviewers' page; they cannot, when it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub browser: Option<BrowserSignIn>,
     /// How much the issuer's clock may be off, in seconds: at most 120.
     #[serde(default = "default_leeway")]
     pub leeway_seconds: u32,
+}
+
+/// The gateway as a client of the issuer's (authorization code flow with PKCE: OpenID Connect Core 1.0, section 3.1; RFC 7636).
+/// The issuer sends people back to `https://HOST/login/callback`, for every host name that the page is reached by.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BrowserSignIn {
+    /// The client's id; one of the `audiences`, because the issuer's tokens are for it.
+    pub client_id: String,
+    /// The client's secret, a reference (`file:PATH`, `env:NAME`); without it the client is a public one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_secret: Option<String>,
+    /// What is asked for; `openid` is among it.
+    #[serde(default = "default_scopes")]
+    pub scopes: Vec<String>,
+}
+
+fn default_scopes() -> Vec<String> {
+    ["openid", "profile", "email"].map(str::to_owned).to_vec()
 }
 
 fn default_algorithms() -> Vec<TokenAlgorithm> {
@@ -151,6 +176,9 @@ impl OidcProvider {
         if self.ca_file.as_ref().is_some_and(|file| !file.is_absolute()) {
             found.push(Invalid::at("/oidc/ca_file", "the path is absolute"));
         }
+        if let Some(browser) = &self.browser {
+            self.check_browser(browser, found);
+        }
         let Claims { subject, name, groups, owner, also_known_as } = &self.claims;
         if also_known_as.len() > MAX_OTHER_NAMES || also_known_as.iter().any(String::is_empty) {
             let message = format!("name at most {MAX_OTHER_NAMES} claims, each with a name");
@@ -162,6 +190,39 @@ impl OidcProvider {
             if value.is_empty() {
                 found.push(Invalid::at(format!("/oidc/claims/{claim}"), "a claim has a name"));
             }
+        }
+    }
+
+    fn check_browser(&self, browser: &BrowserSignIn, found: &mut Vec<Invalid>) {
+        if self.token_use != TokenUse::Reviewers {
+            let message = "only people have browsers: this provider is for agents";
+            found.push(Invalid::at("/oidc/browser", message));
+        }
+        if !self.audiences.contains(&browser.client_id) {
+            let message = "the client is one of the `audiences`: its tokens are for it";
+            found.push(Invalid::at("/oidc/browser/client_id", message));
+        }
+        let is_reference = |secret: &String| {
+            ["file:/", "env:"]
+                .iter()
+                .any(|kind| secret.strip_prefix(kind).is_some_and(|rest| !rest.is_empty()))
+        };
+        if browser.client_secret.as_ref().is_some_and(|secret| !is_reference(secret)) {
+            let message = "a secret is `file:/ABSOLUTE/PATH` or `env:NAME`";
+            found.push(Invalid::at("/oidc/browser/client_secret", message));
+        }
+        // RFC 6749, section 3.3: a scope is a word of printable ASCII without quotes.
+        let is_scope = |scope: &String| {
+            !scope.is_empty()
+                && scope.chars().all(|c| c.is_ascii_graphic() && c != '"' && c != '\\')
+        };
+        let asks_for_identity = browser.scopes.iter().any(|scope| scope == "openid");
+        if !asks_for_identity
+            || browser.scopes.len() > MAX_SCOPES
+            || !browser.scopes.iter().all(is_scope)
+        {
+            let message = format!("name at most {MAX_SCOPES} scopes, `openid` among them");
+            found.push(Invalid::at("/oidc/browser/scopes", message));
         }
     }
 }

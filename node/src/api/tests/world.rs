@@ -10,7 +10,7 @@ use crate::{
     config::Config,
     gate::tests::world::{self as gate_world, World},
     identify::{
-        Fetch, Identify, Plane, Provider,
+        Browser, Fetch, Identify, Plane, Provider,
         tests::{
             issuer::{ISSUER, Issuer},
             provider,
@@ -92,7 +92,7 @@ impl Heard {
 pub(super) struct ApiWorld {
     pub(super) world: World,
     pub(super) api: Api,
-    issuer: Arc<Issuer>,
+    pub(super) issuer: Arc<Issuer>,
     /// The revision of the agents' provider.
     vouched: Revision,
 }
@@ -221,7 +221,13 @@ fn process(world: &World, issuer: &Arc<Issuer>, (clock, vouched): (Clock, Revisi
     let fetch: Arc<dyn Fetch> = Arc::<Issuer>::clone(issuer);
     let identify = Identify::new(clock, fetch, 1000);
     let agents = Provider { revision: vouched, ..provider(Plane::Agents) };
-    identify.trust(vec![agents, provider(Plane::Reviewers)]);
+    let browser = Browser {
+        client_id: "countersign".to_owned(),
+        client_secret: None,
+        scopes: vec!["openid".to_owned(), "profile".to_owned()],
+    };
+    let people = Provider { browser: Some(browser), ..provider(Plane::Reviewers) };
+    identify.trust(vec![agents, people]);
     let app = Arc::new(App::new(Config::default(), clock));
     app.became(Node {
         id: NodeId(1),

@@ -1,12 +1,15 @@
 //! `countersign-dev-issuer`: an OpenID provider for development clusters and tests, on loopback only.
 //!
 //! It serves discovery and keys over TLS, and signs whatever token it is asked for through a unix socket that only its
-//! owner may open. It knows no users and no login: whoever may open the socket may be anybody. It is never part of a
-//! real deployment, and it refuses to listen on any other address than loopback.
+//! owner may open: whoever may open the socket may be anybody. People of a few given names sign in at it with a browser,
+//! all with one password, which is in a file that only its owner may read. It is never part of a real deployment, and it
+//! refuses to listen on any other address than loopback.
 
 mod keys;
 mod mint;
+mod people;
 mod serve;
+mod sign_in;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +27,9 @@ struct Options {
     /// Directory of the signing keys and of the socket `mint.sock`; made when it is missing.
     #[arg(long)]
     dir: PathBuf,
+    /// Who may sign in with a browser, such as `dana=dba,ops`; the groups may be left out.
+    #[arg(long = "person", value_name = "NAME=GROUPS")]
+    people: Vec<people::Person>,
     /// PEM file of the listener's certificate chain.
     #[arg(long)]
     cert_file: PathBuf,
@@ -49,8 +55,11 @@ async fn main() -> anyhow::Result<()> {
         .with_context(|| format!("cannot listen on {}", options.listen))?;
     let issuer: Arc<str> = format!("https://{}", listener.local_addr()?).into();
     let minter = mint::listen(&options.dir.join("mint.sock"))?;
+    let password = people::password(&options.dir.join("password"))?;
+    let desk = sign_in::Desk::new(&issuer, Arc::clone(&keys), options.people, password);
+    let router = serve::router(&issuer, Arc::clone(&keys)).merge(sign_in::router(desk));
     tokio::select! {
-        ended = serve::run(listener, tls, serve::router(&issuer, Arc::clone(&keys))) => ended,
+        ended = serve::run(listener, tls, router) => ended,
         ended = mint::run(minter, issuer, keys) => ended,
         signal = tokio::signal::ctrl_c() => signal.context("cannot wait for signals"),
     }

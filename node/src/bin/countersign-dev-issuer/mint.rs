@@ -31,17 +31,20 @@ enum Request {
 /// The token that is wanted.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
-    audience: String,
-    subject: String,
+pub(crate) struct Wanted {
+    pub(crate) audience: String,
+    pub(crate) subject: String,
     /// May be negative: tests need tokens that have ended.
-    lifetime_seconds: i64,
+    pub(crate) lifetime_seconds: i64,
     #[serde(default)]
-    groups: Option<Vec<String>>,
+    pub(crate) groups: Option<Vec<String>>,
     #[serde(default)]
-    owner: Option<String>,
+    pub(crate) owner: Option<String>,
     #[serde(default)]
-    algorithm: Option<Signing>,
+    pub(crate) algorithm: Option<Signing>,
+    /// What a browser's sign-in is told apart by.
+    #[serde(default)]
+    pub(crate) nonce: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -67,6 +70,8 @@ struct Claims<'a> {
     groups: Option<&'a [String]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nonce: Option<&'a str>,
 }
 
 /// Opens the socket; one that a dead issuer left behind is replaced.
@@ -113,7 +118,7 @@ pub(crate) fn answer(line: &str, issuer: &str, keys: &KeyRing) -> anyhow::Result
     }
 }
 
-fn mint(wanted: &Wanted, issuer: &str, keys: &KeyRing) -> anyhow::Result<String> {
+pub(crate) fn mint(wanted: &Wanted, issuer: &str, keys: &KeyRing) -> anyhow::Result<String> {
     let key = keys.signer(wanted.algorithm)?;
     let now = jiff::Timestamp::now().as_second();
     let claims = Claims {
@@ -127,6 +132,7 @@ fn mint(wanted: &Wanted, issuer: &str, keys: &KeyRing) -> anyhow::Result<String>
         preferred_username: &wanted.subject,
         groups: wanted.groups.as_deref(),
         owner: wanted.owner.as_deref(),
+        nonce: wanted.nonce.as_deref(),
     };
     let mut header = Header::new(key.signing.algorithm());
     header.kid = Some(key.id);

@@ -1,4 +1,4 @@
-//! The public half: discovery (OpenID Connect Discovery 1.0) and the keys (RFC 7517), over TLS. No login, no tokens.
+//! The public half: discovery (OpenID Connect Discovery 1.0) and the keys (RFC 7517), over TLS. People's sign-in is `sign_in`.
 
 use crate::keys::KeyRing;
 use anyhow::Context as _;
@@ -46,7 +46,12 @@ pub(crate) fn router(issuer: &str, keys: Arc<KeyRing>) -> Router {
     let discovery = json!({
         "issuer": issuer,
         "jwks_uri": format!("{issuer}/jwks.json"),
-        "response_types_supported": [],
+        "authorization_endpoint": format!("{issuer}/authorize"),
+        "token_endpoint": format!("{issuer}/token"),
+        "response_types_supported": ["code"],
+        "code_challenge_methods_supported": ["S256"],
+        "token_endpoint_auth_methods_supported": ["none"],
+        "authorization_response_iss_parameter_supported": true,
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["ES256", "RS256"],
         "claims_supported": ["iss", "sub", "aud", "iat", "nbf", "exp", "jti", "preferred_username", "groups", "owner"],

@@ -5,7 +5,7 @@ use crate::{
     bucket::Bucket,
     cluster::{ClusterKey, Purpose},
     credential,
-    identify::{Automation, Fetch, FetchError, Provider},
+    identify::{Automation, Fetch, FetchError, Form, Provider},
     recording::{KeyRing, PeerError, Places, RecordingParts, Room, SegmentPeers},
 };
 use countersign_core::{
@@ -112,6 +112,15 @@ impl Fetch for NoFetch {
         &'a self,
         _provider: &'a Provider,
         _url: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<u8>, FetchError>> {
+        panic!("these tests identify nobody");
+    }
+
+    fn submit<'a>(
+        &'a self,
+        _provider: &'a Provider,
+        _url: &'a str,
+        _form: Form<'a>,
     ) -> BoxFuture<'a, Result<Vec<u8>, FetchError>> {
         panic!("these tests identify nobody");
     }

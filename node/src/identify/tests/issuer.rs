@@ -1,6 +1,6 @@
 //! An identity provider for tests: real keys, documents in memory.
 
-use crate::identify::{Fetch, FetchError, Provider};
+use crate::identify::{Fetch, FetchError, Form, Provider};
 use aws_lc_rs::{
     encoding::{AsDer, Pkcs8V1Der},
     rsa::{KeyPair as RsaKeyPair, KeySize},
@@ -11,6 +11,7 @@ use countersign_core::{gate::BoxFuture, secret::Secret};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, jwk::Jwk};
 use serde_json::{Value, json};
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -49,6 +50,9 @@ struct State {
     discovery: Value,
     extra_keys: Vec<Value>,
     answers_after: Duration,
+    /// What its codes stand for; each is good once.
+    codes: BTreeMap<String, String>,
+    forms: Vec<BTreeMap<String, String>>,
 }
 
 #[derive(Clone)]
@@ -105,9 +109,16 @@ impl Issuer {
             elliptic: SigningKey::elliptic("ec-1"),
             rsa: SigningKey::rsa("rsa-1", KeySize::Rsa2048),
             reachable: true,
-            discovery: json!({"issuer": ISSUER, "jwks_uri": format!("{ISSUER}/keys")}),
+            discovery: json!({
+                "issuer": ISSUER,
+                "jwks_uri": format!("{ISSUER}/keys"),
+                "authorization_endpoint": format!("{ISSUER}/authorize"),
+                "token_endpoint": format!("{ISSUER}/token"),
+            }),
             extra_keys: Vec::new(),
             answers_after: Duration::ZERO,
+            codes: BTreeMap::new(),
+            forms: Vec::new(),
         };
         Arc::new(Self { state: Mutex::new(state), fetches: AtomicUsize::new(0) })
     }
@@ -190,5 +201,43 @@ impl Fetch for Issuer {
             }
             self.document(url)
         })
+    }
+
+    fn submit<'a>(
+        &'a self,
+        _provider: &'a Provider,
+        url: &'a str,
+        form: Form<'a>,
+    ) -> BoxFuture<'a, Result<Vec<u8>, FetchError>> {
+        let fields =
+            form.fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Box::pin(std::future::ready(self.redeem(url, fields.collect())))
+    }
+}
+
+impl Issuer {
+    /// Gives `token` to whoever brings `code`, once.
+    pub(crate) fn will_redeem(&self, code: &str, token: &Secret) {
+        let token = token.expose_text().unwrap().to_owned();
+        self.state.lock().unwrap().codes.insert(code.to_owned(), token);
+    }
+
+    /// The forms that were sent.
+    pub(crate) fn forms(&self) -> Vec<BTreeMap<String, String>> {
+        self.state.lock().unwrap().forms.clone()
+    }
+
+    fn redeem(&self, url: &str, form: BTreeMap<String, String>) -> Result<Vec<u8>, FetchError> {
+        let mut state = self.state.lock().unwrap();
+        let token = form.get("code").and_then(|code| state.codes.remove(code));
+        state.forms.push(form);
+        match token {
+            Some(token) => {
+                Ok(json!({ "id_token": token, "token_type": "Bearer" }).to_string().into_bytes())
+            }
+            None => {
+                Err(FetchError::Answer { url: url.to_owned(), problem: "status 400".to_owned() })
+            }
+        }
     }
 }
