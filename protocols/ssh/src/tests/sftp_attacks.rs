@@ -10,7 +10,7 @@ use super::{
 use countersign_core::{operation::Action, record::Outcome, refusal::Refusal};
 use russh::ChannelMsg;
 use sha2::Digest as _;
-use std::{fs, os::unix::fs::symlink, sync::atomic::Ordering};
+use std::{fs, os::unix::fs::symlink, sync::atomic::Ordering, time::Duration};
 
 const READ: u32 = 1;
 const WRITE: u32 = 2;
@@ -149,6 +149,10 @@ async fn a_folder_that_is_shut_is_shut_under_every_name_of_its_own() {
         let status = client.ask(17, &string(path(&world, name))).await.status();
         assert_eq!(status, Some(DENIED), "stat {name}");
     }
+    for around in ["/proc/self/root", "/proc/self/cwd/../../../../../../../..", "//", "/."] {
+        let name = format!("{around}{}/key", shut_path.display());
+        assert_eq!(client.open(&name, READ).await.status(), Some(DENIED), "{name}");
+    }
     assert!(client.told.contains("REFUSED denied by policy (shut)"), "{}", client.told);
     // Through a link that leads to nothing yet.
     let said = client.open(path(&world, "open/dangling"), WRITE | CREATE).await;
@@ -241,7 +245,7 @@ async fn what_is_behind_a_held_request_waits_and_keeps_its_order() {
         client.send(17, id, &string(&name)).await;
     }
     let hold = world.gate.hold(0).await;
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(world.gate.admitted.lock().unwrap().len(), 1, "SFTP itself");
     hold.decide.send_replace(Decision::Approve);
     for id in 1..200 {
@@ -393,4 +397,25 @@ async fn a_host_that_does_not_speak_sftp_as_it_should_is_not_listened_to() {
         assert_eq!(client.heard().await, Said::Over, "{oddity:?}");
         assert!(client.told.contains("does not speak SFTP"), "{oddity:?}: {}", client.told);
     }
+}
+
+#[tokio::test]
+async fn nothing_is_done_for_a_client_that_went_away_while_it_was_admitted() {
+    let world = World::new().await;
+    let client = Client::new(&world).await;
+    world.gate.admitting.send_replace(false);
+    client.send(17, 1, &string(path(&world, "host"))).await;
+    let admitted = async {
+        while world.gate.admitted.lock().unwrap().len() < 2 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(LONG, admitted).await.unwrap();
+    client.channel.close().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    world.gate.admitting.send_replace(true);
+    let mut settled = world.gate.settled.subscribe();
+    let all = tokio::time::timeout(LONG, settled.wait_for(|all| all.len() == 2)).await.unwrap();
+    let all = all.unwrap().clone();
+    assert!(all.iter().any(|one| one.outcome == Outcome::Refused), "{all:?}");
 }

@@ -13,7 +13,7 @@ use crate::{
         unforwarded,
     },
     forward,
-    inflow::{Arrived, Over},
+    inflow::{Alarm, Arrived, Over},
     mask,
     sftp::{
         self, Answer, Attributes, Expected, Frames, Named, Packet, Request, Status, Use, Verb, kind,
@@ -155,24 +155,31 @@ impl Files<'_> {
         let session = &self.running.session;
         let forwarded = self.may_go(&reply).and_then(|()| {
             let gate = session.gate.as_ref();
-            forward::request(permit, operation, gate, line).map_err(|error| unforwarded(&error))
+            let forwarded = forward::request(permit, operation, gate, line);
+            Ok(forwarded.map_err(|error| unforwarded(&error))?)
         });
         let operation = operation.id();
-        if let Err(refusal) = forwarded {
+        if let Err(stop) = forwarded {
             self.settle(self.table.settled(operation)).await;
-            return Err(refusal.into());
+            return Err(stop);
         }
         self.table.forwarded(operation);
         Ok(self.table.ask(waits(Asked { id, expected, operation, reply })))
     }
 
-    fn may_go(&self, reply: &Reply) -> Result<(), Refusal> {
+    fn may_go(&self, reply: &Reply) -> Result<(), Stop> {
         let session = &self.running.session;
         session.ended().map_or(Ok(()), Err)?;
+        match self.running.input.alarmed() {
+            // Nothing is done for an agent that hears no more of it.
+            Some(Alarm::Over(Over::Closed)) => return Err(Stop::Gone),
+            Some(Alarm::Over(Over::TooMuch)) => return Err(too_much().into()),
+            Some(Alarm::Interrupted) | None => {}
+        }
         session.maskable()?;
         match reply {
             Reply::Released(release) => {
-                mask::passes(release.masks()).map_err(|error| error.refusal())
+                Ok(mask::passes(release.masks()).map_err(|error| error.refusal())?)
             }
             Reply::Awaited(_) => Ok(()),
         }
