@@ -194,6 +194,21 @@ async fn an_agent_that_goes_away_parks_its_hold_and_one_that_interrupts_withdraw
     assert_eq!(*world.server.connections.borrow(), 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_has_sent_more_than_is_kept_is_missed_too() {
+    let world = World::new().await;
+    let mut agent = Agent::at(&world, EXEC).await;
+    let hold = world.gate.hold(0).await;
+    let piece = "x".repeat(32 * 1024);
+    for _ in 0..9 {
+        agent.send(0, &piece).await;
+    }
+    drop(agent);
+    let mut ended = hold.ended.subscribe();
+    let parked = timeout(LONG, ended.wait_for(|ended| !ended.is_empty())).await;
+    assert_eq!(*parked.expect("it is missed").unwrap(), "parked");
+}
+
 #[tokio::test]
 async fn what_the_target_says_instead_of_running_it_is_passed_on() {
     let world = World::new().await;

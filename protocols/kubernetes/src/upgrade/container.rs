@@ -95,9 +95,13 @@ impl Agent {
         drop(timeout(WORDS_WITHIN, self.write(STDERR, line)).await);
     }
 
-    /// Asks whether it is there.
-    pub(super) async fn ask(&mut self) {
-        drop(timeout(WORDS_WITHIN, self.0.send(Message::Ping(Bytes::new()))).await);
+    /// Asks whether it is there. One that has sent more than is kept is heard by this alone.
+    pub(super) async fn ask(&mut self) -> Result<(), AgentGone> {
+        match timeout(WORDS_WITHIN, self.0.send(Message::Ping(Bytes::new()))).await {
+            Ok(Err(_)) => Err(AgentGone),
+            // One that does not read may do so later.
+            Ok(Ok(())) | Err(_) => Ok(()),
+        }
     }
 
     /// Says why the program does not run, or not on.

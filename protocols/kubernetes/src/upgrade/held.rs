@@ -56,7 +56,7 @@ impl Container {
                     self.agent.tell(&notice).await;
                 }
                 Woken::Reminder => self.agent.tell(&notice).await,
-                Woken::Ask => self.agent.ask().await,
+                Woken::Ask => self.agent.ask().await?,
                 Woken::Alarm(Alarm::Interrupted) => return Err(held.withdraw().await.into()),
                 Woken::Alarm(Alarm::Gone) => {
                     tracing::debug!(hold.id = %hold, "an agent has gone while it waited");
