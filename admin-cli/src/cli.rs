@@ -1,15 +1,17 @@
 //! The grammar of the command line. Nothing here does anything; each group's file runs its commands.
 
 mod cluster;
+mod credentials;
 mod dev;
 mod groups;
 
 pub(crate) use cluster::{ClusterCommand, SnapshotCommand, SshRole, TokenCommand};
+pub(crate) use credentials::{CredentialCommand, ExecVersion, KubeconfigOptions};
 pub(crate) use dev::{Algorithm, Cut, DevCommand, DevOptions, Person, UpOptions};
 pub(crate) use groups::{
-    ApplyOptions, AuditCommand, CastFormat, ChoiceName, ContextCommand, CredentialCommand, Decide,
-    DeleteOptions, DiffOptions, EventFilter, Explain, ExportFormat, ExportOptions, GetOptions,
-    GrantsCommand, HoldsCommand, Named, PolicyCommand, RevokeCommand, SessionsCommand, StateName,
+    ApplyOptions, AuditCommand, CastFormat, ChoiceName, ContextCommand, Decide, DeleteOptions,
+    DiffOptions, EventFilter, Explain, ExportFormat, ExportOptions, GetOptions, GrantsCommand,
+    HoldsCommand, Named, PolicyCommand, RevokeCommand, SessionsCommand, StateName,
 };
 
 use clap::{
@@ -187,6 +189,8 @@ pub(crate) enum Command {
     /// Credentials of agents: issued in exchange for an agent's token (--token, --token-file), and listed
     #[command(subcommand)]
     Credential(CredentialCommand),
+    /// Print a kubeconfig for a target: its server is the gateway, its token comes from `credential kubernetes`
+    Kubeconfig(KubeconfigOptions),
     /// Cut off an identity, a session or a credential; returns when that holds on every node
     #[command(subcommand)]
     Revoke(RevokeCommand),

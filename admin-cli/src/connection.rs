@@ -14,7 +14,10 @@ use countersign_api::{
     client::{ClientConfig, ClientError},
 };
 use countersign_core::secret::Secret;
-use std::{error::Error, path::Path};
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+};
 
 /// What is said to somebody who has no token.
 const LOGIN_HINT: &str = "log in with `countersignctl login --token-file FILE`, or set COUNTERSIGN_TOKEN or --token-file";
@@ -27,23 +30,62 @@ pub(crate) struct Reached {
     config: ClientConfig,
 }
 
+/// Which servers are meant, and where what is needed for them is found. Nothing of it has been read.
+#[derive(Debug)]
+pub(crate) struct Source {
+    /// The context that says all of it, where the command line and the environment say no server and no authority.
+    pub(crate) context: Option<String>,
+    /// The nodes' URLs.
+    pub(crate) servers: Vec<String>,
+    pub(crate) ca_file: Option<PathBuf>,
+    /// The file of the token, unless the context says it.
+    pub(crate) token_file: Option<PathBuf>,
+}
+
+impl Source {
+    /// As the command line, the environment and the context say.
+    pub(crate) fn of(global: &Global) -> Result<Self, Failure> {
+        let contexts = Contexts::load()?;
+        let context = chosen(&contexts, global)?;
+        let says_all = global.servers.is_empty() && global.ca_file.is_none();
+        let name = context.filter(|_| says_all).map(|(name, _)| name.to_owned());
+        let context = context.map(|(_, context)| context);
+        let its_token =
+            context.filter(|_| !says_all).and_then(|context| context.token_file.clone());
+        let its_authority = context.and_then(|context| context.ca_file.clone());
+        Ok(Self {
+            context: name,
+            servers: servers(global, context)?,
+            ca_file: global.ca_file.clone().or(its_authority),
+            token_file: global.token_file.clone().or(its_token),
+        })
+    }
+}
+
+/// The context that counts, with its name.
+fn chosen<'a>(
+    contexts: &'a Contexts,
+    global: &Global,
+) -> Result<Option<(&'a str, &'a Context)>, Failure> {
+    let chosen = contexts.chosen(global.context.as_deref())?;
+    Ok(chosen.filter(|(_, context)| context.covers(&global.servers)))
+}
+
+fn servers(global: &Global, context: Option<&Context>) -> Result<Vec<String>, Failure> {
+    match context {
+        _ if !global.servers.is_empty() => Ok(global.servers.clone()),
+        Some(context) => Ok(context.servers.clone()),
+        None => Err(Failure::usage("no server is named")
+            .hint("say --server https://HOST:PORT, set COUNTERSIGN_SERVER, or add a context")),
+    }
+}
+
 impl Reached {
     /// As the command line, the environment and the context say.
     pub(crate) fn by(global: &Global, terminal: &mut Terminal) -> Result<Self, Failure> {
         let contexts = Contexts::load()?;
-        let context = contexts
-            .chosen(global.context.as_deref())?
-            .map(|(_, context)| context)
-            .filter(|context| context.covers(&global.servers));
-        let servers = match context {
-            _ if !global.servers.is_empty() => global.servers.clone(),
-            Some(context) => context.servers.clone(),
-            None => {
-                return Err(Failure::usage("no server is named").hint(
-                    "say --server https://HOST:PORT, set COUNTERSIGN_SERVER, or add a context",
-                ));
-            }
-        };
+        let context = chosen(&contexts, global)?.map(|(_, context)| context);
+        let servers = servers(global, context)?;
         let mut config = ClientConfig::new(servers.clone());
         let ca_file =
             global.ca_file.as_deref().or(context.and_then(|context| context.ca_file.as_deref()));

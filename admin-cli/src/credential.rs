@@ -1,9 +1,11 @@
 //! `credential`: what an agent logs in with instead of its token, and which of these there are. Keys are made here and never
 //! leave this machine.
 
+mod kubernetes;
+
 use crate::{
     cli::{CredentialCommand, Global},
-    connection,
+    connection::Reached,
     failure::Failure,
     files,
     output::{self, Terminal},
@@ -45,8 +47,12 @@ pub(crate) async fn run(
     global: &Global,
     terminal: &mut Terminal,
 ) -> Result<(), Failure> {
-    let client = connection::client(global, terminal)?;
+    let reached = Reached::by(global, terminal)?;
+    let client = reached.client()?;
     match command {
+        CredentialCommand::Kubernetes { target } => {
+            kubernetes::run(&reached, target, terminal).await
+        }
         CredentialCommand::Postgres { out } => postgres(&client, &out, terminal).await,
         CredentialCommand::Ssh { out, principals, source_address } => {
             ssh(&client, (principals, source_address), &out, terminal).await

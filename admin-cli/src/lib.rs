@@ -16,6 +16,7 @@ mod files;
 mod grants;
 mod holds;
 mod identity;
+mod kubeconfig;
 mod output;
 mod policy;
 mod resources;
@@ -64,6 +65,7 @@ async fn dispatch(cli: Cli, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::Policy(command) => policy::run(command, global, terminal).await,
         Command::Token => token::run(global, terminal).await,
         Command::Credential(command) => credential::run(command, global, terminal).await,
+        Command::Kubeconfig(options) => kubeconfig::run(&options, global, terminal),
         Command::Grants(command) => grants::run(command, global, terminal).await,
         Command::Revoke(command) => revoke::run(command, global, terminal).await,
         Command::Completion { shell } => shell::completion(shell, terminal),

@@ -13,7 +13,7 @@ pub(crate) async fn run(global: &Global, terminal: &mut Terminal) -> Result<(), 
 }
 
 /// The exchange of the caller's own token.
-fn request(reached: &Reached) -> Result<TokenRequest, Failure> {
+pub(crate) fn request(reached: &Reached) -> Result<TokenRequest, Failure> {
     let token = reached.token()?;
     let subject_token = token.expose_text().unwrap_or_default().to_owned();
     let subject_token_type = SUBJECT_TOKEN_TYPES.first().copied().unwrap_or_default().to_owned();

@@ -320,7 +320,7 @@ impl Default for Limits {
             sessions: 10_000,
             open_holds_per_agent: 100,
             holds_per_agent_per_minute: 4000,
-            credentials_per_agent: 100,
+            credentials_per_agent: 1000,
             failed_logins_per_minute: 60,
             api_connections_per_address: 512,
             balancer_ms: 5000,

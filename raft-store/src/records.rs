@@ -10,7 +10,7 @@ mod revocations;
 mod ssh;
 
 pub use archive::ArchiveFile;
-pub use credentials::{CredentialForm, CredentialRecord, CredentialState, Voucher};
+pub use credentials::{Audience, CredentialForm, CredentialRecord, CredentialState, Voucher};
 pub use epoch::{EpochRecord, Service};
 pub use grants::GrantRecord;
 pub use recordings::{InBucket, OpenedKeys, Place, RecordingRecord, SegmentRecord, WrappedKey};

@@ -94,6 +94,9 @@ pub enum StateRefusal {
     /// There is no such credential, it was issued to somebody else, or its time is over.
     #[error("there is no such credential")]
     NoSuchCredential,
+    /// The credential was issued for another target.
+    #[error("the credential is for another target")]
+    OtherAudience,
     /// The session is closed, or there never was one.
     #[error("the session is closed")]
     SessionGone,

@@ -463,32 +463,6 @@ pub(crate) enum RevokeCommand {
     },
 }
 
-/// `credential`.
-#[derive(Debug, Subcommand)]
-pub(crate) enum CredentialCommand {
-    /// A client certificate for PostgreSQL, with a new key: for an hour, and no longer than the token
-    Postgres {
-        /// Directory for client.crt and client.key, made when it is missing
-        #[arg(long, value_name = "DIR")]
-        out: PathBuf,
-    },
-    /// An SSH certificate, with a new key: for an hour, and no longer than the token. Both go into the SSH agent, where
-    /// there is one
-    Ssh {
-        /// Directory for the key and its certificate, made when it is missing
-        #[arg(long, value_name = "DIR")]
-        out: PathBuf,
-        /// A login that it counts for, as LOGIN@TARGET or *@TARGET; repeat it to name several. Without it: all
-        #[arg(long = "principal", value_name = "LOGIN@TARGET")]
-        principals: Vec<String>,
-        /// Addresses and networks that it counts from, with commas between
-        #[arg(long, value_name = "LIST")]
-        source_address: Option<String>,
-    },
-    /// The credentials that agents have, for administrators and auditors
-    List,
-}
-
 impl Format {
     /// Whether more columns are wanted.
     pub(crate) const fn is_wide(self) -> bool {

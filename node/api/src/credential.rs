@@ -44,6 +44,9 @@ pub struct IssuedCredential {
     pub id: String,
     /// `token`, `client_certificate` or `ssh_certificate`.
     pub form: String,
+    /// The one Kubernetes target that it counts for; every target, when it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
     /// Whose it is.
     pub agent: Agent,
     /// The identity provider whose token it was issued for.

@@ -19,6 +19,9 @@ pub const CLIENT_CERTIFICATE: &str = "urn:countersign:token-type:client-certific
 /// The type of an OpenSSH user certificate.
 pub const SSH_CERTIFICATE: &str = "urn:countersign:token-type:ssh-certificate";
 
+/// The type of a short opaque token for the API of one Kubernetes target.
+pub const KUBERNETES_TOKEN: &str = "urn:countersign:token-type:kubernetes-token";
+
 /// The request, as a form (RFC 6749, appendix B) or as JSON. What is not known is ignored and what is empty counts as not said
 /// (section 3.2); what a server has to understand and this one has nothing of is named here, so that it can be refused.
 #[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
@@ -33,7 +36,8 @@ pub struct TokenRequest {
     #[serde(default)]
     pub subject_token_type: String,
     /// What is wanted: `urn:ietf:params:oauth:token-type:access_token` (a short opaque token, also when it is not said),
-    /// `urn:countersign:token-type:client-certificate`, or `urn:countersign:token-type:ssh-certificate`.
+    /// `urn:countersign:token-type:client-certificate`, `urn:countersign:token-type:ssh-certificate`, or
+    /// `urn:countersign:token-type:kubernetes-token`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_token_type: Option<String>,
     /// For a client certificate: the certificate signing request (PKCS#10, PEM). Only its public key counts.
@@ -49,10 +53,11 @@ pub struct TokenRequest {
     /// For an SSH certificate: the addresses and networks that it counts from, with commas between.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_address: Option<String>,
-    /// Refused: what is issued is for the cluster that issues it.
+    /// For a token for Kubernetes: the name of the target, for whose API alone it counts. Refused otherwise: what is issued is
+    /// for the cluster that issues it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<String>,
-    /// Refused, as `audience`.
+    /// Refused: a target is named by `audience`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
     /// Refused: what an agent may do, policy says.

@@ -323,6 +323,7 @@ pub(crate) fn credential(
     Ok(IssuedCredential {
         id: record.id.to_string(),
         form: record.form.name().to_owned(),
+        target: record.audience.target().map(ToString::to_string),
         agent: agent(&record.agent),
         provider: voucher.provider.clone(),
         state: match record.state {

@@ -19,17 +19,18 @@ use countersign_api::{
     page::{Page, Paging},
     problem::{Problem, ProblemKind},
 };
-use countersign_core::{id::CredentialId, log_time::LogTime};
+use countersign_core::{id::CredentialId, log_time::LogTime, target::TargetName};
 use countersign_raft_store::{
     command::{IssueCredential, Revocable, Revoke},
     handle::Store,
-    records::{Author, CredentialForm},
+    records::{Audience, Author, CredentialForm},
     reply::CredentialLife,
 };
 
 /// What a credential is going to be; nothing of it counts before it is recorded.
 pub(super) enum Drawn {
     Token(TokenText),
+    KubernetesToken(TokenText, TargetName),
     ClientCertificate { id: CredentialId, bearer: Box<Bearer> },
     SshCertificate(Box<SshDrawn>),
 }
@@ -54,6 +55,11 @@ impl Drawn {
     /// A short token.
     pub(super) fn token() -> Self {
         Self::Token(TokenText::draw())
+    }
+
+    /// A short token for the API of one target.
+    pub(super) fn kubernetes_token(target: TargetName) -> Self {
+        Self::KubernetesToken(TokenText::draw(), target)
     }
 
     /// A client certificate for the key of a signing request.
@@ -92,15 +98,24 @@ impl Drawn {
 
     pub(super) const fn form(&self) -> CredentialForm {
         match self {
-            Self::Token(_) => CredentialForm::Token,
+            Self::Token(_) | Self::KubernetesToken(..) => CredentialForm::Token,
             Self::ClientCertificate { .. } => CredentialForm::ClientCertificate,
             Self::SshCertificate(_) => CredentialForm::SshCertificate,
         }
     }
 
+    fn audience(&self) -> Audience {
+        match self {
+            Self::KubernetesToken(_, target) => Audience::Kubernetes(target.clone()),
+            Self::Token(_) | Self::ClientCertificate { .. } | Self::SshCertificate(_) => {
+                Audience::Cluster
+            }
+        }
+    }
+
     fn id(&self) -> CredentialId {
         match self {
-            Self::Token(token) => token.id(),
+            Self::Token(token) | Self::KubernetesToken(token, _) => token.id(),
             Self::ClientCertificate { id, .. } => *id,
             Self::SshCertificate(drawn) => drawn.id,
         }
@@ -108,7 +123,7 @@ impl Drawn {
 
     fn proof_sha256(&self) -> [u8; 32] {
         match self {
-            Self::Token(token) => token.sha256(),
+            Self::Token(token) | Self::KubernetesToken(token, _) => token.sha256(),
             Self::ClientCertificate { bearer, .. } => bearer.key_sha256(),
             Self::SshCertificate(drawn) => drawn.key_sha256,
         }
@@ -117,7 +132,9 @@ impl Drawn {
     /// What the agent is given.
     async fn text(&self, node: &Node, name: &str, life: CredentialLife) -> Answer<String> {
         match self {
-            Self::Token(token) => Ok(token.expose().expose_text().unwrap_or_default().to_owned()),
+            Self::Token(token) | Self::KubernetesToken(token, _) => {
+                Ok(token.expose().expose_text().unwrap_or_default().to_owned())
+            }
             Self::ClientCertificate { id, bearer } => {
                 let cluster =
                     reading::now(node, |view| view.cluster()?.ok_or_else(not_initialised)).await?;
@@ -154,6 +171,7 @@ pub(super) async fn issue(api: &Api, agent: AgentToken, drawn: Drawn) -> Answer<
         agent: automation.agent,
         voucher: automation.voucher,
         form: drawn.form(),
+        audience: drawn.audience(),
         proof_sha256: drawn.proof_sha256(),
         source,
         node: node.id,

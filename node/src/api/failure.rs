@@ -118,6 +118,7 @@ impl From<StateRefusal> for Failure {
             StateRefusal::NoSuchCredential => {
                 Self::new(ProblemKind::NotFound, "there is no such credential, or its time is over")
             }
+            StateRefusal::OtherAudience => Self::new(ProblemKind::Forbidden, "for another target"),
             StateRefusal::ProviderChanged => {
                 conflict("the identity provider has been defined anew in this moment".to_owned())
                     .hint("repeat the request")

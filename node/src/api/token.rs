@@ -18,12 +18,11 @@ use countersign_api::{
     credential::SshCredentialRequest,
     problem::{Problem, ProblemKind},
     token::{
-        ACCESS_TOKEN, CLIENT_CERTIFICATE, GRANT_TYPE, IssuedToken, SSH_CERTIFICATE,
-        SUBJECT_TOKEN_TYPES, TokenRequest,
+        ACCESS_TOKEN, CLIENT_CERTIFICATE, GRANT_TYPE, IssuedToken, KUBERNETES_TOKEN,
+        SSH_CERTIFICATE, SUBJECT_TOKEN_TYPES, TokenRequest,
     },
 };
-use countersign_core::{log_time::LogTime, secret::Secret};
-use countersign_raft_store::records::CredentialForm;
+use countersign_core::{log_time::LogTime, secret::Secret, target::TargetName};
 
 /// What is asked for the token: never where it would be in a log.
 const WHAT: &str = "POST /v1/token";
@@ -67,14 +66,15 @@ async fn exchanged(api: &Api, Asked { request, peer }: Asked) -> Answer<IssuedTo
         Wanted::Token => Drawn::token(),
         Wanted::ClientCertificate { csr } => Drawn::client_certificate(&csr)?,
         Wanted::SshCertificate(wanted) => Drawn::ssh_certificate(&wanted)?,
+        Wanted::KubernetesToken(target) => Drawn::kubernetes_token(target),
     };
-    let form = drawn.form();
+    let (issued_token_type, token_type) = match &drawn {
+        Drawn::Token(_) => (ACCESS_TOKEN, "Bearer"),
+        Drawn::KubernetesToken(..) => (KUBERNETES_TOKEN, "Bearer"),
+        Drawn::ClientCertificate { .. } => (CLIENT_CERTIFICATE, "N_A"),
+        Drawn::SshCertificate(_) => (SSH_CERTIFICATE, "N_A"),
+    };
     let issued = credentials::issue(api, agent, drawn).await?;
-    let (issued_token_type, token_type) = match form {
-        CredentialForm::Token => (ACCESS_TOKEN, "Bearer"),
-        CredentialForm::ClientCertificate => (CLIENT_CERTIFICATE, "N_A"),
-        CredentialForm::SshCertificate => (SSH_CERTIFICATE, "N_A"),
-    };
     let LogTime(ends) = issued.life.expires_at;
     Ok(IssuedToken {
         access_token: issued.text,
@@ -91,6 +91,7 @@ enum Wanted {
     Token,
     ClientCertificate { csr: String },
     SshCertificate(SshCredentialRequest),
+    KubernetesToken(TargetName),
 }
 
 impl Wanted {
@@ -104,24 +105,18 @@ impl Wanted {
         if !SUBJECT_TOKEN_TYPES.contains(&request.subject_token_type.as_str()) {
             return Err(invalid("`subject_token_type` is not that of a provider's token"));
         }
-        for (beside, error, why) in [
-            (&request.audience, "invalid_target", "what is issued is for this cluster alone"),
-            (&request.resource, "invalid_target", "what is issued is for this cluster alone"),
-            (
-                &request.scope,
-                "invalid_scope",
-                "there are no scopes: policy says what an agent may do",
-            ),
-            (&request.actor_token, "invalid_request", "nobody acts for another"),
-        ] {
-            if said(beside.as_deref()).is_some() {
-                return Err(Failure::new(ProblemKind::Invalid, why).oauth(error));
-            }
-        }
+        let target = audience(request)?;
+        has_nothing_else(request)?;
         let (principals, source) =
             (said(request.principals.as_deref()), said(request.source_address.as_deref()));
         let limited = principals.is_some() || source.is_some();
         let (csr, key) = (said(request.csr.as_deref()), said(request.public_key.as_deref()));
+        if let Some(target) = target {
+            return match (csr, key) {
+                (None, None) if !limited => Ok(Self::KubernetesToken(target)),
+                _ => Err(invalid("a token is asked for, with what belongs to a certificate")),
+            };
+        }
         match (said(request.requested_token_type.as_deref()), csr, key) {
             (None | Some(ACCESS_TOKEN), None, None) if !limited => Ok(Self::Token),
             (None | Some(ACCESS_TOKEN), ..) => {
@@ -149,6 +144,38 @@ impl Wanted {
             }
         }
     }
+}
+
+/// The target that a token for Kubernetes is to be for, where that is wanted. What else is issued is for the whole cluster.
+/// Whether there is such a target, nobody is told here.
+fn audience(request: &TokenRequest) -> Answer<Option<TargetName>> {
+    let unfit = |why| Err(Failure::new(ProblemKind::Invalid, why).oauth("invalid_target"));
+    let wanted = said(request.requested_token_type.as_deref());
+    match (wanted, said(request.audience.as_deref())) {
+        (Some(KUBERNETES_TOKEN), None) => {
+            unfit("a token for Kubernetes needs `audience`, the name of its target")
+        }
+        (Some(KUBERNETES_TOKEN), Some(name)) => match TargetName::parse(name) {
+            Ok(target) => Ok(Some(target)),
+            Err(_) => unfit("`audience` is no name that a target can have"),
+        },
+        (_, Some(_)) => unfit("what is issued is for this cluster alone"),
+        (_, None) => Ok(None),
+    }
+}
+
+/// Refuses what a server must not pass over, and this one has nothing of.
+fn has_nothing_else(request: &TokenRequest) -> Answer<()> {
+    for (beside, error, why) in [
+        (&request.resource, "invalid_target", "a target is named by `audience`"),
+        (&request.scope, "invalid_scope", "there are no scopes: policy says what an agent may do"),
+        (&request.actor_token, "invalid_request", "nobody acts for another"),
+    ] {
+        if said(beside.as_deref()).is_some() {
+            return Err(Failure::new(ProblemKind::Invalid, why).oauth(error));
+        }
+    }
+    Ok(())
 }
 
 /// RFC 6749, section 3.2: parameters sent without a value must be treated as if they were omitted.

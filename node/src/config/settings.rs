@@ -72,7 +72,7 @@ settings! {
     "limits.sessions" = "10000": "Open sessions on this node.",
     "limits.open_holds_per_agent" = "100": "Pending and approved holds that one agent may have, parked ones included; further operations that need one are refused. 100000 at most.",
     "limits.holds_per_agent_per_minute" = "4000": "Holds that one agent may open in a minute, withdrawn ones included. 100000 at most.",
-    "limits.credentials_per_agent" = "100": "Credentials (short tokens and certificates) that one agent may have at a time: further ones are not issued before one of them has ended or was revoked. 10000 at most.",
+    "limits.credentials_per_agent" = "1000": "Credentials (short tokens and certificates) that one agent may have at a time: further ones are not issued before one of them has ended or was revoked. 10000 at most.",
     "limits.failed_logins_per_minute" = "60": "Refused proofs of identity of one source address in a minute that are recorded, for agents and for people each; what is beyond is turned away unheard.",
     "limits.api_connections_per_address" = "512": "Open connections to the API from one source address (a /64 of IPv6). All clients behind a balancer that hides theirs are one.",
     "limits.balancer_ms" = "5000": "How long a node that shuts down still takes agents while /readyz fails already. Longer than a load balancer needs to notice: the interval of its check times its count of failures.",

@@ -134,6 +134,8 @@ fn of_state(refused: &StateRefusal) -> Refusal {
         StateRefusal::NoSuchTarget => Refusal::NoSuchTarget,
         StateRefusal::Revoked => ended("revoked"),
         StateRefusal::NoSuchCredential => ended("its credential is not valid any more"),
+        // It proves nothing to this target; whether there is one is not said.
+        StateRefusal::OtherAudience => Refusal::NotIdentified,
         StateRefusal::ProviderChanged => ended("its identity provider has changed"),
         StateRefusal::IdentityExpired => ended("the proof of identity has expired"),
         StateRefusal::SessionGone | StateRefusal::IntentStands => ended("it is closed"),

@@ -8,7 +8,7 @@ use super::{
     step::{Done, Step, Stop, named, short},
 };
 use crate::{
-    command::{IssueCredential, Revoke},
+    command::{IssueCredential, OpenSession, Revoke},
     key_space::{self, Expiring},
     limits::{Limit, MAX_CREDENTIAL_LIFE_MS, MAX_CREDENTIALS_PER_AGENT},
     records::{
@@ -16,17 +16,14 @@ use crate::{
     },
     reply::{Answer, CredentialLife, StateRefusal},
 };
-use countersign_core::{
-    agent::{Agent, Identity},
-    id::CredentialId,
-    record::EventKind,
-};
+use countersign_core::{agent::Agent, id::CredentialId, record::EventKind};
 
 pub(super) fn issue(step: &mut Step<'_>, command: IssueCredential) -> Done {
     let place = key_space::credential(command.id);
     if let Some(known) = step.get::<CredentialRecord>(&place)? {
         let same = known.agent.identity == command.agent.identity
             && (known.form, known.proof_sha256) == (command.form, command.proof_sha256)
+            && known.audience == command.audience
             && known.state == CredentialState::Valid;
         return if same { Ok(issued(&known)) } else { Err(StateRefusal::IdUsed.into()) };
     }
@@ -49,6 +46,7 @@ pub(super) fn issue(step: &mut Step<'_>, command: IssueCredential) -> Done {
         agent: Agent { expires_at, ..agent },
         voucher: command.voucher,
         form: command.form,
+        audience: command.audience,
         proof_sha256: command.proof_sha256,
         issued_at: step.now,
         state: CredentialState::Valid,
@@ -61,6 +59,10 @@ pub(super) fn issue(step: &mut Step<'_>, command: IssueCredential) -> Done {
         .with("provider", &record.voucher.provider)
         .with("node.id", command.node)
         .with("source.address", command.source);
+    let facts = match record.audience.target() {
+        Some(target) => facts.with("target.name", target),
+        None => facts,
+    };
     chain::append(step, EventKind::CredentialIssued, facts)?;
     step.put_bytes(key_space::expiry(expires_at, Expiring::Credential(record.id)), &[]);
     sharing::enter(step, &record);
@@ -82,14 +84,21 @@ pub(super) fn is_vouched(step: &Step<'_>, voucher: &Voucher) -> Result<(), Stop>
     }
 }
 
-/// Refuses a credential that is not this agent's, or not any more.
-pub(super) fn is_valid(step: &Step<'_>, id: CredentialId, of: &Identity) -> Result<(), Stop> {
+/// Refuses a credential that is not this agent's, not any more, or not for this session.
+pub(super) fn may_open(
+    step: &Step<'_>,
+    id: CredentialId,
+    session: &OpenSession,
+) -> Result<(), Stop> {
     let record: CredentialRecord =
         step.get(&key_space::credential(id))?.ok_or(StateRefusal::NoSuchCredential)?;
     match record.state {
         CredentialState::Revoked => Err(StateRefusal::Revoked.into()),
-        CredentialState::Valid if record.agent.identity != *of => {
+        CredentialState::Valid if record.agent.identity != session.agent.identity => {
             Err(StateRefusal::NoSuchCredential.into())
+        }
+        CredentialState::Valid if !record.audience.has(&session.target, session.protocol) => {
+            Err(StateRefusal::OtherAudience.into())
         }
         CredentialState::Valid => {
             is_vouched(step, &record.voucher)?;

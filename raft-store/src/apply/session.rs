@@ -40,7 +40,7 @@ pub(super) fn open(step: &mut Step<'_>, command: OpenSession) -> Done {
     not_revoked(step, &command.agent.identity)?;
     not_expired(&command.agent, step.now)?;
     if let Some(credential) = command.credential {
-        credential::is_valid(step, credential, &command.agent.identity)?;
+        credential::may_open(step, credential, &command)?;
     }
     let target: ResourceRecord = step
         .get(&key_space::resource(ResourceKind::Target, command.target.as_str()))?

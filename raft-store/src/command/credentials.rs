@@ -1,6 +1,6 @@
 //! Issuing credentials.
 
-use crate::records::{CredentialForm, Voucher};
+use crate::records::{Audience, CredentialForm, Voucher};
 use countersign_core::{
     agent::Agent,
     id::{CredentialId, NodeId},
@@ -18,6 +18,8 @@ pub struct IssueCredential {
     pub voucher: Voucher,
     /// What it will be shown as.
     pub form: CredentialForm,
+    /// What it is going to open sessions with.
+    pub audience: Audience,
     /// SHA-256 of the public key, or of the token.
     pub proof_sha256: [u8; 32],
     /// Where the request came from.

@@ -4,6 +4,7 @@ use countersign_core::{
     agent::Agent,
     id::{CredentialId, Revision},
     log_time::LogTime,
+    target::{Protocol, TargetName},
 };
 
 /// A credential that an agent was issued. It is gone from the state when its time is over.
@@ -17,6 +18,8 @@ pub struct CredentialRecord {
     pub voucher: Voucher,
     /// What it is shown as.
     pub form: CredentialForm,
+    /// What it opens sessions with.
+    pub audience: Audience,
     /// SHA-256 of its public key, or of the token.
     pub proof_sha256: [u8; 32],
     /// Log time.
@@ -55,6 +58,33 @@ impl CredentialForm {
             Self::ClientCertificate => "client_certificate",
             Self::SshCertificate => "ssh_certificate",
             Self::Token => "token",
+        }
+    }
+}
+
+/// What a credential opens sessions with.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Audience {
+    /// Every target of the cluster, by the protocols that take what it is shown as.
+    Cluster,
+    /// One target, by its API: clients of Kubernetes hand a token to whichever server they are configured to talk to.
+    Kubernetes(TargetName),
+}
+
+impl Audience {
+    /// Whether a session with this target may be opened by this protocol.
+    pub fn has(&self, target: &TargetName, protocol: Protocol) -> bool {
+        match self {
+            Self::Cluster => true,
+            Self::Kubernetes(only) => only == target && protocol == Protocol::Kubernetes,
+        }
+    }
+
+    /// The one target, where there is one.
+    pub const fn target(&self) -> Option<&TargetName> {
+        match self {
+            Self::Cluster => None,
+            Self::Kubernetes(target) => Some(target),
         }
     }
 }

@@ -8,7 +8,7 @@ use axum::{
 };
 use countersign_api::{
     credential::IssuedState,
-    token::{ACCESS_TOKEN, CLIENT_CERTIFICATE, GRANT_TYPE},
+    token::{ACCESS_TOKEN, CLIENT_CERTIFICATE, GRANT_TYPE, KUBERNETES_TOKEN},
 };
 use countersign_core::{
     gate::{Gate, Proof, Source},
@@ -101,6 +101,43 @@ async fn the_exchange_takes_a_form_as_the_rfc_has_it() {
     is_invalid(&world.form(format!("{form}&actor_token={token}")).await, "invalid_request");
     is_invalid(&world.form(format!("{form}&audience=a")).await, "invalid_target");
     is_invalid(&world.form(String::new()).await, "unsupported_grant_type");
+}
+
+#[tokio::test]
+async fn a_token_for_kubernetes_names_its_target() {
+    let world = ApiWorld::new().await;
+    let mut request = world.exchange(Who::Agent);
+    request["requested_token_type"] = json!(KUBERNETES_TOKEN);
+    for audience in ["", "Shop", "shop/orders", "https://shop", "-"] {
+        request["audience"] = json!(audience);
+        is_invalid(&world.exchanged(&request).await, "invalid_target");
+    }
+    request["audience"] = json!("shop");
+    for beside in ["csr", "public_key", "principals", "source_address"] {
+        let mut with = request.clone();
+        with[beside] = json!("x");
+        is_invalid(&world.exchanged(&with).await, "invalid_request");
+    }
+    let mut with = request.clone();
+    with["resource"] = json!("https://shop.example");
+    is_invalid(&world.exchanged(&with).await, "invalid_target");
+    let issued = world.exchanged(&request).await;
+    assert_eq!(issued.status, StatusCode::OK, "{issued:?}");
+    assert_eq!(issued.body["issued_token_type"], KUBERNETES_TOKEN);
+    assert_eq!(issued.body["token_type"], "Bearer");
+    assert_eq!(issued.body["expires_in"], 300, "no longer than the token");
+    let token = issued.body["access_token"].as_str().unwrap();
+    assert_eq!(issued.body["id"], world.identified(token).await.unwrap().to_string());
+    let event = world.world.event(EventKind::CredentialIssued).await;
+    assert_eq!(event.fields["target.name"], "shop");
+    let list = world.get(Who::Admin, "/v1/credentials").await;
+    assert_eq!(list.body["items"][0]["target"], "shop", "{list:?}");
+    // For nothing else is there a target to name, and what was issued is exchanged for nothing.
+    request["requested_token_type"] = json!(ACCESS_TOKEN);
+    is_invalid(&world.exchanged(&request).await, "invalid_target");
+    request["requested_token_type"] = json!(KUBERNETES_TOKEN);
+    request["subject_token"] = json!(token);
+    is_invalid(&world.exchanged(&request).await, "invalid_request");
 }
 
 #[tokio::test]

@@ -37,6 +37,9 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tower::ServiceExt;
 
+/// How many credentials an agent may have at a time: fewer than by default, so that a test can reach it.
+const MOST_CREDENTIALS: u64 = 100;
+
 /// Who calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Who {
@@ -228,7 +231,9 @@ fn process(world: &World, issuer: &Arc<Issuer>, (clock, vouched): (Clock, Revisi
     };
     let people = Provider { browser: Some(browser), ..provider(Plane::Reviewers) };
     identify.trust(vec![agents, people]);
-    let app = Arc::new(App::new(Config::default(), clock));
+    let mut config = Config::default();
+    config.limits.credentials_per_agent = MOST_CREDENTIALS;
+    let app = Arc::new(App::new(config, clock));
     app.became(Node {
         id: NodeId(1),
         store: world.store.clone(),

@@ -7,15 +7,16 @@ use crate::{
 };
 use countersign_core::{
     agent::Agent,
-    gate::{Gate, Identified, Proof, Signal, Source},
+    gate::{Gate, Identified, Proof, SessionWish, Signal, Source},
     id::{CredentialId, NodeId, Revision},
     record::EventKind,
     refusal::Refusal,
     secret::Secret,
+    target::{Protocol, TargetName},
 };
 use countersign_raft_store::{
     command::{IssueCredential, Revocable, Revoke},
-    records::{CredentialForm, ResourceKind, Voucher},
+    records::{Audience, CredentialForm, ResourceKind, Voucher},
     reply::CredentialLife,
 };
 use rcgen::{CertificateParams, KeyPair};
@@ -54,11 +55,21 @@ impl World {
         form: CredentialForm,
         proof: [u8; 32],
     ) -> CredentialLife {
+        self.issue_for(Audience::Cluster, id, (form, proof)).await
+    }
+
+    async fn issue_for(
+        &self,
+        audience: Audience,
+        id: CredentialId,
+        (form, proof): (CredentialForm, [u8; 32]),
+    ) -> CredentialLife {
         let command = IssueCredential {
             id,
             agent: agent(),
             voucher: Voucher { provider: "ci".to_owned(), revision: self.vouched().await },
             form,
+            audience,
             proof_sha256: proof,
             source: "127.0.0.1:40000".parse().unwrap(),
             node: NodeId(1),
@@ -273,6 +284,32 @@ async fn what_was_issued_as_one_thing_is_not_taken_as_another() {
         .unwrap();
     let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
     world.is_nobodys(&certificate, "another thing").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_for_one_api_opens_nothing_else() {
+    let world = World::new().await;
+    let token = TokenText::draw();
+    let mut wish = world.wish();
+    let audience = Audience::Kubernetes(wish.target.clone());
+    world.issue_for(audience, token.id(), (CredentialForm::Token, token.sha256())).await;
+    let proof = || Proof::Token(token.expose());
+    wish.who = world.identified_by(proof()).await.unwrap();
+    for protocol in [Protocol::Postgres, Protocol::Ssh] {
+        let refused = world.gate.open(SessionWish { protocol, ..wish.clone() }).await;
+        assert_eq!(refused.unwrap_err(), Refusal::NotIdentified);
+    }
+    let other = TargetName::parse("another").unwrap();
+    let kube = SessionWish { protocol: Protocol::Kubernetes, ..wish };
+    let refused = world.gate.open(SessionWish { target: other, ..kube.clone() }).await;
+    assert_eq!(refused.unwrap_err(), Refusal::NotIdentified);
+    assert_eq!(world.events(EventKind::SessionOpened).len(), 0);
+    let mut opened = world.gate.open(kube.clone()).await.unwrap();
+    world.revoke(Revocable::Credential(token.id())).await;
+    let signal = timeout(Duration::from_secs(5), opened.signals.next()).await.unwrap();
+    assert!(matches!(signal, Signal::End(Refusal::SessionEnded { .. })), "{signal:?}");
+    world.gate.open(kube).await.unwrap_err();
+    world.proves_nothing(proof(), "revoked").await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@ use crate::{
     key_space::{self, Table},
     limits::{Limit, MAX_CREDENTIAL_LIFE_MS},
     machine::View,
-    records::{CredentialForm, CredentialRecord, ResourceKind, Voucher},
+    records::{Audience, CredentialForm, CredentialRecord, ResourceKind, Voucher},
     reply::{Answer, CredentialLife, Reply, StateRefusal},
 };
 use countersign_core::{
@@ -15,6 +15,7 @@ use countersign_core::{
     id::{CredentialId, NodeId, Revision, SessionId},
     log_time::LogTime,
     record::EventKind,
+    target::{Protocol, TargetName},
 };
 
 fn id(n: u8) -> CredentialId {
@@ -27,6 +28,7 @@ fn issue(n: u8, revision: Revision, agent: Agent) -> Command {
         agent,
         voucher: Voucher { provider: "ci".to_owned(), revision },
         form: CredentialForm::Token,
+        audience: Audience::Cluster,
         proof_sha256: [n; 32],
         source: "127.0.0.1:6000".parse().unwrap(),
         node: NodeId(1),
@@ -122,6 +124,45 @@ fn a_session_is_opened_with_ones_own_credential_while_it_counts() {
     replica.run(issue(2, vouched, short)).unwrap();
     replica.now += 1_000;
     assert_eq!(refused(&mut replica, "ci-bot", 2), StateRefusal::IdentityExpired);
+}
+
+#[test]
+fn a_credential_for_one_target_opens_sessions_with_that_api_alone() {
+    let (mut replica, vouched) = ready();
+    let shop = put(ResourceKind::Target, "shop", "{}", Expected::Absent);
+    replica.run(shop).unwrap();
+    let target = |name| TargetName::parse(name).unwrap();
+    let Command::IssueCredential(mut bound) = issue(1, vouched, robot("ci-bot")) else { panic!() };
+    bound.audience = Audience::Kubernetes(target("shop"));
+    replica.run(Command::IssueCredential(bound.clone())).unwrap();
+    let told = replica.events().pop().unwrap();
+    assert_eq!(told.fields["target.name"], "shop");
+    let opens = |replica: &mut Replica, n, name, protocol| {
+        let Command::OpenSession(mut open) = open_with(replica, n, "ci-bot", 1) else { panic!() };
+        (open.target, open.protocol) = (target(name), protocol);
+        replica.run(Command::OpenSession(open))
+    };
+    for (name, protocol) in [
+        ("orders", Protocol::Kubernetes),
+        ("orders", Protocol::Postgres),
+        ("shop", Protocol::Postgres),
+        ("shop", Protocol::Ssh),
+        // Nobody learns by it which targets there are.
+        ("nowhere", Protocol::Kubernetes),
+    ] {
+        let refused = refusal(opens(&mut replica, 1, name, protocol));
+        assert_eq!(refused, StateRefusal::OtherAudience, "{name} {protocol:?}");
+    }
+    opens(&mut replica, 1, "shop", Protocol::Kubernetes).unwrap();
+    // A proposal that is repeated with another audience is not the same one.
+    bound.audience = Audience::Cluster;
+    let wider = replica.run(Command::IssueCredential(bound));
+    assert_eq!(refusal(wider), StateRefusal::IdUsed);
+    replica.run(revoke_credential(1)).unwrap();
+    assert_eq!(ended(&replica), [ses(1)]);
+    let again = opens(&mut replica, 2, "shop", Protocol::Kubernetes);
+    assert_eq!(refusal(again), StateRefusal::Revoked);
+    replica.check_chain();
 }
 
 #[test]

@@ -4,7 +4,9 @@ use super::harness::*;
 use crate::{
     command::*,
     key_space::Table,
-    records::{CredentialForm, HoldPhase, RequestId, ResourceKind, SessionState, Voucher},
+    records::{
+        Audience, CredentialForm, HoldPhase, RequestId, ResourceKind, SessionState, Voucher,
+    },
     reply::{Answer, StateRefusal},
 };
 use countersign_core::{
@@ -67,6 +69,7 @@ fn revoked_is_out_for_everybody_of_a_revoked_provider() {
         agent: robot("bot"),
         voucher: Voucher { provider: "ci".to_owned(), revision },
         form: CredentialForm::Token,
+        audience: Audience::Cluster,
         proof_sha256: [1; 32],
         source: "127.0.0.1:6000".parse().unwrap(),
         node: NodeId(1),

@@ -5,7 +5,7 @@ use crate::{
     command::*,
     key_space::Table,
     limits::MAX_CREDENTIAL_LIFE_MS,
-    records::{CredentialForm, HoldPhase, ResourceKind, Voucher},
+    records::{Audience, CredentialForm, HoldPhase, ResourceKind, Voucher},
     reply::{Reply, StateRefusal},
 };
 use countersign_core::{
@@ -39,6 +39,7 @@ fn issued(replica: &mut Replica, n: u8, agent: Agent, (form, key): (CredentialFo
             revision: revision.unwrap().unwrap().revision,
         },
         form,
+        audience: Audience::Cluster,
         proof_sha256: key,
         source: "127.0.0.1:6000".parse().unwrap(),
         node: NodeId(1),

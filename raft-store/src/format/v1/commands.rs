@@ -13,8 +13,8 @@ use crate::{
     },
     notes::Noted,
     records::{
-        ArchiveFile, AuditText, Author, CredentialForm, DrawnSshKey, HeldOperation, JoinFacts,
-        Place, RequestId, ResourceKind, Voucher, WrappedKey,
+        ArchiveFile, Audience, AuditText, Author, CredentialForm, DrawnSshKey, HeldOperation,
+        JoinFacts, Place, RequestId, ResourceKind, Voucher, WrappedKey,
     },
 };
 use countersign_core::{
@@ -307,6 +307,7 @@ form_struct!(IssueCredentialV1 for IssueCredential {
     agent: Agent,
     voucher: Voucher,
     form: CredentialForm,
+    audience: Audience,
     proof_sha256: [u8; 32],
     source: SocketAddr,
     node: NodeId,

@@ -3,8 +3,8 @@
 use super::{Bad, Form, FormatError, Stored, form_enum, form_struct, list, read, stored, write};
 use crate::audit_row::{AuditRow, EventRun, RunEvent, RunTemplate, RunValue};
 use crate::records::{
-    AppliedRequest, ArchiveFile, Attachment, AuditKeyRecord, AuditText, Author, BookTaken,
-    CheckpointRecord, ClusterRecord, CredentialForm, CredentialRecord, CredentialState,
+    AppliedRequest, ArchiveFile, Attachment, Audience, AuditKeyRecord, AuditText, Author,
+    BookTaken, CheckpointRecord, ClusterRecord, CredentialForm, CredentialRecord, CredentialState,
     DrawnSshKey, EpochRecord, EvidenceRecord, GrantRecord, HeldOperation, HoldBudget, HoldPhase,
     HoldRecord, InBucket, IssuerRevocation, JoinFacts, JoinTokenRecord, NodeRecord, NodeState,
     NotesTaken, OpenedKeys, OperationRecord, OperationState, Place, RecordingRecord, RequestId,
@@ -287,6 +287,7 @@ form_struct!(CredentialRecordV1 for CredentialRecord {
     agent: Agent,
     voucher: Voucher,
     form: CredentialForm,
+    audience: Audience,
     proof_sha256: [u8; 32],
     issued_at: LogTime,
     state: CredentialState,
@@ -305,6 +306,7 @@ form_struct!(SshKeyRecordV1 for SshKeyRecord {
 });
 form_struct!(VoucherV1 for Voucher { provider: String, revision: Revision });
 form_enum!(CredentialFormV1 for CredentialForm { ClientCertificate, SshCertificate, Token });
+form_enum!(AudienceV1 for Audience { Cluster, Kubernetes(target: TargetName) });
 form_enum!(CredentialStateV1 for CredentialState { Valid, Revoked });
 form_struct!(AuditEventV1 for AuditEvent {
     sequence: u64,

@@ -69,6 +69,7 @@ form_enum!(StateRefusalV1 for StateRefusal {
     GrantGone,
     RejectedLately { hold: HoldId },
     Closed,
+    OtherAudience,
 });
 form_enum!(LimitV1 for Limit {
     HeldText,

@@ -4,7 +4,9 @@ use super::{super::harness::*, dice::Dice};
 use crate::{
     command::*,
     key_space,
-    records::{CredentialForm, GrantRecord, HoldRecord, ResourceKind, ResourceRecord, Voucher},
+    records::{
+        Audience, CredentialForm, GrantRecord, HoldRecord, ResourceKind, ResourceRecord, Voucher,
+    },
 };
 use countersign_core::{
     agent::Agent,
@@ -267,6 +269,7 @@ impl World {
             agent,
             voucher: Voucher { provider: provider.name, revision: provider.revision },
             form: CredentialForm::SshCertificate,
+            audience: Audience::Cluster,
             proof_sha256: SHARED_KEY,
             source: "127.0.0.1:6000".parse().unwrap(),
             node: NodeId(1),

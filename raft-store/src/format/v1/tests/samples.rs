@@ -425,15 +425,19 @@ pub(super) fn credentials() -> Vec<(&'static str, CredentialRecord)> {
         agent: agent(),
         voucher: voucher(),
         form,
+        audience: Audience::Cluster,
         proof_sha256: [4; 32],
         issued_at: LogTime(2),
         state,
     };
     let valid = CredentialState::Valid;
+    let audience = Audience::Kubernetes(target());
+    let bound = CredentialRecord { audience, ..of(CredentialForm::Token, valid) };
     vec![
         ("credential-valid", of(CredentialForm::ClientCertificate, valid)),
         ("credential-ssh-certificate", of(CredentialForm::SshCertificate, valid)),
         ("credential-token", of(CredentialForm::Token, valid)),
+        ("credential-of-a-target", bound),
         ("credential-revoked", of(CredentialForm::ClientCertificate, CredentialState::Revoked)),
     ]
 }

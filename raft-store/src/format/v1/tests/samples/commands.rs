@@ -80,6 +80,7 @@ fn of_sessions() -> Vec<(&'static str, Command)> {
         agent: agent(),
         voucher: voucher(),
         form: CredentialForm::Token,
+        audience: Audience::Kubernetes(target()),
         proof_sha256: [4; 32],
         source: "127.0.0.1:5000".parse().unwrap(),
         node: NodeId(1),

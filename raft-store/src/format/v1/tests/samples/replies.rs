@@ -62,6 +62,7 @@ fn refusals() -> Vec<(&'static str, StateRefusal)> {
         ("refusal-wrapped-anew", StateRefusal::WrappedAnew),
         ("refusal-key-not-everywhere", StateRefusal::KeyNotEverywhere),
         ("refusal-no-such-credential", StateRefusal::NoSuchCredential),
+        ("refusal-other-audience", StateRefusal::OtherAudience),
         ("refusal-session-gone", StateRefusal::SessionGone),
         ("refusal-stale-revision", StateRefusal::StaleRevision { in_force: Revision(6) }),
         ("refusal-no-such-grant", StateRefusal::NoSuchGrant),
