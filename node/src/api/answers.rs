@@ -43,11 +43,11 @@ pub(crate) async fn around(State(api): State<Api>, request: Request, next: Next)
     if let Some(failure) = problem_of(&response) {
         response = with_instance(response, failure, &id);
     }
-    let policy = match response.extensions().get::<Rendered>() {
-        Some(Rendered) => Rendered::POLICY,
-        None => "default-src 'none'; frame-ancestors 'none'",
+    let policies = match response.extensions().get::<Rendered>() {
+        Some(Rendered) => Rendered::POLICIES,
+        None => ("default-src 'none'; frame-ancestors 'none'", "no-referrer"),
     };
-    mark(&api, response.headers_mut(), (&id, policy));
+    mark(&api, response.headers_mut(), (&id, policies));
     let status = response.status().as_u16();
     counters::api_answered(route.as_deref().unwrap_or("none"), status);
     // The path of an identified route holds ids and names, never statements.
@@ -96,14 +96,15 @@ fn with_instance(response: Response, mut failure: Failure, id: &str) -> Response
     response
 }
 
-fn mark(api: &Api, headers: &mut HeaderMap, (id, policy): (&str, &'static str)) {
+fn mark(api: &Api, headers: &mut HeaderMap, (id, policies): (&str, (&'static str, &'static str))) {
+    let (content, referrer) = policies;
     let fixed = [
         (header::CACHE_CONTROL, "no-store"),
-        (header::CONTENT_SECURITY_POLICY, policy),
+        (header::CONTENT_SECURITY_POLICY, content),
         (header::STRICT_TRANSPORT_SECURITY, "max-age=31536000"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
-        (header::REFERRER_POLICY, "no-referrer"),
+        (header::REFERRER_POLICY, referrer),
     ];
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));

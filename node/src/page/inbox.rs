@@ -23,6 +23,9 @@ use maud::{Markup, html};
 /// Holds of one kind on the page.
 const SHOWN: usize = 50;
 
+/// Characters of a text in a list.
+const EXCERPT: usize = 120;
+
 /// `GET /`.
 pub(crate) async fn list(
     State(api): State<Api>,
@@ -71,6 +74,7 @@ fn cards(holds: &[Hold], now: u64) -> Markup {
                             span.key { (hold.key) }
                         }
                         span.summary { (shown(&hold.operation.summary)) }
+                        @if let Some(line) = first_line(hold) { code.excerpt { (line) } }
                         span.line.small {
                             span { (shown(&hold.agent.name)) }
                             span { (moment(hold.created_at, now)) }
@@ -84,6 +88,13 @@ fn cards(holds: &[Hold], now: u64) -> Markup {
             }
         }
     }
+}
+
+/// How its text begins. What it is in whole is on its own page, and only there it is decided about.
+fn first_line(hold: &Hold) -> Option<String> {
+    let line = hold.operation.text.lines().map(str::trim).find(|line| !line.is_empty())?;
+    let beginning: String = line.chars().take(EXCERPT).collect();
+    Some(shown(&beginning))
 }
 
 /// The state, as a word with a colour; never as a colour alone.

@@ -20,8 +20,10 @@ const ICON: &str = include_str!("icon.svg");
 pub(crate) struct Rendered;
 
 impl Rendered {
-    /// What a page may load and send: its own files, its own events, its own forms.
-    pub(crate) const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
+    /// What a page may load and send: its own files, its own events, its own forms. And whom it is said to that it was this page:
+    /// itself only, because a browser that may not say where a form was says it was nowhere (Fetch, section 4.4, `Origin: null`).
+    pub(crate) const POLICIES: (&str, &str) = (Self::CONTENT, "same-origin");
+    const CONTENT: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
          form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 }
 

@@ -352,6 +352,8 @@ async fn pages_may_load_nothing_but_their_own_files_and_stand_in_nobodys_frame()
         assert!(policy.contains("frame-ancestors 'none'"), "{path}: {policy}");
         assert!(!policy.contains("unsafe"), "{path}: {policy}");
         assert_eq!(seen.headers[header::CACHE_CONTROL], "no-store");
+        // With `no-referrer` Chromium sends forms with `Origin: null`, which is another site's.
+        assert_eq!(seen.headers[header::REFERRER_POLICY], "same-origin");
         assert_eq!(seen.headers[header::X_FRAME_OPTIONS], "DENY");
         assert!(!seen.text.contains(" style="), "no inline style: {path}");
         assert!(!seen.text.contains("onclick"), "no inline script: {path}");
