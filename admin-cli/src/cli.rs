@@ -10,8 +10,8 @@ pub(crate) use credentials::{CredentialCommand, ExecVersion, KubeconfigOptions};
 pub(crate) use dev::{Algorithm, Cut, DevCommand, DevOptions, Person, UpOptions};
 pub(crate) use groups::{
     ApplyOptions, AuditCommand, CastFormat, ChoiceName, ContextCommand, Decide, DeleteOptions,
-    DiffOptions, EventFilter, Explain, ExportFormat, ExportOptions, GetOptions, GrantsCommand,
-    HoldsCommand, Named, PolicyCommand, RevokeCommand, SessionsCommand, StateName,
+    DiffOptions, DoctorOptions, EventFilter, Explain, ExportFormat, ExportOptions, GetOptions,
+    GrantsCommand, HoldsCommand, Named, PolicyCommand, RevokeCommand, SessionsCommand, StateName,
 };
 
 use clap::{
@@ -157,6 +157,9 @@ pub(crate) enum Command {
     /// The cluster and its nodes
     #[command(subcommand)]
     Cluster(ClusterCommand),
+    /// Prove from this machine what can be proved of a cluster: certificates, clocks, disks, that its nodes agree, and (on an
+    /// agents' machine) that no target answers it
+    Doctor(DoctorOptions),
     /// Apply resources from YAML or JSON documents, all or none
     Apply(ApplyOptions),
     /// Show what `apply` would change

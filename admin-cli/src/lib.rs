@@ -10,6 +10,7 @@ mod connection;
 mod context;
 mod credential;
 mod dev;
+mod doctor;
 mod documents;
 mod failure;
 mod files;
@@ -53,6 +54,7 @@ async fn dispatch(cli: Cli, terminal: &mut Terminal) -> Result<(), Failure> {
         Command::Login => identity::login(global, terminal),
         Command::Whoami => identity::whoami(global, terminal).await,
         Command::Cluster(command) => cluster::run(command, global, terminal).await,
+        Command::Doctor(options) => doctor::run(options, global, terminal).await,
         Command::Apply(command) => resources::apply(command, global, terminal).await,
         Command::Diff(command) => resources::diff(command, global, terminal).await,
         Command::Get(command) => resources::get(command, global, terminal).await,

@@ -37,6 +37,19 @@ async fn comes_back(cluster: &Cluster, node: u64) -> Output {
     tokio::time::timeout(wait::PATIENCE, command.output()).await.unwrap().unwrap()
 }
 
+/// A healthy cluster is found so, and the target that this machine reaches past the gateway is not.
+async fn the_doctor_looks(cluster: &Cluster) {
+    let well = control(cluster, &["doctor"]).await;
+    let said = String::from_utf8_lossy(&well.stdout).into_owned();
+    assert_eq!(well.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&well.stderr));
+    for check in ["quorum", "certificate", "ready", "disk", "cluster id", "version", "clocks"] {
+        assert!(said.contains(check), "{check} was not looked at: {said}");
+    }
+    let around = control(cluster, &["doctor", "--agents-network"]).await;
+    let said = String::from_utf8_lossy(&around.stdout).into_owned();
+    assert_eq!((around.status.code(), said.contains("ANSWERS")), (Some(1), true), "{said}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_removed_node_stops_and_what_it_held_goes_on_without_it() {
     let cluster = Cluster::start().await.unwrap();
@@ -46,9 +59,11 @@ async fn a_removed_node_stops_and_what_it_held_goes_on_without_it() {
     let reviewer = cluster.api(1, "CS_REVIEWER_TOKEN").unwrap();
     let hold = reviewer.pending(sql).await.unwrap();
 
+    the_doctor_looks(&cluster).await;
     // With node 2 away, node 3 is needed.
     cluster.freeze(2).unwrap();
     until_away(&cluster, 2).await;
+    assert_eq!(control(&cluster, &["doctor"]).await.status.code(), Some(1));
     let refused = control(&cluster, &["cluster", "remove", "3"]).await;
     let why = String::from_utf8_lossy(&refused.stderr);
     assert_eq!((refused.status.code(), why.contains("no quorum")), (Some(9), true), "{why}");

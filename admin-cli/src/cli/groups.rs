@@ -25,6 +25,17 @@ pub(crate) enum ContextCommand {
     },
 }
 
+/// `doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorOptions {
+    /// This machine is on the agents' network: no target may answer it
+    #[arg(long)]
+    pub(crate) agents_network: bool,
+    /// A further address that must not answer; may be repeated
+    #[arg(long = "target", value_name = "HOST:PORT", requires = "agents_network")]
+    pub(crate) targets: Vec<String>,
+}
+
 /// `apply`.
 #[derive(Debug, Args)]
 pub(crate) struct ApplyOptions {

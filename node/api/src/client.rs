@@ -133,6 +133,8 @@ fn http_client(ca_pem: Option<&[u8]>) -> Result<reqwest::Client, ClientError> {
     let mut builder = reqwest::Client::builder()
         .https_only(true)
         .connect_timeout(CONNECT_TIMEOUT)
+        // Whoever looks after a cluster wants to see when its certificates run out.
+        .tls_info(true)
         .redirect(reqwest::redirect::Policy::none())
         // The token must not travel through a proxy that an environment variable happens to name.
         .no_proxy();

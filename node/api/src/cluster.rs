@@ -29,6 +29,9 @@ pub struct Cluster {
     pub applied_index: u64,
     /// Log time.
     pub log_time: Timestamp,
+    /// The answering node's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<Timestamp>,
     /// The policy revision in force.
     pub policy_revision: u64,
     /// The nodes, by id.
@@ -91,6 +94,10 @@ pub struct ClusterNode {
     /// What is left of its serving lease, in milliseconds: only the answering node knows its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_ms: Option<u64>,
+    /// How long a small synced write took on its disk, in milliseconds: the 99th of a hundred, measured at its start. Only the
+    /// answering node knows its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_sync_ms: Option<u64>,
     /// Whether it drains: only the answering node knows its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draining: Option<bool>,

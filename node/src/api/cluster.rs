@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     app::Node,
+    clock::now_ms,
     cluster::{Authority, ClusterError, JoinTokenText, MemberStatus, MembershipError, warning},
 };
 use axum::{Json, extract::State, http::HeaderMap};
@@ -20,6 +21,7 @@ use countersign_api::{
         JoinToken, JoinTokenRequest, NodeRole, Peer, TransferRequest,
     },
     problem::{Problem, ProblemKind},
+    time::Timestamp,
 };
 use countersign_core::id::NodeId;
 use countersign_raft_store::{
@@ -77,6 +79,7 @@ pub(super) async fn seen(api: &Api) -> Answer<Cluster> {
         committed_index: node.membership.figures().committed.0,
         applied_index: status.applied.0,
         log_time: log_time.into(),
+        clock: Some(Timestamp(now_ms())),
         policy_revision: revision.0,
         nodes: members,
         tolerates,
@@ -116,6 +119,7 @@ fn member_list(
                 version: start.map(|start| start.version.clone()),
                 incarnation: start.map(|start| start.incarnation.0),
                 lease_ms: own.then(|| lease_ms(node)),
+                disk_sync_ms: own.then(|| disk_sync_ms(node)),
                 draining: own.then(|| api.app.is_draining()),
             }
         })
@@ -124,6 +128,10 @@ fn member_list(
 
 /// A follower that is more entries behind than this is not counted on.
 const MAX_HEALTHY_LAG: u64 = 1000;
+
+fn disk_sync_ms(node: &Node) -> u64 {
+    u64::try_from(node.membership.figures().disk_p99.as_millis()).unwrap_or(u64::MAX)
+}
 
 fn lease_ms(node: &Node) -> u64 {
     let left = node.membership.figures().lease_left.unwrap_or_default();

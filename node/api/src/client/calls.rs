@@ -322,6 +322,13 @@ impl Client {
         self.post(&["v1", "revocations"], request, Repeat::Safe).await
     }
 
+    /// The certificate that the asked node showed, in DER, once it was found to be good.
+    pub async fn certificate(&self) -> std::result::Result<Option<Vec<u8>>, ClientError> {
+        let (_, response) = self.respond(Call::get(&["livez"])).await?;
+        let shown = response.extensions().get::<reqwest::tls::TlsInfo>();
+        Ok(shown.and_then(|shown| shown.peer_certificate()).map(<[u8]>::to_vec))
+    }
+
     /// Whether the asked node may take agents. A node that is not ready answers too.
     pub async fn readiness(&self) -> Result<Readiness> {
         let call = Call::get(&["readyz"]).query(&serde_json::json!({"verbose": true}));

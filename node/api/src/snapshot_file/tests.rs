@@ -75,7 +75,7 @@ fn every_changed_byte_and_every_cut_is_found() {
 
 #[test]
 fn frames_that_are_left_out_repeated_or_moved_are_found() {
-    let state: Vec<u8> = (0..3 * FRAME).map(|n| (n / FRAME) as u8).collect();
+    let state = [vec![0; FRAME], vec![1; FRAME], vec![2; FRAME]].concat();
     let whole = file(&state);
     let last = 4 + TAG;
     let frame = 4 + FRAME + TAG;
