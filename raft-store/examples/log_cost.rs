@@ -10,7 +10,7 @@
 #![expect(clippy::cast_precision_loss, reason = "rates are shown to a few digits")]
 
 use countersign_core::{
-    agent::{Agent, Identity},
+    agent::{Agent, Identity, Workload},
     fingerprint::Fingerprint,
     gate::{CancelKey, Settlement},
     id::{NodeId, OperationId, Revision, SessionId},
@@ -185,6 +185,7 @@ fn agent() -> Agent {
         name: "ci-bot".to_owned(),
         owner: Some("olga".to_owned()),
         groups: BTreeSet::from(["ci".to_owned()]),
+        workload: Workload::default(),
         expires_at: LogTime(u64::MAX),
     }
 }

@@ -19,7 +19,7 @@ pub use ssh::{DrawnSshKey, SshKeyRecord, SshRole};
 
 use crate::limits::MAX_AUDIT_TEXT;
 use countersign_core::{
-    agent::{Agent, Identity},
+    agent::{Agent, Identity, Workload},
     evidence::Evidence,
     gate::CancelKey,
     grant::{Template, Templated},
@@ -124,9 +124,10 @@ impl HeldOperation {
     }
 
     /// What it has in common with others that one grant covers, where a grant can.
-    pub fn template(&self, protocol: Protocol) -> Option<Template> {
+    pub fn template(&self, protocol: Protocol, workload: &Workload) -> Option<Template> {
         Some(Template::of(Templated {
             protocol,
+            workload,
             settings: &self.settings,
             shape: self.shape.as_deref()?,
             demands: &self.demands,

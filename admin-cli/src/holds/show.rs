@@ -7,8 +7,9 @@ use crate::{
     sessions,
     visible::{visible, visible_lines},
 };
-use countersign_api::hold::{
-    Choice, Decision, Hold, HoldState, Parameter, PreviousHold, Rejection,
+use countersign_api::{
+    agent::Workload,
+    hold::{Choice, Decision, Hold, HoldState, Parameter, PreviousHold, Rejection},
 };
 
 /// The whole hold for people.
@@ -76,6 +77,7 @@ fn head(hold: &Hold, terminal: &Terminal) -> String {
         ("state", state),
         ("agent", sessions::agent(&hold.agent)),
         ("groups", visible(&hold.agent.groups.iter().cloned().collect::<Vec<_>>().join(", "))),
+        ("workload", visible(&workload(hold))),
         ("target", format!("{} ({})", hold.target, hold.protocol)),
         ("operation", visible(&hold.operation.summary)),
         ("actions", hold.operation.actions.join(", ")),
@@ -113,6 +115,16 @@ fn head(hold: &Hold, terminal: &Terminal) -> String {
         pairs.push(("consumed by", operation.clone()));
     }
     output::pairs(&pairs)
+}
+
+/// What the agent's token says of its job.
+fn workload(hold: &Hold) -> String {
+    let Some(Workload { repository, branch, job }) = &hold.agent.workload else {
+        return String::new();
+    };
+    let parts = [("repository", repository), ("branch", branch), ("job", job)];
+    let said = parts.iter().filter(|(_, said)| !said.is_empty());
+    said.map(|(name, said)| format!("{name} {said}")).collect::<Vec<_>>().join(", ")
 }
 
 const fn tone(state: HoldState) -> Tone {

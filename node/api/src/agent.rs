@@ -19,6 +19,21 @@ pub struct Agent {
     /// Its groups.
     #[serde(default)]
     pub groups: BTreeSet<String>,
+    /// What its token says of the job that it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload: Option<Workload>,
+}
+
+/// What the token of a CI system says of the job. Empty is what it does not say.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Workload {
+    /// The repository.
+    pub repository: String,
+    /// The branch or tag.
+    pub branch: String,
+    /// What names the job from run to run.
+    pub job: String,
 }
 
 /// A human who decides.

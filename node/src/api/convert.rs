@@ -17,6 +17,7 @@ use countersign_api::{
     visible::visible_lines,
 };
 use countersign_core::{
+    agent::Workload,
     hold::{
         Choice, Decision, Hold as CoreHold, HoldState as State, ReasonRule, RejectionRule,
         Requirement, missing,
@@ -341,7 +342,11 @@ pub(crate) fn credential(
 }
 
 fn agent(agent: &countersign_core::agent::Agent) -> Agent {
+    let Workload { repository, branch, job } = &agent.workload;
+    let (repository, branch, job) = (repository.clone(), branch.clone(), job.clone());
+    let said = agent.workload != Workload::default();
     Agent {
+        workload: said.then_some(countersign_api::agent::Workload { repository, branch, job }),
         issuer: agent.identity.issuer.clone(),
         subject: agent.identity.subject.clone(),
         name: agent.name.clone(),

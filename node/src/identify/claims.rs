@@ -1,9 +1,9 @@
 //! From the claims of a verified token to an agent or a reviewer. A claim that is there and is not of the form it should
 //! have is an error, never "not there": a lookup that fails must not make an owner or a group disappear unnoticed.
 
-use super::provider::Provider;
+use super::provider::{ClaimNames, Provider};
 use countersign_core::{
-    agent::{Agent, Identity},
+    agent::{Agent, Identity, Workload},
     log_time::LogTime,
     reviewer::Reviewer,
 };
@@ -34,6 +34,7 @@ pub(super) struct Mapped {
     name: String,
     owner: Option<String>,
     groups: BTreeSet<String>,
+    workload: Workload,
     also_known_as: BTreeSet<String>,
 }
 
@@ -48,17 +49,18 @@ impl Mapped {
             name,
             owner: text(claims, &names.owner)?,
             groups: provider.asserts.of(groups(claims, &names.groups)?),
+            workload: workload(claims, names)?,
             also_known_as: other_names(claims, &names.also_known_as)?,
         })
     }
 
     pub(super) fn into_agent(self, expires_at: LogTime) -> Agent {
-        let Self { identity, name, owner, groups, also_known_as: _ } = self;
-        Agent { identity, name, owner, groups, expires_at }
+        let Self { identity, name, owner, groups, workload, also_known_as: _ } = self;
+        Agent { identity, name, owner, groups, workload, expires_at }
     }
 
     pub(super) fn into_reviewer(self) -> Reviewer {
-        let Self { identity, name, owner: _, groups, also_known_as } = self;
+        let Self { identity, name, owner: _, groups, workload: _, also_known_as } = self;
         Reviewer { identity, name, also_known_as, groups }
     }
 }
@@ -77,6 +79,19 @@ fn other_names(
         found.extend(texts(claims, claim)?);
     }
     Ok(found)
+}
+
+/// What the claims say that the definition names; a claim that is not there says nothing.
+fn workload(claims: &Map<String, Value>, names: &ClaimNames) -> Result<Workload, ClaimError> {
+    let said = |claim: &Option<String>| match claim {
+        Some(claim) => text(claims, claim).map(Option::unwrap_or_default),
+        None => Ok(String::new()),
+    };
+    Ok(Workload {
+        repository: said(&names.repository)?,
+        branch: said(&names.branch)?,
+        job: said(&names.job)?,
+    })
 }
 
 fn text(claims: &Map<String, Value>, claim: &str) -> Result<Option<String>, ClaimError> {
@@ -132,4 +147,40 @@ fn plain(claim: &str, text: &str) -> Result<String, ClaimError> {
 
 fn error(claim: &str, problem: &'static str) -> ClaimError {
     ClaimError { claim: claim.to_owned(), problem }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// What the claims come to where the definition names three of them.
+    fn workload_of(claims: &Value) -> Result<Workload, ClaimError> {
+        let named = |claim: &str| Some(claim.to_owned());
+        let names = ClaimNames {
+            repository: named("repository"),
+            branch: named("ref"),
+            job: named("job_workflow_ref"),
+            ..ClaimNames::default()
+        };
+        workload(claims.as_object().unwrap(), &names)
+    }
+
+    #[test]
+    fn a_job_is_what_the_named_claims_say_and_nothing_else() {
+        let all = json!({"repository": "shop", "ref": "refs/heads/main", "job_workflow_ref": "x@y", "run_id": "7"});
+        let found = workload_of(&all).unwrap();
+        let said = found.parts().map(|(_name, said)| said);
+        assert_eq!(said, ["shop", "refs/heads/main", "x@y"]);
+        assert_eq!(workload_of(&json!({"repo": "shop"})).unwrap(), Workload::default());
+        let unnamed = workload(all.as_object().unwrap(), &ClaimNames::default());
+        assert_eq!(unnamed.unwrap(), Workload::default());
+    }
+
+    #[test]
+    fn a_claim_about_the_job_that_cannot_be_read_is_an_error_and_not_absent() {
+        for value in [json!(null), json!(7), json!(["main"]), json!(""), json!("a\nb")] {
+            assert!(workload_of(&json!({"ref": value.clone()})).is_err(), "{value}");
+        }
+    }
 }

@@ -74,6 +74,12 @@ pub struct ClaimNames {
     pub owner: String,
     /// Other names of the same human, compared with an agent's owner.
     pub also_known_as: Vec<String>,
+    /// The repository of a job; none where no claim says it.
+    pub repository: Option<String>,
+    /// Its branch.
+    pub branch: Option<String>,
+    /// What names it from run to run.
+    pub job: Option<String>,
 }
 
 impl Default for ClaimNames {
@@ -84,6 +90,9 @@ impl Default for ClaimNames {
             groups: "groups".to_owned(),
             owner: "owner".to_owned(),
             also_known_as: Vec::new(),
+            repository: None,
+            branch: None,
+            job: None,
         }
     }
 }

@@ -61,6 +61,9 @@ fn provider(name: String, revision: Revision, oidc: OidcProvider) -> Provider {
             groups: oidc.claims.groups,
             owner: oidc.claims.owner,
             also_known_as: oidc.claims.also_known_as,
+            repository: oidc.claims.repository,
+            branch: oidc.claims.branch,
+            job: oidc.claims.job,
         },
         asserts: match oidc.groups {
             None => Asserts::Any,
@@ -142,7 +145,7 @@ mod tests {
             "issuer": "https://id.example.com", "audiences": ["cs"], "for": "reviewers",
             "claims": {
                 "subject": "oid", "name": "display_name", "groups": "roles", "owner": "manager",
-                "also_known_as": ["employee_number"],
+                "also_known_as": ["employee_number"], "branch": "ref",
             },
         });
         let provider =
@@ -153,6 +156,8 @@ mod tests {
             groups: "roles".to_owned(),
             owner: "manager".to_owned(),
             also_known_as: vec!["employee_number".to_owned()],
+            branch: Some("ref".to_owned()),
+            ..ClaimNames::default()
         };
         assert_eq!(provider.claims, expected);
     }

@@ -7,7 +7,7 @@
 #![expect(clippy::print_stdout, reason = "what was measured is printed")]
 
 use countersign_core::{
-    agent::{Agent, Identity},
+    agent::{Agent, Identity, Workload},
     id::{Revision, SessionId},
     log_time::LogTime,
     mask::{
@@ -79,6 +79,7 @@ fn session() -> Result<Session, TargetNameError> {
             name: "bot".to_owned(),
             owner: None,
             groups: BTreeSet::new(),
+            workload: Workload::default(),
             expires_at: LogTime(1_000),
         },
         target: Target {

@@ -6,7 +6,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program of its own")]
 
 use countersign_core::{
-    agent::Identity,
+    agent::{Identity, Workload},
     operation::{Action, Demand, Effect, Resource, Transaction},
     policy::{Asked, Matter, Policies, PolicyDocument, Who, find},
     target::{Protocol, TargetName},
@@ -62,6 +62,7 @@ fn matter(name: &str, tables: impl Iterator<Item = String>) -> Matter {
         agent: Identity { issuer: "https://issuer.example".to_owned(), subject: name.to_owned() },
         name: name.to_owned(),
         groups: (0..10).map(|n| format!("team{n}")).collect(),
+        workload: Workload::default(),
         target: TargetName::parse("t5").unwrap_or_else(|_| unreachable!("it is a name")),
         protocol: Protocol::Postgres,
         role: "app".to_owned(),

@@ -29,6 +29,28 @@ pub struct Agent {
     pub owner: Option<String>,
     /// Groups, from the claims; a missing claim means none.
     pub groups: BTreeSet<String>,
+    /// What its token says of the job that it is.
+    pub workload: Workload,
     /// When the proof of identity ends; the session ends with it.
     pub expires_at: LogTime,
+}
+
+/// What the token of a job says of it, as far as its provider's definition names the claims; empty is what it does not say. It
+/// is part of the fingerprint: what was approved for one branch is not approved for another.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Workload {
+    /// The repository.
+    pub repository: String,
+    /// The branch or tag, as the provider writes it.
+    pub branch: String,
+    /// The job, or the workflow: what stays the same from run to run.
+    pub job: String,
+}
+
+impl Workload {
+    /// Each part with its name.
+    pub fn parts(&self) -> [(&'static str, &str); 3] {
+        let Self { repository, branch, job } = self;
+        [("repository", repository), ("branch", branch), ("job", job)]
+    }
 }

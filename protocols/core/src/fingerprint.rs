@@ -3,7 +3,11 @@
 //! The encoding is canonical: every field is preceded by its length, lists by their count, so that no two different
 //! operations encode alike. Nothing is folded: not case, not white space, not comments.
 
-use crate::{agent::Identity, operation::Parameter, target::Target};
+use crate::{
+    agent::{Identity, Workload},
+    operation::Parameter,
+    target::Target,
+};
 use sha2::{Digest, Sha256};
 use std::{fmt, str::FromStr};
 
@@ -21,6 +25,8 @@ pub struct Fingerprinted<'a> {
     pub target: &'a Target,
     /// The agent.
     pub agent: &'a Identity,
+    /// The job that the agent is.
+    pub workload: &'a Workload,
     /// Every session setting that changes meaning, as name and value, in the adapter's fixed order.
     pub settings: &'a [(String, String)],
     /// The exact bytes of the operation.
@@ -39,6 +45,9 @@ impl Fingerprint {
         hash.update(what.target.revision.0.to_be_bytes());
         field(&mut hash, what.agent.issuer.as_bytes());
         field(&mut hash, what.agent.subject.as_bytes());
+        for (_name, said) in what.workload.parts() {
+            field(&mut hash, said.as_bytes());
+        }
         count(&mut hash, what.settings.len());
         for (name, value) in what.settings {
             field(&mut hash, name.as_bytes());

@@ -1,6 +1,7 @@
 //! An operation: what an agent asks of a target, understood. Made by an adapter's `classify`.
 
 use crate::{
+    agent::Workload,
     fingerprint::{Fingerprint, Fingerprinted},
     grant::{Template, Templated},
     id::OperationId,
@@ -382,6 +383,7 @@ pub struct Classification {
 pub struct Operation {
     fingerprint: Fingerprint,
     protocol: Protocol,
+    workload: Workload,
     classification: Classification,
 }
 
@@ -391,11 +393,13 @@ impl Operation {
         let fingerprint = Fingerprint::of(Fingerprinted {
             target: session.target(),
             agent: &session.agent().identity,
+            workload: &session.agent().workload,
             settings: &classification.settings,
             text: &classification.text,
             parameters: &classification.parameters,
         });
-        Self { fingerprint, protocol: session.target().protocol, classification }
+        let (protocol, workload) = (session.target().protocol, session.agent().workload.clone());
+        Self { fingerprint, protocol, workload, classification }
     }
 
     /// Its fingerprint.
@@ -408,6 +412,7 @@ impl Operation {
         let found = &self.classification;
         Some(Template::of(Templated {
             protocol: self.protocol,
+            workload: &self.workload,
             settings: &found.settings,
             shape: found.shape.as_deref()?,
             demands: &found.demands,

@@ -163,14 +163,19 @@ fn authority(target: &KubernetesTarget) -> String {
 mod tests {
     use super::*;
     use crate::target::{Credential, TargetTls};
-    use countersign_core::{agent::Identity, log_time::LogTime, target::TargetName};
+    use countersign_core::{
+        agent::{Identity, Workload},
+        log_time::LogTime,
+        target::TargetName,
+    };
     use countersign_edge::{Keepalive, SecretReference};
 
     fn agent(subject: &str, groups: &[&str]) -> Agent {
         let identity = Identity { issuer: "https://idp".to_owned(), subject: subject.to_owned() };
         let groups = groups.iter().map(|group| (*group).to_owned()).collect();
         let name = "bot".to_owned();
-        Agent { identity, name, owner: None, groups, expires_at: LogTime(1) }
+        let workload = Workload::default();
+        Agent { identity, name, owner: None, groups, workload, expires_at: LogTime(1) }
     }
 
     fn target(impersonation: Option<Impersonation>) -> KubernetesTarget {

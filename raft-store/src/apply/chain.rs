@@ -13,7 +13,7 @@ use crate::{
     records::{AuditText, Author, HoldRecord, SessionRecord, clipped},
 };
 use countersign_core::{
-    agent::{Agent, Identity},
+    agent::{Agent, Identity, Workload},
     mask::MaskTally,
     operation::Parameter,
     policy::recorded::{self, MAX_RECORDED},
@@ -61,9 +61,14 @@ impl Facts {
     }
 
     pub(super) fn agent(self, agent: &Agent) -> Self {
+        let Workload { repository, branch, job } = &agent.workload;
+        let said = |said: &String| Some(said.clone()).filter(|said| !said.is_empty());
         self.identity(&agent.identity)
             .with("agent.name", &agent.name)
             .maybe("agent.owner", agent.owner.as_ref())
+            .maybe("workload.repository", said(repository))
+            .maybe("workload.branch", said(branch))
+            .maybe("workload.job", said(job))
     }
 
     pub(super) fn author(self, author: &Author) -> Self {

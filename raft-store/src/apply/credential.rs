@@ -31,6 +31,7 @@ pub(super) fn issue(step: &mut Step<'_>, command: IssueCredential) -> Done {
     short([command.voucher.provider.as_str()])?;
     named([&agent.name, &agent.identity.issuer, &agent.identity.subject].map(|t| &**t))?;
     named(agent.groups.iter().chain(&agent.owner).map(String::as_str))?;
+    named(agent.workload.parts().map(|(_name, said)| said))?;
     session::not_revoked(step, &agent.identity)?;
     session::not_expired(&agent, step.now)?;
     is_vouched(step, &command.voucher)?;

@@ -26,7 +26,7 @@ use countersign_core::{
 
 /// What the operation of a hold is like, where a grant can cover it.
 pub(super) fn template(record: &HoldRecord, held: &HeldOperation) -> Option<Template> {
-    held.template(record.protocol)
+    held.template(record.protocol, &record.agent.workload)
 }
 
 /// Refuses an approval for a time that policy does not let, or for what no grant can cover. Nothing else than an approval

@@ -341,6 +341,7 @@ fn fingerprint(session: &SessionRecord, held: &HeldOperation) -> Fingerprint {
     Fingerprint::of(Fingerprinted {
         target: &target,
         agent: &session.agent.identity,
+        workload: &session.agent.workload,
         settings: &held.settings,
         text: &held.text,
         parameters: &held.parameters,

@@ -35,6 +35,7 @@ pub(super) fn open(step: &mut Step<'_>, command: OpenSession) -> Done {
     let agent = &command.agent;
     named([&agent.name, &agent.identity.issuer, &agent.identity.subject].map(|t| &**t))?;
     named(agent.groups.iter().chain(&agent.owner).map(String::as_str))?;
+    named(agent.workload.parts().map(|(_name, said)| said))?;
     is_current(step, command.node, command.incarnation)?;
     recovery::is_open(step)?;
     not_revoked(step, &command.agent.identity)?;

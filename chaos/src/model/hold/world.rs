@@ -2,7 +2,7 @@
 
 use super::{HOLDS, Holds, Rule};
 use countersign_core::{
-    agent::Identity,
+    agent::{Identity, Workload},
     fingerprint::{Fingerprint, Fingerprinted},
     hold::{
         Choice, Claim, Decision, Hold, HoldEvent, HoldState, HoldTerms, ReasonRule, RejectionRule,
@@ -359,6 +359,7 @@ fn hashed(text: &[u8]) -> Fingerprint {
     Fingerprint::of(Fingerprinted {
         target: &target(),
         agent: &agent(),
+        workload: &Workload::default(),
         settings: &[],
         text,
         parameters: &[],

@@ -1,8 +1,9 @@
 //! An operation as people write it down, for test cases and questions: who asks, and what for. It is what rules can ask about
 //! and nothing else, so no text of a statement is parsed here.
 
+use crate::agent::Workload;
 use countersign_core::{
-    agent::Identity,
+    agent::{self, Identity},
     operation::{Action, Demand, Effect, NamedColumn, Resource, Transaction},
     policy::{Asked, Matter, Who, acts_on},
     target::{Protocol, TargetName},
@@ -59,6 +60,9 @@ pub struct GivenAgent {
     /// The groups.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub groups: BTreeSet<String>,
+    /// The job that it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload: Option<Workload>,
 }
 
 /// An action and what it acts on: at most one of the others; none is the target as a whole.
@@ -92,11 +96,13 @@ impl Given {
     pub fn matter(&self) -> Result<Matter, GivenError> {
         let demands =
             self.asks.iter().map(GivenDemand::demand).collect::<Result<BTreeSet<_>, _>>()?;
-        let GivenAgent { issuer, subject, name, groups } = &self.agent;
+        let GivenAgent { issuer, subject, name, groups, workload } = &self.agent;
+        let Workload { repository, branch, job } = workload.clone().unwrap_or_default();
         let who = Who {
             agent: Identity { issuer: issuer.clone(), subject: subject.clone() },
             name: name.clone().unwrap_or_else(|| subject.clone()),
             groups: groups.clone(),
+            workload: agent::Workload { repository, branch, job },
             target: TargetName::parse(&self.target)
                 .map_err(|_| wrong(format!("`{}` is not a target's name", self.target)))?,
             protocol: self.protocol(&demands)?,

@@ -124,6 +124,16 @@ pub struct Claims {
     /// `preferred_username` unless it is said. The usual claims of that kind are compared in any case. One of these that is
     /// there and cannot be read makes the token refused.
     pub also_known_as: Vec<String>,
+    /// Of a CI system's tokens, the claim with the repository (GitHub: `repository`, GitLab: `project_path`). What these three say is
+    /// shown to reviewers, part of what they approve, and `context.workload` of policies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
+    /// The claim with the branch (both: `ref`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// The claim that names the job, and stays the same from run to run (GitHub: `job_workflow_ref`, GitLab: `ci_config_ref_uri`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
 }
 
 impl Default for Claims {
@@ -134,6 +144,9 @@ impl Default for Claims {
             groups: "groups".to_owned(),
             owner: "owner".to_owned(),
             also_known_as: vec!["email".to_owned(), "preferred_username".to_owned()],
+            repository: None,
+            branch: None,
+            job: None,
         }
     }
 }
@@ -179,13 +192,19 @@ impl OidcProvider {
         if let Some(browser) = &self.browser {
             self.check_browser(browser, found);
         }
-        let Claims { subject, name, groups, owner, also_known_as } = &self.claims;
+        let Claims { subject, name, groups, owner, also_known_as, repository, branch, job } =
+            &self.claims;
         if also_known_as.len() > MAX_OTHER_NAMES || also_known_as.iter().any(String::is_empty) {
             let message = format!("name at most {MAX_OTHER_NAMES} claims, each with a name");
             found.push(Invalid::at("/oidc/claims/also_known_as", message));
         }
+        let workload = [("repository", repository), ("branch", branch), ("job", job)];
+        let workload =
+            workload.into_iter().filter_map(|(claim, value)| Some((claim, value.as_ref()?)));
         for (claim, value) in
             [("subject", subject), ("name", name), ("groups", groups), ("owner", owner)]
+                .into_iter()
+                .chain(workload)
         {
             if value.is_empty() {
                 found.push(Invalid::at(format!("/oidc/claims/{claim}"), "a claim has a name"));

@@ -9,7 +9,7 @@ use crate::{
     recording::{KeyRing, PeerError, Places, RecordingParts, Room, SegmentPeers},
 };
 use countersign_core::{
-    agent::{Agent, Identity},
+    agent::{Agent, Identity, Workload},
     fingerprint::Fingerprint,
     gate::{Held, HoldProgress, Reply, Signals},
     hold::Choice,
@@ -422,6 +422,7 @@ pub(crate) fn agent() -> Agent {
         name: "ci-bot".to_owned(),
         owner: None,
         groups: BTreeSet::from(["ci".to_owned()]),
+        workload: Workload::default(),
         expires_at: LogTime(NOW_MS + TOKEN_MS),
     }
 }

@@ -75,6 +75,11 @@ pub(super) fn around(hold: &Hold, now: u64) -> Markup {
             dl.facts {
                 dt { "Agent" } dd { (shown(&agent.name)) " (" (shown(&agent.subject)) " at " (shown(&agent.issuer)) ")" }
                 @if let Some(owner) = &agent.owner { dt { "Acts for" } dd { (shown(owner)) } }
+                @if let Some(job) = &agent.workload {
+                    dt { "Repository" } dd { (shown(&job.repository)) }
+                    dt { "Branch" } dd { (shown(&job.branch)) }
+                    dt { "Job" } dd { (shown(&job.job)) }
+                }
                 dt { "Groups" } dd { (agent.groups.iter().map(|group| shown(group)).collect::<Vec<_>>().join(", ")) }
                 dt { "Rules" } dd { @for rule in &hold.rules { code { (shown(rule)) } " " } "at policy revision " (hold.policy_revision) }
                 @for needed in &hold.reviewers.requirements {

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 struct Whole {
     target: Target,
     agent: Identity,
+    workload: Workload,
     settings: Vec<(String, String)>,
     text: Vec<u8>,
     parameters: Vec<Parameter>,
@@ -21,6 +22,7 @@ impl Whole {
         Fingerprint::of(Fingerprinted {
             target: &self.target,
             agent: &self.agent,
+            workload: &self.workload,
             settings: &self.settings,
             text: &self.text,
             parameters: &self.parameters,
@@ -49,6 +51,11 @@ fn sample() -> Whole {
             protocol: Protocol::Postgres,
         },
         agent: Identity { issuer: "https://issuer".to_owned(), subject: "bot".to_owned() },
+        workload: Workload {
+            repository: "shop".to_owned(),
+            branch: "main".to_owned(),
+            job: "migrate".to_owned(),
+        },
         settings: vec![pair("role", "app"), pair("search_path", "public")],
         text: b"delete from accounts where id = $1".to_vec(),
         parameters: vec![parameter(Some(b"7")), parameter(None)],
@@ -66,6 +73,13 @@ fn each_field_changes_the_fingerprint() {
         Box::new(|whole| whole.target.revision = Revision(5)),
         Box::new(|whole| whole.agent.issuer.push('/')),
         Box::new(|whole| whole.agent.subject.push('2')),
+        Box::new(|whole| whole.workload.repository.push('2')),
+        Box::new(|whole| whole.workload.branch.push('2')),
+        Box::new(|whole| whole.workload.job.push('2')),
+        Box::new(|whole| {
+            whole.workload.branch = "mainmigrate".to_owned();
+            whole.workload.job.clear();
+        }),
         Box::new(|whole| whole.settings[0].1 = "admin".to_owned()),
         Box::new(|whole| whole.settings[0].0 = "Role".to_owned()),
         Box::new(|whole| whole.settings.swap(0, 1)),
@@ -130,7 +144,7 @@ fn the_fingerprint_of_an_operation_never_changes() {
 }
 
 /// Worked out apart from this code, from the description of the encoding.
-const FROZEN: &str = "6a58bbb52e66978e81118de2f68171f86a2cd4de4db0264d08f5f581949d53d4";
+const FROZEN: &str = "cedbf74b68aaa20616d0a55306ad0272ef24c43bdbb7e9903cbd9e41d39d339c";
 
 #[test]
 fn a_fingerprint_reads_back_as_it_was_written() {

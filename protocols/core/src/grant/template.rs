@@ -1,9 +1,10 @@
 //! What operations have in common that one grant covers: SHA-256 over a canonical, length-prefixed encoding of the protocol,
-//! every session setting that changes meaning, the shape of the operation, and everything that it asks for.
+//! the job that the agent is, every session setting that changes meaning, the shape of the operation, and everything that it asks for.
 //!
 //! The shape is the adapter's: the operation without its values. Where a value decides what is done, an adapter gives none.
 
 use crate::{
+    agent::Workload,
     operation::{Demand, Resource},
     target::Protocol,
 };
@@ -22,6 +23,8 @@ pub struct Template([u8; 32]);
 pub struct Templated<'a> {
     /// The protocol.
     pub protocol: Protocol,
+    /// The job that the agent is.
+    pub workload: &'a Workload,
     /// Session settings that change meaning, in the adapter's fixed order.
     pub settings: &'a [(String, String)],
     /// The operation without its values.
@@ -36,6 +39,9 @@ impl Template {
         let mut hash = Encoding(Sha256::new());
         hash.bytes(DOMAIN);
         hash.bytes(parts.protocol.name().as_bytes());
+        for (_name, said) in parts.workload.parts() {
+            hash.bytes(said.as_bytes());
+        }
         hash.number(parts.settings.len());
         for (name, value) in parts.settings {
             hash.bytes(name.as_bytes());

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::{
-    agent::Agent,
+    agent::{Agent, Workload},
     hold::{ReasonRule, RejectionRule, Requirement, Reviewers},
     id::{OperationId, SessionId},
     mask::MaskRules,
@@ -28,6 +28,7 @@ fn session(subject: &str, owner: Option<&str>, target_revision: u64) -> Session 
             name: subject.to_owned(),
             owner: owner.map(str::to_owned),
             groups: BTreeSet::new(),
+            workload: Workload::default(),
             expires_at: LogTime(1_000),
         },
         target: Target {

@@ -10,7 +10,7 @@ mod properties;
 
 use super::*;
 use crate::{
-    agent::{Agent, Identity},
+    agent::{Agent, Identity, Workload},
     id::{Revision, SessionId},
     log_time::LogTime,
     secret::Secret,
@@ -31,6 +31,7 @@ fn session(target: &str, groups: &[&str]) -> Session {
             name: "bot".to_owned(),
             owner: None,
             groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+            workload: Workload::default(),
             expires_at: LogTime(1_000),
         },
         target: Target {

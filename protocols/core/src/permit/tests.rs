@@ -5,7 +5,7 @@
 
 use super::*;
 use crate::{
-    agent::{Agent, Identity},
+    agent::{Agent, Identity, Workload},
     hold::{Approved, Consumption},
     id::SessionId,
     log_time::LogTime,
@@ -24,6 +24,7 @@ fn session() -> Session {
             name: "bot".to_owned(),
             owner: None,
             groups: BTreeSet::new(),
+            workload: Workload::default(),
             expires_at: LogTime(9),
         },
         target: Target {

@@ -180,12 +180,19 @@ pub(super) fn context(matter: &Matter) -> Result<Context, EntityError> {
         ("programs".to_owned(), RestrictedExpression::new_set(programs)),
         ("commands".to_owned(), RestrictedExpression::new_set(commands)),
         ("role".to_owned(), text(who.role.clone())),
+        ("workload".to_owned(), workload(who)?),
         (
             "in_transaction".to_owned(),
             RestrictedExpression::new_bool(asked.transaction == Transaction::Open),
         ),
     ])
     .map_err(|_| EntityError)
+}
+
+fn workload(who: &Who) -> Result<RestrictedExpression, EntityError> {
+    let parts = who.workload.parts();
+    let parts = parts.map(|(name, said)| (name.to_owned(), text(said.to_owned())));
+    RestrictedExpression::new_record(parts).map_err(|_| EntityError)
 }
 
 fn text(value: String) -> RestrictedExpression {

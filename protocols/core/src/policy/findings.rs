@@ -85,7 +85,15 @@ impl Findings {
 
 /// What a matter takes, in bytes; counted no further than it matters.
 fn of_matter(Matter { who, asked }: &Matter) -> usize {
-    let Who { agent: Identity { issuer, subject }, name, groups, target, protocol: _, role } = who;
+    let Who {
+        agent: Identity { issuer, subject },
+        name,
+        groups,
+        workload,
+        target,
+        protocol: _,
+        role,
+    } = who;
     let Asked { demands, columns, commands, effect: _, transaction: _ } = asked;
     let values = demands.len() + columns.len() + commands.len() + groups.len();
     if values > MOST_BYTES / BYTES_OF_VALUE {
@@ -96,6 +104,8 @@ fn of_matter(Matter { who, asked }: &Matter) -> usize {
         schema.len() + relation.len() + column.as_ref().map_or(0, String::len)
     });
     let of_demands = demands.iter().map(|demand| of_resource(&demand.resource));
+    let of_workload = workload.parts().map(|(_name, said)| said.len());
+    let of_who = of_who.chain(of_workload);
     let texts = of_who.chain(of_columns).chain(of_demands).chain(commands.iter().map(String::len));
     values * BYTES_OF_VALUE + target.as_str().len() + texts.sum::<usize>()
 }

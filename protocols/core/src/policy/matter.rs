@@ -2,7 +2,7 @@
 //! what policies say, so a matter that was recorded can be judged again. It judges nothing.
 
 use crate::{
-    agent::Identity,
+    agent::{Identity, Workload},
     operation::{Action, Demand, Effect, NamedColumn, Operation, Resource, Transaction},
     session::Session,
     target::{Protocol, TargetName},
@@ -27,6 +27,8 @@ pub struct Who {
     pub name: String,
     /// Its groups.
     pub groups: BTreeSet<String>,
+    /// The job that it is.
+    pub workload: Workload,
     /// The target.
     pub target: TargetName,
     /// The target's protocol.
@@ -75,6 +77,7 @@ impl Who {
             agent: agent.identity.clone(),
             name: agent.name.clone(),
             groups: agent.groups.clone(),
+            workload: agent.workload.clone(),
             target: session.target().name.clone(),
             protocol: session.target().protocol,
             role: session.role().to_owned(),

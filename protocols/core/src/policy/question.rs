@@ -8,7 +8,10 @@ use super::{
     matter::Matter,
     slices::{Part, Slice},
 };
-use crate::operation::{Action, Demand, Resource};
+use crate::{
+    agent::{Identity, Workload},
+    operation::{Action, Demand, Resource},
+};
 use cedar_policy::{Authorizer, Context, Decision, Entities, EntityUid, PolicyId, Request};
 use std::collections::BTreeSet;
 
@@ -75,7 +78,9 @@ impl<'p> Question<'p> {
         let principals =
             std::iter::once(None).chain(entities.iter().map(|entity| Some(entity.uid()))).collect();
         let known = policies.actions.clone().add_entities(entities, None);
-        let texts = [&who.name, &who.role, &who.agent.issuer, &who.agent.subject];
+        let Workload { repository, branch, job } = &who.workload;
+        let Identity { issuer, subject } = &who.agent;
+        let texts = [&who.name, &who.role, issuer, subject, repository, branch, job];
         Ok(Self {
             policies,
             matter,

@@ -5,7 +5,7 @@
 
 use super::matter::{Asked, Matter, Who};
 use crate::{
-    agent::Identity,
+    agent::{Identity, Workload},
     operation::{Action, Demand, Effect, NamedColumn, Operation, Resource, Transaction},
     record::{AuditEvent, EventKind},
     target::{Protocol, TargetName},
@@ -68,11 +68,22 @@ pub fn matter(event: &AuditEvent) -> Result<Matter, RecordedError> {
         },
         name: fact("agent.name")?.clone(),
         groups: read_names(fact("judged.groups")?)?,
+        workload: workload(event),
         target: TargetName::parse(fact("target.name")?).map_err(|_| RecordedError)?,
         protocol: protocol.ok_or(RecordedError)?,
         role: fact("judged.role")?.clone(),
     };
     Ok(Matter::new(who, Asked::read(fact("judged.asks")?)?))
+}
+
+/// What is not said is not recorded.
+fn workload(event: &AuditEvent) -> Workload {
+    let said = |name: &str| event.fields.get(name).cloned().unwrap_or_default();
+    Workload {
+        repository: said("workload.repository"),
+        branch: said("workload.branch"),
+        job: said("workload.job"),
+    }
 }
 
 /// Names in one text, a line each.

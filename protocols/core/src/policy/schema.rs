@@ -57,6 +57,9 @@ type Operation = {
   columns: Set<String>,
   // The target's role that the agent uses.
   role: String,
+  // What the agent's token says of the job that it is, as far as its provider's definition names the claims; "" is what it does
+  // not say.
+  workload: { repository: String, branch: String, job: String },
   // Whether the operation stands in a transaction that was open before it.
   in_transaction: Bool,
   // SSH: every file that the whole operation names, as its Path has it behind the target's name.

@@ -14,7 +14,7 @@ mod slices;
 
 use super::{Policies, PolicyDocument, PolicyProblem, Rules, Verdict, evaluate};
 use crate::{
-    agent::{Agent, Identity},
+    agent::{Agent, Identity, Workload},
     id::{OperationId, Revision, SessionId},
     log_time::LogTime,
     mask::MaskRules,
@@ -46,6 +46,7 @@ fn session(subject: &str, groups: &[&str], target: &str) -> Session {
             name: subject.to_owned(),
             owner: None,
             groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+            workload: Workload::default(),
             expires_at: LogTime(1_000),
         },
         target: Target {

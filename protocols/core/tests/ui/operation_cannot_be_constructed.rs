@@ -1,5 +1,6 @@
 //! An operation has the fingerprint of what was classified, and no other.
 use countersign_core::{
+    agent::Workload,
     fingerprint::Fingerprint,
     operation::{Classification, Operation},
     target::Protocol,
@@ -8,9 +9,10 @@ use countersign_core::{
 fn forged(
     fingerprint: Fingerprint,
     protocol: Protocol,
+    workload: Workload,
     classification: Classification,
 ) -> Operation {
-    Operation { fingerprint, protocol, classification }
+    Operation { fingerprint, protocol, workload, classification }
 }
 
 fn main() {}

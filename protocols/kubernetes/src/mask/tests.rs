@@ -8,7 +8,7 @@ use crate::{
     request::Request,
 };
 use countersign_core::{
-    agent::{Agent, Identity},
+    agent::{Agent, Identity, Workload},
     id::{Revision, SessionId},
     log_time::LogTime,
     mask::{Detector, MaskKey, MaskKind, MaskRule, MaskRules, MaskTargets},
@@ -32,6 +32,7 @@ fn session() -> Session {
             name: "bot".to_owned(),
             owner: None,
             groups: BTreeSet::new(),
+            workload: Workload::default(),
             expires_at: LogTime(1_000),
         },
         target: Target {

@@ -6,7 +6,7 @@
 )]
 
 use countersign_core::{
-    agent::{Agent, Identity},
+    agent::{Agent, Identity, Workload},
     evidence::Evidence,
     gate::{
         Admission, BoxFuture, CancelKey, CloseReason, Gate, Held, HoldNotice, HoldProgress,
@@ -228,6 +228,7 @@ fn agent() -> Agent {
         name: "ci-bot".to_owned(),
         owner: None,
         groups: ["ci".to_owned()].into(),
+        workload: Workload::default(),
         expires_at: LogTime(u64::MAX),
     }
 }

@@ -118,6 +118,33 @@ fn bug_changed_target_behind_the_same_name() {
     assert_eq!(replica.count(EventKind::Intent), 0);
 }
 
+/// The same agent's job of another branch brings the same text.
+#[test]
+fn bug_changed_branch_behind_the_same_agent() {
+    let mut replica = Replica::ready();
+    let open = |replica: &mut Replica, session: u8, branch: &str| {
+        let node = countersign_core::id::NodeId(1);
+        let Command::OpenSession(mut open) =
+            open_session(session, "bot", node, replica.incarnation(node))
+        else {
+            panic!("a session")
+        };
+        branch.clone_into(&mut open.agent.workload.branch);
+        replica.run(Command::OpenSession(open)).unwrap();
+    };
+    open(&mut replica, 1, "main");
+    open(&mut replica, 2, "evil");
+    replica.approved(1, 1, DELETE);
+    let known = replica.events().into_iter().find(|event| event.kind == EventKind::Held).unwrap();
+    assert_eq!(known.fields["workload.branch"], "main");
+    // It is held by itself, and neither attaches to what was approved nor claims it.
+    let held = replica.held(2, 2, DELETE);
+    assert!(matches!(held, Ok(Answer::Held(_))), "{held:?}");
+    let claim = replica.claim(1, 12, 2);
+    assert!(replica.run(claim).is_err());
+    nothing_was_taken(&mut replica);
+}
+
 #[test]
 fn bug_self_approval_through_a_second_identity_of_the_same_owner() {
     let mut replica = Replica::ready();

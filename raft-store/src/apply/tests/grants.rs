@@ -9,6 +9,7 @@ use crate::{
     reply::{Answer, Reply, StateRefusal},
 };
 use countersign_core::{
+    agent::Workload,
     grant::{GrantEnd, GrantState},
     hold::{Choice, DecisionError, HoldError},
     id::{GrantId, Revision},
@@ -61,7 +62,10 @@ fn use_of(replica: &Replica, n: u8, operation: u8, session: u8) -> Command {
     };
     intent.basis.approval = Some(Approval::Grant(id(n)));
     intent.basis.rules = terms(2).rules;
-    intent.template = held(DELETE).template(replica.session(ses(session)).protocol);
+    intent.template = {
+        let record = replica.session(ses(session));
+        held(DELETE).template(record.protocol, &record.agent.workload)
+    };
     Command::Intent(intent, attempt)
 }
 
@@ -167,7 +171,10 @@ fn a_grant_covers_no_other_agent_operation_rule_target_or_level() {
         &|intent| {
             let mut other = held(DELETE);
             other.settings = vec![("search_path".to_owned(), "secret".to_owned())];
-            intent.template = other.template(countersign_core::target::Protocol::Postgres);
+            intent.template = {
+                let protocol = countersign_core::target::Protocol::Postgres;
+                other.template(protocol, &Workload::default())
+            };
         },
         gone.clone(),
     );

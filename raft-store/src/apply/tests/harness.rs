@@ -12,7 +12,7 @@ use crate::{
     reply::{Answer, Reply, StateRefusal},
 };
 use countersign_core::{
-    agent::{Agent, Identity},
+    agent::{Agent, Identity, Workload},
     fingerprint::{Fingerprint, Fingerprinted},
     gate::{CancelKey, Settlement},
     hold::{Choice, HoldTerms, ReasonRule, RejectionRule, Requirement, Reviewers},
@@ -357,6 +357,7 @@ pub(super) fn robot(name: &str) -> Agent {
         name: name.to_owned(),
         owner: Some("olga".to_owned()),
         groups: BTreeSet::from(["ci".to_owned()]),
+        workload: Workload::default(),
         expires_at: LogTime(START_MS + 3_600_000),
     }
 }
@@ -427,6 +428,7 @@ pub(super) fn fingerprint(session: &SessionRecord, held: &HeldOperation) -> Fing
             protocol: session.protocol,
         },
         agent: &session.agent.identity,
+        workload: &session.agent.workload,
         settings: &held.settings,
         text: &held.text,
         parameters: &held.parameters,

@@ -3,7 +3,7 @@
 use super::{Bad, Form, form_enum, form_struct, list};
 use crate::records::HoldPhase;
 use countersign_core::{
-    agent::{Agent, Identity},
+    agent::{Agent, Identity, Workload},
     evidence::{EstimatedChange, Estimates, Evidence, Locks, OpenTransaction, Plan},
     fingerprint::Fingerprint,
     gate::{CancelKey, Settlement},
@@ -254,8 +254,10 @@ form_struct!(AgentV1 for Agent {
     name: String,
     owner: Option<String>,
     groups: BTreeSet<String>,
+    workload: Workload,
     expires_at: LogTime,
 });
+form_struct!(WorkloadV1 for Workload { repository: String, branch: String, job: String });
 form_struct!(ReviewerV1 for Reviewer {
     identity: Identity,
     name: String,

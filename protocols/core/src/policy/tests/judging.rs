@@ -41,6 +41,39 @@ fn the_strictest_verdict_of_all_demands_wins() {
 }
 
 #[test]
+fn a_rule_asks_for_the_repository_branch_and_job_of_a_workload() {
+    let policies = compile(
+        r#"@id("main") permit(principal, action == Action::"postgres:write", resource)
+           when { context.workload.repository == "shop" && context.workload.branch == "refs/heads/main"
+                  && context.workload.job like "*migrate*" };"#,
+    );
+    let of = |repository: &str, branch: &str, job: &str| {
+        let plain = session("bot", &["ci"], "orders");
+        let workload = Workload {
+            repository: repository.to_owned(),
+            branch: branch.to_owned(),
+            job: job.to_owned(),
+        };
+        let session = Session::opened(Opening {
+            id: plain.id(),
+            agent: Agent { workload, ..plain.agent().clone() },
+            target: plain.target().clone(),
+            role: plain.role().to_owned(),
+            opened_at: plain.opened_at(),
+        });
+        let demands = [on(Action::PostgresWrite, Resource::Target)];
+        shown(&judge(&policies, &session, &demands))
+    };
+    // Each is judged by its own, also where another one's finding is kept.
+    for _again in 0..2 {
+        assert!(of("shop", "refs/heads/main", "deploy/migrate.yml").starts_with("allow"));
+        assert!(of("shop", "refs/heads/evil", "deploy/migrate.yml").starts_with("deny"));
+        assert!(of("fork", "refs/heads/main", "deploy/migrate.yml").starts_with("deny"));
+        assert!(of("", "", "").starts_with("deny"));
+    }
+}
+
+#[test]
 fn a_rule_that_holds_wins_over_one_that_allows() {
     let text = format!(
         "{READ} @id(\"careful\") @hold(\"dba\") permit(principal, action, resource in Target::\"orders\");"

@@ -4,7 +4,7 @@
 
 use super::{super::*, MAX_PIECE, OPERATION, content};
 use crate::{
-    agent::{Agent, Identity},
+    agent::{Agent, Identity, Workload},
     id::{Revision, SessionId},
     log_time::LogTime,
     mask::{Detector, MaskKey, MaskKind, MaskPlan, MaskRule, MaskRules, MaskTargets},
@@ -39,6 +39,7 @@ fn plan_for(groups: BTreeSet<String>) -> MaskPlan {
         name: "ci".to_owned(),
         owner: None,
         groups,
+        workload: Workload::default(),
         expires_at: LogTime(u64::MAX),
     };
     let target = Target {

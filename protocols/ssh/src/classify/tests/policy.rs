@@ -4,7 +4,7 @@
 
 use super::*;
 use countersign_core::{
-    agent::{Agent, Identity},
+    agent::{Agent, Identity, Workload},
     id::{OperationId, Revision, SessionId},
     log_time::LogTime,
     mask::MaskRules,
@@ -41,6 +41,7 @@ fn session() -> Session {
             name: "bot".to_owned(),
             owner: None,
             groups: ["ci".to_owned()].into(),
+            workload: Workload::default(),
             expires_at: LogTime(1_000),
         },
         target: Target {

@@ -249,6 +249,7 @@ impl Invariants {
                 assert_eq!(operation, after.id, "{told}");
                 assert!(was_written(key_space::hold(id)), "consumed before: {told}");
                 assert_eq!(record.hold.requester, session.agent.identity, "{told}");
+                assert_eq!(record.agent.workload, session.agent.workload, "another branch: {told}");
                 assert_eq!(record.hold.revision, replica.policy_revision(), "{told}");
                 assert_eq!(record.target_revision, session.target_revision, "{told}");
                 assert!(now(replica) < record.hold.expires_at, "{told}");

@@ -114,6 +114,9 @@ impl World {
         };
         // One agent acts for somebody, the other for nobody; now and then its claims change.
         let acts_for = (open.agent.name == "bot") != dice.one_in(20);
+        if dice.one_in(8) {
+            "evil".clone_into(&mut open.agent.workload.branch);
+        }
         open.agent.owner = acts_for.then(|| "olga".to_owned());
         Command::OpenSession(open)
     }

@@ -6,7 +6,7 @@ use crate::{
     records::*,
 };
 use countersign_core::{
-    agent::{Agent, Identity},
+    agent::{Agent, Identity, Workload},
     evidence::{EstimatedChange, Estimates, Evidence, Locks, OpenTransaction, Plan},
     fingerprint::Fingerprint,
     gate::CancelKey,
@@ -55,6 +55,7 @@ fn agent() -> Agent {
         name: t("bot"),
         owner: Some(t("olga")),
         groups: BTreeSet::from([t("ci"), t("qa")]),
+        workload: Workload { repository: t("shop"), branch: t("main"), job: t("migrate") },
         expires_at: LogTime(9_000),
     }
 }
