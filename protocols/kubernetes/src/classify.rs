@@ -54,8 +54,10 @@ pub fn classify(request: &Request<'_>) -> Result<Classified, Unclear> {
     let head = classify_head(request.method, request.target)?;
     let read = body::read(request, &head.info)?;
     Ok(match read.form {
-        body::Form::Opaque => Classified { facts: read.facts, ..head }.and_opaque(),
-        body::Form::Empty | body::Form::Object | body::Form::Patch => {
+        body::Form::Opaque if !actions::only_ask(&head.demands) => {
+            Classified { facts: read.facts, ..head }.and_opaque()
+        }
+        body::Form::Opaque | body::Form::Empty | body::Form::Object | body::Form::Patch => {
             Classified { facts: read.facts, ..head }
         }
     })

@@ -253,3 +253,28 @@ fn what_an_api_server_reads_as_true_in_yaml_is_true() {
         assert!(attention("application/apply-patch+yaml", &body).is_empty(), "{no}");
     }
 }
+
+/// What `kubectl auth can-i get pods -n dev` of version 1.32 sends.
+const CAN_I: &[u8] = b"k8s\0\n2\n\x17authorization.k8s.io/v1\x12\x17SelfSubjectAccessReview\x128\n\x10\n\0\x12\0\x1a\0\"\0*\02\08\0B\0\x12\x1a\n\x18\n\x03dev\x12\x03get\x1a\0\"\0*\x04pods2\0:\0\x1a\x08\x08\0\x12\0\x1a\0 \0\x1a\0\"\0";
+
+#[test]
+fn a_question_about_oneself_is_understood_in_protobuf_too_and_nothing_else_is() {
+    let protobuf = Some("application/vnd.kubernetes.protobuf");
+    let reviews = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+    let asked = sent(Method::Post, &format!("{reviews}?timeout=2s"), protobuf, CAN_I).unwrap();
+    let actions: Vec<Action> = asked.demands.iter().map(|demand| demand.action).collect();
+    assert_eq!((actions, asked.effect), (vec![Action::KubernetesReview], Effect::Passing));
+    // The same bytes anywhere else, another's review among it, are not understood.
+    for (method, target) in [
+        (Method::Post, PODS),
+        (Method::Put, POD),
+        (Method::Post, "/apis/authorization.k8s.io/v1/subjectaccessreviews"),
+        (Method::Post, "/apis/authentication.k8s.io/v1/tokenreviews"),
+        (Method::Post, "/apis/other.example/v1/selfsubjectaccessreviews"),
+        (Method::Put, "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews/x"),
+        (Method::Put, "/apis/coordination.k8s.io/v1/namespaces/shop/leases/x"),
+    ] {
+        let found = sent(method, target, protobuf, CAN_I).unwrap();
+        assert!(is_opaque(&found), "{method:?} {target}: {found:?}");
+    }
+}

@@ -55,6 +55,12 @@ pub(super) fn passes_on(demands: &BTreeSet<Demand>) -> bool {
     demands.iter().any(|demand| foreign.contains(&demand.action))
 }
 
+/// Whether whatever the body holds changes nothing: the server reads a question about its asker out of it, answers, and keeps
+/// nothing. kubectl asks them in protobuf.
+pub(super) fn only_ask(demands: &BTreeSet<Demand>) -> bool {
+    demands.iter().all(|demand| demand.action == Action::KubernetesReview)
+}
+
 /// Whether they can leave anything behind.
 pub(super) fn effect(demands: &BTreeSet<Demand>) -> Effect {
     if demands.iter().all(|demand| leaves_nothing(demand.action)) {
