@@ -265,6 +265,7 @@ The cluster is up. In another shell:
    "\$CS_CTL" dev kill 2; "\$CS_CTL" dev start 2; "\$CS_CTL" dev partition 3; "\$CS_CTL" dev heal
 
    nodes   $CS_API_1  $CS_API_2  $CS_API_3
+   page    any of these, as dana, rui or ada with the password $CS_PEOPLE_PASSWORD
    truth   $CS_DIRECT_PG
    tokens  live one hour; fresh ones: "$CTL" dev --dir "$PLACE/dev" env >"$HOME_DIR/env"
 EOT
