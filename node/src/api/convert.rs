@@ -259,8 +259,23 @@ fn operation(record: &HoldRecord, held: Option<&HeldOperation>) -> hold::Operati
         shape: held.shape.clone(),
         actions: action_names(&held.demands),
         resources: resources.into_iter().collect(),
-        context: held.context.iter().cloned().chain(settings).collect(),
+        context: together(held.context.iter().cloned().chain(settings)),
     }
+}
+
+/// What is said under one name more than once, such as notes, is shown together: none takes another's place.
+fn together(
+    pairs: impl Iterator<Item = (String, String)>,
+) -> std::collections::BTreeMap<String, String> {
+    let mut all = std::collections::BTreeMap::<String, String>::new();
+    for (name, value) in pairs {
+        let said = all.entry(name).or_default();
+        if !said.is_empty() {
+            said.push_str("; ");
+        }
+        said.push_str(&value);
+    }
+    all
 }
 
 /// The beginning of an operation. What fits is shown whole, and said to be.

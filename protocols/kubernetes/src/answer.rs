@@ -5,7 +5,7 @@ mod pieces;
 
 pub(crate) use pieces::Pieces;
 
-use crate::{mask, status::Status};
+use crate::{mask, memory::Taken, status::Status};
 use bytes::Bytes;
 use countersign_core::mask::Masked;
 use futures::stream::unfold;
@@ -44,6 +44,23 @@ pub(crate) struct BrokenOff;
 /// A body in one piece.
 pub(crate) fn whole(bytes: Masked<Vec<u8>>) -> AnswerBody {
     Full::new(Bytes::from(bytes.into_inner())).map_err(|never| match never {}).boxed_unsync()
+}
+
+/// The same, of what counts against the memory until its last byte is written.
+pub(crate) fn counted(bytes: Masked<Vec<u8>>, taken: Taken) -> AnswerBody {
+    let counted = Counted { bytes: bytes.into_inner(), _taken: taken };
+    Full::new(Bytes::from_owner(counted)).map_err(|never| match never {}).boxed_unsync()
+}
+
+struct Counted {
+    bytes: Vec<u8>,
+    _taken: Taken,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 /// A body that comes piece by piece.

@@ -20,6 +20,9 @@ use serde_json::Value;
 /// The largest body: that of the API server.
 pub const MAX_BODY_BYTES: usize = 3 * 1024 * 1024;
 
+/// The most values in a body: each takes many times the memory that it has bytes.
+pub const MAX_VALUES: usize = 100_000;
+
 /// The annotation in which `kubectl apply` keeps what it applied last, as JSON in a text.
 pub(crate) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// [`REDACTED`], what the gateway puts in the place of what is masked, where the API has base64.
@@ -51,6 +54,14 @@ pub enum Unreadable {
     /// Another name or namespace than the path's.
     #[error("the body is for another object than the path")]
     OtherObject,
+    /// More values than are read for anybody.
+    #[error("the body has more than {MAX_VALUES} values")]
+    TooMany,
+    /// A patch that has a Secret's values put or told elsewhere.
+    #[error(
+        "a JSON patch of a Secret adds, removes and replaces; it neither copies, moves nor tests"
+    )]
+    PatchOfSecret,
     /// What was read through the gateway is written back.
     #[error(
         "the body has a value that the gateway shows in the place of a masked one; writing it back would destroy the real one"
@@ -107,6 +118,9 @@ pub(crate) fn read(request: &Request<'_>, info: &RequestInfo) -> Result<Body, Un
         return Err(Unreadable::MaskedValue);
     }
     is_for(object, &value)?;
+    if syntax == form::Syntax::Json(form::Does::JsonPatch) && is_secret(object) {
+        keeps_in_place(&value)?;
+    }
     let form = if syntax.is_patch() { Form::Patch } else { Form::Object };
     Ok(Body { form, facts: facts(syntax, &value) })
 }
@@ -126,6 +140,20 @@ fn is_for(object: &Object, body: &Value) -> Result<(), Unreadable> {
         return Err(Unreadable::OtherObject);
     }
     Ok(())
+}
+
+fn is_secret(object: &Object) -> bool {
+    object.group.is_empty() && object.resource == "secrets"
+}
+
+/// What is masked is masked where it stands. A patch (RFC 6902) could have it copied to where nothing is, or ask about it.
+fn keeps_in_place(patch: &Value) -> Result<(), Unreadable> {
+    let plain = |operation: &Value| {
+        let named = operation.get("op").and_then(Value::as_str);
+        matches!(named, Some("add" | "remove" | "replace"))
+    };
+    let operations = patch.as_array().ok_or(Unreadable::Malformed)?;
+    if operations.iter().all(plain) { Ok(()) } else { Err(Unreadable::PatchOfSecret) }
 }
 
 fn facts(syntax: form::Syntax, value: &Value) -> Vec<(String, String)> {

@@ -41,6 +41,8 @@ use tokio_util::sync::CancellationToken;
 const BODY_DEADLINE: Duration = Duration::from_secs(30);
 /// Sessions on one connection: tokens are renewed, and one client may speak to several targets.
 const MAX_SESSIONS: usize = 8;
+/// Sessions of one connection, those among them that are over and wait for its end.
+const MAX_SESSIONS_IN_ALL: usize = 4 * MAX_SESSIONS;
 /// What a body is counted with against the memory, for each byte: itself, and what it is read into.
 const MEMORY_A_BYTE: usize = 3;
 
@@ -165,13 +167,14 @@ impl Downstream {
         // One at a time: requests of one client come together, and are to be of one session.
         let mut open = self.sessions.lock().await;
         let sessions = open.as_mut().ok_or(Refusal::ShuttingDown)?;
-        sessions.retain(|(_, session)| !session.is_ending());
+        // One that is ending stays in the list: the end of the connection closes it.
+        let living = sessions.iter().filter(|(_, session)| !session.is_ending());
         let key = head.name.as_ref().map(|name| Key::of(&proof, name));
-        let known = sessions.iter().find(|(known, _)| Some(known) == key.as_ref());
+        let known = living.clone().find(|(known, _)| Some(known) == key.as_ref());
         if let Some((_, session)) = known {
             return Ok(Arc::clone(session));
         }
-        if sessions.len() >= MAX_SESSIONS {
+        if living.count() >= MAX_SESSIONS || sessions.len() >= MAX_SESSIONS_IN_ALL {
             return Err(Refusal::Overloaded { limit: "sessions of a connection" });
         }
         let session = self.opened(proof, head.name.clone(), &headers.user_agent).await;

@@ -206,6 +206,9 @@ impl Exchange {
         tracing::debug!(error = &error as &dyn std::error::Error, "a kept connection was over");
         account.not_forwarded();
         *link = self.session.upstream.fresh().await.map_err(|error| error.refusal())?;
+        if let Some(refusal) = self.session.ended() {
+            return Err(refusal);
+        }
         drop(self.session.gate.lease()?);
         let request = outgoing.request(target, link).map_err(not_forwarded)?;
         account.forwarded();

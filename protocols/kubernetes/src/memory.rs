@@ -55,6 +55,15 @@ impl Taken {
         self.bytes = self.bytes.max(bytes);
         Ok(())
     }
+
+    /// So many bytes are still needed.
+    pub(crate) fn shrink_to(&mut self, bytes: usize) {
+        let spare = self.bytes.div_ceil(UNIT).saturating_sub(bytes.div_ceil(UNIT));
+        if let Some(permit) = &mut self.permit {
+            drop(permit.split(spare));
+            self.bytes = self.bytes.min(bytes);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -71,6 +80,11 @@ mod tests {
         assert_eq!(other.grow_to(10 * UNIT + 1), Err(Refusal::Overloaded { limit: LIMIT }));
         drop(one);
         other.grow_to(10 * UNIT + 1).unwrap();
+        other.shrink_to(3 * UNIT);
+        other.shrink_to(5 * UNIT);
+        assert_eq!(memory.0.available_permits(), MOST / UNIT - 3);
+        other.grow_to(4 * UNIT).unwrap();
+        assert_eq!(memory.0.available_permits(), MOST / UNIT - 4);
         drop(other);
         assert_eq!(memory.0.available_permits(), MOST / UNIT);
         assert!(memory.nothing().grow_to(MOST + 1).is_err());

@@ -140,11 +140,13 @@ impl From<Unclear> for Status {
         let (code, reason) = match unclear {
             Unclear::Method => (405, "MethodNotAllowed"),
             Unclear::LongPath | Unclear::LongQuery => (414, "BadRequest"),
-            Unclear::Body(Unreadable::TooLong) => (413, "RequestEntityTooLarge"),
+            Unclear::Body(Unreadable::TooLong | Unreadable::TooMany) => {
+                (413, "RequestEntityTooLarge")
+            }
             Unclear::Body(Unreadable::Type | Unreadable::TypeForMethod) => {
                 (415, "UnsupportedMediaType")
             }
-            Unclear::Body(Unreadable::MaskedValue) => (422, "Invalid"),
+            Unclear::Body(Unreadable::MaskedValue | Unreadable::PatchOfSecret) => (422, "Invalid"),
             Unclear::NoSlash
             | Unclear::EmptySegment
             | Unclear::Dots

@@ -4,7 +4,7 @@
 
 use super::{
     chain::{self, Facts},
-    forget,
+    forget, sharing,
     step::{Done, Step, Stop},
 };
 use crate::{
@@ -172,6 +172,12 @@ pub(super) fn consume(
         revision: command.basis.revision,
     };
     if !record.grant.covers(covered, step.now) {
+        return Err(gone());
+    }
+    if sharing::has_let_through(step, &record.grant.agent, &record.decisions)? {
+        let reason = "somebody who gave it shares a credential with the agent".to_owned();
+        end(step, record, GrantEnd::Invalidated { reason }, Facts::default())?;
+        step.keep();
         return Err(gone());
     }
     let uses = record.uses.saturating_add(1);

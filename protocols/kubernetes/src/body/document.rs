@@ -1,7 +1,7 @@
 //! A body as a tree, read so that nobody can read it otherwise: a key stands once in an object, and YAML has neither
 //! anchors nor merge keys nor several documents.
 
-use super::{LAST_APPLIED, REDACTED, REDACTED_BASE64, Unreadable};
+use super::{LAST_APPLIED, MAX_VALUES, REDACTED, REDACTED_BASE64, Unreadable};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use serde_saphyr::{Budget, DuplicateKeyPolicy, MergeKeyPolicy, Options};
@@ -12,8 +12,27 @@ const TWICE: &str = "a key stands twice";
 
 /// Reads JSON.
 pub(super) fn json(body: &[u8]) -> Result<Value, Unreadable> {
+    if values(body) > MAX_VALUES {
+        return Err(Unreadable::TooMany);
+    }
     let read: Result<Strict, _> = serde_json::from_slice(body);
     read.map(|strict| strict.0).map_err(|error| problem(&error))
+}
+
+/// At the most so many values are in JSON: one, and one more for each thing that can stand before another. Told without reading
+/// it, because what is read takes its memory first.
+fn values(json: &[u8]) -> usize {
+    let (mut found, mut within, mut escaped) = (1_usize, false, false);
+    for byte in json {
+        match (within, byte) {
+            (true, _) if escaped => escaped = false,
+            (true, b'\\') => escaped = true,
+            (_, b'"') => within = !within,
+            (false, b',' | b'[' | b'{') => found += 1,
+            (true | false, _) => {}
+        }
+    }
+    found
 }
 
 /// Reads YAML, which JSON is too.

@@ -278,3 +278,43 @@ fn a_question_about_oneself_is_understood_in_protobuf_too_and_nothing_else_is() 
         assert!(is_opaque(&found), "{method:?} {target}: {found:?}");
     }
 }
+
+#[test]
+fn no_patch_of_a_secret_has_its_values_put_or_told_elsewhere() {
+    let patch = |target: &str, body: &str| {
+        sent(Method::Patch, target, Some("application/json-patch+json"), body.as_bytes())
+    };
+    let secret = "/api/v1/namespaces/shop/secrets/db";
+    for operations in [
+        r#"[{"op":"copy","from":"/data/password","path":"/metadata/labels/x"}]"#,
+        r#"[{"op":"move","from":"/data","path":"/metadata/labels"}]"#,
+        r#"[{"op":"test","path":"/data/password","value":"eA=="}]"#,
+        r#"[{"op":"add","path":"/metadata/labels/x","value":"y"},{"op":"copy","from":"","path":"/x"}]"#,
+        r#"[{"op":"Copy","from":"/data","path":"/x"}]"#,
+        r#"[{"from":"/data","path":"/x"}]"#,
+        r#"["copy"]"#,
+    ] {
+        for target in [secret.to_owned(), format!("{secret}?dryRun=All")] {
+            let found = patch(&target, operations);
+            assert_eq!(problem(found), Unreadable::PatchOfSecret, "{operations}");
+        }
+        let elsewhere = patch("/api/v1/namespaces/shop/configmaps/db", operations);
+        assert!(elsewhere.is_ok(), "{operations}");
+    }
+    let whole = patch(secret, r#"{"op":"copy","from":"/data","path":"/x"}"#);
+    assert_eq!(problem(whole), Unreadable::Malformed);
+    let set = r#"[{"op":"replace","path":"/data/password","value":"eA=="},{"op":"remove","path":"/data/old"}]"#;
+    assert!(!is_opaque(&patch(secret, set).unwrap()));
+}
+
+#[test]
+fn what_has_too_many_values_is_not_read() {
+    let many = |one: &str| format!("[{}]", vec![one; MAX_VALUES].join(","));
+    for body in [many("0"), many(r#"{"":0}"#), many("[]")] {
+        assert_eq!(problem(put(&body)), Unreadable::TooMany);
+    }
+    // What stands in a text is one value, however many commas it has.
+    let text =
+        format!(r#"{{"metadata":{{"name":"web"}},"x":"\\\",[{{{}"}}"#, ",[{".repeat(MAX_VALUES));
+    assert!(put(&text).is_ok());
+}

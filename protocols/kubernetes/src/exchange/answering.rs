@@ -7,6 +7,7 @@ use crate::{
     classify::{RequestInfo, Subject, Verb},
     headers::{Headers, Label},
     mask::{self, Frames, MAX_DOCUMENT_BYTES, Masker, Reading},
+    memory::Taken,
     record::Account,
     session::Session,
 };
@@ -100,9 +101,9 @@ impl<'a> Answering<'a> {
                 agent.hears(answered(head, answer::whole(mask::own(Vec::new()))));
             }
             Manner::Whole => {
-                let masked = self.whole(session, body).await?;
+                let (masked, taken) = self.whole(session, body).await?;
                 account.came(masked.get().len());
-                agent.hears(answered(head, answer::whole(masked)));
+                agent.hears(answered(head, answer::counted(masked, taken)));
             }
             Manner::Pieces(pieces) => {
                 let (stream, body_of_answer) = answer::stream();
@@ -190,12 +191,12 @@ impl<'a> Answering<'a> {
         Ok((parts.status, headers))
     }
 
-    /// Reads and masks an answer that is one document.
+    /// Reads and masks an answer that is one document. What it takes of the memory goes with it.
     async fn whole(
         &mut self,
         session: &Session,
         mut body: Incoming,
-    ) -> Result<Masked<Vec<u8>>, Option<Refusal>> {
+    ) -> Result<(Masked<Vec<u8>>, Taken), Option<Refusal>> {
         let mut taken = session.memory.nothing();
         let mut document = Vec::new();
         loop {
@@ -213,7 +214,7 @@ impl<'a> Answering<'a> {
             document.extend_from_slice(&piece);
         }
         if document.len() < LONG_DOCUMENT {
-            return Ok(self.masker()?.document(&document).map_err(masking)?);
+            return Ok((self.masker()?.document(&document).map_err(masking)?, taken));
         }
         let mut masker = self.masker.take().ok_or(Refusal::Internal)?;
         let work = move || {
@@ -223,7 +224,9 @@ impl<'a> Answering<'a> {
         let worked = tokio::task::spawn_blocking(work).await;
         let (masker, masked) = worked.map_err(|_| Refusal::MaskFailed)?;
         self.masker = Some(masker);
-        Ok(masked.map_err(masking)?)
+        let masked = masked.map_err(masking)?;
+        taken.shrink_to(masked.get().len());
+        Ok((masked, taken))
     }
 
     /// What containers have written is recorded as the agent sees it. Documents are not.

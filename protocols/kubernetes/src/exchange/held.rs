@@ -42,6 +42,12 @@ impl Exchange {
                 Woken::Progress(HoldProgress::Approved) => {
                     // An approval is not claimed for nothing: not while the target cannot be reached.
                     self.make_ready().await.map_err(said)?;
+                    if self.agent.is_gone() {
+                        return Err(Stop::Gone);
+                    }
+                    if let Some(refusal) = session.ended() {
+                        return Err(told(&refusal, &notice));
+                    }
                     return claim(held, notice).await;
                 }
                 Woken::Progress(HoldProgress::Admitted(admission)) => return Ok(admission),

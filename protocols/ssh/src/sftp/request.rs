@@ -67,13 +67,14 @@ pub(crate) struct OpenFlags(u32);
 impl OpenFlags {
     const READ: u32 = 1;
     const WRITE: u32 = 2;
+    const CREATE: u32 = 8;
     const EXCLUSIVE: u32 = 32;
     /// All that there are, by their names.
     const WORDS: [(u32, &'static str); 6] = [
         (Self::READ, "read"),
         (Self::WRITE, "write"),
         (4, "append"),
-        (8, "create"),
+        (Self::CREATE, "create"),
         (16, "truncate"),
         (Self::EXCLUSIVE, "exclusive"),
     ];
@@ -81,7 +82,9 @@ impl OpenFlags {
     fn known(flags: u32) -> Option<Self> {
         let all = Self::WORDS.iter().fold(0, |all, (flag, _)| all | flag);
         let opens = flags & (Self::READ | Self::WRITE) != 0;
-        (flags & !all == 0 && opens).then_some(Self(flags))
+        // Alone it says nothing: POSIX leaves it open, and hosts follow a link with it that is followed by nothing else here.
+        let lonely = flags & Self::EXCLUSIVE != 0 && flags & Self::CREATE == 0;
+        (flags & !all == 0 && opens && !lonely).then_some(Self(flags))
     }
 
     /// Whether the contents can be told through it.

@@ -120,7 +120,9 @@ async fn whatever_can_change_a_file_that_is_opened_is_held_before_it_is_opened()
         assert_eq!(fs::read_to_string(world.at("notes")).unwrap(), "old", "{flags}");
     }
     let mut client = Client::new(&world).await;
-    for flags in [0, 4, 8, 64 | READ, u32::MAX] {
+    // 32 without 8: exclusive, without creating anything, follows a link like any other.
+    for flags in [0, 4, 8, 64 | READ, u32::MAX, READ | 32, WRITE | 32, READ | WRITE | TRUNCATE | 32]
+    {
         assert_eq!(client.open(&name, flags).await.status(), Some(NOT_SUPPORTED), "{flags}");
     }
     // Attributes that nobody can judge.

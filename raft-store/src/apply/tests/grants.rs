@@ -1,6 +1,9 @@
 //! Grants at their place in the log: how they come to be, what an intent may use one for, and how they end.
 
-use super::harness::*;
+use super::{
+    harness::*,
+    sharing::{CERTIFICATE, issued, of},
+};
 use crate::{
     command::*,
     key_space::{self, Table},
@@ -289,5 +292,23 @@ fn a_grant_ends_when_everybody_of_its_agents_issuer_is_revoked() {
         "{ended:?}"
     );
     assert_eq!(replica.rows(Table::GrantInForce), 0);
+    replica.check_chain();
+}
+
+#[test]
+fn a_grant_by_who_takes_the_agents_key_afterwards_lets_nothing_more_through() {
+    let mut replica = Replica::ready();
+    replica.change(ResourceKind::IdentityProvider, "ci", "{}").unwrap();
+    let mut replica = granted_in(replica);
+    issued(&mut replica, 1, of("bot", None), CERTIFICATE);
+    used(&mut replica, 1, 20, 1).unwrap();
+    issued(&mut replica, 2, of("dana", None), CERTIFICATE);
+    assert_eq!(refusal(used(&mut replica, 1, 21, 1)), StateRefusal::GrantGone);
+    let state = grant(&replica, 1).grant.state;
+    assert!(
+        matches!(state, GrantState::Over { end: GrantEnd::Invalidated { .. }, .. }),
+        "{state:?}"
+    );
+    assert_eq!((replica.count(EventKind::Intent), replica.count(EventKind::GrantEnded)), (1, 1));
     replica.check_chain();
 }

@@ -26,7 +26,12 @@ fn held() -> Replica {
     replica
 }
 
-fn issued(replica: &mut Replica, n: u8, agent: Agent, (form, key): (CredentialForm, [u8; 32])) {
+pub(super) fn issued(
+    replica: &mut Replica,
+    n: u8,
+    agent: Agent,
+    (form, key): (CredentialForm, [u8; 32]),
+) {
     let revision = crate::state::get::<crate::records::ResourceRecord>(
         &replica.state,
         &crate::key_space::resource(ResourceKind::IdentityProvider, "ci"),
@@ -48,11 +53,11 @@ fn issued(replica: &mut Replica, n: u8, agent: Agent, (form, key): (CredentialFo
     replica.run(Command::IssueCredential(Box::new(command))).unwrap();
 }
 
-fn of(name: &str, owner: Option<&str>) -> Agent {
+pub(super) fn of(name: &str, owner: Option<&str>) -> Agent {
     Agent { owner: owner.map(str::to_owned), ..robot(name) }
 }
 
-const CERTIFICATE: (CredentialForm, [u8; 32]) = (CredentialForm::SshCertificate, KEY);
+pub(super) const CERTIFICATE: (CredentialForm, [u8; 32]) = (CredentialForm::SshCertificate, KEY);
 
 fn refused(reply: Reply) -> DecisionError {
     match reply {

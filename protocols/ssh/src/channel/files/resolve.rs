@@ -64,7 +64,8 @@ impl Files<'_> {
                 let Place { at, failure } = self.locate(&verb, name, reach).await?;
                 (Names::One(at.clone()), vec![at], failure)
             }
-            // What a link leads to is kept as it is written, and begins at the folder of the link.
+            // What a link leads to begins at the folder of the link. It is kept as it is written only where it stays below that
+            // folder: what climbs out of it would lead elsewhere once the link is moved, and is made to lead where it was judged.
             Names::Two(leads, link) if verb == Verb::SymbolicLink => {
                 let link = self.locate(&verb, link, reach).await?;
                 let folder = link.at.iter().rposition(|byte| *byte == b'/');
@@ -72,7 +73,9 @@ impl Files<'_> {
                 let there =
                     if leads.starts_with(b"/") { leads.clone() } else { join(folder, leads) };
                 let Place { at, failure: _ } = self.locate(&verb, &there, Reach::Through).await?;
-                (Names::Two(leads.clone(), link.at.clone()), vec![at, link.at], link.failure)
+                let climbs = leads.split(|byte| *byte == b'/').any(|part| part == b"..");
+                let leads = if climbs { at.clone() } else { leads.clone() };
+                (Names::Two(leads, link.at.clone()), vec![at, link.at], link.failure)
             }
             Names::Two(one, other) => {
                 // Some systems link to what a link leads to; so that is said.
@@ -120,7 +123,7 @@ impl Files<'_> {
 
 fn reach(verb: &Verb) -> Reach {
     match verb {
-        // `O_EXCL` goes through no link.
+        // With `O_CREAT` (and never without: `OpenFlags`) `O_EXCL` goes through no link.
         Verb::Open(flags, _) if OpenFlags::is_exclusive(*flags) => Reach::Itself,
         Verb::Open(..)
         | Verb::OpenFolder
