@@ -255,7 +255,7 @@ fn what_an_api_server_reads_as_true_in_yaml_is_true() {
 }
 
 /// What `kubectl auth can-i get pods -n dev` of version 1.32 sends.
-const CAN_I: &[u8] = b"k8s\0\n2\n\x17authorization.k8s.io/v1\x12\x17SelfSubjectAccessReview\x128\n\x10\n\0\x12\0\x1a\0\"\0*\02\08\0B\0\x12\x1a\n\x18\n\x03dev\x12\x03get\x1a\0\"\0*\x04pods2\0:\0\x1a\x08\x08\0\x12\0\x1a\0 \0\x1a\0\"\0";
+const CAN_I: &[u8] = b"k8s\0\n2\n\x17authorization.k8s.io/v1\x12\x17SelfSubjectAccessReview\x128\n\x10\n\0\x12\0\x1a\0\"\0*\x002\08\0B\0\x12\x1a\n\x18\n\x03dev\x12\x03get\x1a\0\"\0*\x04pods2\0:\0\x1a\x08\x08\0\x12\0\x1a\0 \0\x1a\0\"\0";
 
 #[test]
 fn a_question_about_oneself_is_understood_in_protobuf_too_and_nothing_else_is() {
