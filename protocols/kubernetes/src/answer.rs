@@ -30,8 +30,8 @@ pub(crate) type Stream = mpsc::Sender<Piece>;
 /// A piece of a body.
 #[derive(Debug)]
 pub(crate) enum Piece {
-    /// Some of it.
-    Bytes(Masked<Vec<u8>>),
+    /// Some of it, with what it takes of the memory.
+    Bytes(Masked<Vec<u8>>, Taken),
     /// It was complete. A body whose stream is gone without this is broken off.
     End,
 }
@@ -48,8 +48,11 @@ pub(crate) fn whole(bytes: Masked<Vec<u8>>) -> AnswerBody {
 
 /// The same, of what counts against the memory until its last byte is written.
 pub(crate) fn counted(bytes: Masked<Vec<u8>>, taken: Taken) -> AnswerBody {
-    let counted = Counted { bytes: bytes.into_inner(), _taken: taken };
-    Full::new(Bytes::from_owner(counted)).map_err(|never| match never {}).boxed_unsync()
+    Full::new(in_memory(bytes, taken)).map_err(|never| match never {}).boxed_unsync()
+}
+
+fn in_memory(bytes: Masked<Vec<u8>>, taken: Taken) -> Bytes {
+    Bytes::from_owner(Counted { bytes: bytes.into_inner(), _taken: taken })
 }
 
 struct Counted {
@@ -69,8 +72,8 @@ pub(crate) fn stream() -> (Stream, AnswerBody) {
     let frames = unfold(Some(receiver), |receiver: Option<mpsc::Receiver<Piece>>| async {
         let mut receiver = receiver?;
         match receiver.recv().await {
-            Some(Piece::Bytes(piece)) => {
-                Some((Ok(Frame::data(Bytes::from(piece.into_inner()))), Some(receiver)))
+            Some(Piece::Bytes(piece, taken)) => {
+                Some((Ok(Frame::data(in_memory(piece, taken))), Some(receiver)))
             }
             Some(Piece::End) => None,
             None => Some((Err(BrokenOff), None)),
@@ -96,12 +99,14 @@ pub(crate) fn of_status(status: &Status) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::Memory;
 
     #[tokio::test]
     async fn a_body_whose_stream_is_gone_without_an_end_is_broken_off() {
         for end in [Some(Piece::End), None] {
             let (stream, body) = stream();
-            stream.send(Piece::Bytes(mask::own(b"some".to_vec()))).await.unwrap();
+            let piece = Piece::Bytes(mask::own(b"some".to_vec()), Memory::default().nothing());
+            stream.send(piece).await.unwrap();
             let is_complete = end.is_some();
             if let Some(end) = end {
                 stream.send(end).await.unwrap();

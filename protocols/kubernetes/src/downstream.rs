@@ -167,7 +167,7 @@ impl Downstream {
         // One at a time: requests of one client come together, and are to be of one session.
         let mut open = self.sessions.lock().await;
         let sessions = open.as_mut().ok_or(Refusal::ShuttingDown)?;
-        // One that is ending stays in the list: the end of the connection closes it.
+        // One that is ending stays in the list: the end of the connection waits until it is closed.
         let living = sessions.iter().filter(|(_, session)| !session.is_ending());
         let key = head.name.as_ref().map(|name| Key::of(&proof, name));
         let known = living.clone().find(|(known, _)| Some(known) == key.as_ref());
@@ -205,6 +205,8 @@ impl Downstream {
         tokio::spawn(async move {
             watched.watch(signals, told).await;
             connection.ended().await;
+            // Others may go on beside it for days.
+            watched.over().await;
         });
         Ok(session)
     }

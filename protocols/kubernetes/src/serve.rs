@@ -200,6 +200,8 @@ impl Driven<'_> {
         tokio::select! {
             ended = connection.as_mut() => return ended,
             () = cut.cancelled() => {}
+            // What was answered long ago, and is not taken, is not kept for ever.
+            () = state.is_idle() => {}
             () = self.shutdown.cancelled() => {}
             () = sleep_until(last) => {}
         }

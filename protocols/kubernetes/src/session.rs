@@ -6,6 +6,7 @@ use crate::{
 };
 use countersign_core::{
     gate::{CloseReason, Gate, OpenedSession, Signal, Signals},
+    id::Revision,
     mask::Masked,
     recording::{Entry, Recorder, Room},
     refusal::{AgentFacing, Refusal},
@@ -15,11 +16,16 @@ use std::{
     sync::{Arc, OnceLock},
     time::Duration,
 };
-use tokio::{sync::OwnedSemaphorePermit, time::timeout};
+use tokio::{
+    sync::{OnceCell, OwnedSemaphorePermit},
+    time::{Instant, interval_at, timeout},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// How long requests may take to be told that the session ends.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How often it is looked at whether the policy that something goes on under is still in force.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long they may take to end once their connection is gone: what became of what was forwarded is waited for.
 const REQUESTS_END_WITHIN: Duration = Duration::from_secs(10);
 
@@ -36,6 +42,7 @@ pub(crate) struct Session {
     ending: CancellationToken,
     why: OnceLock<Refusal>,
     requests: TaskTracker,
+    closed: OnceCell<()>,
     _room: OwnedSemaphorePermit,
 }
 
@@ -60,6 +67,7 @@ impl Session {
             ending: CancellationToken::new(),
             why: OnceLock::new(),
             requests: TaskTracker::new(),
+            closed: OnceCell::new(),
             _room: room,
         };
         (Arc::new(session), signals)
@@ -82,6 +90,25 @@ impl Session {
     pub(crate) fn streams_pass(&self) -> Result<(), Refusal> {
         let masks = self.gate.masks(&self.opening);
         mask::streams_pass(&masks).map_err(|error| error.refusal())
+    }
+
+    /// Nothing goes on for ever under a policy that has changed. A lease that is lost ends the session, if it stays so.
+    pub(crate) fn still_in_force(&self, revision: Revision) -> Result<(), Refusal> {
+        match self.gate.goes_on(revision) {
+            Err(Refusal::PolicyChanged) => Err(Refusal::PolicyChanged),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Waits until the policy of `revision` is in force no more, and says so.
+    pub(crate) async fn outdated(&self, revision: Revision) -> Refusal {
+        let mut look = interval_at(Instant::now() + LOOK_EVERY, LOOK_EVERY);
+        loop {
+            look.tick().await;
+            if let Err(refusal) = self.still_in_force(revision) {
+                return refusal;
+            }
+        }
     }
 
     /// Whether the session must end.
@@ -126,8 +153,12 @@ impl Session {
         drop(timeout(LAST_WORDS, self.requests.wait()).await);
     }
 
-    /// The connection is over: what still runs is ended, and the session is closed.
+    /// The session is over, or its connection is: what still runs is ended, and the session is closed, once.
     pub(crate) async fn over(&self) {
+        self.closed.get_or_init(|| self.close()).await;
+    }
+
+    async fn close(&self) {
         self.ending.cancel();
         self.requests.close();
         if timeout(REQUESTS_END_WITHIN, self.requests.wait()).await.is_err() {

@@ -118,7 +118,8 @@ impl State {
         }
     }
 
-    async fn is_idle(&self) {
+    /// Waits until there was no request for long.
+    pub(crate) async fn is_idle(&self) {
         let mut under_way = self.under_way.subscribe();
         loop {
             // The sender lives as long as this.

@@ -40,6 +40,15 @@ impl Pieces {
         }
     }
 
+    /// Bytes of what is begun and waits for its end.
+    pub(crate) fn begun(&self) -> usize {
+        match self {
+            Self::Passing => 0,
+            Self::Frames(frames) => frames.begun(),
+            Self::Lines(begun) => begun.len(),
+        }
+    }
+
     /// The end of the answer.
     pub(crate) fn finish(
         &mut self,

@@ -9,7 +9,7 @@ use crate::{
     mask::{self, Frames, MAX_DOCUMENT_BYTES, Masker, Reading},
     memory::Taken,
     record::Account,
-    session::Session,
+    session::{LOOK_EVERY, Session},
 };
 use bytes::Bytes;
 use countersign_core::{
@@ -33,8 +33,6 @@ use tokio::time::{Instant, interval_at, timeout};
 
 /// Between two pieces of an answer that comes in one go.
 const NEXT_PIECE: Duration = Duration::from_mins(1);
-/// How often it is looked at whether the policy that an answer was released under is still in force.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Warnings of the target's that are passed on.
 const MAX_WARNINGS: usize = 16;
 /// A document from this size on is masked on a thread for blocking work.
@@ -252,13 +250,14 @@ impl<'a> Answering<'a> {
     ) -> Result<(), Refusal> {
         let mut look = interval_at(Instant::now() + LOOK_EVERY, LOOK_EVERY);
         let revision = self.revision;
+        let mut taken = session.memory.nothing();
         loop {
             let next = tokio::select! {
                 biased;
                 refusal = session.ending() => return Err(refusal),
                 () = agent.closed() => return Err(Refusal::ShuttingDown),
                 _ = look.tick() => {
-                    still_in_force(session, revision)?;
+                    session.still_in_force(revision)?;
                     continue;
                 }
                 next = body.frame() => next,
@@ -266,20 +265,30 @@ impl<'a> Answering<'a> {
             let Some(piece) = next else { break };
             let Some(piece) = data(piece)? else { continue };
             let masked = pieces.push(&piece, self.masker()?).map_err(|error| error.refusal())?;
+            let begun = pieces.begun().saturating_mul(MEMORY_A_BYTE);
+            taken.shrink_to(begun);
+            taken.grow_to(begun)?;
             for piece in masked {
                 account.came(piece.get().len());
                 self.record(session, piece.get()).await?;
-                send((session, agent), Piece::Bytes(piece), revision).await?;
+                send((session, agent), counted(session, piece)?, revision).await?;
             }
         }
         let last = pieces.finish(self.masker()?).map_err(|error| error.refusal())?;
         if let Some(last) = last {
             account.came(last.get().len());
             self.record(session, last.get()).await?;
-            send((session, agent), Piece::Bytes(last), revision).await?;
+            send((session, agent), counted(session, last)?, revision).await?;
         }
         send((session, agent), Piece::End, revision).await
     }
+}
+
+/// A piece, which counts until it is written.
+fn counted(session: &Session, bytes: Masked<Vec<u8>>) -> Result<Piece, Refusal> {
+    let mut taken = session.memory.nothing();
+    taken.grow_to(bytes.get().len())?;
+    Ok(Piece::Bytes(bytes, taken))
 }
 
 /// Gives the agent a piece when it takes one.
@@ -294,20 +303,12 @@ async fn send(
         tokio::select! {
             biased;
             refusal = session.ending() => return Err(refusal),
-            _ = look.tick() => still_in_force(session, revision)?,
+            _ = look.tick() => session.still_in_force(revision)?,
             room = room.as_mut() => {
                 room.map_err(|_| Refusal::ShuttingDown)?.send(piece);
                 return Ok(());
             }
         }
-    }
-}
-
-/// Nothing goes on for ever under a policy that has changed. A lease that is lost ends the session, if it stays so.
-fn still_in_force(session: &Session, revision: Revision) -> Result<(), Refusal> {
-    match session.gate.goes_on(revision) {
-        Err(Refusal::PolicyChanged) => Err(Refusal::PolicyChanged),
-        Ok(_) | Err(_) => Ok(()),
     }
 }
 

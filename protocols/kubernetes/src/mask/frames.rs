@@ -48,6 +48,11 @@ impl Frames {
         Ok(whole)
     }
 
+    /// Bytes of the frame that is not whole yet.
+    pub fn begun(&self) -> usize {
+        self.begun.len()
+    }
+
     /// The end of the stream: nothing may be begun.
     pub fn finish(&self) -> Result<(), MaskError> {
         if self.begun.is_empty() { Ok(()) } else { Err(MaskError::Unreadable) }

@@ -243,6 +243,18 @@ async fn a_program_ends_with_its_session_and_with_its_agent() {
 }
 
 #[tokio::test]
+async fn a_program_ends_with_the_policy_that_it_was_let_through_under() {
+    let world = World::new().await;
+    let mut agent = Agent::at(&world, EXEC).await;
+    world.gate.approve(0).await;
+    agent.until(1, "out").await;
+    world.gate.policy_changed.store(true, std::sync::atomic::Ordering::SeqCst);
+    let status = agent.status().await;
+    assert_eq!(status["status"], "Failure", "{status}");
+    assert_eq!(world.gate.settlement(0).await.outcome, Outcome::OutcomeUnknown);
+}
+
+#[tokio::test]
 async fn nothing_else_is_upgraded() {
     let world = World::new().await;
     for (path, protocols) in [

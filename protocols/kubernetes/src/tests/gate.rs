@@ -37,6 +37,8 @@ use std::{
 use tokio::sync::{mpsc, watch};
 
 pub(crate) const TOKEN: &str = "a-good-token";
+/// Another of the same agent's.
+pub(crate) const TOKEN_2: &str = "another-good-token";
 
 const POLICY: &str = r#"
 @id("reads") permit(principal in Group::"ci", action in [Action::"kubernetes:discover", Action::"kubernetes:review", Action::"kubernetes:url", Action::"kubernetes:get", Action::"kubernetes:list", Action::"kubernetes:watch", Action::"kubernetes:log", Action::"kubernetes:lease"], resource in Target::"prod");
@@ -64,6 +66,8 @@ pub(crate) struct HoldHandle {
 pub(crate) struct TestGate {
     rules: Mutex<Rules>,
     pub(crate) lease: AtomicBool,
+    /// Whether the policy is another one than everything was judged under.
+    pub(crate) policy_changed: AtomicBool,
     pub(crate) releases: AtomicBool,
     /// The certificate that identifies the agent, as its token does.
     certificate: Vec<u8>,
@@ -94,6 +98,7 @@ impl TestGate {
                 masks: MaskRules::none(Revision(1)),
             }),
             lease: AtomicBool::new(true),
+            policy_changed: AtomicBool::new(false),
             releases: AtomicBool::new(true),
             certificate,
             proofs: AtomicU32::new(0),
@@ -136,6 +141,12 @@ impl TestGate {
 
     pub(crate) async fn settlement(&self, n: usize) -> Settlement {
         self.settled.subscribe().wait_for(|all| all.len() > n).await.unwrap()[n].clone()
+    }
+
+    /// Ends the n-th session alone.
+    pub(crate) async fn end(&self, n: usize, refusal: Refusal) {
+        let signal = self.signals.lock().unwrap()[n].1.clone();
+        drop(signal.send(Signal::End(refusal)).await);
     }
 
     pub(crate) async fn end_all(&self, refusal: Refusal) {
@@ -221,7 +232,9 @@ impl Gate for TestGate {
     fn identify(&self, proof: Proof, _: Source) -> BoxFuture<'_, Result<Identified, Refusal>> {
         self.proofs.fetch_add(1, Ordering::SeqCst);
         let good = match proof {
-            Proof::Token(token) => token.expose_text() == Some(TOKEN),
+            Proof::Token(token) => {
+                token.expose_text().is_some_and(|text| [TOKEN, TOKEN_2].contains(&text))
+            }
             Proof::Certificate(certificate) => certificate == self.certificate,
             Proof::SshCertificate { .. } => false,
         };
@@ -321,6 +334,9 @@ impl Gate for TestGate {
     }
 
     fn goes_on(&self, _: Revision) -> Result<Leased, Refusal> {
+        if self.policy_changed.load(Ordering::SeqCst) {
+            return Err(Refusal::PolicyChanged);
+        }
         self.lease()
     }
 

@@ -1,6 +1,7 @@
 //! Answers that go on: watches and logs.
 
 use super::{
+    gate::TOKEN_2,
     server::SECRET,
     world::{LONG, World},
 };
@@ -8,6 +9,7 @@ use bytes::Bytes;
 use countersign_core::{mask::Detector, recording::Entry, refusal::Refusal};
 use http_body_util::BodyExt as _;
 use hyper::{StatusCode, body::Incoming};
+use std::sync::atomic::Ordering;
 use tokio::time::timeout;
 
 const WATCH: &str = "/k8s/prod/api/v1/namespaces/dev/secrets?watch=1";
@@ -98,4 +100,38 @@ async fn a_log_comes_as_it_is_and_line_by_line_where_something_is_masked() {
     assert!(heard.starts_with("from ") && heard.ends_with('\n'), "{heard}");
     assert!(!heard.contains("example.com"), "{heard}");
     assert!(recorded("of a log that are masked in recordings") && !recorded("ann@example.com"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_and_a_log_end_with_the_policy_that_they_were_let_through_under() {
+    for path in [WATCH, FOLLOW] {
+        let world = World::new().await;
+        let mut client = world.client().await;
+        let mut body = client.begin("GET", path, &[], "").await.unwrap().into_body();
+        world.gate.policy_changed.store(true, Ordering::SeqCst);
+        let end = timeout(LONG, body.frame()).await.expect("it ends");
+        assert!(matches!(end, Some(Err(_))), "{path}: {end:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_ends_beside_another_is_closed_while_the_other_goes_on() {
+    let world = World::new().await;
+    let mut client = world.client().await;
+    let mut ended = client.begin("GET", WATCH, &[], "").await.unwrap().into_body();
+    TOKEN_2.clone_into(&mut client.token);
+    let mut other = client.begin("GET", WATCH, &[], "").await.unwrap().into_body();
+    let reason = "revoked".to_owned();
+    world.gate.end(0, Refusal::SessionEnded { reason }).await;
+    // More requests of whoever knocks make nobody forget it.
+    client.begin("GET", WATCH, &[], "").await.ok();
+    assert!(matches!(timeout(LONG, ended.frame()).await, Ok(Some(Err(_)))));
+    let mut closed = world.gate.closed.subscribe();
+    let closed = timeout(LONG, closed.wait_for(|closed| !closed.is_empty())).await;
+    assert_eq!(closed.expect("it is closed").unwrap().len(), 1);
+    world.server.events.send(Bytes::from(event("one"))).unwrap();
+    assert!(next(&mut other).await.unwrap().contains("one"), "the other goes on");
+    drop((client, other));
+    let mut closed = world.gate.closed.subscribe();
+    timeout(LONG, closed.wait_for(|closed| closed.len() == 2)).await.unwrap().unwrap();
 }

@@ -217,6 +217,7 @@ impl Container {
         }
         let session = Arc::clone(&self.session);
         let headers = self.headers.upstream().map_err(|_| Refusal::Internal)?;
+        let revision = permit.revision();
         let outgoing = (headers, &session.acts_as);
         let outgoing = forward::open(permit, operation, session.gate.as_ref(), outgoing);
         let outgoing = outgoing.map_err(|error| error.refusal())?;
@@ -227,7 +228,8 @@ impl Container {
         };
         match opened {
             Ok(Opened::Begun(socket, protocol)) => {
-                self.relay((*socket, protocol), (operation, &release), account).await
+                let admitted = (operation, &release, revision);
+                self.relay((*socket, protocol), admitted, account).await
             }
             Ok(Opened::Refused(status, reason)) => {
                 account.answered(status);

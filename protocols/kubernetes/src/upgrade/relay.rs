@@ -13,7 +13,7 @@ use crate::{
     session::Session,
 };
 use countersign_core::{
-    id::OperationId,
+    id::{OperationId, Revision},
     operation::Operation,
     permit::Release,
     recording::Stream,
@@ -43,7 +43,7 @@ impl Container {
     pub(super) async fn relay(
         &mut self,
         (socket, protocol): (Socket, Protocol),
-        (operation, release): (&Operation, &Release),
+        (operation, release, revision): (&Operation, &Release, Revision),
         account: &mut Account,
     ) -> Result<(), Stop> {
         let session = Arc::clone(&self.session);
@@ -53,6 +53,7 @@ impl Container {
             ended = relayed.downwards(&mut of_target, &mut self.agent, account) => ended,
             stop = relayed.upwards(&mut self.input, (&mut to_target, protocol)) => Err(stop),
             refusal = session.ending() => Err(refusal.into()),
+            refusal = session.outdated(revision) => Err(refusal.into()),
         };
         // What runs at the other end hears that nobody listens any more.
         drop(timeout(HANGS_UP_WITHIN, to_target.send(socket::farewell())).await);
