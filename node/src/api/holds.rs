@@ -72,18 +72,25 @@ pub(crate) async fn list(
     Ok(Json(reading::linear(api.node()?, min.get(), read).await?))
 }
 
-/// Which holds a page shows.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Listed {
-    pub(crate) state: Option<HoldState>,
-    pub(crate) limit: usize,
+/// The newest holds, as one view of the state has them.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    pub(crate) pending: Page<Hold>,
+    /// In whatever state.
+    pub(crate) recent: Page<Hold>,
 }
 
-/// The same for the page.
-pub(crate) async fn listed(api: &Api, caller: &Caller, wanted: Listed) -> Answer<Page<Hold>> {
+/// What the page begins with: so many of each at the most.
+pub(crate) async fn inbox(api: &Api, caller: &Caller, limit: usize) -> Answer<Inbox> {
     let caller = caller.clone();
-    let query = HoldQuery { state: wanted.state, ..HoldQuery::default() };
-    let read = move |view: &StateView| page(view, &caller, &query, (None, wanted.limit));
+    let read = move |view: &StateView| {
+        let any = HoldQuery::default();
+        let pending = HoldQuery { state: Some(HoldState::Pending), ..HoldQuery::default() };
+        Ok(Inbox {
+            pending: page(view, &caller, &pending, (None, limit))?,
+            recent: page(view, &caller, &any, (None, limit))?,
+        })
+    };
     reading::linear(api.node()?, None, read).await
 }
 

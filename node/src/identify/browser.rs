@@ -15,8 +15,8 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
-/// The longest answer of a provider that is looked at for a reason, in characters.
-const MAX_REASON: usize = 200;
+/// What a name that is no provider's is cut at when it is told, in characters.
+const MAX_NAME: usize = 200;
 
 /// One attempt to sign in. Whoever began it keeps it until the provider sends the person back.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -107,16 +107,20 @@ impl Identify {
         Ok(url.into())
     }
 
-    /// The token that a code stands for. Whether it is accepted is asked apart, by [`Identify::person`].
+    /// The token that a code stands for, given by `issuer` where it names itself (RFC 9207): no other provider is shown a code,
+    /// and with it the verifier, that was meant for this one. Whether it is accepted is asked apart, by [`Identify::person`].
     ///
     /// # Errors
     /// [`SignInError`]: the code is worth nothing, or what it is worth was not made for this attempt.
     pub(crate) async fn redeem(
         &self,
         attempt: &Attempt,
-        code: &str,
+        (code, issuer): (&str, Option<&str>),
     ) -> Result<Secret, SignInError> {
         let (provider, browser) = self.signing_in(&attempt.provider)?;
+        if issuer.is_some_and(|issuer| issuer != provider.issuer) {
+            return Err(SignInError::Answer("was given by another issuer"));
+        }
         let discovery =
             discover(&provider, &*self.fetch).await.map_err(SignInError::Unavailable)?;
         let url = endpoint(discovery.token_endpoint)?;
@@ -145,7 +149,7 @@ impl Identify {
     }
 
     fn signing_in(&self, name: &str) -> Result<(Arc<Provider>, Browser), SignInError> {
-        let none = || SignInError::NoSuchProvider(name.chars().take(MAX_REASON).collect());
+        let none = || SignInError::NoSuchProvider(name.chars().take(MAX_NAME).collect());
         let trusted = self.trusted.load();
         let found = trusted.iter().find(|one| one.provider.name == name).ok_or_else(none)?;
         let Trusted { provider, keys: _ } = found;

@@ -6,7 +6,7 @@
 //! The names begin with `__Host-` (RFC 6265bis, section 4.1.3.2): no other host can set them, and none gets them.
 
 use crate::{
-    api::failure::{Answer, Failure, not_initialised},
+    api::failure::{Answer, Failure},
     app::Node,
     cluster::Purpose,
 };
@@ -19,8 +19,8 @@ use countersign_core::secret::Secret;
 const MAX_PARTS: usize = 4;
 /// Characters in a part.
 const PART: usize = 3_500;
-/// How long an attempt to sign in may take.
-const ATTEMPT: Duration = Duration::minutes(10);
+/// What `bound` is derived for.
+const PURPOSE: &[u8] = b"countersign-page-cookies-v1";
 
 /// What is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,8 +59,7 @@ pub(crate) fn token(node: &Node, headers: &HeaderMap) -> Option<Secret> {
 /// Opens what was sealed, wherever in the cluster that was.
 pub(super) fn open(node: &Node, headers: &HeaderMap, kept: Kept) -> Option<Secret> {
     let sealed = URL_SAFE_NO_PAD.decode(sealed(headers, kept)?).ok()?;
-    let cluster = cluster_id(node).ok()?;
-    node.cluster_key.open(kept.purpose(), &cluster, &sealed).ok()
+    node.cluster_key.open(kept.purpose(), &bound(node), &sealed).ok()
 }
 
 /// The parts together, as the browser sends them.
@@ -80,16 +79,16 @@ pub(super) fn sealed(headers: &HeaderMap, kept: Kept) -> Option<String> {
     if parts.is_empty() { None } else { Some(parts.concat()) }
 }
 
-/// Seals it, and has the browser keep it until `expires_at_ms`, or for the time that an attempt has.
+/// Seals it, and has the browser keep it for so long.
 pub(super) fn keep(
     node: &Node,
     kept: Kept,
     secret: &[u8],
-    lasts: Option<Duration>,
+    lasts: Duration,
 ) -> Answer<Vec<HeaderValue>> {
     let sealed = node
         .cluster_key
-        .seal(kept.purpose(), &cluster_id(node)?, secret)
+        .seal(kept.purpose(), &bound(node), secret)
         .map_err(|error| Failure::internal("a cookie cannot be sealed", &error))?;
     let text = URL_SAFE_NO_PAD.encode(sealed);
     let mut parts: Vec<&str> = Vec::new();
@@ -102,7 +101,6 @@ pub(super) fn keep(
     if parts.len() > MAX_PARTS {
         return Err(too_long());
     }
-    let lasts = lasts.unwrap_or(ATTEMPT);
     (0..MAX_PARTS).map(|number| set(kept, number, parts.get(number).copied(), lasts)).collect()
 }
 
@@ -133,7 +131,9 @@ fn set(kept: Kept, number: usize, value: Option<&str>, lasts: Duration) -> Answe
         .map_err(|error| Failure::internal("a cookie cannot be written", &error))
 }
 
-fn cluster_id(node: &Node) -> Answer<[u8; 16]> {
-    let cluster = node.store.view().and_then(|view| view.cluster());
-    Ok(cluster?.ok_or_else(not_initialised)?.id)
+/// What a cookie is bound to beside its purpose. The key is one cluster's own, so that it says of which cluster a cookie is
+/// without anything being read: whoever brings a cookie may be anybody.
+fn bound(node: &Node) -> [u8; 16] {
+    let derived = node.cluster_key.derive(&[PURPOSE]);
+    std::array::from_fn(|at| derived.get(at).copied().unwrap_or_default())
 }

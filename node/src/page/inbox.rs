@@ -10,7 +10,7 @@ use crate::api::{
     Api,
     caller::Caller,
     failure::Answer,
-    holds::{self, Listed},
+    holds::{self, Inbox},
 };
 use axum::{
     extract::State,
@@ -34,21 +34,19 @@ pub(crate) async fn list(
 ) -> Answer<Response> {
     let node = api.node()?;
     let word = word(node, &headers)?;
-    let pending = Listed { state: Some(HoldState::Pending), limit: SHOWN };
-    let pending = holds::listed(&api, &caller, pending).await?;
-    let recent = holds::listed(&api, &caller, Listed { state: None, limit: SHOWN }).await?;
+    let Inbox { pending, recent } = holds::inbox(&api, &caller, SHOWN).await?;
     let now = api.app.clock.now_ms();
     let recent: Vec<Hold> =
         recent.items.into_iter().filter(|hold| hold.state != HoldState::Pending).collect();
     let body = html! {
         h1 { "Waiting for a decision" }
-        @if pending.items.is_empty() {
+        @if pending.items.is_empty() && pending.next.is_none() {
             p.empty { "Nothing waits for you. An operation that needs a human shows up here by itself." }
         } @else {
             (cards(&pending.items, now))
         }
         @if pending.next.is_some() {
-            p.hint { "These are the newest " (SHOWN) "; the rest is listed by " code { "countersignctl holds list" } "." }
+            p.hint { "There may be more; all are listed by " code { "countersignctl holds list" } "." }
         }
         @if !recent.is_empty() {
             h2 { "Lately" }

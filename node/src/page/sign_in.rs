@@ -29,6 +29,8 @@ use std::net::IpAddr;
 
 /// What the provider's word of a failure is cut at, in characters.
 const MAX_REASON: usize = 200;
+/// How long an attempt to sign in may take.
+const ATTEMPT: Duration = Duration::minutes(10);
 
 /// Where somebody wants to go behind the sign-in.
 #[derive(Debug, Deserialize)]
@@ -51,6 +53,9 @@ pub(crate) struct Returned {
     code: Option<String>,
     #[serde(default)]
     state: Option<String>,
+    /// Who says so, where the provider names itself.
+    #[serde(default)]
+    iss: Option<String>,
     #[serde(default)]
     error: Option<String>,
     #[serde(default)]
@@ -96,7 +101,7 @@ pub(crate) async fn begin(
     let way = node.identify.authorize(&attempt).await.map_err(|error| refused(&error))?;
     let begun = serde_json::to_vec(&Begun { attempt, to: local(to) })
         .map_err(|error| Failure::internal("an attempt to sign in cannot be written", &error))?;
-    let kept = cookies::keep(node, Kept::Attempt, &begun, None)?;
+    let kept = cookies::keep(node, Kept::Attempt, &begun, ATTEMPT)?;
     Ok(redirect(&way, kept))
 }
 
@@ -121,9 +126,11 @@ pub(crate) async fn finish(
         return Err(said_no(&error, returned.error_description.as_deref()));
     }
     let code = returned.code.ok_or_else(stale)?;
-    let token = node.identify.redeem(&attempt, &code).await.map_err(|error| refused(&error))?;
+    let issuer = returned.iss.as_deref();
+    let token =
+        node.identify.redeem(&attempt, (&code, issuer)).await.map_err(|error| refused(&error))?;
     let lasts = accepted(&api, node, &token, (&attempt, source.ip())).await?;
-    let mut kept = cookies::keep(node, Kept::Session, token.expose(), Some(lasts))?;
+    let mut kept = cookies::keep(node, Kept::Session, token.expose(), lasts)?;
     kept.extend(cookies::forget(Kept::Attempt)?);
     Ok(redirect(&local(Some(to)), kept))
 }

@@ -56,7 +56,8 @@ impl<'w> Browser<'w> {
         let mut claims = ApiWorld::claims(who);
         claims["nonce"] = asked["nonce"].clone().into();
         self.world.issuer.will_redeem("the-code", &self.world.issuer.token(&claims));
-        self.get(&format!("/login/callback?code=the-code&state={}", asked["state"])).await
+        let iss = encoded("https://issuer.example/dev");
+        self.get(&format!("/login/callback?code=the-code&state={}&iss={iss}", asked["state"])).await
     }
 
     /// What the provider is asked.
@@ -255,6 +256,16 @@ async fn nobody_is_signed_in_by_what_another_began_or_a_token_that_was_made_for_
         assert!(seen.status.is_server_error(), "{seen:?}");
         assert!(victim.get("/").await.location().starts_with("/login"));
     }
+    // Another issuer's word: a code is not shown to anybody but whom it was meant for.
+    let asked = victim.begin("/").await;
+    let forms = world.issuer.forms().len();
+    let mixed = format!(
+        "{}&iss={}",
+        callback("the-code", &asked["state"]),
+        encoded("https://evil.example")
+    );
+    assert!(victim.get(&mixed).await.status.is_server_error());
+    assert_eq!(world.issuer.forms().len(), forms);
     // An agent's token is nobody here, even with everything else right.
     let asked = victim.begin("/").await;
     let mut claims = ApiWorld::claims(Who::Agent);

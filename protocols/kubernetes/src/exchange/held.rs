@@ -76,28 +76,8 @@ async fn claim(mut held: Box<dyn Held>, notice: HoldNotice) -> Result<Admission,
 
 /// What is still held names the hold, and where it is followed.
 fn told(refusal: &Refusal, notice: &HoldNotice) -> Stop {
-    match refusal {
-        Refusal::Parked { .. } => Status::held(notice).into(),
-        Refusal::NotIdentified
-        | Refusal::NoSuchTarget
-        | Refusal::Denied { .. }
-        | Refusal::Rejected { .. }
-        | Refusal::Withdrawn { .. }
-        | Refusal::HoldExpired { .. }
-        | Refusal::TooManyHolds
-        | Refusal::NoQuorum
-        | Refusal::Overloaded { .. }
-        | Refusal::TooLarge { .. }
-        | Refusal::ShuttingDown
-        | Refusal::SessionEnded { .. }
-        | Refusal::Protocol { .. }
-        | Refusal::NotSupported { .. }
-        | Refusal::PolicyChanged
-        | Refusal::AnswerWithheld { .. }
-        | Refusal::MaskFailed
-        | Refusal::NotRecorded
-        | Refusal::OutcomeUnknown { .. }
-        | Refusal::TargetUnavailable
-        | Refusal::Internal => Status::from(refusal).into(),
+    if matches!(refusal, Refusal::Parked { .. }) {
+        return Status::held(notice).into();
     }
+    Status::from(refusal).into()
 }
