@@ -64,6 +64,8 @@ pub(crate) struct HoldHandle {
 pub(crate) struct TestGate {
     rules: Mutex<Rules>,
     pub(crate) lease: AtomicBool,
+    /// Whether the policy is another one than everything was judged under.
+    pub(crate) policy_changed: AtomicBool,
     pub(crate) releases: AtomicBool,
     /// The certificate that identifies the agent, as its token does.
     certificate: Vec<u8>,
@@ -94,6 +96,7 @@ impl TestGate {
                 masks: MaskRules::none(Revision(1)),
             }),
             lease: AtomicBool::new(true),
+            policy_changed: AtomicBool::new(false),
             releases: AtomicBool::new(true),
             certificate,
             proofs: AtomicU32::new(0),
@@ -375,6 +378,9 @@ impl Gate for TestGate {
     }
 
     fn goes_on(&self, _: Revision) -> Result<Leased, Refusal> {
+        if self.policy_changed.load(Ordering::SeqCst) {
+            return Err(Refusal::PolicyChanged);
+        }
         self.lease()
     }
 

@@ -421,3 +421,33 @@ async fn nothing_is_done_for_a_client_that_went_away_while_it_was_admitted() {
     let all = all.unwrap().clone();
     assert!(all.iter().any(|one| one.outcome == Outcome::Refused), "{all:?}");
 }
+
+#[tokio::test]
+async fn what_is_open_is_used_under_the_policy_that_it_was_opened_under_alone() {
+    let world = World::new().await;
+    fs::write(world.at("notes"), "old").unwrap();
+    let name = path(&world, "notes");
+    let mut client = Client::new(&world).await;
+    let body = [string(&name), (READ | WRITE).to_be_bytes().to_vec(), vec![0; 4]].concat();
+    client.send(3, 9, &body).await;
+    world.gate.approve(0).await;
+    let Said::Packet { kind: 102, body: handle, .. } = client.heard().await else {
+        panic!("no handle")
+    };
+    let at = |offset: u64, rest: &[u8]| {
+        [handle.clone(), offset.to_be_bytes().to_vec(), rest.to_vec()].concat()
+    };
+    assert_eq!(client.ask(6, &at(0, &string("new"))).await.status(), Some(OK));
+    world.gate.policy_changed.store(true, Ordering::SeqCst);
+    for (kind, body) in [
+        (6, at(0, &string("bad"))),
+        (5, at(0, &3_u32.to_be_bytes())),
+        (8, handle.clone()),
+        (200, [string("fsync@openssh.com"), handle.clone()].concat()),
+    ] {
+        let said = client.ask(kind, &body).await;
+        assert_eq!(said.status(), Some(FAILURE), "{kind}: {said:?}");
+    }
+    assert_eq!(fs::read_to_string(world.at("notes")).unwrap(), "new");
+    assert_eq!(client.ask(4, &handle).await.status(), Some(OK), "it can be closed");
+}

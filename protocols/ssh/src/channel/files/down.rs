@@ -67,7 +67,7 @@ impl Files<'_> {
 
     /// The answer is all of an operation.
     async fn came_to(&self, asked: Asked, packet: Packet) -> Result<(), Stop> {
-        let Asked { id, expected, operation, reply } = asked;
+        let Asked { id, expected, operation, revision: _, reply } = asked;
         let answer = Answer::read(&packet, expected).map_err(|_| strange())?;
         self.table.came_to(operation, &answer, packet.body().len());
         let release = released(reply).await?;
@@ -82,12 +82,12 @@ impl Files<'_> {
         packet: Packet,
         (purpose, place): (Purpose, Bytes),
     ) -> Result<(), Stop> {
-        let Asked { id, expected, operation, reply } = asked;
+        let Asked { id, expected, operation, revision, reply } = asked;
         let answer = Answer::read(&packet, expected).map_err(|_| strange())?;
         self.table.came_to(operation, &answer, packet.body().len());
         let masks = released(reply).await?.masks().clone();
         if let Answer::Handle(handle) = answer {
-            let opened = Opened::new((operation, masks.clone()), purpose, place);
+            let opened = Opened::new((operation, revision, masks.clone()), purpose, place);
             self.table.opened(handle, opened).map_err(|_| strange())?;
         } else {
             self.settle(self.table.settled(operation)).await;

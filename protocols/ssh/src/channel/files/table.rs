@@ -8,7 +8,7 @@ use crate::{
 use bytes::Bytes;
 use countersign_core::{
     gate::{Reply, Settlement},
-    id::OperationId,
+    id::{OperationId, Revision},
     mask::{MaskPlan, MaskTally},
     operation::Operation,
     record::Outcome,
@@ -46,6 +46,8 @@ pub(super) struct Asked {
     pub(super) id: u32,
     pub(super) expected: Expected,
     pub(super) operation: OperationId,
+    /// The policy that it was let through under.
+    pub(super) revision: Revision,
     pub(super) reply: Reply,
 }
 
@@ -97,6 +99,8 @@ impl Purpose {
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) operation: OperationId,
+    /// The policy that it was opened under, and the masks of that.
+    pub(super) revision: Revision,
     pub(super) masks: MaskPlan,
     purpose: Purpose,
     /// Where it was when it was opened.
@@ -116,11 +120,11 @@ struct Used {
 
 impl Opened {
     pub(super) fn new(
-        (operation, masks): (OperationId, MaskPlan),
+        (operation, revision, masks): (OperationId, Revision, MaskPlan),
         purpose: Purpose,
         place: Bytes,
     ) -> Self {
-        Self { operation, masks, purpose, place, used: Mutex::default() }
+        Self { operation, revision, masks, purpose, place, used: Mutex::default() }
     }
 
     fn used(&self) -> MutexGuard<'_, Used> {

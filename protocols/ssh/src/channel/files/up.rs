@@ -153,6 +153,7 @@ impl Files<'_> {
     ) -> Result<u32, Stop> {
         self.table.room().await;
         let session = &self.running.session;
+        let revision = permit.revision();
         let forwarded = self.may_go(&reply).and_then(|()| {
             let gate = session.gate.as_ref();
             let forwarded = forward::request(permit, operation, gate, line);
@@ -164,7 +165,7 @@ impl Files<'_> {
             return Err(stop);
         }
         self.table.forwarded(operation);
-        Ok(self.table.ask(waits(Asked { id, expected, operation, reply })))
+        Ok(self.table.ask(waits(Asked { id, expected, operation, revision, reply })))
     }
 
     fn may_go(&self, reply: &Reply) -> Result<(), Stop> {
@@ -242,7 +243,7 @@ impl Files<'_> {
         {
             return self.set(packet, &opened, attributes).await;
         }
-        self.running.session.gate.lease().map(drop)?;
+        self.still_may(&opened, &with)?;
         self.table.room().await;
         let data = if let Use::Write { length, .. } = with {
             let body = packet.body();
@@ -257,6 +258,29 @@ impl Files<'_> {
             }
             None => self.decline(id, Status::Failure).await,
         }
+    }
+
+    /// What is done with what is open is the rest of the operation that opened it: it goes on under the policy of that alone.
+    /// What has been opened can be closed under any.
+    fn still_may(&self, opened: &Opened, with: &Use) -> Result<(), Refusal> {
+        let gate = self.running.session.gate.as_ref();
+        if let Use::Copy { onto } = with
+            && let Some(other) = self.table.of(onto)
+        {
+            drop(gate.goes_on(other.revision)?);
+        }
+        match with {
+            Use::Close => gate.lease(),
+            Use::Read { .. }
+            | Use::Write { .. }
+            | Use::List
+            | Use::Stat
+            | Use::SetStat(_)
+            | Use::FileSystem
+            | Use::Sync
+            | Use::Copy { .. } => gate.goes_on(opened.revision),
+        }
+        .map(drop)
     }
 
     /// Attributes of an open file are set: an operation of its own, on the file as it was called when it was opened.
